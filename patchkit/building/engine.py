@@ -1,0 +1,76 @@
+"""One protocol for the places where commands run: a container, or this host."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from typing import Literal, Protocol
+
+from patchkit.building.toolchain import Toolchain
+
+OWNER = 1000
+"""Who owns the files of a workspace in a container; a host workspace belongs to whoever runs patchkit."""
+
+EngineName = Literal["auto", "docker", "host"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a toolchain is made of on one engine; two builds with one identity give the same bytes."""
+
+    engine: Literal["docker", "host"]
+    compiler: str
+    """The first line of ``cc --version``."""
+    packages: Mapping[str, str]
+    """Versions of the Debian packages in the toolchain's list; empty where dpkg is not at hand."""
+    image: str | None = None
+    """The toolchain image's id."""
+    base_image: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """A hash of all of it, in hex."""
+        return sha256(json.dumps(vars(self), sort_keys=True, default=dict).encode()).hexdigest()
+
+
+class Workspace(Protocol):
+    """A folder of one build, and commands that run in it without network."""
+
+    top: str
+    """Its absolute path, as the commands see it."""
+
+    def put(self, archive: bytes) -> None:
+        """Unpack a tar below ``top``."""
+
+    def get(self, path: str) -> bytes:
+        """A tar of a file or folder below ``top``, as ``docker cp`` gives it: the last part of the path on top."""
+
+    def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
+        """Run a command in a folder below ``top``; hand on its output, both streams, by lines; its exit code."""
+
+
+class Engine(Protocol):
+    """Somewhere to compile."""
+
+    name: Literal["docker", "host"]
+
+    def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:
+        """Make the toolchain ready, and say what it is. Raises the errors 40 to 43."""
+
+    def workspace(self, identity: Identity, *, keep: bool) -> AbstractContextManager[Workspace]:
+        """An empty workspace, gone afterwards unless ``keep``."""
+
+
+def one_file(archive: bytes) -> tuple[bytes, int]:
+    """The bytes and time stamp of the only file in a tar from :meth:`Workspace.get`."""
+    with tarfile.open(fileobj=BytesIO(archive)) as members:
+        member = members.next()
+        content = members.extractfile(member) if member else None
+        if member is None or content is None:
+            raise FileNotFoundError("the workspace gave no file")
+        return content.read(), int(member.mtime)

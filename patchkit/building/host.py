@@ -1,0 +1,125 @@
+"""The host engine: this machine's own compiler, in a temporary folder, without network where it can."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from patchkit.building.engine import Identity, Workspace
+from patchkit.building.toolchain import Toolchain
+from patchkit.errors import ToolchainError, UnknownTargetError
+from patchkit.source.cache import writing
+from patchkit.ui import Ui
+
+_COMMANDS = ("cc", "make", "pkg-config", "autoreconf", "libtoolize", "strip")
+# What a compiler may see of the caller's environment; flags set there must not leak into a build.
+_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+class HostEngine:
+    """Compiles with what is installed here."""
+
+    name: Literal["host"] = "host"
+
+    def __init__(self, ui: Ui) -> None:
+        self._ui = ui
+
+    def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:  # noqa: ARG002
+        machine = os.uname()
+        if (machine.sysname, machine.machine) != ("Linux", toolchain.target.triplet.split("-")[0]):
+            raise UnknownTargetError(
+                f"this host can't build {toolchain.target.name}",
+                why=f"it is {machine.sysname} on {machine.machine}",
+                advice="--engine docker",
+            )
+        versions = installed(toolchain.target.packages)
+        missing = [name for name in toolchain.target.packages if versions is not None and name not in versions]
+        absent = [command for command in _COMMANDS if shutil.which(command) is None]
+        if missing or (versions is None and absent):
+            lacking = missing or absent
+            raise ToolchainError(
+                f"this host lacks {', '.join(lacking)}",
+                why="they compile OpenVPN " + toolchain.series.name,
+                advice=f"apt-get install {' '.join(missing)}" if missing else "install them, or use --engine docker",
+            )
+        said = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=True).stdout
+        return Identity("host", said.splitlines()[0], versions or {})
+
+    @contextmanager
+    def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:  # noqa: ARG002
+        with writing(Path(tempfile.gettempdir())):
+            top = Path(tempfile.mkdtemp(prefix="patchkit-"))
+        try:
+            yield HostWorkspace(top)
+        finally:
+            if keep:
+                self._ui.note(f"kept: {top}")
+            else:
+                shutil.rmtree(top, ignore_errors=True)
+
+
+class HostWorkspace:
+    """A temporary folder. Commands get a session of their own, so that an interrupt takes all of them."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = str(top)
+
+    def put(self, archive: bytes) -> None:
+        with writing(Path(self.top)), tarfile.open(fileobj=io.BytesIO(archive)) as members:
+            # Our own archive of checked entries: nothing in it can leave the folder. Python 3.11.2, which
+            # Debian 12 has, knows no filters; later ones warn where none is named.
+            options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            for member in members:
+                member.uid, member.gid = os.getuid(), os.getgid()
+                members.extract(member, self.top, **options)
+
+    def get(self, path: str) -> bytes:
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as archive:
+            archive.add(Path(self.top, path), arcname=Path(path).name)
+        return out.getvalue()
+
+    def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | dict(env)
+        with subprocess.Popen(
+            list(command),
+            cwd=Path(self.top, cwd),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for text in process.stdout:
+                    line(text.rstrip("\n"))
+                return process.wait()
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+
+
+def installed(packages: Sequence[str]) -> dict[str, str] | None:
+    """Versions of those Debian packages that are installed; None where there is no dpkg."""
+    if shutil.which("dpkg-query") is None:
+        return None
+    asked = subprocess.run(
+        ["dpkg-query", "-W", "-f=${db:Status-Status} ${Package} ${Version}\n", *packages],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rows = [line.split() for line in asked.stdout.splitlines()]
+    return {row[1]: row[2] for row in rows if row[0] == "installed" and len(row) == 3}

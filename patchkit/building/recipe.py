@@ -1,0 +1,125 @@
+"""How OpenVPN is compiled: one configured tree, every variant built in it, only what changed compiled again.
+
+The stock tree is compiled first. For a variant, its changed files and the version in config.h are put
+in place, and just the sources that these reach are touched: make does the rest. A build of one variant
+alone gives the same bytes as a build among others (a test compares them).
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+from patchkit.building.engine import OWNER, Workspace, one_file
+from patchkit.building.log import BuildLog
+from patchkit.building.toolchain import Toolchain
+from patchkit.errors import CompileError
+from patchkit.source.tree import SourceTree
+
+TREE = "tree"
+PREFIX = "/usr/local"
+# The macros of config.h that hold the version in every series; openvpn --version and the IV_VER that
+# peers are told come from them. Other version macros (the plugin interface's) stay as they are.
+_VERSION_MACRO = re.compile(rb'^(#define (?:VERSION|PACKAGE_VERSION|PACKAGE_STRING) ".*)"$', re.M)
+_MENTIONS_VERSION = re.compile(rb"\b(?:VERSION|PACKAGE_VERSION|PACKAGE_STRING)\b")
+
+
+class OpenVpnTree:
+    """OpenVPN's source in a workspace, configured once."""
+
+    def __init__(
+        self, workspace: Workspace, source: SourceTree, toolchain: Toolchain, *, jobs: int, log: BuildLog
+    ) -> None:
+        self._workspace = workspace
+        self._source = source
+        self._toolchain = toolchain
+        self._jobs = jobs
+        self._log = log
+        self._changed: set[str] = set()
+        self._config_h: tuple[bytes, int] = (b"", 0)
+        self._env = {"LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(source.origin.epoch)}
+
+    def configure(self) -> None:
+        """Unpack and configure; autoreconf first where the source, as git has it, comes without configure."""
+        self._workspace.put(self._source.tar(TREE, OWNER))
+        if "configure" not in self._source:
+            self._run("autoreconf", "--force", "--install")
+        target = self._toolchain.target
+        here = f"{self._workspace.top}/{TREE}"
+        self._run(
+            "./configure",
+            f"--prefix={PREFIX}",
+            f"--host={target.triplet}",
+            *self._toolchain.series.configure,
+            f"CPPFLAGS={self._cppflags()}",
+            f"CFLAGS={' '.join([*target.cflags, f'-ffile-prefix-map={here}=.'])}",
+            f"LDFLAGS={' '.join(target.ldflags)}",
+        )
+        self._config_h = one_file(self._workspace.get(f"{TREE}/config.h"))
+
+    def version(self, suffix: str) -> str:
+        """What a binary built with ``suffix`` calls itself."""
+        found = re.search(rb'^#define PACKAGE_VERSION "(.*)"$', self._config_h[0], re.M)
+        if found is None:
+            raise CompileError("config.h does not hold a version", why="configure made it, and it is not as expected")
+        return found[1].decode() + suffix
+
+    def build(self, name: str, changes: Mapping[str, bytes], *, defines: Sequence[str], suffix: str) -> str:
+        """Compile the tree with ``changes``, saying ``suffix`` behind its version.
+
+        Gives the path of the binary, which is kept in the workspace under ``name``. Raises CompileError.
+        """
+        stale = self._put(changes, suffix)
+        if stale:
+            self._run("touch", *stale)
+        self._run("make", f"-j{self._jobs}", f"CPPFLAGS={self._cppflags(*defines)}")
+        binary = f"bin/{name}"
+        self._run("install", "-D", self._binary(), f"../{binary}")
+        return binary
+
+    def install(self, name: str) -> str:
+        """Install what was built last, stripped, and give the folder that holds the installed tree."""
+        stage = f"stage/{name}"
+        self._run("make", "install-strip", f"DESTDIR={self._workspace.top}/{stage}")
+        return f"{stage}{PREFIX}"
+
+    def _put(self, changes: Mapping[str, bytes], suffix: str) -> list[str]:
+        """Put files in place; the sources that have to be compiled again."""
+        config_h, mtime = self._config_h
+        branded = _VERSION_MACRO.sub(rb"\1" + suffix.encode() + b'"', config_h)
+        reset = self._changed - changes.keys()
+        files = {**{path: self._source.read(path) for path in reset}, **changes, "config.h": branded}
+        # config.h keeps its time stamp: nearly everything includes it, and hardly anything uses what changed.
+        self._workspace.put(_files(files, mtime))
+        stale = (reset | changes.keys()) if self._changed or changes else set()
+        if suffix or self._changed:
+            stale |= {
+                path
+                for path, entry in self._source.entries.items()
+                if path.endswith((".c", ".h")) and _MENTIONS_VERSION.search(entry.read())
+            }
+        self._changed = set(changes)
+        return sorted(stale)
+
+    def _cppflags(self, *defines: str) -> str:
+        return " ".join([*self._toolchain.target.cppflags, *(f"-D{name}" for name in defines)])
+
+    def _binary(self) -> str:
+        """Where the linker leaves the program: in the root to 2.3-alpha1, beside its sources since."""
+        folder = self._source.find("reliable.c").removesuffix("reliable.c")
+        return f"{folder}openvpn"
+
+    def _run(self, *command: str) -> None:
+        self._log.run(self._workspace, command, cwd=TREE, env=self._env)
+
+
+def _files(files: Mapping[str, bytes], mtime: int) -> bytes:
+    out = BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path, data in sorted(files.items()):
+            info = tarfile.TarInfo(f"{TREE}/{path}")
+            info.size, info.mtime, info.uid, info.gid = len(data), mtime, OWNER, OWNER
+            archive.addfile(info, BytesIO(data))
+    return out.getvalue()

@@ -1,0 +1,10 @@
+"""The command line: parse, call, print. ``--help`` must stay fast, so commands import their rooms when they run."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """The entry point of the ``patchkit`` command."""
+    from patchkit.cli.app import app
+
+    app(prog_name="patchkit")

@@ -1,0 +1,197 @@
+"""All commands, and the options that several of them share."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from patchkit import __version__
+from patchkit.cli.ending import command
+
+app = typer.Typer(
+    name="patchkit",
+    help="Verify, patch, build and prove OpenVPN releases.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+image_app = typer.Typer(help="Images of the docker engine.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(image_app, name="image")
+
+
+class EngineChoice(StrEnum):
+    """Where commands run."""
+
+    auto = "auto"
+    docker = "docker"
+    host = "host"
+
+
+VersionOption = Annotated[
+    str, typer.Option("--version", metavar="V", help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.")
+]
+VariantOption = Annotated[str, typer.Option("--variant", metavar="NAME", help="See `patchkit variants`.")]
+GuardOption = Annotated[
+    bool, typer.Option("--guard/--no-guard", help="Put the change between #ifdef RETRY and #endif.")
+]
+GitOption = Annotated[
+    str | None, typer.Option("--git", metavar="URL|PATH", help="Take the source from git.")
+]
+SourceOption = Annotated[
+    Path | None, typer.Option("--source", metavar="TARBALL|DIR", help="Take a source at hand; it counts as unverified.")
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the cache and mirrors only.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"patchkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print patchkit's version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@command
+def build(
+    version: VersionOption,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", metavar="NAME", help="May be given several times. Default: retransmit."),
+    ] = None,
+    guard: GuardOption = False,
+    target: Annotated[str, typer.Option("--target", metavar="NAME")] = "linux-amd64",
+    git: GitOption = None,
+    source: SourceOption = None,
+    engine: Annotated[EngineChoice, typer.Option("--engine", help="Where to compile.")] = EngineChoice.auto,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path("dist"),
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")
+    ] = None,
+    offline: OfflineOption = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Build the other variants when one fails.")] = False,
+    keep_build: Annotated[bool, typer.Option("--keep-build", help="Keep the build folder or container.")] = False,
+    as_json: JsonOption = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")] = False,
+) -> None:
+    """Build a release, patched, tried and packed, into DIR.
+
+    Example: patchkit build --version 2.6.14 --variant stock --variant retransmit
+    """
+    from patchkit.cli.build import run
+
+    run(
+        version=version, variants=variant or ["retransmit"], guard=guard, target=target, git=git, source=source,
+        engine=engine.value, out=out, jobs=jobs, offline=offline, keep_going=keep_going, keep_build=keep_build,
+        as_json=as_json, verbose=verbose,
+    )  # fmt: skip
+
+
+@app.command()
+@command
+def render(
+    version: VersionOption,
+    variant: VariantOption = "retransmit",
+    guard: GuardOption = False,
+    git: GitOption = None,
+    source: SourceOption = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Print a variant's diff for a release, with a DEP-3 header.
+
+    Example: patchkit render --version 2.6.14 --variant retransmit --guard
+    """
+    from patchkit.cli.patch import render_to_stdout
+
+    render_to_stdout(version=version, variant=variant, guard=guard, git=git, source=source, offline=offline)
+
+
+@app.command()
+@command
+def apply(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="An OpenVPN source tree.")],
+    variant: VariantOption = "retransmit",
+    guard: GuardOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Apply a variant to a source tree of your own: exactly, or not at all.
+
+    Example: patchkit apply openvpn-2.6.14 --variant retransmit
+    """
+    from patchkit.cli.patch import apply_to
+
+    apply_to(directory, variant=variant, guard=guard, as_json=as_json)
+
+
+@app.command()
+@command
+def fetch(
+    version: VersionOption,
+    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Unpack the source into this new folder.")] = None,
+    git: GitOption = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch and verify a release's source; print where it is.
+
+    Example: patchkit fetch --version 2.6.14 --to openvpn-2.6.14
+    """
+    from patchkit.cli.fetch import run
+
+    run(version=version, to=to, git=git, offline=offline, as_json=as_json)
+
+
+@app.command()
+@command
+def releases(as_json: JsonOption = False) -> None:
+    """List the releases that the pins know.
+
+    Example: patchkit releases --json
+    """
+    from patchkit.cli.listings import list_releases
+
+    list_releases(as_json=as_json)
+
+
+@app.command()
+@command
+def variants(as_json: JsonOption = False) -> None:
+    """List the variants.
+
+    Example: patchkit variants
+    """
+    from patchkit.cli.listings import list_variants
+
+    list_variants(as_json=as_json)
+
+
+@image_app.command("base")
+@command
+def image_base(
+    force: Annotated[bool, typer.Option("--force", help="Make it anew even where it is there.")] = False,
+) -> None:
+    """Bootstrap the base images from a Debian mirror, for places without an image registry.
+
+    Example: patchkit image base
+    """
+    from patchkit.cli.images import make_bases
+
+    make_bases(force=force)
+
+
+if __name__ == "__main__":
+    sys.exit("run patchkit, or python -m patchkit")

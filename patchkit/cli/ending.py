@@ -1,0 +1,93 @@
+"""How a command ends: results on stdout, errors as one clear text and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import ParamSpec
+
+from patchkit.errors import DiskFullError, InterruptedByUserError, PatchkitError
+from patchkit.ui import Ui
+
+_Params = ParamSpec("_Params")
+
+
+def command(function: Callable[_Params, None]) -> Callable[_Params, None]:
+    """Run a command; turn whatever goes wrong into an error text and its exit code.
+
+    ``PATCHKIT_DEBUG=1`` shows the traceback as well.
+    """
+
+    @functools.wraps(function)
+    def run(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
+        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGHUP, _interrupt)
+        try:
+            function(*args, **kwargs)
+            sys.stdout.flush()
+        except PatchkitError as error:
+            _end(error, as_json=bool(kwargs.get("as_json")))
+        except KeyboardInterrupt:
+            _end(InterruptedByUserError("interrupted", why="nothing half-made was left"), as_json=False)
+        except BrokenPipeError:
+            # The reader of our stdout went away (| head): that is its right.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            _end(_disk_full(error) if full else _fault(error), as_json=bool(kwargs.get("as_json")))
+        except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback unasked
+            _end(_fault(error), as_json=bool(kwargs.get("as_json")))
+
+    return run
+
+
+def print_json(document: object) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(document, indent=2, default=str))
+
+
+def as_document(error: PatchkitError) -> dict[str, object]:
+    """An error as ``--json`` shows it."""
+    return {
+        "error": error.name,
+        "exit_code": error.exit_code,
+        "what": error.what,
+        "why": error.why,
+        "advice": error.advice,
+    }
+
+
+def _end(error: PatchkitError, *, as_json: bool) -> None:
+    if os.environ.get("PATCHKIT_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    if as_json:
+        print_json(as_document(error))
+    Ui().error(error.what, error.why, error.advice)
+    raise SystemExit(error.exit_code) from None
+
+
+def _disk_full(error: OSError) -> PatchkitError:
+    return DiskFullError(
+        "the disk is full", why=str(error), advice="free some space, or set PATCHKIT_CACHE, TMPDIR or --out elsewhere"
+    )
+
+
+def _fault(error: Exception) -> PatchkitError:
+    return PatchkitError(
+        f"{type(error).__name__}: {error}",
+        why="this is a fault in patchkit, not in what you asked for",
+        advice="the same command with PATCHKIT_DEBUG=1 shows where; please report it",
+    )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt

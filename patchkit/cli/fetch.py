@@ -1,0 +1,28 @@
+"""``patchkit fetch``: where the verified source is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from patchkit.cli.ending import print_json
+from patchkit.source.cache import Cache
+from patchkit.source.obtain import Request, obtain
+from patchkit.source.place_tree import place
+from patchkit.ui import Ui
+
+
+def run(*, version: str, to: Path | None, git: str | None, offline: bool, as_json: bool) -> None:
+    cache = Cache.default()
+    ui = Ui()
+    obtained = obtain(Request(version=version, git=git, offline=offline), cache, ui)
+    origin = obtained.tree.origin
+    if to is not None:
+        place(obtained.tree, to)
+    where = to if to is not None else cache.root / "downloads" / origin.name if origin.kind == "tarball" else None
+    if as_json:
+        print_json({"release": obtained.label, "path": str(where) if where else None, **asdict(origin)})
+    elif where is not None:
+        print(where)
+    else:
+        print(f"{origin.name} {origin.commit}")

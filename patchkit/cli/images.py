@@ -1,0 +1,17 @@
+"""``patchkit image base``."""
+
+from __future__ import annotations
+
+from patchkit.building.docker import connect
+from patchkit.building.image import base_image, bootstrap
+from patchkit.building.toolchain import bases
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui, table
+
+
+def make_bases(*, force: bool) -> None:
+    client, ui, rows = connect(), Ui(), []
+    for base in bases():
+        made = bootstrap(client, base, ui) if force else base_image(client, base, Cache.default(), ui, offline=False)
+        rows.append((base.image, made.id))
+    table(("image", "id"), rows)

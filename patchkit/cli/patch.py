@@ -1,0 +1,41 @@
+"""``patchkit render`` and ``patchkit apply``."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+from patchkit.cli.ending import print_json
+from patchkit.errors import BadSourceError
+from patchkit.patching.apply import write_all
+from patchkit.patching.render import render
+from patchkit.patching.variants import variant as find_variant
+from patchkit.source.cache import Cache
+from patchkit.source.directory import tree_from
+from patchkit.source.obtain import Request, obtain
+from patchkit.ui import Ui, table
+
+
+def render_to_stdout(
+    *, version: str, variant: str, guard: bool, git: str | None, source: Path | None, offline: bool
+) -> None:
+    found = find_variant(variant)
+    request = Request(version=version, git=git, source=source, offline=offline)
+    obtained = obtain(request, Cache.default(), Ui())
+    rendered = render(found, obtained.tree, obtained.label, guard=guard)
+    sys.stdout.buffer.write(rendered.diff)
+
+
+def apply_to(directory: Path, *, variant: str, guard: bool, as_json: bool) -> None:
+    found = find_variant(variant)
+    if not directory.is_dir():
+        raise BadSourceError(f"there is no folder {directory}", advice="patchkit fetch --version V --to DIR")
+    rendered = render(found, tree_from(directory), str(directory.resolve().name), guard=guard)
+    write_all(directory, rendered.files)
+    sums = {path: hashlib.sha256(data).hexdigest() for path, data in rendered.files.items()}
+    if as_json:
+        files = [{"path": path, "sha256": digest} for path, digest in sums.items()]
+        print_json({"variant": variant, "guard": guard, "diff_sha256": rendered.sha256, "files": files})
+    else:
+        table(("patched", "sha256"), list(sums.items()))

@@ -1,0 +1,1 @@
+"""From an installed tree to files in ``dist/``: archive, diff, manifest, checksums."""

@@ -1,0 +1,38 @@
+"""A tar.gz whose bytes depend on its contents alone: no clock, no owner, no order of a file system."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Mapping
+
+
+def release_archive(installed: bytes, name: str, epoch: int, extra: Mapping[str, bytes]) -> bytes:
+    """The installed tree (a tar whose one top folder is the prefix) as ``name/…`` in a tar.gz.
+
+    ``epoch`` is every member's time stamp, in seconds since 1970; ``extra`` are files to add, by path.
+    Libtool's ``.la`` files are left out: they name build folders, and nothing uses them.
+    """
+    members: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
+    with tarfile.open(fileobj=io.BytesIO(installed)) as source:
+        for member in source:
+            path = member.name.partition("/")[2]
+            if not path or member.isdir() or path.endswith(".la"):
+                continue
+            info = tarfile.TarInfo(f"{name}/{path}")
+            info.type, info.linkname = member.type, member.linkname
+            info.mode = 0o777 if member.issym() else 0o755 if member.mode & 0o111 else 0o644
+            content = source.extractfile(member) if member.isreg() else None
+            members[info.name] = (info, content.read() if content else b"")
+    for path, data in extra.items():
+        info = tarfile.TarInfo(f"{name}/{path}")
+        info.mode = 0o644
+        members[info.name] = (info, data)
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as out:
+        for path in sorted(members):
+            info, data = members[path]
+            info.mtime, info.size = epoch, len(data)
+            out.addfile(info, io.BytesIO(data))
+    return gzip.compress(plain.getvalue(), compresslevel=9, mtime=0)

@@ -1,0 +1,89 @@
+"""The output folder: artifacts come into it whole or not at all, and its manifest and checksums are always true."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from patchkit.errors import StorageError
+from patchkit.packaging.manifest import Artifact, File, Manifest
+from patchkit.source.cache import writing
+
+MANIFEST = "manifest.json"
+CHECKSUMS = "SHA256SUMS"
+
+
+class Dist:
+    """A folder of artifacts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, name: str, inputs: str) -> Artifact | None:
+        """The artifact of that name, if it was made from just these inputs and its files are unaltered."""
+        for artifact in self._read().artifacts:
+            if artifact.name == name and artifact.inputs == inputs and all(map(self._intact, artifact.files)):
+                return artifact
+        return None
+
+    def add(self, artifact: Artifact, files: Mapping[str, bytes]) -> None:
+        """Write an artifact's files, then the manifest and the checksums. A second run in the folder waits."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / ".lock"):
+                for name, data in files.items():
+                    _replace(self.folder / name, data)
+                others = [other for other in self._read().artifacts if other.name != artifact.name]
+                manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda one: one.name))
+                text = manifest.model_dump_json(indent=2, exclude_none=False).encode() + b"\n"
+                _replace(self.folder / MANIFEST, text)
+                _replace(self.folder / CHECKSUMS, _checksums(manifest, text))
+
+    def _read(self) -> Manifest:
+        path = self.folder / MANIFEST
+        if not path.exists():
+            return Manifest(artifacts=[])
+        try:
+            return Manifest.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise StorageError(
+                f"{path} is not a manifest of this patchkit",
+                why="\n".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()[:3]),
+                advice=f"move {self.folder} away, or give another --out",
+            ) from error
+
+    def _intact(self, file: File) -> bool:
+        path = self.folder / file.name
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+
+
+def described(name: str, data: bytes) -> File:
+    """A file's entry in the manifest."""
+    return File(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def _checksums(manifest: Manifest, text: bytes) -> bytes:
+    """In the form that ``sha256sum --check`` reads."""
+    sums = {file.name: file.sha256 for artifact in manifest.artifacts for file in artifact.files}
+    sums[MANIFEST] = hashlib.sha256(text).hexdigest()
+    return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+"""What ``manifest.json`` says. The field descriptions here are the documentation: docs/manifest.md is made from them.
+
+The manifest holds no date and no host name: the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Part):
+    """Where the source came from."""
+
+    kind: Literal["tarball", "git", "directory"] = Field(description="what the source was read from")
+    name: str = Field(description="the tarball's file name, the git ref, or the folder given by hand")
+    verified: bool = Field(
+        description="true when a pin vouches for every byte: a tarball's sha256, or a tag's commit and tree"
+    )
+    sha256: str | None = Field(default=None, description="of the tarball, in hex")
+    size: int | None = Field(default=None, description="of the tarball, in bytes")
+    commit: str | None = Field(default=None, description="git commit, 40 hex digits")
+    tree: str | None = Field(default=None, description="git tree, 40 hex digits")
+    epoch: int = Field(description="SOURCE_DATE_EPOCH of the build: seconds since 1970")
+
+
+class PatchedFile(_Part):
+    """A file that the variant changed."""
+
+    path: str = Field(description="below the top of the source tree")
+    before: str = Field(description="sha256 before, in hex")
+    after: str = Field(description="sha256 after, in hex")
+
+
+class Patch(_Part):
+    """The change, and what it did."""
+
+    variant: str = Field(description="name of the variant; stock is the unchanged source")
+    status: str = Field(description="what the catalogue thinks of the variant")
+    guard: bool = Field(description="true when the change stands between #ifdef RETRY and #endif, built with -DRETRY")
+    diff_sha256: str | None = Field(description="of the rendered diff; null for stock")
+    files: list[PatchedFile] = Field(description="every file that the diff changes")
+
+
+class Build(_Part):
+    """How it was compiled."""
+
+    target: str = Field(description="what the binaries run on")
+    triplet: str = Field(description="the target as compilers call it")
+    engine: Literal["docker", "host"] = Field(description="where the commands ran")
+    compiler: str = Field(description="first line of cc --version")
+    packages: dict[str, str] = Field(description="Debian packages of the toolchain and their versions")
+    image: str | None = Field(default=None, description="id of the toolchain image, for the docker engine")
+    base_image: str | None = Field(default=None, description="id of the base image, for the docker engine")
+    configure: list[str] = Field(description="options given to ./configure besides --prefix, --host and the flags")
+    cppflags: list[str] = Field(description="preprocessor flags")
+    cflags: list[str] = Field(description="compiler flags")
+    ldflags: list[str] = Field(description="linker flags")
+
+
+class Check(_Part):
+    """One part of the smoke test, which passed: nothing else becomes an artifact."""
+
+    name: str = Field(description="version, test-crypto or handshake")
+    detail: str = Field(description="what the binary said, or who spoke with whom")
+
+
+class File(_Part):
+    """A file of the artifact."""
+
+    name: str = Field(description="beside the manifest")
+    size: int = Field(description="in bytes")
+    sha256: str = Field(description="in hex")
+
+
+class Artifact(_Part):
+    """One build: a release, a variant, a target."""
+
+    name: str = Field(description="release+variant-target, the archive's name without its ending")
+    version: str = Field(description="what openvpn --version says")
+    release: str = Field(description="upstream's release, or git.COMMIT for another ref")
+    series: str = Field(description="2.6, 2.7: which toolchain was taken")
+    patchkit: str = Field(description="version of patchkit")
+    inputs: str = Field(description="hash of everything that went in; the same inputs are not built again")
+    source: Source = Field(description="where the source came from")
+    patch: Patch = Field(description="what was changed in it")
+    build: Build = Field(description="how it was compiled")
+    checks: list[Check] = Field(description="the smoke test")
+    files: list[File] = Field(description="the archive and, except for stock, the diff")
+
+
+class Manifest(_Part):
+    """All artifacts in one folder."""
+
+    schema_version: Literal[1] = Field(default=1, description="goes up when a field changes its meaning or goes away")
+    artifacts: list[Artifact] = Field(description="by name")
+
+
+def markdown() -> str:
+    """docs/manifest.md."""
+    out = [
+        "# manifest.json",
+        "",
+        "Generated from `patchkit/packaging/manifest.py` by `python -m patchkit.packaging.manifest`: do not edit.",
+        "",
+    ]
+    for model in (Manifest, Artifact, Source, Patch, PatchedFile, Build, Check, File):
+        out += [f"## {model.__name__}", "", str(model.__doc__).strip(), "", "| field | type | meaning |", "|---|---|---|"]
+        properties = model.model_json_schema()["properties"]
+        for name, field in model.model_fields.items():
+            out.append(f"| `{name}` | {_type(properties[name])} | {field.description} |")
+        out.append("")
+    return "\n".join(out)
+
+
+def _type(schema: dict[str, object]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "anyOf" in schema:
+        return " or ".join(_type(part) for part in schema["anyOf"])  # type: ignore[attr-defined]
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])  # type: ignore[attr-defined]
+    if schema.get("type") == "array":
+        return f"list of {_type(schema['items'])}"  # type: ignore[arg-type]
+    return str(schema.get("type", schema.get("const")))
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")  # noqa: T201 - this is the generator's output

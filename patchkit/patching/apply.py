@@ -1,0 +1,146 @@
+"""Apply a unified diff exactly: every context and removed line byte for byte, at the stated place, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from patchkit.errors import PatchMismatchError
+from patchkit.source.cache import writing
+from patchkit.source.tree import blob_id
+
+if TYPE_CHECKING:
+    from unidiff import Hunk, PatchedFile
+
+_ENCODING = "utf-8"
+_ERRORS = "surrogateescape"  # any byte survives the way through unidiff, which wants text
+
+
+class Readable(Protocol):
+    """Whatever has files to patch: a SourceTree is one."""
+
+    def read(self, path: str) -> bytes: ...
+
+
+def apply(diff: bytes, tree: Readable) -> Mapping[str, bytes]:
+    """The post-images of all files that ``diff`` touches, by path. Nothing is written.
+
+    Raises PatchMismatchError where a hunk does not match at its very line, where the diff is malformed,
+    or where its ``index`` line names other blobs than the file before and after.
+    """
+    from unidiff import PatchSet
+    from unidiff.errors import UnidiffParseError
+
+    try:
+        patch = PatchSet(_lines(diff))
+    except UnidiffParseError as error:
+        raise PatchMismatchError("the diff is malformed", why=str(error)) from error
+    if not patch:
+        raise PatchMismatchError("the diff changes no file")
+    after: dict[str, bytes] = {}
+    for file in patch:
+        if file.path in after or not file.is_modified_file:
+            raise PatchMismatchError(
+                f"the diff does something to {file.path} other than changing it once",
+                why="variants change existing files; they add, remove and rename none",
+            )
+        before = tree.read(file.path)
+        after[file.path] = _patched(file, before)
+        _check_index(file, before, after[file.path])
+    return after
+
+
+def _lines(diff: bytes) -> list[str]:
+    """Lines by ``\\n`` alone; str.splitlines would also split at form feeds and the like."""
+    return [line + "\n" for line in diff.decode(_ENCODING, _ERRORS).split("\n")[:-1]]
+
+
+def _patched(file: PatchedFile, before: bytes) -> bytes:
+    lines = before.split(b"\n")
+    lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    out: list[bytes] = []
+    at = 0
+    for hunk in file:
+        start = hunk.source_start - 1
+        old = _side(hunk, "+")
+        if start < at or lines[start : start + len(old)] != old:
+            raise _mismatch(file.path, hunk, lines, start, old)
+        if hunk.target_start - 1 != len(out) + start - at:
+            raise PatchMismatchError(
+                f"the diff for {file.path} misnumbers its hunk at line {hunk.source_start}",
+                why=f"the new side begins at line {len(out) + start - at + 1}, not {hunk.target_start}",
+            )
+        out += lines[at:start]
+        out += _side(hunk, "-")
+        at = start + len(old)
+    return b"".join(out + lines[at:])
+
+
+def _side(hunk: Hunk, without: str) -> list[bytes]:
+    """The old side of a hunk (without ``+`` lines) or the new one (without ``-`` lines)."""
+    side: list[bytes] = []
+    previous = ""
+    for line in hunk:
+        if line.line_type == "\\":
+            if previous != without:
+                side[-1] = side[-1].removesuffix(b"\n")
+            continue
+        previous = line.line_type
+        if line.line_type != without:
+            side.append(line.value.encode(_ENCODING, _ERRORS))
+    return side
+
+
+def _mismatch(path: str, hunk: Hunk, lines: list[bytes], start: int, old: list[bytes]) -> PatchMismatchError:
+    here = lines[start : start + len(old)]
+    for offset, wanted in enumerate(old):
+        found = here[offset] if offset < len(here) else b"(the file ends here)"
+        if found != wanted:
+            why = f"line {start + offset + 1} should be  {wanted!r}\nand is {found!r}"
+            break
+    else:
+        why = "its hunks overlap"
+    return PatchMismatchError(
+        f"the diff does not apply exactly to {path} at line {hunk.source_start}",
+        why=why,
+        advice="render it anew for this very source: patchkit render; there is no fuzz here",
+    )
+
+
+def _check_index(file: PatchedFile, before: bytes, after: bytes) -> None:
+    for line in map(str.strip, map(str, file.patch_info or [])):
+        if not line.startswith("index "):
+            continue
+        ids = line.split()[1].split("..")
+        if ids != [blob_id(before), blob_id(after)]:
+            raise PatchMismatchError(
+                f"{file.path} is not the file that the diff was made for, or does not become what it should",
+                why=f"stated {line}\nfound index {blob_id(before)}..{blob_id(after)}",
+            )
+
+
+def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Replace files below ``folder``: all are written beside their places first, then renamed; modes stay.
+
+    Raises DiskFullError or StorageError, and then no file has changed.
+    """
+    with ExitStack() as stack:
+        ready: list[tuple[Path, Path]] = []
+        for path, data in files.items():
+            final = folder / path
+            with writing(final):
+                handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.")
+                stack.callback(Path(name).unlink, missing_ok=True)
+                with os.fdopen(handle, "wb") as out:
+                    out.write(data)
+                    out.flush()
+                    os.fsync(out.fileno())
+                Path(name).chmod(final.stat().st_mode & 0o7777)
+            ready.append((Path(name), final))
+        for temporary, final in ready:
+            with writing(final):
+                temporary.replace(final)

@@ -1,0 +1,1 @@
+"""Which OpenVPN releases there are, and how upstream spells, orders and publishes them."""

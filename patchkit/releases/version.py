@@ -1,0 +1,74 @@
+"""The grammar of upstream's version numbers, and their order.
+
+Upstream has written pre-releases in four ways (``2.1_rc22``, ``2.2-beta3``, ``2.2-RC2``,
+``2.7_alpha1``). All of them are spellings that PEP 440 normalises, so :mod:`packaging` compares them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+
+from packaging.version import Version as Pep440
+
+from patchkit.errors import UnknownVersionError
+
+# Two to four numbers and at most one pre-release: narrower than PEP 440 on purpose, so that a
+# path, an option or a shell word can never pass for a version.
+_GRAMMAR = re.compile(r"v?(?P<number>\d{1,4}(?:\.\d{1,4}){1,3})(?P<pre>[-_]?(?:alpha|beta|rc)\d{0,3})?", re.I | re.A)
+
+
+@total_ordering
+@dataclass(frozen=True, eq=False)
+class Version:
+    """One version, as spelled (without the leading ``v``); spellings of one release are equal."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Read ``2.3.2``, ``v2.6.14``, ``2.7_rc2``, ``2.2-RC2``.
+
+        Raises UnknownVersionError where ``text`` is not a version at all.
+        """
+        if not _GRAMMAR.fullmatch(text):
+            raise UnknownVersionError(
+                f"{shown(text)} is not an OpenVPN version",
+                why="a version looks like 2.6.14, 2.3.2, 2.7_rc2 or v2.2-RC2",
+                advice="patchkit releases",
+            )
+        return cls(text.lstrip("vV"))
+
+    @property
+    def _key(self) -> Pep440:
+        return Pep440(self.text)
+
+    @property
+    def series(self) -> str:
+        """``2.6`` for 2.6.14 and for 2.6_beta1."""
+        major, minor = self._key.release[:2]
+        return f"{major}.{minor}"
+
+    @property
+    def is_final(self) -> bool:
+        """False for alphas, betas and release candidates."""
+        return not self._key.is_prerelease
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Version) else NotImplemented
+
+    def __lt__(self, other: Version) -> bool:
+        return self._key < other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """``text`` made safe and short enough to stand in an error message."""
+    quoted = ascii(text)
+    return quoted if len(quoted) <= limit else quoted[: limit - 2] + "…'"

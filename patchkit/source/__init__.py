@@ -1,0 +1,1 @@
+"""From a release to a verified source tree: tarballs, git, local folders, and the cache."""

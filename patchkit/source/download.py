@@ -1,0 +1,213 @@
+"""Fetch one pinned file from the first of several places that has the right bytes.
+
+Resumes where an earlier run stopped, hashes while streaming, retries what may pass, and puts a file
+under its final name only once its hash is right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patchkit.errors import NetworkUnavailableError, OfflineError, PlacesExhaustedError, WrongHashError
+from patchkit.source.cache import Cache, writing
+from patchkit.source.places import Place
+from patchkit.ui import Ui
+
+if TYPE_CHECKING:
+    import requests
+
+CONNECT_TIMEOUT = 10.0  # seconds
+READ_TIMEOUT = 60.0  # seconds without a byte
+PAUSES = (0.5, 2.0)  # seconds before the second and the third try at one place
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file and what it must be: ``size`` in bytes (None where unknown), ``sha256`` in hex."""
+
+    name: str
+    sha256: str
+    size: int | None
+
+
+class _PlaceFailedError(Exception):
+    """This place can't give the file; ``unreachable`` when it was never even spoken to."""
+
+    def __init__(self, why: str, *, unreachable: bool = False) -> None:
+        super().__init__(why)
+        self.unreachable = unreachable
+
+
+class _TryAgainError(Exception):
+    """Something that may pass: a time-out, a broken connection, a 5xx."""
+
+
+def fetch(wanted: Wanted, places: Sequence[Place], cache: Cache, ui: Ui, *, offline: bool = False) -> Path:
+    """The file, in the cache, with the right hash.
+
+    Raises OfflineError, NetworkUnavailableError, PlacesExhaustedError or WrongHashError.
+    """
+    final = cache.folder("downloads") / wanted.name
+    with cache.lock(wanted.name):
+        if final.exists():
+            if _sha256(final) == wanted.sha256:
+                return final
+            ui.warn(f"the cached {wanted.name} is damaged, kept as {_set_aside(final, wanted).name}; fetching it again")
+        return _from_places(wanted, places, final, ui, offline=offline)
+
+
+def _from_places(wanted: Wanted, places: Sequence[Place], final: Path, ui: Ui, *, offline: bool) -> Path:
+    failures: list[tuple[Place, _PlaceFailedError]] = []
+    rejected: list[tuple[Place, Path]] = []
+    part = final.with_name(final.name + ".part")
+    for place in places:
+        resumed = part.exists()
+        try:
+            _from_place(wanted, place, part, ui)
+            if resumed and _sha256(part) != wanted.sha256:
+                # The part may have been another place's, or another day's: this one gets a fair trial.
+                part.unlink()
+                _from_place(wanted, place, part, ui)
+        except _PlaceFailedError as failure:
+            failures.append((place, failure))
+            continue
+        if _sha256(part) == wanted.sha256:
+            with writing(final):
+                part.replace(final)
+            return final
+        rejected.append((place, _set_aside(part, wanted, final.name)))
+        ui.warn(f"{place.where} serves something else as {wanted.name}; kept as {rejected[-1][1]}")
+    raise _failure(wanted, failures, rejected, offline=offline)
+
+
+def _failure(
+    wanted: Wanted,
+    failures: list[tuple[Place, _PlaceFailedError]],
+    rejected: list[tuple[Place, Path]],
+    *,
+    offline: bool,
+) -> Exception:
+    reasons = "\n".join(f"{place.where}: {failure}" for place, failure in failures)
+    if rejected:
+        kept = "\n".join(f"{place.where}: kept as {path}, sha256 {_sha256(path)}" for place, path in rejected)
+        return WrongHashError(
+            f"{wanted.name} is not the file that upstream published",
+            why=f"wanted sha256 {wanted.sha256}\n{kept}" + (f"\n{reasons}" if reasons else ""),
+            advice="compare the kept file with one from another network; a pin is never loosened",
+        )
+    advice = "put the file into a folder and set PATCHKIT_MIRROR to it, or use --source or --git"
+    if offline:
+        return OfflineError(
+            f"{wanted.name} is not at hand", why=reasons or "it is not in the cache, and no mirror is set", advice=advice
+        )
+    asked = [failure for place, failure in failures if place.path is None]
+    if asked and all(failure.unreachable for failure in asked):
+        return NetworkUnavailableError(
+            f"no network: {wanted.name} can't be fetched", why=reasons, advice=f"check the connection; {advice}"
+        )
+    return PlacesExhaustedError(f"no place has {wanted.name}", why=reasons or "no place is known", advice=advice)
+
+
+def _from_place(wanted: Wanted, place: Place, part: Path, ui: Ui) -> None:
+    if place.path is not None:
+        _copy(place.path, part)
+        return
+    import requests
+
+    with requests.Session() as session:
+        for pause in (*PAUSES, None):
+            try:
+                return _stream(session, wanted, place.where, part, ui)
+            except _TryAgainError as error:
+                if pause is None:
+                    raise _PlaceFailedError(f"{error} (tried {len(PAUSES) + 1} times)") from error
+                ui.note(f"{place.where}: {error}; trying again in {pause:g} s")
+                time.sleep(pause)
+
+
+def _copy(path: Path, part: Path) -> None:
+    if not path.is_file():
+        raise _PlaceFailedError("not there")
+    with writing(part):
+        shutil.copyfile(path, part)
+
+
+def _stream(session: requests.Session, wanted: Wanted, url: str, part: Path, ui: Ui) -> None:
+    import requests
+
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+    try:
+        with session.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)) as answer:
+            if answer.status_code == requests.codes.requested_range_not_satisfiable and have:
+                part.unlink()
+                raise _TryAgainError("the part kept from an earlier run does not fit")
+            _check_answer(answer, wanted, have)
+            resumed = answer.status_code == requests.codes.partial_content
+            ui.note(f"from {url}" + (f", resuming at {have} bytes" if resumed else ""))
+            _save(answer, wanted, part, have if resumed else 0, ui)
+    except requests.ConnectTimeout as error:
+        raise _PlaceFailedError(f"no answer within {CONNECT_TIMEOUT:g} s", unreachable=True) from error
+    except requests.exceptions.SSLError as error:
+        raise _PlaceFailedError(f"TLS: {_root(error)}") from error
+    except requests.ConnectionError as error:
+        if part.exists() and part.stat().st_size > have:
+            raise _TryAgainError(f"the connection broke: {_root(error)}") from error
+        raise _PlaceFailedError(_root(error), unreachable=True) from error
+    except requests.RequestException as error:
+        raise _TryAgainError(_root(error)) from error
+
+
+def _check_answer(answer: requests.Response, wanted: Wanted, have: int) -> None:
+    if answer.status_code >= 500 or answer.status_code == 429:
+        raise _TryAgainError(f"HTTP {answer.status_code}")
+    if answer.status_code not in (200, 206):
+        raise _PlaceFailedError(f"HTTP {answer.status_code}")
+    if answer.headers.get("Content-Type", "").startswith("text/html"):
+        raise _PlaceFailedError("a web page instead of the file")
+    length = answer.headers.get("Content-Length")
+    expected = None if wanted.size is None else wanted.size - (have if answer.status_code == 206 else 0)
+    if length is not None and expected is not None and int(length) != expected:
+        raise _PlaceFailedError(f"{length} bytes offered, {expected} wanted")
+
+
+def _save(answer: requests.Response, wanted: Wanted, part: Path, have: int, ui: Ui) -> None:
+    with writing(part), part.open("ab" if have else "wb") as out, ui.bar(wanted.name, wanted.size) as advance:
+        advance(have)
+        for chunk in answer.iter_content(_CHUNK):
+            out.write(chunk)
+            advance(len(chunk))
+            if wanted.size is not None and out.tell() > wanted.size:
+                raise _PlaceFailedError(f"more than the {wanted.size} bytes wanted")
+
+
+def _set_aside(path: Path, wanted: Wanted, name: str | None = None) -> Path:
+    """Keep a file that is not the wanted one under a name that says so."""
+    digest = _sha256(path)
+    aside = path.with_name(f"{name or wanted.name}.rejected-{digest[:12]}")
+    with writing(aside):
+        path.replace(aside)
+    return aside
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _root(error: BaseException) -> str:
+    """The innermost reason of a network error, in one line."""
+    reason: object = error
+    while isinstance(reason, BaseException):
+        inner = getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
+        if not isinstance(inner, BaseException):
+            break
+        reason = inner
+    return str(reason).splitlines()[0] if str(reason) else type(error).__name__

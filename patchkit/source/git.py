@@ -1,0 +1,163 @@
+"""Source trees from git: a local clone is read where it is, a URL is fetched shallow into the cache.
+
+Blobs are read as git stores them: no checkout, so no line-ending conversion and no filters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from patchkit.errors import GitError, NetworkUnavailableError, OfflineError, TagMovedError, UnknownVersionError
+from patchkit.releases.catalog import TagPin
+from patchkit.releases.version import shown
+from patchkit.source.cache import Cache
+from patchkit.source.tree import SYMLINK, Entry, Origin, SourceTree
+from patchkit.ui import Ui
+
+if TYPE_CHECKING:
+    import git
+
+UPSTREAM = "https://github.com/OpenVPN/openvpn.git"
+
+# What git itself allows in a ref, less whatever could pass for an option, a range or a revision operator.
+_REF = re.compile(r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.A)
+_COMMIT = re.compile(r"[0-9a-f]{7,40}", re.A)
+_URL = re.compile(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", re.A)
+_UNREACHABLE = ("could not resolve host", "unable to connect", "could not connect", "network is unreachable", "timed out")
+_NO_REF = ("couldn't find remote ref", "not our ref", "no such ref")
+
+
+def tree_at(where: str, ref: str, cache: Cache, ui: Ui, *, pin: TagPin | None = None, offline: bool = False) -> SourceTree:
+    """The tree of ``ref`` in the repository ``where`` (a URL or a path).
+
+    With a ``pin``, commit and tree must be the pinned ones: TagMovedError otherwise, and only then
+    the origin counts as verified. Raises UnknownVersionError for a ref that is not there, GitError,
+    NetworkUnavailableError or OfflineError.
+    """
+    if not _REF.fullmatch(ref):
+        raise UnknownVersionError(f"{shown(ref)} is not a git ref", advice="give a tag, a branch or a commit")
+    commit = _commit_at(where, ref, cache, ui, offline=offline)
+    tree = commit.tree
+    if pin and (commit.hexsha, tree.hexsha) != (pin.commit, pin.tree):
+        raise TagMovedError(
+            f"the tag {pin.name} in {where} is not the one that was pinned",
+            why=f"pinned commit {pin.commit}, tree {pin.tree}\nfound  commit {commit.hexsha}, tree {tree.hexsha}",
+            advice=f"compare both with upstream's repository; to build it all the same: --git {where} "
+            f"--version {commit.hexsha}",
+        )
+    origin = Origin(
+        kind="git",
+        name=ref,
+        verified=pin is not None,
+        epoch=commit.committed_date,
+        commit=commit.hexsha,
+        tree=tree.hexsha,
+    )
+    entries = {
+        str(item.path): Entry(_mode(item.mode), commit.committed_date, _reader(item))
+        for item in tree.traverse()
+        if item.type == "blob"  # type: ignore[union-attr]
+    }
+    return SourceTree(origin, entries)
+
+
+def _mode(git_mode: int) -> int:
+    if git_mode == 0o120000:
+        return SYMLINK
+    return 0o755 if git_mode & 0o111 else 0o644
+
+
+def _reader(blob: git.Blob) -> Callable[[], bytes]:
+    return lambda: bytes(blob.data_stream.read())
+
+
+def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> git.Commit:
+    if not _URL.match(where):
+        return _resolve(_open(Path(where).expanduser()), ref, where)
+    slug = hashlib.sha256(where.encode()).hexdigest()[:16]
+    with cache.lock(f"git-{slug}"):
+        repository = _init(cache.folder("git") / f"{slug}.git")
+        # A commit never changes; a tag or branch is asked for anew, unless there is no network to ask.
+        if _COMMIT.fullmatch(ref) or offline:
+            try:
+                return _resolve(repository, f"patchkit/{ref}" if not _COMMIT.fullmatch(ref) else ref, where)
+            except UnknownVersionError:
+                if offline:
+                    raise OfflineError(
+                        f"{ref} of {where} is not in the cache",
+                        advice="drop --offline once, or name a local clone with --git or PATCHKIT_GIT",
+                    ) from None
+        ui.note(f"git fetch {ref} from {where}")
+        _fetch(repository, where, ref)
+        return _resolve(repository, f"patchkit/{ref}", where)
+
+
+def _gitpython() -> ModuleType:
+    """GitPython looks for the git program when it is imported."""
+    try:
+        import git
+    except ImportError as error:
+        raise GitError("git is not installed", why=str(error).strip(), advice="apt-get install git") from error
+    return git
+
+
+def _open(path: Path) -> git.Repo:
+    git = _gitpython()
+    try:
+        repository: git.Repo = git.Repo(path)
+        # A mirror without a config file does not say that it is bare, and GitPython then runs git beside it.
+        repository.git.update_environment(GIT_DIR=str(repository.git_dir))
+        return repository
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+        raise GitError(f"{path} is not a git repository", why=str(error), advice="give a clone or a URL") from error
+
+
+def _init(path: Path) -> git.Repo:
+    git = _gitpython()
+    return git.Repo(path) if path.exists() else git.Repo.init(path, bare=True)
+
+
+def _resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
+    import git
+
+    for name in (f"refs/tags/{ref}", ref):
+        try:
+            return repository.commit(name)
+        except (git.BadName, git.BadObject, ValueError, IndexError, git.GitCommandError):
+            continue
+    raise UnknownVersionError(
+        f"{where} has no {shown(ref.removeprefix('patchkit/'))}",
+        why="neither a tag, a branch nor a commit of that name",
+        advice=f"git ls-remote {where} lists what it has",
+    )
+
+
+def _fetch(repository: git.Repo, where: str, ref: str) -> None:
+    """Fetch one commit, without its history, under refs/heads/patchkit/REF."""
+    import git
+
+    sources = [ref] if _COMMIT.fullmatch(ref) else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
+    said = ""
+    for source in sources:
+        try:
+            repository.git.fetch(
+                "--depth=1", "--no-tags", "--force", "--", where, f"{source}:refs/heads/patchkit/{ref}"
+            )
+        except git.GitCommandError as error:
+            said = str(error.stderr).strip().removeprefix("stderr: ").strip("'")
+            if any(sign in said.lower() for sign in _NO_REF):
+                continue
+            if any(sign in said.lower() for sign in _UNREACHABLE):
+                raise NetworkUnavailableError(
+                    f"no network: {where} can't be reached",
+                    why=said,
+                    advice="name a local clone with --git or PATCHKIT_GIT",
+                ) from error
+            raise GitError(f"git could not fetch {ref} from {where}", why=said) from error
+        return
+    raise UnknownVersionError(f"{where} has no {shown(ref)}", why=said, advice=f"git ls-remote {where} lists what it has")

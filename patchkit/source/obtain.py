@@ -1,0 +1,108 @@
+"""One question, one answer: the source tree of a release, verified where a pin exists."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchkit.errors import BadSourceError, BadUsageError, UnknownVersionError
+from patchkit.releases.catalog import Release, TarballPin, catalog
+from patchkit.releases.version import Version
+from patchkit.source import directory, download, git, places
+from patchkit.source.cache import Cache
+from patchkit.source.tree import Origin, SourceTree
+from patchkit.source.unpack import as_tree
+from patchkit.ui import Ui
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which source is wanted: a version (or, with ``git``, any ref), and what overrides the usual places."""
+
+    version: str
+    git: str | None = None
+    """URL or path of a repository; ``PATCHKIT_GIT`` is the default."""
+    source: Path | None = None
+    """A tarball or folder given by hand."""
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A source tree with the names that everything built from it will carry."""
+
+    label: str
+    """``2.6.14`` for a release, ``git.3de926089fde`` for any other ref: goes into file names."""
+    series: str
+    release: Release | None
+    tree: SourceTree
+
+
+def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
+    """Fetch and verify. Raises the errors of the rooms it calls."""
+    if request.source is not None and request.git is not None:
+        raise BadUsageError("--source and --git exclude each other")
+    if request.source is not None:
+        return _by_hand(request.version, directory.tree_from(request.source))
+    try:
+        release = catalog().find(request.version)
+    except UnknownVersionError:
+        if request.git is None:
+            raise
+        return _unpinned(request, request.git, cache, ui)
+    where = request.git or os.environ.get("PATCHKIT_GIT")
+    only_tarball = release.tag is None and request.git is None
+    if release.tarball is not None and (where is None or only_tarball):
+        tree = _from_tarball(release, release.tarball, cache, ui, offline=request.offline)
+    else:
+        where = where or git.UPSTREAM
+        tree = git.tree_at(where, release.ref, cache, ui, pin=release.tag, offline=request.offline)
+    return Obtained(release.version.text, release.series, release, tree)
+
+
+def tarball_path(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> Path:
+    """The release's tarball in the cache, with the pinned hash."""
+    found = places.places_for(release, pin, offline=offline)
+    return download.fetch(download.Wanted(pin.name, pin.sha256, pin.size), found, cache, ui, offline=offline)
+
+
+def _from_tarball(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> SourceTree:
+    data = tarball_path(release, pin, cache, ui, offline=offline).read_bytes()
+    origin = Origin(
+        kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=len(data)
+    )
+    return as_tree(data, origin)
+
+
+def _by_hand(version: str, tree: SourceTree) -> Obtained:
+    named = Version.parse(version)
+    return Obtained(named.text, named.series, None, tree)
+
+
+def _unpinned(request: Request, where: str, cache: Cache, ui: Ui) -> Obtained:
+    """A ref that no pin knows: a branch, a commit, or a tag that is newer than the pins."""
+    try:
+        version = Version.parse(request.version)
+    except UnknownVersionError:
+        tree = git.tree_at(where, request.version, cache, ui, offline=request.offline)
+        return Obtained(f"git.{(tree.origin.commit or '')[:12]}", _series_in(tree), None, tree)
+    tree = git.tree_at(where, f"v{version.text}", cache, ui, offline=request.offline)
+    return Obtained(version.text, version.series, None, tree)
+
+
+def _series_in(tree: SourceTree) -> str:
+    """What version.m4 says of itself; upstream has it since 2.1_rc3 and splits the number since 2.4."""
+    text = tree.read("version.m4").decode("utf-8", "replace")
+    split = {
+        part: re.search(rf"PRODUCT_VERSION_{part}\]?,\s*\[(\d+)\]", text) for part in ("MAJOR", "MINOR")
+    }
+    if split["MAJOR"] and split["MINOR"]:
+        return f"{split['MAJOR'][1]}.{split['MINOR'][1]}"
+    whole = re.search(r"PRODUCT_VERSION\]?,\s*\[(\d+\.\d+)", text)
+    if whole is None:
+        raise BadSourceError(
+            f"{tree.origin.name} does not say which version it is", why="version.m4 holds no PRODUCT_VERSION"
+        )
+    return whole[1]

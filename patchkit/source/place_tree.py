@@ -1,0 +1,35 @@
+"""Put a source tree on disk: whole under its name, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from patchkit.errors import StorageError
+from patchkit.source.cache import writing
+from patchkit.source.tree import SYMLINK, SourceTree
+
+
+def place(tree: SourceTree, folder: Path) -> None:
+    """Make the new folder ``folder`` from the tree. Raises StorageError where there is something already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StorageError(f"{folder} is there already", why="nothing was changed in it", advice="name a new folder")
+    with writing(folder):
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
+        try:
+            for path, entry in tree.entries.items():
+                file = temporary / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                if entry.mode == SYMLINK:
+                    file.symlink_to(os.fsdecode(entry.read()))
+                    continue
+                file.write_bytes(entry.read())
+                file.chmod(entry.mode)
+                os.utime(file, (entry.mtime, entry.mtime))
+            temporary.chmod(0o755)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)

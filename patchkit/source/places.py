@@ -1,0 +1,50 @@
+"""Where a pinned tarball may be found: the user's mirrors, upstream's hosts, the Debian pool."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchkit.releases.catalog import Release, TarballPin
+from patchkit.source import debian
+
+# Hosts that upstream has published releases on; the last one is the GitHub release's asset.
+_UPSTREAM = (
+    "https://swupdate.openvpn.org/community/releases/{name}",
+    "https://build.openvpn.net/downloads/releases/{name}",
+    "https://github.com/OpenVPN/openvpn/releases/download/{tag}/{name}",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One URL or path to try for one file. ``mirror`` is a place that the user named."""
+
+    where: str
+    mirror: bool = False
+
+    @property
+    def path(self) -> Path | None:
+        """The local file, or None where this place is a URL."""
+        if self.where.startswith(("http://", "https://")):
+            return None
+        return Path(self.where.removeprefix("file://")).expanduser()
+
+
+def mirrors() -> tuple[str, ...]:
+    """The folders and URLs of ``PATCHKIT_MIRROR``, separated by blanks or newlines."""
+    return tuple(os.environ.get("PATCHKIT_MIRROR", "").split())
+
+
+def places_for(release: Release, pin: TarballPin, *, offline: bool) -> Sequence[Place]:
+    """Every place for a release's tarball, in the order to try them; offline, only the user's mirrors."""
+    names = [pin.name, *([pin.debian] if pin.debian else [])]
+    places = [Place(f"{mirror.rstrip('/')}/{name}", mirror=True) for mirror in mirrors() for name in names]
+    if offline:
+        return places
+    places += [Place(url.format(name=pin.name, tag=release.ref)) for url in _UPSTREAM]
+    if pin.debian:
+        places += [Place(f"{mirror}/pool/main/o/openvpn/{pin.debian}") for mirror in debian.mirrors()]
+    return places

@@ -1,0 +1,117 @@
+"""A source tree as a value: paths, modes, bytes, and where it came from. Nothing on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from patchkit.errors import BadSourceError
+
+SYMLINK = 0o120777
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a tree came from and what vouches for it."""
+
+    kind: Literal["tarball", "git", "directory"]
+    name: str
+    """The tarball's file name, the git ref, or the folder."""
+    verified: bool
+    """True when every byte is vouched for by a pin: a tarball's sha256, or a tag's commit and tree."""
+    epoch: int
+    """Seconds since 1970: the newest file of a tarball, the commit's date; becomes SOURCE_DATE_EPOCH."""
+    sha256: str | None = None
+    size: int | None = None
+    commit: str | None = None
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file or symbolic link. ``mode`` is 0o644, 0o755 or SYMLINK; ``read`` gives bytes or the target."""
+
+    mode: int
+    mtime: int
+    read: Callable[[], bytes]
+
+    @classmethod
+    def of(cls, data: bytes, *, mode: int = 0o644, mtime: int = 0) -> Entry:
+        return cls(mode, mtime, lambda: data)
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """Files by their path below the tree's top, with ``/`` between the parts."""
+
+    origin: Origin
+    entries: Mapping[str, Entry]
+
+    def __contains__(self, path: str) -> bool:
+        return path in self.entries
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one file. Raises BadSourceError where the tree has no such file."""
+        entry = self.entries.get(path)
+        if entry is None:
+            raise BadSourceError(
+                f"{self.origin.name} has no file {path}",
+                why="it does not look like an OpenVPN source tree",
+                advice="give the folder or tarball that holds configure.ac and reliable.c",
+            )
+        return entry.read()
+
+    def find(self, name: str) -> str:
+        """The path of an OpenVPN source file: in the root to 2.3-alpha1, in src/openvpn/ since."""
+        for path in (f"src/openvpn/{name}", name):
+            if path in self.entries:
+                return path
+        self.read(f"src/openvpn/{name}")
+        raise AssertionError("unreachable")
+
+    def overlay(self, changes: Mapping[str, bytes], mtime: int) -> SourceTree:
+        """The same tree with the files in ``changes`` replaced; modes stay."""
+        changed = {
+            path: Entry.of(data, mode=self.entries[path].mode, mtime=mtime) for path, data in changes.items()
+        }
+        return replace(self, entries={**self.entries, **changed})
+
+    def tar(self, prefix: str, owner: int = 0) -> bytes:
+        """An uncompressed tar of the tree below ``prefix``, in path order, owned by the user id ``owner``."""
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for info, data in self._members(prefix):
+                info.uid = info.gid = owner
+                archive.addfile(info, io.BytesIO(data))
+        return out.getvalue()
+
+    def _members(self, prefix: str) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+        folders = {folder for path in self.entries for folder in _folders(f"{prefix}/{path}")}
+        for name in sorted(folders):
+            info = tarfile.TarInfo(name)
+            info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, self.origin.epoch
+            yield info, b""
+        for path in sorted(self.entries):
+            entry = self.entries[path]
+            info = tarfile.TarInfo(f"{prefix}/{path}")
+            info.mtime = entry.mtime
+            data = entry.read()
+            if entry.mode == SYMLINK:
+                info.type, info.linkname, data = tarfile.SYMTYPE, data.decode(), b""
+            info.mode, info.size = entry.mode & 0o777, len(data)
+            yield info, data
+
+
+def _folders(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def blob_id(data: bytes) -> str:
+    """The id that git gives these bytes as a blob (SHA-1 over a header and the bytes), 40 hex digits."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

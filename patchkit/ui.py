@@ -1,0 +1,132 @@
+"""The only place that draws on a terminal. Talk goes to stderr; data is the command's own business.
+
+On a terminal: progress bars and a live line. In a pipe, in CI, with NO_COLOR or TERM=dumb: plain lines.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+_SILENCE_BETWEEN_PLAIN_LINES = 5.0  # seconds; a CI log wants a sign of life, not a bar
+
+
+class Ui:
+    """What a job says while it works. ``quiet`` leaves only warnings and errors."""
+
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._stream = stream or sys.stderr
+        self._quiet = quiet
+        self._verbose = verbose
+        self._live = (
+            self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("CI")
+        )
+        self._colour = self._live and not os.environ.get("NO_COLOR")
+        self._warned: set[str] = set()
+
+    def step(self, text: str) -> None:
+        """A stage of the job begins."""
+        if not self._quiet:
+            self._line(self._paint("1;34", "==>") + " " + text)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing inside a stage."""
+        if not self._quiet:
+            self._line("    " + text)
+
+    def warn(self, text: str) -> None:
+        """Something that may surprise later; each text is said once a run."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._line(self._paint("1;33", "warning:") + " " + text)
+
+    def error(self, what: str, why: str, advice: str) -> None:
+        """The last words of a run that failed."""
+        self._line(self._paint("1;31", "error:") + " " + what)
+        for line in why.splitlines():
+            self._line("    " + line)
+        if advice:
+            self._line(self._paint("1;32", "try:") + " " + advice)
+
+    @contextmanager
+    def bar(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Progress in bytes: yields a function that is told how many more have arrived."""
+        if self._quiet:
+            yield lambda _: None
+        elif self._live:
+            with self._rich_bar(label, total) as advance:
+                yield advance
+        else:
+            yield self._plain_bar(label, total)
+
+    @contextmanager
+    def log(self, label: str) -> Iterator[Callable[[str], None]]:
+        """A tool's output, line by line: shown whole when verbose, else as one live line."""
+        if self._verbose:
+            yield self._line
+        elif self._live and not self._quiet:
+            from rich.console import Console
+
+            with Console(file=self._stream, no_color=not self._colour).status(label) as status:
+                yield lambda line: status.update(f"{label}  [dim]{_escape(line)[:80]}[/dim]")
+        else:
+            yield lambda _: None
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"\033[{code}m{text}\033[0m" if self._colour else text
+
+    @contextmanager
+    def _rich_bar(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        console = Console(file=self._stream, no_color=not self._colour)
+        columns = (TextColumn("    {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task(label, total=total)
+            yield lambda count: progress.advance(task, count)
+
+    def _plain_bar(self, label: str, total: int | None) -> Callable[[int], None]:
+        done, spoke = 0, time.monotonic()
+
+        def advance(count: int) -> None:
+            nonlocal done, spoke
+            done += count
+            if time.monotonic() - spoke >= _SILENCE_BETWEEN_PLAIN_LINES:
+                spoke = time.monotonic()
+                self._line(f"    {label}: {done} bytes" + (f" of {total}" if total else ""))
+
+        return advance
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None = None) -> None:
+    """A table on stdout: ruled on a terminal, aligned columns with two blanks between them in a pipe."""
+    out = stream or sys.stdout
+    if out.isatty():
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+
+        ruled = Table(*headings, box=box.SIMPLE_HEAD)
+        for row in rows:
+            ruled.add_row(*map(_escape, row))
+        Console(file=out, no_color=bool(os.environ.get("NO_COLOR"))).print(ruled)
+        return
+    lines = [list(headings), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip(), file=out)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
