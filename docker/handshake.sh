@@ -10,13 +10,20 @@ common="--dev null --proto udp --ca ca.crt --dh none --verb 3 --hand-window 25 -
 "$server" $common --local 127.0.0.1 --port "$port" --tls-server --cert server.crt --key server.key "$@" \
     >"$name.server.log" 2>&1 &
 server_pid=$!
+trap 'kill $server_pid 2>/dev/null; wait' EXIT
+trap 'exit 143' TERM INT HUP
+# A client that is earlier than the server loses its first packet, and two seconds with it.
+tries=60
+while [ $tries -gt 0 ] && kill -0 $server_pid 2>/dev/null && ! grep -q "link local (bound)" "$name.server.log"; do
+    sleep 0.05
+    tries=$((tries - 1))
+done
 "$client" $common --remote 127.0.0.1 "$port" --nobind --tls-client --remote-cert-tls server \
     --cert client.crt --key client.key "$@" >"$name.client.log" 2>&1 &
 client_pid=$!
 trap 'kill $server_pid $client_pid 2>/dev/null; wait' EXIT
-trap 'exit 143' TERM INT HUP
 
-code=1 tries=300
+code=1 tries=600
 while [ $tries -gt 0 ]; do
     if grep -q "Initialization Sequence Completed" "$name.server.log" &&
         grep -q "Initialization Sequence Completed" "$name.client.log"; then
@@ -28,7 +35,7 @@ while [ $tries -gt 0 ]; do
         break
     fi
     kill -0 $server_pid 2>/dev/null && kill -0 $client_pid 2>/dev/null || break
-    sleep 0.1
+    sleep 0.05
     tries=$((tries - 1))
 done
 if [ $code -eq 1 ]; then

@@ -47,14 +47,13 @@ class OpenVpnTree:
         if "configure" not in self._source:
             self._run("autoreconf", "--force", "--install")
         target = self._toolchain.target
-        here = f"{self._workspace.top}/{TREE}"
         self._run(
             "./configure",
             f"--prefix={PREFIX}",
             f"--host={target.triplet}",
             *self._toolchain.series.configure,
             f"CPPFLAGS={self._cppflags()}",
-            f"CFLAGS={' '.join([*target.cflags, f'-ffile-prefix-map={here}=.'])}",
+            f"CFLAGS={' '.join(target.cflags)}",
             f"LDFLAGS={' '.join(target.ldflags)}",
         )
         self._config_h = one_file(self._workspace.get(f"{TREE}/config.h"))

@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -150,8 +151,11 @@ class _Job:
         )
         subject = Subject(planned.variant.name, binary, version)
         self.ui.step(f"Smoke test {planned.name}")
-        checks = smoke.smoke(self.workspace, self.tools, subject, stock)
-        installed = self.workspace.get(self.tree.install(planned.variant.name))
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            # Handshakes mostly wait; installing meanwhile costs nothing. Nothing is packed before all is tried.
+            waiting = pool.submit(self.tree.install, planned.variant.name)
+            checks = smoke.smoke(self.workspace, self.tools, subject, stock)
+            installed = self.workspace.get(waiting.result())
         files = self._files(planned, installed)
         artifact = self._describe(planned, version, files, checks)
         self.dist.add(artifact, files)

@@ -7,6 +7,7 @@ under its final name only once its hash is right.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -210,4 +211,6 @@ def _root(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         reason = inner
-    return str(reason).splitlines()[0] if str(reason) else type(error).__name__
+    text = str(reason).splitlines()[0] if str(reason) else type(error).__name__
+    # urllib3 puts the connection's repr in front: the URL beside this reason says the same.
+    return re.sub(r"^\w+\(host=[^)]*\): ", "", text)
