@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -13,3 +15,15 @@ def folder(name: str) -> Path:
         if place.is_dir():
             return place
     raise FileNotFoundError(f"patchkit's own folder {name}/ is missing: the installation is broken")
+
+
+@cache
+def fingerprint() -> str:
+    """A hash of all that decides what a build becomes: this package's code, ``patches/`` and ``docker/``."""
+    digest = hashlib.sha256()
+    for top in (_PACKAGE, folder("patches"), folder("docker")):
+        for path in sorted(top.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                name, data = path.relative_to(top).as_posix().encode(), path.read_bytes()
+                digest.update(b"%d %b %d %b" % (len(name), name, len(data), data))
+    return digest.hexdigest()

@@ -22,9 +22,7 @@ class Ui:
         self._stream = stream or sys.stderr
         self._quiet = quiet
         self._verbose = verbose
-        self._live = (
-            self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("CI")
-        )
+        self._live = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("CI")
         self._colour = self._live and not os.environ.get("NO_COLOR")
         self._warned: set[str] = set()
 

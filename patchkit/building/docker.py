@@ -34,11 +34,16 @@ def connect() -> docker.DockerClient:
         client.ping()
     except docker.errors.DockerException as error:
         why = str(error)
-        if any(sign in why for sign in ("FileNotFoundError", "No such file", "ConnectionRefusedError", "Connection refused")):
+        if any(
+            sign in why
+            for sign in ("FileNotFoundError", "No such file", "ConnectionRefusedError", "Connection refused")
+        ):
             raise DockerMissingError(
                 "there is no Docker daemon", why=why, advice="start dockerd, or use --engine host"
             ) from error
-        raise DockerSilentError("Docker's daemon does not answer as it should", why=why, advice="docker info") from error
+        raise DockerSilentError(
+            "Docker's daemon does not answer as it should", why=why, advice="docker info"
+        ) from error
     except OSError as error:  # requests' time-outs and broken connections
         raise DockerSilentError("Docker's daemon does not answer", why=str(error), advice="docker info") from error
     return client

@@ -57,7 +57,9 @@ class Workspace(Protocol):
 class Engine(Protocol):
     """Somewhere to compile."""
 
-    name: Literal["docker", "host"]
+    @property
+    def name(self) -> Literal["docker", "host"]:
+        """Which of the two it is."""
 
     def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:
         """Make the toolchain ready, and say what it is. Raises the errors 40 to 43."""

@@ -101,9 +101,8 @@ class HostWorkspace:
             errors="replace",
             start_new_session=True,
         ) as process:
-            assert process.stdout is not None
             try:
-                for text in process.stdout:
+                for text in process.stdout or ():
                     line(text.rstrip("\n"))
                 return process.wait()
             except BaseException:

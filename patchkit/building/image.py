@@ -80,7 +80,14 @@ def bootstrap(client: docker.DockerClient, base: Base, ui: Ui, reason: str = "")
     ui.step(f"Bootstrap {base.image} from the Debian mirror")
     with tempfile.TemporaryDirectory(prefix="patchkit-") as folder, writing(Path(folder)):
         archive = Path(folder, "base.tar")
-        command = [program, "--quiet", "--variant=minbase", base.suite, str(archive), *debian.sources(base.suite)]
+        command = [
+            program,
+            "--quiet",
+            "--variant=minbase",
+            base.suite,
+            str(archive),
+            *debian.sources(base.suite),
+        ]
         made = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if made.returncode != 0:
             raise BaseImageError(
@@ -132,7 +139,9 @@ def _build(client: docker.DockerClient, text: str, tag: str, ui: Ui) -> None:
         said.append(_reason(error))
         if any("no space left" in line.lower() for line in said[-20:]):
             raise DiskFullError(
-                "no room left for the toolchain image", why=_tail("\n".join(said), 3), advice="docker system prune"
+                "no room left for the toolchain image",
+                why=_tail("\n".join(said), 3),
+                advice="docker system prune",
             ) from error
         raise CompileError("the toolchain image could not be built", why=_tail("\n".join(said))) from error
 

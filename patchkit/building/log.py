@@ -60,7 +60,9 @@ class BuildLog:
             return DiskFullError("the disk is full in mid-build", why=why, advice="free some space, or set TMPDIR")
         short = command if len(command) <= 60 else command[:57] + "…"
         return CompileError(
-            f"{short} failed with exit code {code}", why=f"{why}\nwhole log: {self.path}", advice=f"less {self.path}"
+            f"{short} failed with exit code {code}",
+            why=f"{why}\nwhole log: {self.path}",
+            advice=f"less {self.path}",
         )
 
 

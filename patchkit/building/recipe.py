@@ -22,7 +22,7 @@ TREE = "tree"
 PREFIX = "/usr/local"
 # The macros of config.h that hold the version in every series; openvpn --version and the IV_VER that
 # peers are told come from them. Other version macros (the plugin interface's) stay as they are.
-_VERSION_MACRO = re.compile(rb'^(#define (?:VERSION|PACKAGE_VERSION|PACKAGE_STRING) ".*)"$', re.M)
+_VERSION_MACRO = re.compile(rb'^(#define (?:VERSION|PACKAGE_VERSION|PACKAGE_STRING) ".*)"$', re.MULTILINE)
 _MENTIONS_VERSION = re.compile(rb"\b(?:VERSION|PACKAGE_VERSION|PACKAGE_STRING)\b")
 
 
@@ -60,7 +60,7 @@ class OpenVpnTree:
 
     def version(self, suffix: str) -> str:
         """What a binary built with ``suffix`` calls itself."""
-        found = re.search(rb'^#define PACKAGE_VERSION "(.*)"$', self._config_h[0], re.M)
+        found = re.search(rb'^#define PACKAGE_VERSION "(.*)"$', self._config_h[0], re.MULTILINE)
         if found is None:
             raise CompileError("config.h does not hold a version", why="configure made it, and it is not as expected")
         return found[1].decode() + suffix

@@ -77,7 +77,8 @@ def _version(workspace: Workspace, subject: Subject) -> Check:
     first = said[0] if said else ""
     if not first.startswith(f"OpenVPN {subject.version} "):
         raise SmokeError(
-            f"{subject.name} does not say that it is {subject.version}", why="\n".join(said[:5]) or "it said nothing"
+            f"{subject.name} does not say that it is {subject.version}",
+            why="\n".join(said[:5]) or "it said nothing",
         )
     return Check("version", first)
 
@@ -110,7 +111,8 @@ def _handshake(workspace: Workspace, toolchain: Toolchain, server: Subject, clie
             break
     if code != 0:
         raise SmokeError(
-            f"no handshake between {server.name} as server and {client.name} as client", why="\n".join(said[-34:])
+            f"no handshake between {server.name} as server and {client.name} as client",
+            why="\n".join(said[-34:]),
         )
     return Check("handshake", f"{server.name} as server, {client.name} as client")
 

@@ -40,11 +40,10 @@ VariantOption = Annotated[str, typer.Option("--variant", metavar="NAME", help="S
 GuardOption = Annotated[
     bool, typer.Option("--guard/--no-guard", help="Put the change between #ifdef RETRY and #endif.")
 ]
-GitOption = Annotated[
-    str | None, typer.Option("--git", metavar="URL|PATH", help="Take the source from git.")
-]
+GitOption = Annotated[str | None, typer.Option("--git", metavar="URL|PATH", help="Take the source from git.")]
 SourceOption = Annotated[
-    Path | None, typer.Option("--source", metavar="TARBALL|DIR", help="Take a source at hand; it counts as unverified.")
+    Path | None,
+    typer.Option("--source", metavar="TARBALL|DIR", help="Take a source at hand; it counts as unverified."),
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the cache and mirrors only.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -59,7 +58,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     _: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print patchkit's version.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print patchkit's version."),
     ] = False,
 ) -> None:
     pass
@@ -79,9 +79,7 @@ def build(
     source: SourceOption = None,
     engine: Annotated[EngineChoice, typer.Option("--engine", help="Where to compile.")] = EngineChoice.auto,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path("dist"),
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")
-    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")] = None,
     offline: OfflineOption = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Build the other variants when one fails.")] = False,
     keep_build: Annotated[bool, typer.Option("--keep-build", help="Keep the build folder or container.")] = False,
@@ -141,7 +139,9 @@ def apply(
 @command
 def fetch(
     version: VersionOption,
-    to: Annotated[Path | None, typer.Option("--to", metavar="DIR", help="Unpack the source into this new folder.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Unpack the source into this new folder.")
+    ] = None,
     git: GitOption = None,
     offline: OfflineOption = False,
     as_json: JsonOption = False,

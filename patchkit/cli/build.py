@@ -64,14 +64,16 @@ def _print_table(outcomes: list[Outcome], out: Path) -> None:
     rows = []
     for outcome in outcomes:
         for file in outcome.artifact.files if outcome.artifact else []:
-            took = f"{outcome.seconds:.1f} s" if outcome.fresh else "–"
+            took = f"{outcome.seconds:.1f} s" if outcome.fresh else "-"
             rows.append((str(out / file.name), _size(file.size), took, file.sha256))
     if rows:
         table(("file", "size", "time", "sha256"), rows)
 
 
 def _size(count: int) -> str:
-    return f"{count} B" if count < 10_000 else f"{count / 1000:.0f} kB" if count < 10_000_000 else f"{count / 1e6:.1f} MB"
+    return (
+        f"{count} B" if count < 10_000 else f"{count / 1000:.0f} kB" if count < 10_000_000 else f"{count / 1e6:.1f} MB"
+    )
 
 
 def _document(outcome: Outcome, out: Path) -> dict[str, object]:

@@ -77,7 +77,9 @@ def _end(error: PatchkitError, *, as_json: bool) -> None:
 
 def _disk_full(error: OSError) -> PatchkitError:
     return DiskFullError(
-        "the disk is full", why=str(error), advice="free some space, or set PATCHKIT_CACHE, TMPDIR or --out elsewhere"
+        "the disk is full",
+        why=str(error),
+        advice="free some space, or set PATCHKIT_CACHE, TMPDIR or --out elsewhere",
     )
 
 

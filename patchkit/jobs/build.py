@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from patchkit import __version__
+from patchkit import __version__, resources
 from patchkit.building import smoke
 from patchkit.building.choose import choose
 from patchkit.building.engine import EngineName, Identity, Workspace
@@ -96,15 +96,18 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
         planned = [_plan(one, rendered[one.name], obtained, tools, identity) for one in chosen if one.name in rendered]
         dist = Dist(order.out)
         missing = []
-        for one in planned:
-            artifact = dist.find(one.name, one.inputs)
+        for plan in planned:
+            artifact = dist.find(plan.name, plan.inputs)
             if artifact is None:
-                missing.append(one)
+                missing.append(plan)
             else:
-                outcomes[one.variant.name] = Outcome(one.variant.name, artifact, None, 0.0, fresh=False)
+                outcomes[plan.variant.name] = Outcome(plan.variant.name, artifact, None, 0.0, fresh=False)
         if missing:
             log_path = cache.folder("logs") / f"{obtained.label}-{tools.target.name}-{os.getpid()}.log"
-            with build_log(log_path, ui) as log, engine.workspace(identity, keep=order.keep_build) as workspace:
+            with (
+                build_log(log_path, ui) as log,
+                engine.workspace(identity, keep=order.keep_build) as workspace,
+            ):
                 tree = OpenVpnTree(workspace, obtained.tree, tools, jobs=order.jobs, log=log)
                 job = _Job(order, obtained, tools, identity, workspace, tree, dist, ui)
                 outcomes |= job.run(missing)
@@ -146,9 +149,7 @@ class _Job:
             self.ui.step(f"Compile {planned.name}: what the variant touches")
         defines = (GUARD_MACRO,) if planned.rendered.guard else ()
         version = self.tree.version(planned.suffix)
-        binary = self.tree.build(
-            planned.variant.name, planned.rendered.files, defines=defines, suffix=planned.suffix
-        )
+        binary = self.tree.build(planned.variant.name, planned.rendered.files, defines=defines, suffix=planned.suffix)
         subject = Subject(planned.variant.name, binary, version)
         self.ui.step(f"Smoke test {planned.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:
@@ -165,9 +166,7 @@ class _Job:
         diff = f"{_stem(self.obtained, planned.suffix)}.diff"
         extra = {} if planned.variant.is_stock else {f"share/doc/openvpn/{diff}": planned.rendered.diff}
         files = {
-            f"{planned.name}.tar.gz": release_archive(
-                installed, planned.name, self.obtained.tree.origin.epoch, extra
-            )
+            f"{planned.name}.tar.gz": release_archive(installed, planned.name, self.obtained.tree.origin.epoch, extra)
         }
         if not planned.variant.is_stock:
             files[diff] = planned.rendered.diff
@@ -191,9 +190,7 @@ class _Job:
                 guard=rendered.guard,
                 diff_sha256=rendered.sha256 if rendered.diff else None,
                 files=[
-                    manifest.PatchedFile(
-                        path=path, before=_sha256(self.obtained.tree.read(path)), after=_sha256(data)
-                    )
+                    manifest.PatchedFile(path=path, before=_sha256(self.obtained.tree.read(path)), after=_sha256(data))
                     for path, data in sorted(rendered.files.items())
                 ],
             ),
@@ -215,16 +212,14 @@ class _Job:
         )
 
 
-def _plan(
-    one: Variant, rendered: Rendered, obtained: Obtained, tools: Toolchain, identity: Identity
-) -> _Planned:
+def _plan(one: Variant, rendered: Rendered, obtained: Obtained, tools: Toolchain, identity: Identity) -> _Planned:
     suffix = "" if one.is_stock else f"+{one.name}" + (".guard" if rendered.guard else "")
     origin = asdict(obtained.tree.origin)
     contents = None
     if obtained.tree.origin.kind == "directory":
         contents = _sha256(obtained.tree.tar("x"))
     inputs = {
-        "patchkit": __version__,
+        "patchkit": resources.fingerprint(),
         "source": origin,
         "contents": contents,
         "variant": one.name,

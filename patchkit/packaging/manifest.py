@@ -112,7 +112,14 @@ def markdown() -> str:
         "",
     ]
     for model in (Manifest, Artifact, Source, Patch, PatchedFile, Build, Check, File):
-        out += [f"## {model.__name__}", "", str(model.__doc__).strip(), "", "| field | type | meaning |", "|---|---|---|"]
+        out += [
+            f"## {model.__name__}",
+            "",
+            str(model.__doc__).strip(),
+            "",
+            "| field | type | meaning |",
+            "|---|---|---|",
+        ]
         properties = model.model_json_schema()["properties"]
         for name, field in model.model_fields.items():
             out.append(f"| `{name}` | {_type(properties[name])} | {field.description} |")

@@ -54,11 +54,8 @@ class CSource:
     def function(self, name: str) -> Function:
         """The definition of the function ``name``. Raises AnchorError where there is none, or more than one."""
         wanted = name.encode()
-        found = []
-        if wanted in self.data:
-            for node in _descend(self._root):
-                if node.type == "function_definition" and _declared_name(node) == wanted:
-                    found.append(node)
+        nodes = _descend(self._root) if wanted in self.data else iter(())
+        found = [node for node in nodes if node.type == "function_definition" and _declared_name(node) == wanted]
         if len(found) != 1:
             raise self.refusal(f"the function {name}", name, [node.start_point.row + 1 for node in found])
         if found[0].has_error:
@@ -184,10 +181,8 @@ class Statement:
     def call(self, function: str, *arguments: str) -> tuple[bytes, ...]:
         """A call of ``function``, indented and spaced like this statement."""
         indent = self.lines[0][: self.node.start_point.column]
-        call = next(node for node in _descend(self.node) if node.type == "call_expression")
-        callee, given = call.child_by_field_name("function"), call.child_by_field_name("arguments")
-        assert callee is not None
-        assert given is not None
+        calls = (node for node in _descend(self.node) if node.type == "call_expression")
+        callee, given = next(calls).named_children[:2]
         gap = b" " if given.start_byte > callee.end_byte else b""
         end = re.search(rb"\r?\n\Z", self.lines[0])
         text = function.encode() + gap + b"(" + ", ".join(arguments).encode() + b");"

@@ -14,7 +14,7 @@ from patchkit.source.cache import writing
 from patchkit.source.tree import blob_id
 
 if TYPE_CHECKING:
-    from unidiff import Hunk, PatchedFile
+    from unidiff.patch import Hunk, PatchedFile
 
 _ENCODING = "utf-8"
 _ERRORS = "surrogateescape"  # any byte survives the way through unidiff, which wants text
@@ -32,8 +32,8 @@ def apply(diff: bytes, tree: Readable) -> Mapping[str, bytes]:
     Raises PatchMismatchError where a hunk does not match at its very line, where the diff is malformed,
     or where its ``index`` line names other blobs than the file before and after.
     """
-    from unidiff import PatchSet
     from unidiff.errors import UnidiffParseError
+    from unidiff.patch import PatchSet
 
     try:
         patch = PatchSet(_lines(diff))

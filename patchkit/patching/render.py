@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from patchkit import __version__
@@ -87,7 +88,8 @@ def render(variant: Variant, tree: SourceTree, label: str, *, guard: bool = Fals
     applied = apply(diff, tree)
     if dict(applied) != expected:
         raise PatchMismatchError(
-            f"the diff of {variant.name} does not give what was rendered", why="a fault in patchkit; please report it"
+            f"the diff of {variant.name} does not give what was rendered",
+            why="a fault in patchkit; please report it",
         )
     return Rendered(variant.name, guard, diff, applied)
 
@@ -125,7 +127,7 @@ def _edits(variant: Variant, file: str, source: anchors.CSource, *, guard: bool)
         old = [line for sign, line in edit.body if sign != b"+"]
         if list(source.lines[edit.start : edit.end]) != old:
             raise BadVariantError(f"the template of {variant.name} for {file} misquotes line {edit.start + 1}")
-    if any(first.end > second.start for first, second in zip(edits, edits[1:], strict=False)):
+    if any(first.end > second.start for first, second in pairwise(edits)):
         raise BadVariantError(f"two hunks of {variant.name} for {file} overlap")
     return edits
 
@@ -136,7 +138,11 @@ def _environment() -> Environment:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False  # noqa: S701
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701
     )
     environment.filters |= {
         "added": lambda lines: _signed("+", lines),

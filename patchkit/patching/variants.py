@@ -63,7 +63,9 @@ def variant(name: str) -> Variant:
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4) or names()
         raise UnknownVariantError(
-            f"there is no variant {shown(name)}", why=f"nearest: {', '.join(near)}", advice="patchkit variants"
+            f"there is no variant {shown(name)}",
+            why=f"nearest: {', '.join(near)}",
+            advice="patchkit variants",
         )
     folder = resources.folder("patches") / name
     path = folder / "patch.toml"

@@ -125,9 +125,7 @@ def _load(name: str) -> dict[str, Any]:
 def catalog() -> Catalog:
     """The catalog that ships with this patchkit."""
     tags = {Version.parse(entry["tag"]): _tag(entry) for entry in _load("releases.toml")["release"]}
-    tarballs = {
-        Version.parse(version): _tarball(entry) for version, entry in _load("tarballs.toml").items()
-    }
+    tarballs = {Version.parse(version): _tarball(entry) for version, entry in _load("tarballs.toml").items()}
     return Catalog(
         [Release(version, tags.get(version), tarballs.get(version)) for version in tags.keys() | tarballs.keys()]
     )

@@ -16,7 +16,10 @@ from patchkit.errors import UnknownVersionError
 
 # Two to four numbers and at most one pre-release: narrower than PEP 440 on purpose, so that a
 # path, an option or a shell word can never pass for a version.
-_GRAMMAR = re.compile(r"v?(?P<number>\d{1,4}(?:\.\d{1,4}){1,3})(?P<pre>[-_]?(?:alpha|beta|rc)\d{0,3})?", re.I | re.A)
+_GRAMMAR = re.compile(
+    r"v?(?P<number>\d{1,4}(?:\.\d{1,4}){1,3})(?P<pre>[-_]?(?:alpha|beta|rc)\d{0,3})?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 @total_ordering

@@ -15,8 +15,7 @@ from patchkit.errors import DiskFullError, StorageError
 
 # https://bford.info/cachedir/: the signature line is fixed by that document.
 _CACHEDIR_TAG = (
-    "Signature: 8a477f597d28d172789f06886806bc55\n"
-    "# This folder is patchkit's cache; it can be deleted at any time.\n"
+    "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is patchkit's cache; it can be deleted at any time.\n"
 )
 
 

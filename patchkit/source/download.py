@@ -10,7 +10,7 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,8 +50,10 @@ class _TryAgainError(Exception):
     """Something that may pass: a time-out, a broken connection, a 5xx."""
 
 
-def fetch(wanted: Wanted, places: Sequence[Place], cache: Cache, ui: Ui, *, offline: bool = False) -> Path:
-    """The file, in the cache, with the right hash.
+def fetch(
+    wanted: Wanted, places: Callable[[], Sequence[Place]], cache: Cache, ui: Ui, *, offline: bool = False
+) -> Path:
+    """The file, in the cache, with the right hash. ``places`` is asked only when the cache does not have it.
 
     Raises OfflineError, NetworkUnavailableError, PlacesExhaustedError or WrongHashError.
     """
@@ -61,7 +63,7 @@ def fetch(wanted: Wanted, places: Sequence[Place], cache: Cache, ui: Ui, *, offl
             if _sha256(final) == wanted.sha256:
                 return final
             ui.warn(f"the cached {wanted.name} is damaged, kept as {_set_aside(final, wanted).name}; fetching it again")
-        return _from_places(wanted, places, final, ui, offline=offline)
+        return _from_places(wanted, places(), final, ui, offline=offline)
 
 
 def _from_places(wanted: Wanted, places: Sequence[Place], final: Path, ui: Ui, *, offline: bool) -> Path:
@@ -106,12 +108,16 @@ def _failure(
     advice = "put the file into a folder and set PATCHKIT_MIRROR to it, or use --source or --git"
     if offline:
         return OfflineError(
-            f"{wanted.name} is not at hand", why=reasons or "it is not in the cache, and no mirror is set", advice=advice
+            f"{wanted.name} is not at hand",
+            why=reasons or "it is not in the cache, and no mirror is set",
+            advice=advice,
         )
     asked = [failure for place, failure in failures if place.path is None]
     if asked and all(failure.unreachable for failure in asked):
         return NetworkUnavailableError(
-            f"no network: {wanted.name} can't be fetched", why=reasons, advice=f"check the connection; {advice}"
+            f"no network: {wanted.name} can't be fetched",
+            why=reasons,
+            advice=f"check the connection; {advice}",
         )
     return PlacesExhaustedError(f"no place has {wanted.name}", why=reasons or "no place is known", advice=advice)
 
@@ -123,14 +129,18 @@ def _from_place(wanted: Wanted, place: Place, part: Path, ui: Ui) -> None:
     import requests
 
     with requests.Session() as session:
-        for pause in (*PAUSES, None):
+        for pause in PAUSES:
             try:
-                return _stream(session, wanted, place.where, part, ui)
+                _stream(session, wanted, place.where, part, ui)
             except _TryAgainError as error:
-                if pause is None:
-                    raise _PlaceFailedError(f"{error} (tried {len(PAUSES) + 1} times)") from error
                 ui.note(f"{place.where}: {error}; trying again in {pause:g} s")
                 time.sleep(pause)
+            else:
+                return
+        try:
+            _stream(session, wanted, place.where, part, ui)
+        except _TryAgainError as error:
+            raise _PlaceFailedError(f"{error} (tried {len(PAUSES) + 1} times)") from error
 
 
 def _copy(path: Path, part: Path) -> None:

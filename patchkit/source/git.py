@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from patchkit.errors import GitError, NetworkUnavailableError, OfflineError, TagMovedError, UnknownVersionError
+from patchkit.errors import (
+    GitError,
+    NetworkUnavailableError,
+    OfflineError,
+    TagMovedError,
+    UnknownVersionError,
+)
 from patchkit.releases.catalog import TagPin
 from patchkit.releases.version import shown
 from patchkit.source.cache import Cache
@@ -25,14 +31,22 @@ if TYPE_CHECKING:
 UPSTREAM = "https://github.com/OpenVPN/openvpn.git"
 
 # What git itself allows in a ref, less whatever could pass for an option, a range or a revision operator.
-_REF = re.compile(r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.A)
-_COMMIT = re.compile(r"[0-9a-f]{7,40}", re.A)
-_URL = re.compile(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", re.A)
-_UNREACHABLE = ("could not resolve host", "unable to connect", "could not connect", "network is unreachable", "timed out")
+_REF = re.compile(r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
+_URL = re.compile(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", re.ASCII)
+_UNREACHABLE = (
+    "could not resolve host",
+    "unable to connect",
+    "could not connect",
+    "network is unreachable",
+    "timed out",
+)
 _NO_REF = ("couldn't find remote ref", "not our ref", "no such ref")
 
 
-def tree_at(where: str, ref: str, cache: Cache, ui: Ui, *, pin: TagPin | None = None, offline: bool = False) -> SourceTree:
+def tree_at(
+    where: str, ref: str, cache: Cache, ui: Ui, *, pin: TagPin | None = None, offline: bool = False
+) -> SourceTree:
     """The tree of ``ref`` in the repository ``where`` (a URL or a path).
 
     With a ``pin``, commit and tree must be the pinned ones: TagMovedError otherwise, and only then
@@ -58,12 +72,32 @@ def tree_at(where: str, ref: str, cache: Cache, ui: Ui, *, pin: TagPin | None = 
         commit=commit.hexsha,
         tree=tree.hexsha,
     )
-    entries = {
-        str(item.path): Entry(_mode(item.mode), commit.committed_date, _reader(item))
-        for item in tree.traverse()
-        if item.type == "blob"  # type: ignore[union-attr]
-    }
-    return SourceTree(origin, entries)
+    return SourceTree(origin, _GitEntries(commit))
+
+
+class _GitEntries(Mapping[str, Entry]):
+    """A commit's files, looked up when asked for: a diff needs two of some seven hundred."""
+
+    def __init__(self, commit: git.Commit) -> None:
+        self._tree = commit.tree
+        self._mtime = int(commit.committed_date)
+
+    def __getitem__(self, path: str) -> Entry:
+        found = self._tree.join(path)
+        if found.type != "blob":
+            raise KeyError(path)
+        return Entry(_mode(found.mode), self._mtime, _reader(found))
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(path) for path in self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        listed: list[Any] = list(self._tree.traverse())
+        return [str(item.path) for item in listed if item.type == "blob"]
 
 
 def _mode(git_mode: int) -> int:
@@ -72,7 +106,7 @@ def _mode(git_mode: int) -> int:
     return 0o755 if git_mode & 0o111 else 0o644
 
 
-def _reader(blob: git.Blob) -> Callable[[], bytes]:
+def _reader(blob: Any) -> Callable[[], bytes]:
     return lambda: bytes(blob.data_stream.read())
 
 
@@ -97,7 +131,7 @@ def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> 
         return _resolve(repository, f"patchkit/{ref}", where)
 
 
-def _gitpython() -> ModuleType:
+def _gitpython() -> Any:
     """GitPython looks for the git program when it is imported."""
     try:
         import git
@@ -107,19 +141,20 @@ def _gitpython() -> ModuleType:
 
 
 def _open(path: Path) -> git.Repo:
-    git = _gitpython()
+    module = _gitpython()
     try:
-        repository: git.Repo = git.Repo(path)
-        # A mirror without a config file does not say that it is bare, and GitPython then runs git beside it.
-        repository.git.update_environment(GIT_DIR=str(repository.git_dir))
-        return repository
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError) as error:
+        repository: git.Repo = module.Repo(path)
+    except (module.InvalidGitRepositoryError, module.NoSuchPathError) as error:
         raise GitError(f"{path} is not a git repository", why=str(error), advice="give a clone or a URL") from error
+    # A mirror without a config file does not say that it is bare, and GitPython then runs git beside it.
+    repository.git.update_environment(GIT_DIR=str(repository.git_dir))
+    return repository
 
 
 def _init(path: Path) -> git.Repo:
-    git = _gitpython()
-    return git.Repo(path) if path.exists() else git.Repo.init(path, bare=True)
+    module = _gitpython()
+    repository: git.Repo = module.Repo(path) if path.exists() else module.Repo.init(path, bare=True)
+    return repository
 
 
 def _resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
@@ -160,4 +195,6 @@ def _fetch(repository: git.Repo, where: str, ref: str) -> None:
                 ) from error
             raise GitError(f"git could not fetch {ref} from {where}", why=said) from error
         return
-    raise UnknownVersionError(f"{where} has no {shown(ref)}", why=said, advice=f"git ls-remote {where} lists what it has")
+    raise UnknownVersionError(
+        f"{where} has no {shown(ref)}", why=said, advice=f"git ls-remote {where} lists what it has"
+    )

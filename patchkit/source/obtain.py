@@ -64,15 +64,13 @@ def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
 
 def tarball_path(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> Path:
     """The release's tarball in the cache, with the pinned hash."""
-    found = places.places_for(release, pin, offline=offline)
-    return download.fetch(download.Wanted(pin.name, pin.sha256, pin.size), found, cache, ui, offline=offline)
+    wanted = download.Wanted(pin.name, pin.sha256, pin.size)
+    return download.fetch(wanted, lambda: places.places_for(release, pin, offline=offline), cache, ui, offline=offline)
 
 
 def _from_tarball(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> SourceTree:
     data = tarball_path(release, pin, cache, ui, offline=offline).read_bytes()
-    origin = Origin(
-        kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=len(data)
-    )
+    origin = Origin(kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=len(data))
     return as_tree(data, origin)
 
 
@@ -95,9 +93,7 @@ def _unpinned(request: Request, where: str, cache: Cache, ui: Ui) -> Obtained:
 def _series_in(tree: SourceTree) -> str:
     """What version.m4 says of itself; upstream has it since 2.1_rc3 and splits the number since 2.4."""
     text = tree.read("version.m4").decode("utf-8", "replace")
-    split = {
-        part: re.search(rf"PRODUCT_VERSION_{part}\]?,\s*\[(\d+)\]", text) for part in ("MAJOR", "MINOR")
-    }
+    split = {part: re.search(rf"PRODUCT_VERSION_{part}\]?,\s*\[(\d+)\]", text) for part in ("MAJOR", "MINOR")}
     if split["MAJOR"] and split["MINOR"]:
         return f"{split['MAJOR'][1]}.{split['MINOR'][1]}"
     whole = re.search(r"PRODUCT_VERSION\]?,\s*\[(\d+\.\d+)", text)

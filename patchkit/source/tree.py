@@ -75,9 +75,7 @@ class SourceTree:
 
     def overlay(self, changes: Mapping[str, bytes], mtime: int) -> SourceTree:
         """The same tree with the files in ``changes`` replaced; modes stay."""
-        changed = {
-            path: Entry.of(data, mode=self.entries[path].mode, mtime=mtime) for path, data in changes.items()
-        }
+        changed = {path: Entry.of(data, mode=self.entries[path].mode, mtime=mtime) for path, data in changes.items()}
         return replace(self, entries={**self.entries, **changed})
 
     def tar(self, prefix: str, owner: int = 0) -> bytes:

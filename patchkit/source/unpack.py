@@ -11,7 +11,6 @@ import tarfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import IO
 
 from patchkit.errors import UnsafeArchiveError
 from patchkit.source.tree import SYMLINK, Entry, Origin, SourceTree
@@ -20,10 +19,10 @@ from patchkit.source.tree import SYMLINK, Entry, Origin, SourceTree
 MAX_BYTES = 256 * 1024 * 1024
 MAX_MEMBERS = 50_000
 
-_OPENERS: tuple[tuple[bytes, Callable[[io.BytesIO], IO[bytes]]], ...] = (
+_OPENERS: tuple[tuple[bytes, Callable[[io.BytesIO], io.BufferedIOBase]], ...] = (
     (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
-    (b"\xfd7zXZ\0", lambda raw: lzma.LZMAFile(raw)),
-    (b"BZh", lambda raw: bz2.BZ2File(raw)),
+    (b"\xfd7zXZ\0", lzma.LZMAFile),
+    (b"BZh", bz2.BZ2File),
 )
 
 
