@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # Seconds after which a container ends by itself, should patchkit be killed before it can remove it.
 _LIFETIME = 4 * 3600
-_ANSWER = 60.0  # seconds for one answer of the daemon
+_PING = 10.0  # seconds for the first answer of the daemon
+_ANSWER = 600.0  # seconds for any later one: importing an image may take minutes
 
 
 def connect() -> docker.DockerClient:
@@ -30,8 +31,9 @@ def connect() -> docker.DockerClient:
     import docker
 
     try:
-        client = docker.from_env(timeout=_ANSWER)
+        client = docker.from_env(timeout=_PING)
         client.ping()
+        client.api.timeout = _ANSWER
     except docker.errors.DockerException as error:
         why = str(error)
         if any(
@@ -63,7 +65,7 @@ class DockerEngine:
         found = image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=offline)
         compiler, packages = self._contents(found.id, toolchain.target.packages)
         base = self._client.images.get(toolchain.base.image).id
-        return Identity("docker", compiler, packages, image=found.id, base_image=base)
+        return Identity("docker", compiler, packages, image=found.id, base_image=base, system=found.id)
 
     def _contents(self, image_id: str, packages: Sequence[str]) -> tuple[str, dict[str, str]]:
         """What an image holds never changes, so it is asked once and remembered in the cache."""

@@ -6,7 +6,7 @@ import json
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from typing import Literal, Protocol
@@ -31,11 +31,15 @@ class Identity:
     image: str | None = None
     """The toolchain image's id."""
     base_image: str | None = None
+    system: str | None = field(default=None, compare=False)
+    """A name for everything on the system that configure may look at; None where nothing vouches for it.
+    Packages that no build uses change it too, so it decides what may be remembered, not what is up to date."""
 
     @property
     def digest(self) -> str:
-        """A hash of all of it, in hex."""
-        return sha256(json.dumps(vars(self), sort_keys=True, default=dict).encode()).hexdigest()
+        """A hash of all of it but ``system``, in hex."""
+        parts = {name: value for name, value in vars(self).items() if name != "system"}
+        return sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()
 
 
 class Workspace(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -52,7 +53,7 @@ class HostEngine:
                 advice=f"apt-get install {' '.join(missing)}" if missing else "install them, or use --engine docker",
             )
         said = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=True).stdout
-        return Identity("host", said.splitlines()[0], versions or {})
+        return Identity("host", said.splitlines()[0], versions or {}, system=_system())
 
     @contextmanager
     def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:  # noqa: ARG002
@@ -108,6 +109,12 @@ class HostWorkspace:
             except BaseException:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
+
+
+def _system() -> str | None:
+    """A hash of dpkg's records: they change whenever a package comes, goes or is upgraded."""
+    status = Path("/var/lib/dpkg/status")
+    return hashlib.sha256(status.read_bytes()).hexdigest() if status.is_file() else None
 
 
 def installed(packages: Sequence[str]) -> dict[str, str] | None:

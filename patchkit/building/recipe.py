@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
+from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.engine import OWNER, Workspace, one_file
 from patchkit.building.log import BuildLog
 from patchkit.building.toolchain import Toolchain
@@ -19,6 +20,7 @@ from patchkit.errors import CompileError
 from patchkit.source.tree import SourceTree
 
 TREE = "tree"
+ANSWERS = "config.cache"
 PREFIX = "/usr/local"
 # The macros of config.h that hold the version in every series; openvpn --version and the IV_VER that
 # peers are told come from them. Other version macros (the plugin interface's) stay as they are.
@@ -30,9 +32,17 @@ class OpenVpnTree:
     """OpenVPN's source in a workspace, configured once."""
 
     def __init__(
-        self, workspace: Workspace, source: SourceTree, toolchain: Toolchain, *, jobs: int, log: BuildLog
+        self,
+        workspace: Workspace,
+        source: SourceTree,
+        toolchain: Toolchain,
+        *,
+        jobs: int,
+        log: BuildLog,
+        answers: ConfigureAnswers,
     ) -> None:
         self._workspace = workspace
+        self._answers = answers
         self._source = source
         self._toolchain = toolchain
         self._jobs = jobs
@@ -47,15 +57,21 @@ class OpenVpnTree:
         if "configure" not in self._source:
             self._run("autoreconf", "--force", "--install")
         target = self._toolchain.target
-        self._run(
-            "./configure",
+        options = [
             f"--prefix={PREFIX}",
             f"--host={target.triplet}",
             *self._toolchain.series.configure,
             f"CPPFLAGS={self._cppflags()}",
             f"CFLAGS={' '.join(target.cflags)}",
             f"LDFLAGS={' '.join(target.ldflags)}",
-        )
+        ]
+        script, _ = one_file(self._workspace.get(f"{TREE}/configure"))
+        known = self._answers.recall(script, options)
+        if known is not None:
+            self._workspace.put(_files({ANSWERS: known}, self._source.origin.epoch))
+        self._run("./configure", f"--cache-file={ANSWERS}", *options)
+        if known is None:
+            self._answers.remember(script, options, one_file(self._workspace.get(f"{TREE}/{ANSWERS}"))[0])
         self._config_h = one_file(self._workspace.get(f"{TREE}/config.h"))
 
     def version(self, suffix: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from patchkit import __version__, resources
 from patchkit.building import smoke
+from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.choose import choose
 from patchkit.building.engine import EngineName, Identity, Workspace
 from patchkit.building.log import build_log
@@ -108,7 +109,8 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
                 build_log(log_path, ui) as log,
                 engine.workspace(identity, keep=order.keep_build) as workspace,
             ):
-                tree = OpenVpnTree(workspace, obtained.tree, tools, jobs=order.jobs, log=log)
+                answers = ConfigureAnswers(cache, identity)
+                tree = OpenVpnTree(workspace, obtained.tree, tools, jobs=order.jobs, log=log, answers=answers)
                 job = _Job(order, obtained, tools, identity, workspace, tree, dist, ui)
                 outcomes |= job.run(missing)
     return [outcomes[one.name] for one in chosen]

@@ -1,0 +1,75 @@
+"""What all tests share: a cache of their own, the command as users run it, and upstream's real source."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
+from patchkit.source.cache import Cache
+from patchkit.source.obtain import Request, obtain
+from patchkit.source.tree import SourceTree
+from patchkit.ui import Ui
+
+ROOT = Path(__file__).resolve().parent.parent
+PINNED = "2.6.14"
+"""The release that the Debian pool has had for years: without it nothing real can be tested."""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own settings must not decide what a test does; one that wants them reads them itself."""
+    for name in ("PATCHKIT_GIT", "PATCHKIT_MIRROR", "PATCHKIT_DEBUG", "CFLAGS", "CPPFLAGS", "LDFLAGS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def ui() -> Ui:
+    return Ui(quiet=True)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    """An empty cache of the test's own."""
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def shared_cache() -> Cache:
+    """The user's cache, for what is slow to get and verified when it is used."""
+    return Cache.default()
+
+
+@pytest.fixture
+def patchkit(tmp_path: Path) -> Run:
+    """Run ``patchkit`` as a user would, in a folder of the test's own."""
+
+    def run(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "patchkit", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run
+
+
+def upstream(version: str, cache: Cache) -> SourceTree:
+    """A release's verified source. Skips where today's mirrors do not have it, except for PINNED."""
+    try:
+        return obtain(Request(version), cache, Ui(quiet=True)).tree
+    except (NetworkUnavailableError, PlacesExhaustedError) as error:
+        if version == PINNED:
+            raise
+        pytest.skip(f"no place in reach has {version} today: {error.why}")
