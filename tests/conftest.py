@@ -51,7 +51,9 @@ def shared_cache() -> Cache:
 def patchkit(tmp_path: Path) -> Run:
     """Run ``patchkit`` as a user would, in a folder of the test's own."""
 
-    def run(*arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-P", "-m", "patchkit", *arguments],
             cwd=tmp_path,

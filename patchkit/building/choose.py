@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
 from patchkit.building.docker import DockerEngine, connect
 from patchkit.building.engine import Engine, EngineName
 from patchkit.building.host import HostEngine
@@ -10,15 +13,22 @@ from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 
 
-def choose(name: EngineName, cache: Cache, ui: Ui) -> Engine:
-    """Raises DockerMissingError or DockerSilentError where ``docker`` was asked for and can't be had."""
+@contextmanager
+def choose(name: EngineName, cache: Cache, ui: Ui) -> Iterator[Engine]:
+    """The engine, for as long as it is needed.
+
+    Raises DockerMissingError or DockerSilentError where ``docker`` was asked for and can't be had."""
     if name == "host":
-        return HostEngine(ui)
+        yield HostEngine(ui)
+        return
     try:
-        return DockerEngine(connect(), cache, ui)
+        client = connect()
     except (DockerMissingError, DockerSilentError) as error:
         if name == "docker":
             raise
         if isinstance(error, DockerSilentError):
             ui.warn(f"{error.what} ({error.why}); building with the host's own compiler")
-        return HostEngine(ui)
+        yield HostEngine(ui)
+        return
+    with closing(client):
+        yield DockerEngine(client, cache, ui)

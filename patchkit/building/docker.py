@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from patchkit.building import image
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Seconds after which a container ends by itself, should patchkit be killed before it can remove it.
 _LIFETIME = 4 * 3600
+_NOBODY_THERE = ("FileNotFoundError", "No such file", "ConnectionRefusedError", "Connection refused")
 _PING = 10.0  # seconds for the first answer of the daemon
 _ANSWER = 600.0  # seconds for any later one: importing an image may take minutes
 
@@ -30,25 +31,22 @@ def connect() -> docker.DockerClient:
     """
     import docker
 
+    client = None
     try:
         client = docker.from_env(timeout=_PING)
         client.ping()
-        client.api.timeout = _ANSWER
-    except docker.errors.DockerException as error:
-        why = str(error)
-        if any(
-            sign in why
-            for sign in ("FileNotFoundError", "No such file", "ConnectionRefusedError", "Connection refused")
-        ):
-            raise DockerMissingError(
-                "there is no Docker daemon", why=why, advice="start dockerd, or use --engine host"
-            ) from error
-        raise DockerSilentError(
-            "Docker's daemon does not answer as it should", why=why, advice="docker info"
-        ) from error
-    except OSError as error:  # requests' time-outs and broken connections
-        raise DockerSilentError("Docker's daemon does not answer", why=str(error), advice="docker info") from error
+    except (docker.errors.DockerException, OSError) as error:  # OSError: requests' time-outs and broken connections
+        if client is not None:
+            client.close()
+        raise _unanswered(str(error)) from error
+    client.api.timeout = _ANSWER
     return client
+
+
+def _unanswered(why: str) -> DockerMissingError | DockerSilentError:
+    if any(sign in why for sign in _NOBODY_THERE):
+        return DockerMissingError("there is no Docker daemon", why=why, advice="start dockerd, or use --engine host")
+    return DockerSilentError("Docker's daemon does not answer as it should", why=why, advice="docker info")
 
 
 class DockerEngine:
@@ -127,17 +125,32 @@ class DockerWorkspace:
 
     def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
         with _daemon_errors():
-            job = self._api.exec_create(
-                self._container.id, list(command), workdir=f"{self.top}/{cwd}", environment=dict(env)
-            )["Id"]
+            # One stream inside the container: Docker's two arrive in no particular order.
+            merged = ["sh", "-c", 'exec "$@" 2>&1', "sh", *command]
+            job = self._api.exec_create(self._container.id, merged, workdir=f"{self.top}/{cwd}", environment=dict(env))[
+                "Id"
+            ]
             rest = b""
-            for chunk in self._api.exec_start(job, stream=True):
+            for chunk in self._output(job):
                 *whole, rest = (rest + chunk).split(b"\n")
                 for text in whole:
                     line(text.decode("utf-8", "replace"))
             if rest:
                 line(rest.decode("utf-8", "replace"))
-            return int(self._api.exec_inspect(job)["ExitCode"])
+            code = self._api.exec_inspect(job)["ExitCode"]
+        if code is None:
+            raise CompileError("Docker's connection broke in mid-build", advice="docker info")
+        return int(code)
+
+    def _output(self, job: str) -> Iterator[bytes]:
+        stream = self._api.exec_start(job, stream=True)
+        try:
+            yield from stream
+        finally:
+            # The SDK leaves the connection open, and its close() leaves the file on top of the socket.
+            with suppress(OSError):
+                stream.close()
+            stream._response.close()
 
 
 @contextmanager

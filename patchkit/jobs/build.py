@@ -15,8 +15,8 @@ from patchkit import __version__, resources
 from patchkit.building import smoke
 from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.choose import choose
-from patchkit.building.engine import EngineName, Identity, Workspace
-from patchkit.building.log import build_log
+from patchkit.building.engine import Engine, EngineName, Identity, Workspace
+from patchkit.building.log import BuildLog, build_log
 from patchkit.building.recipe import OpenVpnTree
 from patchkit.building.smoke import Check, Subject
 from patchkit.building.toolchain import Toolchain, toolchain
@@ -83,84 +83,94 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     ui.note(_vouched(obtained))
     tools = toolchain(obtained.series, order.target)
     outcomes: dict[str, Outcome] = {}
-    rendered = {}
+    rendered = []
     for one in chosen:
         try:
-            rendered[one.name] = render(one, obtained.tree, obtained.label, guard=order.guard and not one.is_stock)
+            guard = order.guard and not one.is_stock
+            rendered.append((one, render(one, obtained.tree, obtained.label, guard=guard)))
         except PatchkitError as error:
             outcomes[one.name] = _failed(one.name, error, 0.0, order)
     if rendered:
         ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
-        engine = choose(order.engine, cache, ui)
-        identity = engine.prepare(tools, offline=order.request.offline)
-        ui.note(f"{engine.name}: {identity.compiler}")
-        planned = [_plan(one, rendered[one.name], obtained, tools, identity) for one in chosen if one.name in rendered]
-        dist = Dist(order.out)
-        missing = []
-        for plan in planned:
-            artifact = dist.find(plan.name, plan.inputs)
-            if artifact is None:
-                missing.append(plan)
-            else:
-                outcomes[plan.variant.name] = Outcome(plan.variant.name, artifact, None, 0.0, fresh=False)
-        if missing:
-            log_path = cache.folder("logs") / f"{obtained.label}-{tools.target.name}-{os.getpid()}.log"
-            with (
-                build_log(log_path, ui) as log,
-                engine.workspace(identity, keep=order.keep_build) as workspace,
-            ):
-                answers = ConfigureAnswers(cache, identity)
-                tree = OpenVpnTree(workspace, obtained.tree, tools, jobs=order.jobs, log=log, answers=answers)
-                job = _Job(order, obtained, tools, identity, workspace, tree, dist, ui)
-                outcomes |= job.run(missing)
+        with choose(order.engine, cache, ui) as engine:
+            identity = engine.prepare(tools, offline=order.request.offline)
+            ui.note(f"{engine.name}: {identity.compiler}")
+            planned = [_plan(one, diff, obtained, tools, identity) for one, diff in rendered]
+            outcomes |= _build(planned, _Job(order, obtained, tools, identity, cache, ui), engine)
     return [outcomes[one.name] for one in chosen]
+
+
+def _build(planned: Sequence[_Planned], job: _Job, engine: Engine) -> dict[str, Outcome]:
+    """What is there already, and what has to be made."""
+    outcomes = {}
+    missing = []
+    for one in planned:
+        artifact = job.dist.find(one.name, one.inputs)
+        if artifact is None:
+            missing.append(one)
+        else:
+            outcomes[one.variant.name] = Outcome(one.variant.name, artifact, None, 0.0, fresh=False)
+    if missing:
+        name = f"{job.obtained.label}-{job.tools.target.name}-{os.getpid()}.log"
+        keep = job.order.keep_build
+        with (
+            build_log(job.cache.folder("logs") / name, job.ui) as log,
+            engine.workspace(job.identity, keep=keep) as workspace,
+        ):
+            outcomes |= job.run(workspace, log, missing)
+    return outcomes
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One configured tree and all variants that are built in it."""
+    """One release on one toolchain; all its variants are built in one configured tree."""
 
     order: Order
     obtained: Obtained
     tools: Toolchain
     identity: Identity
-    workspace: Workspace
-    tree: OpenVpnTree
-    dist: Dist
+    cache: Cache
     ui: Ui
 
-    def run(self, planned: Sequence[_Planned]) -> dict[str, Outcome]:
-        self.ui.step(f"Configure {self.obtained.label}")
-        self.tree.configure()
-        self.ui.step(f"Compile {self.obtained.label}")
-        smoke.prepare(self.workspace)
-        stock = Subject(STOCK, self.tree.build(STOCK, {}, defines=(), suffix=""), self.tree.version(""))
-        return {one.variant.name: self._one(one, stock) for one in planned}
+    @property
+    def dist(self) -> Dist:
+        return Dist(self.order.out)
 
-    def _one(self, planned: _Planned, stock: Subject) -> Outcome:
+    def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[_Planned]) -> dict[str, Outcome]:
+        answers = ConfigureAnswers(self.cache, self.identity)
+        tree = OpenVpnTree(workspace, self.obtained.tree, self.tools, jobs=self.order.jobs, log=log, answers=answers)
+        self.ui.step(f"Configure {self.obtained.label}")
+        tree.configure()
+        self.ui.step(f"Compile {self.obtained.label}")
+        smoke.prepare(workspace)
+        stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
+        return {one.variant.name: self._one(workspace, tree, one, stock) for one in planned}
+
+    def _one(self, workspace: Workspace, tree: OpenVpnTree, planned: _Planned, stock: Subject) -> Outcome:
         name, began = planned.variant.name, time.monotonic()
         try:
-            artifact = self._artifact(planned, stock)
+            artifact = self._artifact(workspace, tree, planned, stock)
         except PatchkitError as error:
             return _failed(name, error, time.monotonic() - began, self.order)
         return Outcome(name, artifact, None, time.monotonic() - began, fresh=True)
 
-    def _artifact(self, planned: _Planned, stock: Subject) -> manifest.Artifact:
-        subject = stock
+    def _artifact(
+        self, workspace: Workspace, tree: OpenVpnTree, planned: _Planned, stock: Subject
+    ) -> manifest.Artifact:
+        name = planned.variant.name
         if not planned.variant.is_stock:
             self.ui.step(f"Compile {planned.name}: what the variant touches")
         defines = (GUARD_MACRO,) if planned.rendered.guard else ()
-        version = self.tree.version(planned.suffix)
-        binary = self.tree.build(planned.variant.name, planned.rendered.files, defines=defines, suffix=planned.suffix)
-        subject = Subject(planned.variant.name, binary, version)
+        binary = tree.build(name, planned.rendered.files, defines=defines, suffix=planned.suffix)
+        subject = Subject(name, binary, tree.version(planned.suffix))
         self.ui.step(f"Smoke test {planned.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:
             # Handshakes mostly wait; installing meanwhile costs nothing. Nothing is packed before all is tried.
-            waiting = pool.submit(self.tree.install, planned.variant.name)
-            checks = smoke.smoke(self.workspace, self.tools, subject, stock)
-            installed = self.workspace.get(waiting.result())
+            waiting = pool.submit(tree.install, name)
+            checks = smoke.smoke(workspace, self.tools, subject, stock)
+            installed = workspace.get(waiting.result())
         files = self._files(planned, installed)
-        artifact = self._describe(planned, version, files, checks)
+        artifact = self._describe(planned, subject.version, files, checks)
         self.dist.add(artifact, files)
         return artifact
 

@@ -37,9 +37,10 @@ class Dist:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / ".lock"):
+                # Read first: a manifest that is not ours is refused before anything is written.
+                others = [other for other in self._read().artifacts if other.name != artifact.name]
                 for name, data in files.items():
                     _replace(self.folder / name, data)
-                others = [other for other in self._read().artifacts if other.name != artifact.name]
                 manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda one: one.name))
                 text = manifest.model_dump_json(indent=2, exclude_none=False).encode() + b"\n"
                 _replace(self.folder / MANIFEST, text)

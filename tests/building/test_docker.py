@@ -1,0 +1,136 @@
+"""The docker engine, with a real daemon; and without one."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patchkit.building import docker as docker_engine
+from patchkit.building.docker import DockerEngine, connect
+from patchkit.building.engine import Identity, one_file
+from patchkit.building.image import LABEL
+from patchkit.building.toolchain import toolchain
+from patchkit.errors import DockerMissingError, DockerSilentError, OfflineError, PatchkitError
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui
+from tests.building.workspaces import check_workspace, run
+
+
+def test_no_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    with pytest.raises(DockerMissingError) as caught:
+        connect()
+    assert "--engine host" in caught.value.advice
+
+
+# The SDK leaves its socket open when its constructor fails; collected here, it is not another test's fault.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("answer", [None, b"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno", b"hello\r\n\r\n"])
+def test_a_daemon_that_does_not_answer_as_it_should(
+    answer: bytes | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import threading
+
+    path = str(tmp_path / "d.sock")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    monkeypatch.setattr(docker_engine, "_PING", 0.5)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(8)
+
+        def serve() -> None:
+            while True:
+                try:
+                    talk, _ = listener.accept()
+                except OSError:
+                    return
+                with talk:
+                    talk.recv(4096)
+                    if answer is None:
+                        talk.recv(1)  # until the client has had enough
+                    else:
+                        talk.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with pytest.raises(DockerSilentError):
+            connect()
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(timeout=5)
+    gc.collect()
+
+
+def containers() -> list[Any]:
+    with closing(connect()) as client:
+        return list(client.containers.list(all=True, filters={"label": f"{LABEL}=workspace"}))
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[tuple[DockerEngine, Identity]]:
+    try:
+        client = connect()
+    except PatchkitError as error:
+        pytest.skip(f"{error.what}: {error.why}")
+    quiet, cache = Ui(quiet=True), Cache.default()
+    found = DockerEngine(client, cache, quiet)
+    yield found, found.prepare(toolchain("2.6", "linux-amd64"), offline=False)
+    client.close()
+
+
+@pytest.mark.slow
+def test_workspace(engine: tuple[DockerEngine, Identity]) -> None:
+    docker, identity = engine
+    with docker.workspace(identity, keep=False) as workspace:
+        check_workspace(workspace)
+
+
+@pytest.mark.slow
+def test_a_container_has_no_network_no_privileges_and_nothing_of_the_host(
+    engine: tuple[DockerEngine, Identity],
+) -> None:
+    docker, identity = engine
+    with docker.workspace(identity, keep=False) as workspace:
+        assert run(workspace, "sh", "-c", "ls /sys/class/net") == (0, ["lo"])
+        assert run(workspace, "id", "-u") == (0, ["1000"])
+        _, status = run(workspace, "cat", "/proc/self/status")
+        fields = dict(line.split(":\t") for line in status if ":\t" in line)
+        assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
+        assert fields["NoNewPrivs"] == "1"
+        (container,) = containers()
+        assert container.attrs["Mounts"] == []
+        with pytest.raises(FileNotFoundError):
+            one_file(workspace.get("nothing"))
+    assert containers() == []
+
+
+@pytest.mark.slow
+def test_a_kept_container_can_be_entered(engine: tuple[DockerEngine, Identity]) -> None:
+    docker, identity = engine
+    with docker.workspace(identity, keep=True):
+        pass
+    with closing(connect()) as client:
+        (container,) = client.containers.list(filters={"label": f"{LABEL}=workspace"})
+        container.remove(force=True)
+
+
+@pytest.mark.slow
+def test_identity_says_what_is_in_the_image(engine: tuple[DockerEngine, Identity]) -> None:
+    _, identity = engine
+    assert identity.compiler.startswith("cc (Debian")
+    assert set(identity.packages) == set(toolchain("2.6", "linux-amd64").target.packages)
+    assert identity.image is not None
+    assert identity.image.startswith("sha256:")
+
+
+@pytest.mark.slow
+def test_offline_without_image(engine: tuple[DockerEngine, Identity], cache: Cache, ui: Ui) -> None:
+    tools = toolchain("2.6", "linux-amd64")
+    other = tools.base.model_copy(update={"image": "patchkit-test-no-such-image:1"})
+    with closing(connect()) as client, pytest.raises(OfflineError):
+        DockerEngine(client, cache, ui).prepare(tools.model_copy(update={"base": other}), offline=True)

@@ -1,0 +1,61 @@
+"""The host engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from patchkit.building.engine import Identity
+from patchkit.building.host import HostEngine, installed
+from patchkit.building.toolchain import toolchain
+from patchkit.errors import ToolchainError
+from patchkit.ui import Ui
+from tests.building.workspaces import check_workspace, run
+
+IDENTITY = Identity("host", "cc", {})
+
+
+def test_workspace(ui: Ui) -> None:
+    with HostEngine(ui).workspace(IDENTITY, keep=False) as workspace:
+        check_workspace(workspace)
+        top = Path(workspace.top)
+    assert not top.exists()
+
+
+def test_a_kept_workspace_stays(ui: Ui) -> None:
+    with HostEngine(ui).workspace(IDENTITY, keep=True) as workspace:
+        pass
+    Path(workspace.top).rmdir()
+
+
+def test_the_callers_flags_do_not_leak_into_a_build(ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFLAGS", "-march=mine")
+    with HostEngine(ui).workspace(IDENTITY, keep=False) as workspace:
+        assert run(workspace, "sh", "-c", "echo [$CFLAGS]") == (0, ["[]"])
+
+
+def test_an_interrupt_takes_the_whole_process_group(ui: Ui) -> None:
+    def interrupt(text: str) -> None:
+        assert text == "started"
+        raise KeyboardInterrupt
+
+    mark = f"300.{os.getpid()}"
+    with HostEngine(ui).workspace(IDENTITY, keep=False) as workspace, pytest.raises(KeyboardInterrupt):
+        workspace.run(
+            ["sh", "-c", f"sleep {mark} & sleep {mark} & echo started; wait"], cwd=".", env={}, line=interrupt
+        )
+    assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], check=False, stdout=subprocess.DEVNULL).returncode == 1
+
+
+def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
+    tools = toolchain("2.6", "linux-amd64")
+    if installed(tools.target.packages) is None:
+        pytest.skip("no dpkg on this host")
+    target = tools.target.model_copy(update={"packages": [*tools.target.packages, "no-such-package"]})
+    with pytest.raises(ToolchainError) as caught:
+        HostEngine(ui).prepare(tools.model_copy(update={"target": target}), offline=False)
+    assert "no-such-package" in caught.value.advice
+    assert caught.value.advice.startswith("apt-get install")

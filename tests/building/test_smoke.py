@@ -1,0 +1,48 @@
+"""The smoke test must fail for binaries that fail: shell scripts stand in for bad ones, on the real engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from patchkit.building import smoke
+from patchkit.building.engine import Identity
+from patchkit.building.host import HostEngine
+from patchkit.building.smoke import Subject
+from patchkit.building.toolchain import toolchain
+from patchkit.errors import SmokeError
+from patchkit.ui import Ui
+from tests.building.workspaces import archive, run
+
+VERSION = 'if [ "$1" = --version ]; then echo "OpenVPN 1.2.3+x for tests"; exit 1; fi\n'
+
+
+def try_out(script: str, ui: Ui) -> None:
+    tools = toolchain("2.6", "linux-amd64")
+    with HostEngine(ui).workspace(Identity("host", "", {}), keep=False) as workspace:
+        smoke.prepare(workspace)
+        workspace.put(archive(bad=f"#!/bin/sh\n{script}".encode()))
+        assert run(workspace, "chmod", "+x", "bad")[0] == 0
+        subject = Subject("bad", "bad", "1.2.3+x")
+        smoke.smoke(workspace, tools, subject, subject)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo OpenVPN 1.2.3 for tests", "does not say that it is 1.2.3+x"),
+        ("kill -SEGV $$", "does not say that it is"),
+        (VERSION + "exit 3", "failed with exit code 3"),
+        (VERSION + 'case "$*" in *--tls-*) echo "link local (bound)"; echo no; exit 1;; esac', "no handshake"),
+    ],
+    ids=["says-it-is-stock", "crashes", "no-crypto", "no-handshake"],
+)
+def test_a_bad_binary_does_not_pass(script: str, said: str, ui: Ui) -> None:
+    with pytest.raises(SmokeError) as caught:
+        try_out(script, ui)
+    assert said in caught.value.what
+
+
+def test_a_binary_that_does_all_it_should_passes(ui: Ui) -> None:
+    """So the refusals above are the binaries' fault and not the test's."""
+    talks = 'case "$*" in *--tls-*) echo "link local (bound)"; echo "Initialization Sequence Completed"; sleep 9;; esac'
+    try_out(VERSION + talks, ui)

@@ -1,0 +1,193 @@
+"""Templates against sources: the right edit in the right function, in the file's own style, or a refusal."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchkit.errors import AlreadyPatchedError, AnchorError, BadVariantError
+from patchkit.patching.render import render
+from patchkit.patching.variants import variant
+from patchkit.source.tree import SourceTree, blob_id
+from tests.patching.samples import ALLMAN, GNU, tree
+
+RETRANSMIT = variant("retransmit")
+PATH = "src/openvpn/reliable.c"
+
+
+def after(source: str | bytes, *, guard: bool = False) -> str:
+    rendered = render(RETRANSMIT, tree(source), "sample", guard=guard)
+    return rendered.files[PATH].decode("latin-1")
+
+
+def test_gnu_style_is_kept() -> None:
+    lines = after(GNU).splitlines()
+    at = lines.index('      dmsg (D_LOW, "ACK output sequence broken: %s, retransmit immediately", ids_of (rel));')
+    assert lines[at + 1] == "      reliable_schedule_now (rel);"
+    assert len(lines) == len(GNU.splitlines()) + 1
+
+
+def test_allman_style_is_kept_and_the_statement_stays_among_its_neighbours() -> None:
+    lines = after(ALLMAN).splitlines()
+    at = lines.index(
+        '        dmsg(D_LOW, "ACK output sequence broken: %s, retransmit immediately", ids_of(rel, &local));'
+    )
+    assert lines[at - 1].strip() == "struct arena local = arena_new();"
+    assert lines[at + 1 : at + 3] == ["        reliable_schedule_now(rel);", "        arena_free(&local);"]
+
+
+def test_guarded_form_holds_both_codes() -> None:
+    lines = after(GNU, guard=True).splitlines()
+    at = lines.index("#ifdef RETRY")
+    assert "retransmit immediately" in lines[at + 1]
+    assert lines[at + 2 : at + 4] == ["      reliable_schedule_now (rel);", "#else"]
+    assert lines[at + 4] in GNU.splitlines()
+    assert lines[at + 5] == "#endif"
+
+
+def test_with_the_guard_off_the_preprocessor_sees_stock() -> None:
+    guarded = after(ALLMAN, guard=True)
+    without = re.sub(r"#ifdef RETRY\n.*?#else\n(.*?)#endif\n", r"\1", guarded, flags=re.DOTALL)
+    assert without == ALLMAN
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("rel", "reliable_layer"),
+        ("struct buffer *found", "struct buffer\t*found"),
+        ("else\n", "else /* full */\n"),
+        ('"ACK output sequence broken: %s",', '"ACK output sequence broken: %s",\n                 '),
+        ('"ACK output sequence broken: %s"', '"ACK output " "sequence broken: %s"'),
+        ("dmsg", "\n\n  /* say so */\n  dmsg"),
+    ],
+)
+def test_harmless_differences_do_not_hide_the_place(old: str, new: str) -> None:
+    source = re.sub(rf"\b{old}\b" if old == "rel" else re.escape(old), new, GNU)
+    assert source != GNU
+    done = after(source)
+    body = done[done.index("else") :]
+    assert body.index("retransmit immediately") < body.index("reliable_schedule_now") < body.index("return")
+
+
+def test_the_parameters_own_name_is_used() -> None:
+    assert "reliable_schedule_now (r2);" in after(re.sub(r"\brel\b", "r2", GNU))
+
+
+def test_the_function_is_found_wherever_it_stands() -> None:
+    head, function, tail = GNU.partition("struct buffer *\nreliable_get")
+    moved = head + "int zero (void)\n{\n  return 0;\n}\n\n" + function + tail
+    assert "reliable_schedule_now (rel);" in after(moved)
+
+
+def test_crlf_is_kept() -> None:
+    done = after(GNU.replace("\n", "\r\n"), guard=True)
+    assert done.count("\n") == done.count("\r\n")
+    assert "#ifdef RETRY\r\n" in done
+
+
+def test_bytes_that_are_no_utf8_survive() -> None:
+    source = GNU.replace("a sample", "a s\xe4mple \x0c\x85").encode("latin-1")
+    assert after(source).encode("latin-1").startswith(source[:20])
+
+
+def test_a_file_without_final_newline() -> None:
+    source = GNU[: GNU.index("\n\nvoid")]
+    rendered = render(RETRANSMIT, tree(source), "sample")
+    assert b"\\ No newline at end of file" in rendered.diff
+    assert not rendered.files[PATH].endswith(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        (GNU.replace("reliable_get_buf_output_sequenced", "other"), "reliable_get_buf_output_sequenced"),
+        (GNU + GNU[GNU.index("struct") :], "2 times"),
+        (GNU.replace("ACK output sequence broken", "window full"), "ACK output sequence broken"),
+        (GNU.replace("      dmsg", '      dmsg (1, "ACK output sequence broken");\n      dmsg'), "2 times"),
+        (GNU.replace("      dmsg", "      x = 1; dmsg"), "shares its line"),
+        (GNU.replace("ids_of (rel));", "ids_of (rel)); y ();"), "shares its line"),
+        (GNU.replace("    {\n      dmsg", "      dmsg").replace("rel));\n    }", "rel));"), "without braces"),
+        (GNU.replace("struct reliable *rel", "struct reliable *rel, struct reliable *two"), "2 parameters"),
+        (GNU[: GNU.index("return")], "reliable_get_buf_output_sequenced"),
+        ("", "reliable_get_buf_output_sequenced"),
+    ],
+)
+def test_a_missing_or_doubtful_anchor_is_refused_by_name(source: str, named: str) -> None:
+    with pytest.raises(AnchorError) as caught:
+        render(RETRANSMIT, tree(source), "sample")
+    assert named in caught.value.what
+    assert caught.value.exit_code == 30
+
+
+def test_a_refusal_shows_the_nearest_lines() -> None:
+    with pytest.raises(AnchorError) as caught:
+        render(RETRANSMIT, tree(GNU.replace("sequence broken", "sequence is broken")), "sample")
+    assert "line 13: dmsg (D_LOW" in caught.value.why
+
+
+@pytest.mark.parametrize("guard", [False, True])
+def test_a_patched_source_is_recognised(guard: bool) -> None:
+    with pytest.raises(AlreadyPatchedError) as caught:
+        render(RETRANSMIT, tree(after(GNU, guard=guard)), "sample")
+    assert "retransmit immediately" in caught.value.why
+
+
+def test_stock_is_the_empty_diff() -> None:
+    rendered = render(variant("stock"), tree(GNU), "sample")
+    assert (rendered.diff, dict(rendered.files)) == (b"", {})
+
+
+def test_stock_has_no_guarded_form() -> None:
+    with pytest.raises(BadVariantError):
+        render(variant("retransmit").model_copy(update={"guard": False}), tree(GNU), "sample", guard=True)
+
+
+@pytest.mark.parametrize("guard", [False, True])
+@pytest.mark.parametrize("source", [GNU, ALLMAN, GNU[: GNU.index("\n\nvoid")]], ids=["gnu", "allman", "no-newline"])
+def test_git_and_patch_accept_the_same_diff(source: str, guard: bool, tmp_path: Path) -> None:
+    check_with_git_and_patch(tree(source), guard, tmp_path)
+
+
+def check_with_git_and_patch(source: SourceTree, guard: bool, folder: Path) -> None:
+    """Real ``git apply --check`` and real ``patch -F0``, and patch's result is ours to the byte."""
+    rendered = render(RETRANSMIT, source, "sample", guard=guard)
+    (path,) = rendered.files
+    file = folder / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(source.read(path))
+    (folder / "a.diff").write_bytes(rendered.diff)
+    for command in (
+        ["git", "apply", "--check", "--verbose", "a.diff"],
+        ["patch", "-p1", "-F0", "--dry-run", "-i", "a.diff"],
+        ["patch", "-p1", "-F0", "--no-backup-if-mismatch", "-i", "a.diff"],
+    ):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "fuzz" not in done.stdout
+        assert "offset" not in done.stdout
+    assert file.read_bytes() == rendered.files[path]
+
+
+def test_header_is_dep3_and_names_the_blobs() -> None:
+    rendered = render(RETRANSMIT, tree(GNU), "1.2.3")
+    header, _, rest = rendered.diff.decode().partition("---\n")
+    fields = dict(line.split(": ", 1) for line in header.splitlines() if not line.startswith(" "))
+    assert {"Description", "Author", "Origin", "Forwarded", "Last-Update"} <= fields.keys()
+    assert "for OpenVPN 1.2.3" in fields["X-Patchkit"]
+    assert f"index {blob_id(GNU.encode())}..{blob_id(rendered.files[PATH])} 100644" in rest
+
+
+@given(
+    st.lists(st.sampled_from(["", "/* x */", "// y", "\t", "int z;"]), max_size=6),
+    st.sampled_from([GNU, ALLMAN]),
+)
+def test_lines_put_before_the_function_only_move_the_edit(filler: list[str], source: str) -> None:
+    moved = "\n".join([*filler, source])
+    plain, shifted = after(source), after(moved)
+    assert shifted == "\n".join([*filler, plain])

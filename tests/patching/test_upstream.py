@@ -1,0 +1,45 @@
+"""Against upstream's real sources: the tarballs in reach, and all of its history where PATCHKIT_GIT has it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from patchkit.patching.render import render
+from patchkit.patching.variants import variant
+from patchkit.releases.catalog import Release, catalog
+from patchkit.source import git
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui
+from tests.conftest import upstream
+from tests.patching.test_render import check_with_git_and_patch
+
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+TAGGED = [release for release in catalog().releases if release.tag] if GIT else catalog().releases[:1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("guard", [False, True])
+@pytest.mark.parametrize("version", ["2.5.1", "2.6.14", "2.7.7", "2.7.8"])
+def test_tarballs_in_reach(version: str, guard: bool, shared_cache: Cache, tmp_path: Path) -> None:
+    check_with_git_and_patch(upstream(version, shared_cache), guard, tmp_path)
+
+
+@pytest.mark.skipif(not GIT, reason="PATCHKIT_GIT is not set to a full clone of upstream")
+@pytest.mark.parametrize("guard", [False, True])
+@pytest.mark.parametrize("release", TAGGED, ids=lambda release: release.version.text)
+def test_every_tag_of_upstream(release: Release, guard: bool, cache: Cache, ui: Ui, tmp_path: Path) -> None:
+    tree = git.tree_at(str(GIT), release.ref, cache, ui, pin=release.tag)
+    assert release.tag is not None
+    check_with_git_and_patch(tree, guard, tmp_path)
+    rendered = render(variant("retransmit"), tree, release.version.text, guard=guard)
+    ((path, done),) = rendered.files.items()
+    assert path == release.tag.reliable_c
+    # Nothing but the two lines of the change, and the guard's three.
+    before, after = tree.read(path).split(b"\n"), done.split(b"\n")
+    assert len(after) - len(before) == (5 if guard else 1)
+    assert sum(b"reliable_schedule_now" in text for text in after) == (
+        sum(b"reliable_schedule_now" in text for text in before) + 1
+    )
