@@ -157,5 +157,5 @@ class InterruptedByUserError(PatchkitError):
 
 
 def all_errors() -> list[type[PatchkitError]]:
-    """Every error class, by exit code."""
-    return sorted(PatchkitError.__subclasses__(), key=lambda error: error.exit_code)
+    """Every error class, by exit code; the first is the base, for faults of patchkit itself."""
+    return sorted([PatchkitError, *PatchkitError.__subclasses__()], key=lambda error: error.exit_code)

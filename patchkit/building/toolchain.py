@@ -71,11 +71,26 @@ def bases() -> list[Base]:
     return [Base.model_validate(base) for base in _tables()["base"].values()]
 
 
+def newest() -> str:
+    """The newest series that has a toolchain of its own."""
+    return max(map(str, _tables()["series"]), key=_order)
+
+
+def _order(series: str) -> tuple[int, ...]:
+    return tuple(map(int, series.split(".")))
+
+
 def toolchain(series: str, target: str) -> Toolchain:
-    """Raises UnknownTargetError, or ToolchainError for a series that has no toolchain."""
+    """The toolchain of a series; one that is newer than all of the table gets the newest's.
+
+    Raises UnknownTargetError, or ToolchainError for a series that has no toolchain.
+    """
     tables = _tables()
     if target not in tables["target"]:
         raise UnknownTargetError(f"there is no target {shown(target)}", why=f"there are: {', '.join(targets())}")
+    if _order(series) > _order(newest()):
+        # A branch or a release of tomorrow: upstream changes its toolchain seldom, and a failure would be clear.
+        return toolchain(newest(), target)
     if series not in tables["series"]:
         raise ToolchainError(
             f"there is no toolchain for series {series} yet",

@@ -82,6 +82,8 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     obtained = obtain(order.request, cache, ui)
     ui.note(_vouched(obtained))
     tools = toolchain(obtained.series, order.target)
+    if tools.series.name != obtained.series:
+        ui.warn(f"series {obtained.series} is newer than this patchkit: taking the toolchain of {tools.series.name}")
     outcomes: dict[str, Outcome] = {}
     rendered = []
     for one in chosen:

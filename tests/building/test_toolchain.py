@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patchkit.building.image import dockerfile
-from patchkit.building.toolchain import bases, targets, toolchain
+from patchkit.building.toolchain import bases, newest, targets, toolchain
 from patchkit.errors import ToolchainError, UnknownTargetError
 
 
@@ -26,6 +26,10 @@ def test_an_unknown_target_is_refused_with_the_known_ones() -> None:
 def test_a_series_without_toolchain_says_so() -> None:
     with pytest.raises(ToolchainError, match=r"2\.3"):
         toolchain("2.3", "linux-amd64")
+
+
+def test_a_series_of_tomorrow_gets_the_newest_toolchain() -> None:
+    assert toolchain("2.10", "linux-amd64") == toolchain(newest(), "linux-amd64")
 
 
 def test_the_dockerfile_names_base_and_packages_and_drops_root_before_it_ends() -> None:

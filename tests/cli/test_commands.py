@@ -1,0 +1,186 @@
+"""The command as its users meet it: what goes to stdout, what to stderr, and every bad input's exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from patchkit import __version__
+from patchkit.releases.catalog import catalog
+from tests.conftest import Run
+from tests.patching.samples import GNU
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A source tree of our own that the variant fits."""
+    folder = tmp_path / "mine"
+    (folder / "src/openvpn").mkdir(parents=True)
+    (folder / "src/openvpn/reliable.c").write_text(GNU)
+    (folder / "configure.ac").write_text("")
+    return folder
+
+
+def test_help_is_fast() -> None:
+    took = []
+    for _ in range(5):  # the best of five: this is about what we import, not about what else the machine does
+        began = time.monotonic()
+        subprocess.run([Path(sys.executable).with_name("patchkit"), "--help"], check=True, capture_output=True)
+        took.append(time.monotonic() - began)
+    assert min(took) < 0.2
+
+
+@pytest.mark.parametrize("command", ["build", "render", "apply", "fetch", "releases", "variants", "image base"])
+def test_every_command_has_help_with_an_example(command: str, patchkit: Run) -> None:
+    said = patchkit(*command.split(), "--help")
+    assert said.returncode == 0
+    assert f"Example: patchkit {command}" in said.stdout
+
+
+def test_version(patchkit: Run) -> None:
+    assert patchkit("--version").stdout == f"patchkit {__version__}\n"
+
+
+def test_releases_as_text_and_json(patchkit: Run) -> None:
+    rows = patchkit("releases").stdout.splitlines()
+    listed = json.loads(patchkit("releases", "--json").stdout)
+    assert len(rows) == len(listed) + 1 == len(catalog().releases) + 1
+    assert {"version", "tag", "commit", "sha256"} <= listed[0].keys()
+
+
+def test_variants_as_text_and_json(patchkit: Run) -> None:
+    assert [row.split()[0] for row in patchkit("variants").stdout.splitlines()] == ["variant", "stock", "retransmit"]
+    assert {one["name"] for one in json.loads(patchkit("variants", "--json").stdout)} == {"stock", "retransmit"}
+
+
+def test_render_writes_the_diff_and_nothing_else_to_stdout(source: Path, patchkit: Run) -> None:
+    said = patchkit("render", "--version", "2.6.14", "--source", str(source))
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.startswith("Description: ")
+    assert said.stdout.rstrip("\n").splitlines()[-1].startswith(" ")
+
+
+def test_apply_changes_the_tree_once(source: Path, patchkit: Run) -> None:
+    first = patchkit("apply", str(source), "--guard", "--json")
+    assert first.returncode == 0, first.stderr
+    text = (source / "src/openvpn/reliable.c").read_text()
+    assert "#ifdef RETRY" in text
+    again = patchkit("apply", str(source))
+    assert again.returncode == 31
+    assert (source / "src/openvpn/reliable.c").read_text() == text
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = f"{sys.executable} -P -m patchkit releases --json | head -n1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["build"], 2, "--version"),
+        (["build", "--version", "2.6.14", "--jobs", "0"], 2, "--jobs"),
+        (["build", "--version", "2.6.14", "--engine", "podman"], 2, "podman"),
+        (["frobnicate"], 2, "frobnicate"),
+        (["build", "--version", "2.6.99"], 10, "2.6.22"),
+        (["build", "--version", "../../etc"], 10, "2.6.14"),
+        (["render", "--version", "2.6.14", "--variant", "retransmitt"], 11, "retransmit"),
+        (["build", "--version", "2.6.14", "--source", "mine", "--target", "windows-arm"], 12, "linux-amd64"),
+        (["fetch", "--version", "2.6.14", "--offline"], 26, "PATCHKIT_MIRROR"),
+        (["build", "--version", "2.6.14", "--source", "nowhere"], 25, "nowhere"),
+        (["build", "--version", "2.6.14", "--source", "mine", "--git", "x"], 2, "exclude"),
+        (["apply", "nowhere"], 25, "nowhere"),
+        (["render", "--version", "2.6.14", "--git", "nowhere"], 27, "nowhere"),
+        (["build", "--version", "2.3.2", "--source", "mine"], 42, "2.3"),
+        (["build", "--version", "2.6.14", "--source", "mine", "--engine", "docker"], 40, "--engine host"),
+    ],
+)
+def test_bad_input(arguments: list[str], code: int, said: str, source: Path, patchkit: Run, tmp_path: Path) -> None:
+    env = {"PATCHKIT_CACHE": str(tmp_path / "cache"), "DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
+    done = patchkit(*arguments, env=env)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "dist").exists()
+
+
+def test_an_error_as_json(patchkit: Run) -> None:
+    done = patchkit("build", "--version", "2.6.99", "--json")
+    document = json.loads(done.stdout)
+    assert (document["error"], document["exit_code"], done.returncode) == ("UnknownVersionError", 10, 10)
+    assert document["what"]
+    assert document["why"]
+    assert document["advice"]
+
+
+def test_an_anchor_that_is_missing_shows_what_was_looked_for(source: Path, patchkit: Run) -> None:
+    file = source / "src/openvpn/reliable.c"
+    file.write_text(GNU.replace("sequence broken", "is full"))
+    done = patchkit("render", "--version", "2.6.14", "--source", str(source))
+    assert done.returncode == 30
+    assert "ACK output sequence broken" in done.stderr
+    assert "line 13: dmsg" in done.stderr
+
+
+def test_wrong_hash_keeps_the_file_aside_and_names_it(patchkit: Run, tmp_path: Path) -> None:
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "openvpn-2.6.14.tar.gz").write_bytes(b"not what upstream published")
+    cache = tmp_path / "cache"
+    env = {"PATCHKIT_MIRROR": str(mirror), "PATCHKIT_CACHE": str(cache)}
+    done = patchkit("fetch", "--version", "2.6.14", "--offline", env=env)
+    assert done.returncode == 22
+    (kept,) = re.findall(r"kept as (\S+), sha256", done.stderr)
+    assert Path(kept).read_bytes() == b"not what upstream published"
+    assert not (cache / "downloads/openvpn-2.6.14.tar.gz").exists()
+
+
+def test_a_tag_that_moved(patchkit: Run, source: Path) -> None:
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "x"],
+        ["tag", "v2.6.14"],
+    ):
+        subprocess.run(["git", *command], cwd=source, check=True, capture_output=True)
+    done = patchkit("render", "--version", "2.6.14", "--git", str(source))
+    assert done.returncode == 23
+    assert "f588592ee6c6323b9674f470054e1638182c5b71" in done.stderr
+
+
+def test_colour_only_on_a_terminal_and_not_with_no_color(source: Path) -> None:
+    assert "\033[" in on_terminal(["apply", "nowhere"], {})
+    assert "\033[" not in on_terminal(["apply", "nowhere"], {"NO_COLOR": "1"})
+
+
+def on_terminal(arguments: list[str], env: dict[str, str]) -> str:
+    """What the command writes when a terminal is at the other end."""
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "patchkit", *arguments],
+        stdout=theirs, stderr=theirs, env={**environment, "TERM": "xterm", **env},
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                chunk = os.read(ours, 4096)
+            except OSError:  # EIO: the other side has closed
+                break
+            if not chunk:
+                break
+            said += chunk
+        os.close(ours)
+        process.wait()
+    return said.decode()

@@ -1,0 +1,272 @@
+"""The main job on real input: real tarballs, both engines, real binaries, real handshakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patchkit.building.docker import connect
+from patchkit.building.image import LABEL
+from patchkit.errors import PatchkitError
+from patchkit.source.cache import Cache
+from patchkit.source.place_tree import place
+from tests.conftest import PINNED, upstream
+
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+
+pytestmark = pytest.mark.slow
+
+
+def engine_or_skip(name: str) -> str:
+    if name == "docker":
+        try:
+            connect().close()
+        except PatchkitError as error:
+            pytest.skip(f"{error.what}: {error.why}")
+    return name
+
+
+@pytest.fixture(scope="module", params=["host", "docker"])
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Any]:
+    """2.6.14, stock, patched and guarded, on each engine: (engine, folder, what --json said)."""
+    engine = engine_or_skip(request.param)
+    out = tmp_path_factory.mktemp(engine)
+    said = run("build", "--version", PINNED, "--variant", "stock", "--variant", "retransmit", "--json",
+               "--engine", engine, "--out", str(out))  # fmt: skip
+    return engine, out, json.loads(said.stdout)
+
+
+def run(*arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "patchkit", *arguments],
+        env={**os.environ, **env}, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    with tarfile.open(archive) as tar:
+        (top,) = {member.name.split("/")[0] for member in tar}
+    subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)
+    return folder / top
+
+
+def version_of(openvpn: Path) -> str:
+    said = subprocess.run([openvpn, "--version"], capture_output=True, text=True, check=False).stdout
+    return said.split()[1]
+
+
+def test_the_artifact_holds_a_patched_openvpn_that_says_so(built: tuple[str, Path, Any], tmp_path: Path) -> None:
+    _, out, _ = built
+    stock = unpack(out / f"openvpn-{PINNED}-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
+    patched = unpack(out / f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
+    assert (version_of(stock), version_of(patched)) == (PINNED, f"{PINNED}+retransmit")
+    assert b"retransmit immediately" in patched.read_bytes()
+    assert b"retransmit immediately" not in stock.read_bytes()
+    diff = (out / f"openvpn-{PINNED}+retransmit.diff").read_bytes()
+    assert (patched.parent.parent / f"share/doc/openvpn/openvpn-{PINNED}+retransmit.diff").read_bytes() == diff
+
+
+def test_manifest_checksums_and_json_agree(built: tuple[str, Path, Any]) -> None:
+    engine, out, said = built
+    subprocess.run(["sha256sum", "--strict", "--check", "SHA256SUMS"], cwd=out, check=True, capture_output=True)
+    manifest = json.loads((out / "manifest.json").read_text())
+    by_name = {artifact["name"]: artifact for artifact in manifest["artifacts"]}
+    assert [outcome["artifact"] for outcome in said["outcomes"]] == [
+        by_name[f"openvpn-{PINNED}-linux-amd64"],
+        by_name[f"openvpn-{PINNED}+retransmit-linux-amd64"],
+    ]
+    patched = by_name[f"openvpn-{PINNED}+retransmit-linux-amd64"]
+    assert patched["source"]["verified"]
+    assert patched["build"]["engine"] == engine
+    assert patched["patch"]["variant"] == "retransmit"
+    assert [file["path"] for file in patched["patch"]["files"]] == ["src/openvpn/reliable.c"]
+    assert sorted(check["name"] for check in patched["checks"]) == ["handshake"] * 3 + ["test-crypto", "version"]
+    assert "libssl-dev" in patched["build"]["packages"]
+    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == sorted(
+        ["manifest.json", "SHA256SUMS", *(file["name"] for artifact in by_name.values() for file in artifact["files"])]
+    )
+
+
+def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any]) -> None:
+    engine, out, _ = built
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
+    took = []
+    for _ in range(3):  # the best of three: this is about what we do, not about what else the machine does
+        began = time.monotonic()
+        again = run("build", "--version", PINNED, "--engine", engine, "--out", str(out))
+        took.append(time.monotonic() - began)
+    assert "Nothing has changed" in again.stderr
+    assert min(took) < 1.0
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"} == before
+
+
+def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same(
+    built: tuple[str, Path, Any], tmp_path: Path, shared_cache: Cache
+) -> None:
+    """One variant alone, no remembered configure answers, another build folder: identical to the one among others."""
+    engine, out, _ = built
+    cold = tmp_path / "cache"
+    cold.mkdir()
+    shutil.copytree(shared_cache.root / "downloads", cold / "downloads")
+    if engine == "docker":
+        shutil.copytree(shared_cache.root / "images", cold / "images")
+    (tmp_path / "elsewhere").mkdir()
+    run("build", "--version", PINNED, "--engine", engine, "--out", str(tmp_path / "out"), "--jobs", "1",
+        PATCHKIT_CACHE=str(cold), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati", LC_ALL="C")  # fmt: skip
+    for name in (f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz", f"openvpn-{PINNED}+retransmit.diff"):
+        assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_the_guarded_build_is_named_and_compiled_as_such(tmp_path: Path) -> None:
+    out = tmp_path / "dist"
+    run("build", "--version", PINNED, "--guard", "--engine", "host", "--out", str(out))
+    patched = unpack(out / f"openvpn-{PINNED}+retransmit.guard-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
+    assert version_of(patched) == f"{PINNED}+retransmit.guard"
+    assert b"retransmit immediately" in patched.read_bytes()
+    artifact = json.loads((out / "manifest.json").read_text())["artifacts"][0]
+    assert "-DRETRY" in artifact["build"]["cppflags"]
+    assert b"#ifdef RETRY" in (out / f"openvpn-{PINNED}+retransmit.guard.diff").read_bytes()
+
+
+@pytest.mark.parametrize("version", ["2.7.8", "2.7.7"])
+def test_the_newest_series_builds_in_docker(version: str, tmp_path: Path, shared_cache: Cache) -> None:
+    engine_or_skip("docker")
+    upstream(version, shared_cache)
+    run("build", "--version", version, "--engine", "docker", "--out", str(tmp_path))
+    patched = unpack(tmp_path / f"openvpn-{version}+retransmit-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
+    assert b"retransmit immediately" in patched.read_bytes()
+
+
+def test_a_source_by_hand_is_called_unverified_and_one_bad_variant_does_not_stop_the_others(
+    tmp_path: Path, shared_cache: Cache
+) -> None:
+    mine = tmp_path / "mine"
+    place(upstream(PINNED, shared_cache), mine)
+    run("apply", str(mine), "--variant", "retransmit")
+    order = ["build", "--version", PINNED, "--source", str(mine), "--variant", "retransmit", "--variant", "stock"]
+    said = run(*order, "--keep-going", "--json", "--engine", "host", "--out", str(tmp_path / "dist"), code=31)
+    patched, stock = json.loads(said.stdout)["outcomes"]
+    assert patched["error"]["error"] == "AlreadyPatchedError"
+    assert stock["artifact"]["source"]["verified"] is False
+    assert "NOT verified" in said.stderr
+
+
+@pytest.fixture
+def broken(tmp_path: Path, shared_cache: Cache) -> Path:
+    """2.6.14 with a file that does not compile."""
+    folder = tmp_path / "broken"
+    place(upstream(PINNED, shared_cache), folder)
+    (folder / "src/openvpn/argv.c").write_text("#error this was broken by a test\n")
+    return folder
+
+
+@pytest.mark.parametrize("engine", ["host", "docker"])
+def test_a_failing_compiler_is_quoted_and_its_log_kept(engine: str, broken: Path, tmp_path: Path) -> None:
+    engine_or_skip(engine)
+    said = run("build", "--version", PINNED, "--source", str(broken), "--engine", engine,
+               "--out", str(tmp_path / "dist"), code=44)  # fmt: skip
+    assert "this was broken by a test" in said.stderr
+    (log,) = (line.split(": ")[1] for line in said.stderr.splitlines() if "whole log: " in line)
+    assert "this was broken by a test" in Path(log).read_text()
+    Path(log).unlink()
+    assert not (tmp_path / "dist").exists()
+
+
+def left_overs(temporary: Path) -> list[object]:
+    found: list[object] = list(temporary.iterdir())
+    try:
+        client = connect()
+    except PatchkitError:
+        return found
+    with closing(client):
+        return [*found, *client.containers.list(all=True, filters={"label": f"{LABEL}=workspace"})]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("engine", ["host", "docker"])
+def test_an_interrupt_in_mid_build_leaves_nothing(engine: str, number: int, tmp_path: Path) -> None:
+    engine_or_skip(engine)
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    command = ["build", "--version", PINNED, "--engine", engine, "--out", str(tmp_path / "dist"), "--verbose"]
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "patchkit", *command],
+        env={**os.environ, "TMPDIR": str(temporary)}, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "-DHAVE_CONFIG_H" in line:  # the compiler is at work
+                break
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == 130
+    assert "interrupted" in rest
+    assert "Traceback" not in rest
+    assert left_overs(temporary) == []
+    assert not (tmp_path / "dist").exists()
+    compilers = subprocess.run(["pgrep", "-f", str(temporary)], check=False, capture_output=True)
+    assert compilers.returncode == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 12 MB: a source tree fits, a build does not."""
+    if os.getuid() != 0:
+        pytest.skip("mounting a small disk wants root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_in_mid_build(small_disk: Path, tmp_path: Path) -> None:
+    said = run("build", "--version", PINNED, "--engine", "host", "--out", str(tmp_path / "dist"),
+               TMPDIR=str(small_disk), code=50)  # fmt: skip
+    assert "free some space" in said.stderr
+    assert list(small_disk.iterdir()) == []
+    assert not (tmp_path / "dist").exists()
+
+
+def test_a_full_disk_for_the_results(built: tuple[str, Path, Any], small_disk: Path) -> None:
+    """All but a little of the disk is taken: the archive does not fit, and nothing half-made stays."""
+    engine, _, _ = built
+    if engine != "host":
+        pytest.skip("the results are written by the same code for both engines")
+    filler = small_disk / "filler"
+    with filler.open("wb") as file:
+        file.write(b"x" * (16 * 2**20 - 300_000))
+    run("build", "--version", PINNED, "--engine", engine, "--out", str(small_disk / "dist"), code=50)
+    assert [path.name for path in (small_disk / "dist").iterdir() if path.name != ".lock"] == []
+
+
+def test_git_gives_the_same_code_as_the_tarball(built: tuple[str, Path, Any], tmp_path: Path) -> None:
+    if not GIT:
+        pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
+    engine, out, _ = built
+    run("build", "--version", PINNED, "--git", GIT, "--engine", engine, "--out", str(tmp_path / "dist"))
+    name = f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz"
+    artifact = json.loads((tmp_path / "dist/manifest.json").read_text())["artifacts"][0]
+    assert artifact["source"]["verified"]
+    files = ("before", "after")
+    ours = json.loads((out / "manifest.json").read_text())["artifacts"]
+    (same,) = (one for one in ours if one["name"] == artifact["name"])
+    assert [artifact["patch"]["files"][0][side] for side in files] == [
+        same["patch"]["files"][0][side] for side in files
+    ]
+    assert version_of(unpack(tmp_path / "dist" / name, tmp_path) / "sbin/openvpn") == f"{PINNED}+retransmit"

@@ -1,0 +1,137 @@
+"""The shape of the code: rooms import downwards only, errors have codes of their own, the README tells the truth."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from patchkit.errors import all_errors
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "patchkit"
+# From the bottom up: a module may import from its own room and from those before it.
+FLOORS = [
+    "__init__",
+    "errors",
+    "ui",
+    "resources",
+    "releases",
+    "source",
+    "patching",
+    "building",
+    "packaging",
+    "jobs",
+    "cli",
+]
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports(path: Path) -> set[str]:
+    """The patchkit modules that a file imports, wherever in the file it does so."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("patchkit"):
+            found |= {f"{node.module}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names if name.name.startswith("patchkit")}
+    return found
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_modules_import_downwards(path: Path) -> None:
+    here = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    for module in imports(path):
+        name = room(module)
+        there = name if name in FLOORS else "__init__"
+        assert FLOORS.index(there) <= FLOORS.index(here), f"{path} imports {module}"
+
+
+def test_there_are_no_import_cycles() -> None:
+    names = {".".join(("patchkit", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in MODULES}
+    graph = {}
+    for name, path in names.items():
+        used = {module if module in names else module.rpartition(".")[0] for module in imports(path)}
+        graph[name.removesuffix(".__init__")] = used & names.keys() - {name}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " → ".join((*trail, name))
+        if name not in done:
+            for other in graph.get(name, ()):
+                visit(other, (*trail, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_no_room_is_called_after_nothing() -> None:
+    assert not {path.stem for path in MODULES} & {"utils", "helpers", "common", "misc"}
+
+
+def test_every_error_has_a_code_and_a_meaning_of_its_own() -> None:
+    errors = all_errors()
+    assert len({error.exit_code for error in errors}) == len({error.meaning for error in errors}) == len(errors)
+
+
+def test_the_readme_lists_the_exit_codes() -> None:
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert rows == [(str(error.exit_code), error.__name__, error.meaning) for error in all_errors()]
+
+
+def test_the_readmes_picture_names_the_rooms_there_are() -> None:
+    picture = (ROOT / "README.md").read_text().split("```")[-2]
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("_")}
+    assert rooms <= set(re.findall(r"\w+", picture))
+
+
+@pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], ids=" ".join)
+def test_formatted_linted_and_typed(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
+    """Built and installed as a user would; the dependencies are the ones that are here."""
+    python = [sys.executable, "-m"]
+    built = subprocess.run(
+        [*python, "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert built.returncode == 0, built.stdout + built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    subprocess.run([*python, "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    (site,) = (tmp_path / "venv/lib").glob("python*/site-packages")
+    subprocess.run(
+        [*python, "pip", "install", "-q", "--no-deps", "--target", str(site), str(wheel)],
+        check=True,
+        capture_output=True,
+    )
+    # Our own dependencies, but not the editable patchkit: a .pth file in a PYTHONPATH folder is not read.
+    environment = {"PYTHONPATH": f"{site}:{Path(pytest.__file__).resolve().parent.parent}", "PATH": "/usr/bin:/bin"}
+
+    def installed(*arguments: str) -> str:
+        done = subprocess.run(
+            [str(tmp_path / "venv/bin/python"), *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "retransmit" in installed("-m", "patchkit", "variants")
+    for folder in ("docker", "patches"):
+        where = installed("-c", f"import patchkit.resources as r; print(r.folder('{folder}'))")
+        assert where.startswith(str(site))
