@@ -50,8 +50,14 @@ class Cache:
         """Hold the lock ``name``; another run waits. The kernel frees it when a process dies."""
         from filelock import FileLock
 
-        with FileLock(self.folder("locks") / f"{name}.lock"):
+        path = self.folder("locks") / f"{name}.lock"
+        lock = FileLock(path)
+        with writing(path):
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
 
 @contextmanager

@@ -16,11 +16,14 @@ def tree_from(path: Path) -> SourceTree:
 
     Raises BadSourceError where there is none, UnsafeArchiveError for a tarball with unsafe members.
     """
-    if path.is_dir():
-        return _from_folder(path)
-    if not path.is_file():
-        raise BadSourceError(f"there is no tarball or folder {path}", advice="check --source")
-    data = path.read_bytes()
+    try:
+        if path.is_dir():
+            return _from_folder(path)
+        if not path.is_file():
+            raise BadSourceError(f"there is no tarball or folder {path}", advice="check --source")
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadSourceError(f"{path} can't be read", why=str(error), advice="check --source") from error
     origin = Origin(
         kind="tarball",
         name=path.name,
@@ -35,15 +38,19 @@ def tree_from(path: Path) -> SourceTree:
 def _from_folder(folder: Path) -> SourceTree:
     entries: dict[str, Entry] = {}
     total = 0
-    for here, folders, names in os.walk(folder):
+    for here, folders, names in os.walk(folder, onerror=_refuse):
+        # A link to a folder is a link; git's own is a folder, or a file in a worktree.
+        links = [name for name in folders if Path(here, name).is_symlink()]
         folders[:] = sorted(name for name in folders if name != ".git")
-        for name in sorted(names):
+        for name in sorted({*names, *links} - {".git"}):
             path = Path(here, name)
             status = path.lstat()
             key = path.relative_to(folder).as_posix()
-            if path.is_symlink():
+            if path.is_symlink() and not _leads_out(path, folder):
                 entries[key] = Entry.of(os.fsencode(path.readlink()), mode=SYMLINK, mtime=int(status.st_mtime))
             elif path.is_file():
+                # autoreconf --install leaves links to the system's own install-sh and the like: take the file.
+                status = path.stat()
                 total += status.st_size
                 if total > MAX_BYTES:
                     raise BadSourceError(f"{folder} holds more than {MAX_BYTES // 2**20} MiB", advice="check --source")
@@ -52,6 +59,14 @@ def _from_folder(folder: Path) -> SourceTree:
     epoch = max((entry.mtime for entry in entries.values()), default=0)
     origin = Origin(kind="directory", name=str(folder), verified=False, epoch=epoch)
     return _checked(SourceTree(origin, entries))
+
+
+def _leads_out(link: Path, folder: Path) -> bool:
+    return link.is_file() and not link.resolve().is_relative_to(folder.resolve())
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def _checked(tree: SourceTree) -> SourceTree:

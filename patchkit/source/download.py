@@ -6,11 +6,12 @@ under its final name only once its hash is right.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,7 +148,14 @@ def _copy(path: Path, part: Path) -> None:
     if not path.is_file():
         raise _PlaceFailedError("not there")
     with writing(part):
+        part.touch()
+    try:
         shutil.copyfile(path, part)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            with writing(part):
+                raise
+        raise _PlaceFailedError(f"can't be read: {error.strerror}") from error
 
 
 def _stream(session: requests.Session, wanted: Wanted, url: str, part: Path, ui: Ui) -> None:
@@ -169,9 +177,9 @@ def _stream(session: requests.Session, wanted: Wanted, url: str, part: Path, ui:
     except requests.exceptions.SSLError as error:
         raise _PlaceFailedError(f"TLS: {_root(error)}") from error
     except requests.ConnectionError as error:
-        if part.exists() and part.stat().st_size > have:
-            raise _TryAgainError(f"the connection broke: {_root(error)}") from error
-        raise _PlaceFailedError(_root(error), unreachable=True) from error
+        if _never_connected(error):
+            raise _PlaceFailedError(_root(error), unreachable=True) from error
+        raise _TryAgainError(f"the connection broke: {_root(error)}") from error
     except requests.RequestException as error:
         raise _TryAgainError(_root(error)) from error
 
@@ -183,20 +191,43 @@ def _check_answer(answer: requests.Response, wanted: Wanted, have: int) -> None:
         raise _PlaceFailedError(f"HTTP {answer.status_code}")
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         raise _PlaceFailedError("a web page instead of the file")
-    length = answer.headers.get("Content-Length")
+    length = answer.headers.get("Content-Length", "")
     expected = None if wanted.size is None else wanted.size - (have if answer.status_code == 206 else 0)
-    if length is not None and expected is not None and int(length) != expected:
+    if length.isdecimal() and expected is not None and int(length) != expected:
         raise _PlaceFailedError(f"{length} bytes offered, {expected} wanted")
 
 
 def _save(answer: requests.Response, wanted: Wanted, part: Path, have: int, ui: Ui) -> None:
     with writing(part), part.open("ab" if have else "wb") as out, ui.bar(wanted.name, wanted.size) as advance:
         advance(have)
-        for chunk in answer.iter_content(_CHUNK):
+        for chunk in _chunks(answer):
             out.write(chunk)
             advance(len(chunk))
             if wanted.size is not None and out.tell() > wanted.size:
                 raise _PlaceFailedError(f"more than the {wanted.size} bytes wanted")
+        if wanted.size is not None and out.tell() < wanted.size:
+            raise _TryAgainError(f"it ended after {out.tell()} of {wanted.size} bytes")
+
+
+def _chunks(answer: requests.Response) -> Iterator[bytes]:
+    """The body as it is on the wire: a server that calls every .gz "gzip-encoded" does not get it unpacked.
+
+    A broken connection is told apart here, because requests' errors are OSErrors as the disk's are.
+    """
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield from answer.raw.stream(_CHUNK, decode_content=False)
+    except HTTPError as error:
+        raise _TryAgainError(f"the connection broke: {_root(error)}") from error
+
+
+def _never_connected(error: BaseException) -> bool:
+    """True where not even a connection came about: no such name, refused, no route."""
+    from urllib3.exceptions import NewConnectionError, ProxyError
+
+    reason: object = error.args[0] if error.args else None
+    return isinstance(getattr(reason, "reason", reason), (NewConnectionError, ProxyError))
 
 
 def _set_aside(path: Path, wanted: Wanted, name: str | None = None) -> Path:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,9 @@ _URL = re.compile(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", re.ASCII)
 _UNREACHABLE = (
     "could not resolve host",
     "unable to connect",
+    "failed to connect",
+    "connection refused",
+    "no route to host",
     "could not connect",
     "network is unreachable",
     "timed out",
@@ -58,6 +63,7 @@ def tree_at(
     commit = _commit_at(where, ref, cache, ui, offline=offline)
     tree = commit.tree
     if pin and (commit.hexsha, tree.hexsha) != (pin.commit, pin.tree):
+        commit.repo.close()
         raise TagMovedError(
             f"the tag {pin.name} in {where} is not the one that was pinned",
             why=f"pinned commit {pin.commit}, tree {pin.tree}\nfound  commit {commit.hexsha}, tree {tree.hexsha}",
@@ -81,9 +87,12 @@ class _GitEntries(Mapping[str, Entry]):
     def __init__(self, commit: git.Commit) -> None:
         self._tree = commit.tree
         self._mtime = int(commit.committed_date)
+        # Nobody else knows when the last file was read: git's own process would go on waiting for more.
+        weakref.finalize(self, commit.repo.close)
 
     def __getitem__(self, path: str) -> Entry:
-        found = self._tree.join(path)
+        with _reading(path):
+            found = self._tree.join(path)
         if found.type != "blob":
             raise KeyError(path)
         return Entry(_mode(found.mode), self._mtime, _reader(found))
@@ -96,7 +105,8 @@ class _GitEntries(Mapping[str, Entry]):
 
     @cached_property
     def _paths(self) -> list[str]:
-        listed: list[Any] = list(self._tree.traverse())
+        with _reading("its files"):
+            listed: list[Any] = list(self._tree.traverse())
         return [str(item.path) for item in listed if item.type == "blob"]
 
 
@@ -107,7 +117,23 @@ def _mode(git_mode: int) -> int:
 
 
 def _reader(blob: Any) -> Callable[[], bytes]:
-    return lambda: bytes(blob.data_stream.read())
+    def read() -> bytes:
+        with _reading(blob.path):
+            return bytes(blob.data_stream.read())
+
+    return read
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """GitPython's ways to say that a clone is damaged or hostile."""
+    from gitdb.exc import ODBError  # type: ignore[import-untyped]
+
+    module = _gitpython()
+    try:
+        yield
+    except (ValueError, ODBError, module.GitError) as error:
+        raise GitError(f"git can't read {what}", why=str(error), advice="try another clone: git fsck") from error
 
 
 def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> git.Commit:
@@ -143,18 +169,20 @@ def _gitpython() -> Any:
 def _open(path: Path) -> git.Repo:
     module = _gitpython()
     try:
-        repository: git.Repo = module.Repo(path)
+        repository: git.Repo = module.Repo(path, expand_vars=False)
     except (module.InvalidGitRepositoryError, module.NoSuchPathError) as error:
         raise GitError(f"{path} is not a git repository", why=str(error), advice="give a clone or a URL") from error
     # A mirror without a config file does not say that it is bare, and GitPython then runs git beside it.
-    repository.git.update_environment(GIT_DIR=str(repository.git_dir))
+    repository.git.update_environment(GIT_DIR=str(repository.git_dir), GIT_TERMINAL_PROMPT="0")
     return repository
 
 
 def _init(path: Path) -> git.Repo:
     module = _gitpython()
-    repository: git.Repo = module.Repo(path) if path.exists() else module.Repo.init(path, bare=True)
-    return repository
+    if not path.exists():
+        # Named, because inside a git hook GIT_DIR names the hook's repository.
+        module.Git(path.parent).init("--quiet", "--bare", "--", str(path))
+    return _open(path)
 
 
 def _resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
@@ -165,6 +193,7 @@ def _resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
             return repository.commit(name)
         except (git.BadName, git.BadObject, ValueError, IndexError, git.GitCommandError):
             continue
+    repository.close()
     raise UnknownVersionError(
         f"{where} has no {shown(ref.removeprefix('patchkit/'))}",
         why="neither a tag, a branch nor a commit of that name",
@@ -173,16 +202,14 @@ def _resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
 
 
 def _fetch(repository: git.Repo, where: str, ref: str) -> None:
-    """Fetch one commit, without its history, under refs/heads/patchkit/REF."""
+    """Fetch one commit, without its history, under refs/tags/patchkit/REF: a branch can't point to a tag object."""
     import git
 
     sources = [ref] if _COMMIT.fullmatch(ref) else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
     said = ""
     for source in sources:
         try:
-            repository.git.fetch(
-                "--depth=1", "--no-tags", "--force", "--", where, f"{source}:refs/heads/patchkit/{ref}"
-            )
+            repository.git.fetch("--depth=1", "--no-tags", "--force", "--", where, f"{source}:refs/tags/patchkit/{ref}")
         except git.GitCommandError as error:
             said = str(error.stderr).strip().removeprefix("stderr: ").strip("'")
             if any(sign in said.lower() for sign in _NO_REF):

@@ -46,13 +46,13 @@ def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
         raise BadUsageError("--source and --git exclude each other")
     if request.source is not None:
         return _by_hand(request.version, directory.tree_from(request.source))
+    where = request.git or os.environ.get("PATCHKIT_GIT") or None
     try:
         release = catalog().find(request.version)
     except UnknownVersionError:
-        if request.git is None:
+        if where is None:
             raise
-        return _unpinned(request, request.git, cache, ui)
-    where = request.git or os.environ.get("PATCHKIT_GIT")
+        return _unpinned(request, where, cache, ui)
     only_tarball = release.tag is None and request.git is None
     if release.tarball is not None and (where is None or only_tarball):
         tree = _from_tarball(release, release.tarball, cache, ui, offline=request.offline)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from patchkit.releases.catalog import Release, TarballPin
 from patchkit.source import debian
@@ -30,7 +31,9 @@ class Place:
         """The local file, or None where this place is a URL."""
         if self.where.startswith(("http://", "https://")):
             return None
-        return Path(self.where.removeprefix("file://")).expanduser()
+        if self.where.startswith("file://"):
+            return Path(unquote(urlsplit(self.where).path))
+        return Path(self.where).expanduser()
 
 
 def mirrors() -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ class SourceTree:
             info.mtime = entry.mtime
             data = entry.read()
             if entry.mode == SYMLINK:
-                info.type, info.linkname, data = tarfile.SYMTYPE, data.decode(), b""
+                info.type, info.linkname, data = tarfile.SYMTYPE, os.fsdecode(data), b""
             info.mode, info.size = entry.mode & 0o777, len(data)
             yield info, data
 

@@ -83,6 +83,13 @@ class Repository:
         path.mkdir(parents=True)
         self.git("init", "--quiet", "--initial-branch=main")
 
+    @classmethod
+    def at(cls, path: Path, seconds: int = DATE) -> Repository:
+        """A repository that is there already."""
+        found = cls.__new__(cls)
+        found.path, found.seconds = path, seconds
+        return found
+
     @property
     def url(self) -> str:
         return self.path.as_uri()

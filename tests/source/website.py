@@ -46,10 +46,10 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     site: ClassVar[Site]
 
-    def do_GET(self) -> None:  # noqa: N802: the base class's name
+    def do_GET(self) -> None:
         self.site.take(self.path, self.headers["Range"])(self)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002: the base class's name
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: pytest's output is no access log."""
 
     def head(self, code: int, **headers: str | int) -> None:
