@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import all_errors
-from tests.conftest import ROOT
+from patchkit.patching.render import render
+from patchkit.patching.variants import variant
+from patchkit.source.cache import Cache
+from tests.conftest import PINNED, ROOT, upstream
 
 PACKAGE = ROOT / "patchkit"
+README = (ROOT / "README.md").read_text()
 # From the bottom up: a module may import from its own room and from those before it.
 FLOORS = [
     "__init__",
@@ -87,12 +91,12 @@ def test_every_error_has_a_code_and_a_meaning_of_its_own() -> None:
 
 
 def test_the_readme_lists_the_exit_codes() -> None:
-    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \|$", README, re.MULTILINE)
     assert rows == [(str(error.exit_code), error.__name__, error.meaning) for error in all_errors()]
 
 
 def test_the_readmes_picture_names_the_rooms_there_are() -> None:
-    picture = (ROOT / "README.md").read_text().split("```")[-2]
+    picture = README.split("```")[-2]
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("_")}
     assert rooms <= set(re.findall(r"\w+", picture))
 
@@ -101,6 +105,13 @@ def test_the_readmes_picture_names_the_rooms_there_are() -> None:
 def test_formatted_linted_and_typed(command: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_readmes_transcript_is_of_todays_diff(shared_cache: Cache) -> None:
+    diff = render(variant("retransmit"), upstream(PINNED, shared_cache), PINNED)
+    assert f"openvpn-{PINNED}+retransmit.diff" in README
+    assert diff.sha256 in README
 
 
 @pytest.mark.slow

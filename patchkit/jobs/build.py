@@ -78,6 +78,7 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     its outcome and the others are built.
     """
     chosen = [variant(name) for name in dict.fromkeys(order.variants)]
+    Dist(order.out).check()
     ui.step(f"Source of {order.request.version}")
     obtained = obtain(order.request, cache, ui)
     ui.note(_vouched(obtained))

@@ -20,6 +20,7 @@ from patchkit.errors import DockerMissingError, DockerSilentError, OfflineError,
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.building.workspaces import check_workspace, run
+from tests.conftest import Run
 
 
 def test_no_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -126,6 +127,15 @@ def test_identity_says_what_is_in_the_image(engine: tuple[DockerEngine, Identity
     assert set(identity.packages) == set(toolchain("2.6", "linux-amd64").target.packages)
     assert identity.image is not None
     assert identity.image.startswith("sha256:")
+
+
+@pytest.mark.slow
+def test_image_base_gives_the_base_images(engine: tuple[DockerEngine, Identity], patchkit: Run) -> None:
+    _, identity = engine
+    done = patchkit("image", "base")
+    assert done.returncode == 0, done.stderr
+    assert identity.base_image is not None
+    assert identity.base_image in done.stdout
 
 
 @pytest.mark.slow

@@ -114,6 +114,25 @@ def test_bad_input(arguments: list[str], code: int, said: str, source: Path, pat
     assert not (tmp_path / "dist").exists()
 
 
+def test_an_out_that_is_no_folder_is_said_before_the_build(source: Path, patchkit: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = patchkit("build", "--version", "2.6.14", "--source", str(source), "--out", "file/dist")
+    assert done.returncode == 51
+    assert "file is no folder" in done.stderr
+    assert "==>" not in done.stderr
+
+
+def test_no_network(tmp_path: Path) -> None:
+    """A network namespace of its own, with nothing in it: the machine that has no network."""
+    if os.getuid() != 0:
+        pytest.skip("a network namespace wants root")
+    command = ["unshare", "--net", sys.executable, "-P", "-m", "patchkit", "fetch", "--version", "2.6.14"]
+    env = {**os.environ, "PATCHKIT_CACHE": str(tmp_path)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 20, done.stderr
+    assert "PATCHKIT_MIRROR" in done.stderr
+
+
 def test_an_error_as_json(patchkit: Run) -> None:
     done = patchkit("build", "--version", "2.6.99", "--json")
     document = json.loads(done.stdout)
