@@ -16,9 +16,18 @@ die() {
 
 as_root() { [ "$(id -u)" -eq 0 ]; }
 
-# The Debian packages in the list that are not installed; nothing where there is no dpkg.
+# One at a time where a second run would be in the way. The kernel frees the lock when we end.
+setup_lock() {
+    command -v flock >/dev/null || return 0
+    exec 9>"$root/.venv.setup-lock"
+    flock --nonblock 9 || { say "waiting for another run to set up $venv"; flock 9; }
+}
+
+setup_unlock() { exec 9>&-; }
+
+# The Debian packages in the list that are not installed; nothing where dpkg does not keep the system's records.
 missing_packages() {
-    command -v dpkg-query >/dev/null || return 0
+    dpkg-query -W dpkg >/dev/null 2>&1 || return 0
     for package; do
         case "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" in
             installed) ;;
@@ -27,20 +36,25 @@ missing_packages() {
     done
 }
 
-# apt_install PACKAGE...: as root install what is missing; otherwise print the one line to run, and fail.
+# apt_install PACKAGE...: as root install what is missing; otherwise print the one line to run. Fails where
+# something is still missing afterwards: the caller knows whether that matters.
 apt_install() {
     missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0
-    if as_root && command -v apt-get >/dev/null; then
-        say "installing $missing"
-        {
-            DEBIAN_FRONTEND=noninteractive apt-get update -q &&
-                DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
-        } >"$venv.apt.log" 2>&1 || { tail -n 5 "$venv.apt.log" >&2; die "apt-get failed" "whole log: $venv.apt.log"; }
-        rm -f "$venv.apt.log"
-    else
+    if ! as_root || ! command -v apt-get >/dev/null; then
         say "missing system packages; as root, run:"
         say "    apt-get install $missing"
+        return 1
+    fi
+    say "installing $missing"
+    apt_log=$(mktemp)
+    apt="apt-get -q -y -o DPkg::Lock::Timeout=600"
+    if DEBIAN_FRONTEND=noninteractive $apt update >"$apt_log" 2>&1 9>&- &&
+        DEBIAN_FRONTEND=noninteractive $apt install --no-install-recommends $missing >>"$apt_log" 2>&1 9>&-; then
+        rm -f "$apt_log"
+    else
+        tail -n 5 "$apt_log" >&2
+        say "apt-get could not install $missing (whole log: $apt_log)"
         return 1
     fi
 }
@@ -50,43 +64,60 @@ find_python() {
     python=$(command -v python3) || { apt_install python3 && python=$(command -v python3); } || die "python3 is missing"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
         die "Python 3.11 or newer is needed" "$python is $("$python" -V)"
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv || exit 42
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv $(compile_packages_list) || exit 42
 }
 
-# make_venv LOCK: .venv with what LOCK says, and this checkout in it. The copy of the lock is written last,
-# so that an interrupted run starts over.
-make_venv() {
-    lock=$root/$1
-    for done in "$venv"/*.lock; do
-        cmp -s "$lock" "$done" && return 0
-    done
-    command -v git >/dev/null || apt_install git || exit 42
-    find_python
-    exec 9>"$root/.venv.setup-lock"
-    command -v flock >/dev/null && flock 9
-    cmp -s "$lock" "$venv/$1" && return 0
-    say "setting up $venv"
-    rm -f "$venv"/*.lock
-    "$python" -m venv --clear "$venv" || die "python3 -m venv failed"
+# What the environment in .venv was made from: the lock, this very folder, and a Python that still starts.
+stamp() {
+    cksum <"$root/$1"
+    printf '%s\n' "$root"
+    "$venv/bin/python" -V 2>&1
+}
+
+is_ready() { [ -f "$venv/$1.stamp" ] && [ "$(stamp "$1" 2>/dev/null)" = "$(cat "$venv/$1.stamp")" ]; }
+
+venv_pip() {
     # Errors only: what pip says otherwise (its own updates, odd index entries) is nothing a user can act on.
-    pip="$venv/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input"
-    PYTHONDONTWRITEBYTECODE= $pip install --require-hashes --compile -r "$lock" ||
-        die "pip could not install the locked packages" "check the network, or PIP_INDEX_URL for a mirror"
-    PYTHONDONTWRITEBYTECODE= $pip install --no-deps --no-build-isolation --editable "$root" || die "pip could not install patchkit"
-    cp "$lock" "$venv/$1"
-    exec 9>&-
+    PYTHONDONTWRITEBYTECODE= "$venv/bin/python" -m pip --quiet --quiet --disable-pip-version-check --no-input "$@" 9>&-
 }
 
-# What the host engine compiles with, from the table that the docker engine reads too. Asked for once:
-# without root it is only advice, since Docker may do the compiling.
-compile_packages() {
-    list=$("$venv/bin/python" - "$root/docker/toolchains.toml" <<'PY'
+# make_venv LOCK: .venv with what LOCK says, and this checkout in it. The stamp is written last, so that an
+# interrupted run starts over. Other packages in .venv stay: the two locks agree on versions.
+make_venv() {
+    is_ready "$1" && return 0
+    setup_lock
+    if ! is_ready "$1"; then
+        command -v git >/dev/null || apt_install git || exit 42
+        find_python
+        say "setting up $venv"
+        is_ready requirements.lock || is_ready requirements-test.lock || {
+            rm -f "$venv"/*.stamp
+            "$python" -m venv --clear "$venv" || die "python3 -m venv failed"
+        }
+        venv_pip install --require-hashes --compile -r "$root/$1" ||
+            die "pip could not install the locked packages" "check the network, or PIP_INDEX_URL for a mirror"
+        venv_pip install --no-deps --no-build-isolation --editable "$root" || die "pip could not install patchkit"
+        stamp "$1" >"$venv/$1.stamp"
+    fi
+    setup_unlock
+}
+
+# What the host engine compiles with, from the table that the docker engine reads too.
+compile_packages_list() {
+    "${python:-$venv/bin/python}" - "$root/docker/toolchains.toml" <<'PY'
 import sys, tomllib
 with open(sys.argv[1], "rb") as table:
     print(*sorted(tomllib.load(table)["target"]["linux-amd64"]["packages"]))
 PY
-    )
-    printf '%s\n' "$list" | cmp -s - "$venv/system-packages" && return 0
-    apt_install $list || say "    (or let Docker do the compiling: --engine docker)"
-    printf '%s\n' "$list" >"$venv/system-packages"
+}
+
+# Asked for once a table: it is only advice where it can't be followed, since Docker may do the compiling.
+compile_packages() {
+    [ "$venv/system-packages" -nt "$root/docker/toolchains.toml" ] && return 0
+    setup_lock
+    apt_install $(compile_packages_list) || say "    (or let Docker do the compiling: --engine docker)"
+    # Docker without an image registry: the base image is bootstrapped with this.
+    [ ! -S /var/run/docker.sock ] && [ -z "${DOCKER_HOST:-}" ] || apt_install mmdebstrap || :
+    : >"$venv/system-packages"
+    setup_unlock
 }

@@ -10,7 +10,15 @@ common="--dev null --proto udp --ca ca.crt --dh none --verb 3 --hand-window 25 -
 "$server" $common --local 127.0.0.1 --port "$port" --tls-server --cert server.crt --key server.key "$@" \
     >"$name.server.log" 2>&1 &
 server_pid=$!
-trap 'kill $server_pid 2>/dev/null; wait' EXIT
+# A binary that ignores SIGTERM is one of those that this is here to find.
+finish() {
+    kill "$@" 2>/dev/null
+    (sleep 2; kill -KILL "$@") >/dev/null 2>&1 &
+    killer=$!
+    wait "$@"
+    kill $killer 2>/dev/null
+}
+trap 'finish $server_pid' EXIT
 trap 'exit 143' TERM INT HUP
 # A client that is earlier than the server loses its first packet, and two seconds with it.
 tries=60
@@ -18,20 +26,17 @@ while [ $tries -gt 0 ] && kill -0 $server_pid 2>/dev/null && ! grep -q "link loc
     sleep 0.05
     tries=$((tries - 1))
 done
+grep -q "Address already in use" "$name.server.log" && exit 75
 "$client" $common --remote 127.0.0.1 "$port" --nobind --tls-client --remote-cert-tls server \
     --cert client.crt --key client.key "$@" >"$name.client.log" 2>&1 &
 client_pid=$!
-trap 'kill $server_pid $client_pid 2>/dev/null; wait' EXIT
+trap 'finish $server_pid $client_pid' EXIT
 
 code=1 tries=600
 while [ $tries -gt 0 ]; do
     if grep -q "Initialization Sequence Completed" "$name.server.log" &&
         grep -q "Initialization Sequence Completed" "$name.client.log"; then
         code=0
-        break
-    fi
-    if grep -q "Address already in use" "$name.server.log"; then
-        code=75
         break
     fi
     kill -0 $server_pid 2>/dev/null && kill -0 $client_pid 2>/dev/null || break

@@ -7,12 +7,14 @@ from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+_INSIDE = "_resources"
+_KNOWN_BY = {"docker": "toolchains.toml", "patches": "stock/patch.toml"}
 
 
 def folder(name: str) -> Path:
     """The folder ``patches`` or ``docker``. Raises FileNotFoundError where the installation is broken."""
-    for place in (_PACKAGE / "_resources" / name, _PACKAGE.parent / name):
-        if place.is_dir():
+    for place in (_PACKAGE / _INSIDE / name, _PACKAGE.parent / name):
+        if (place / _KNOWN_BY[name]).is_file():
             return place
     raise FileNotFoundError(f"patchkit's own folder {name}/ is missing: the installation is broken")
 
@@ -23,7 +25,8 @@ def fingerprint() -> str:
     digest = hashlib.sha256()
     for top in (_PACKAGE, folder("patches"), folder("docker")):
         for path in sorted(top.rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
-                name, data = path.relative_to(top).as_posix().encode(), path.read_bytes()
+            inside = path.relative_to(top)
+            if path.is_file() and path.suffix != ".pyc" and inside.parts[0] != _INSIDE:
+                name, data = inside.as_posix().encode(), path.read_bytes()
                 digest.update(b"%d %b %d %b" % (len(name), name, len(data), data))
     return digest.hexdigest()

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 _SILENCE_BETWEEN_PLAIN_LINES = 5.0  # seconds; a CI log wants a sign of life, not a bar
@@ -75,7 +75,9 @@ class Ui:
             yield lambda _: None
 
     def _line(self, text: str) -> None:
-        print(text, file=self._stream, flush=True)
+        # Whoever listened may have gone (2>&1 | head): the work goes on all the same.
+        with suppress(BrokenPipeError):
+            print(text, file=self._stream, flush=True)
 
     def _paint(self, code: str, text: str) -> str:
         return f"\033[{code}m{text}\033[0m" if self._colour else text
@@ -104,10 +106,18 @@ class Ui:
         return advance
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO | None = None) -> None:
+def data(text: str) -> None:
+    """Data on stdout, as it is. A reader that has gone away (| head) had enough: that is its right, and no error."""
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on stdout: ruled on a terminal, aligned columns with two blanks between them in a pipe."""
-    out = stream or sys.stdout
-    if out.isatty():
+    if sys.stdout.isatty():
         from rich import box
         from rich.console import Console
         from rich.table import Table
@@ -115,13 +125,12 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO
         ruled = Table(*headings, box=box.SIMPLE_HEAD)
         for row in rows:
             ruled.add_row(*map(_escape, row))
-        Console(file=out, no_color=bool(os.environ.get("NO_COLOR"))).print(ruled)
+        Console(no_color=bool(os.environ.get("NO_COLOR"))).print(ruled)
         return
     lines = [list(headings), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  ".join(cells).rstrip(), file=out)
+    rows_out = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    data("".join(f"{row.rstrip()}\n" for row in rows_out))
 
 
 def _escape(text: str) -> str:

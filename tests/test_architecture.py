@@ -22,6 +22,8 @@ README = (ROOT / "README.md").read_text()
 FLOORS = [
     "__init__",
     "errors",
+    "interrupts",
+    "storage",
     "ui",
     "resources",
     "releases",

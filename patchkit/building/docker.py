@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from patchkit.building import image
 from patchkit.building.engine import OWNER, Identity, Workspace
 from patchkit.building.toolchain import Toolchain
-from patchkit.errors import CompileError, DiskFullError, DockerMissingError, DockerSilentError
+from patchkit.errors import DiskFullError, DockerMissingError, DockerSilentError
+from patchkit.interrupts import held_off
 from patchkit.source.cache import Cache
+from patchkit.storage import replace_all
 from patchkit.ui import Ui
 
 if TYPE_CHECKING:
@@ -46,6 +49,9 @@ def connect() -> docker.DockerClient:
 def _unanswered(why: str) -> DockerMissingError | DockerSilentError:
     if any(sign in why for sign in _NOBODY_THERE):
         return DockerMissingError("there is no Docker daemon", why=why, advice="start dockerd, or use --engine host")
+    if "Permission denied" in why:
+        advice = "join the group docker, or use --engine host"
+        return DockerSilentError("Docker's daemon may not be spoken to by this user", why=why, advice=advice)
     return DockerSilentError("Docker's daemon does not answer as it should", why=why, advice="docker info")
 
 
@@ -60,49 +66,67 @@ class DockerEngine:
         self._ui = ui
 
     def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:
-        found = image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=offline)
-        compiler, packages = self._contents(found.id, toolchain.target.packages)
-        base = self._client.images.get(toolchain.base.image).id
+        with daemon_errors():
+            found = image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=offline)
+            compiler, packages = self._contents(found.id, toolchain.target.packages)
+            base = self._client.images.get(toolchain.base.image).id
         return Identity("docker", compiler, packages, image=found.id, base_image=base, system=found.id)
 
     def _contents(self, image_id: str, packages: Sequence[str]) -> tuple[str, dict[str, str]]:
         """What an image holds never changes, so it is asked once and remembered in the cache."""
-        import json
-
         memory = self._cache.folder("images") / f"{image_id.removeprefix('sha256:')}.json"
         if not memory.exists():
             query = "cc --version | head -n1; dpkg-query -W -f='${Package} ${Version}\\n' " + " ".join(packages)
-            said = self._client.containers.run(
-                image_id, ["sh", "-c", query], remove=True, network_mode="none", cap_drop=["ALL"]
-            )
-            compiler, *rows = said.decode().splitlines()
+            said: list[str] = []
+            with self._container(image_id, keep=False) as container:
+                DockerWorkspace(self._client, container).run(["sh", "-c", query], cwd=".", env={}, line=said.append)
+            compiler, *rows = said
             text = json.dumps({"compiler": compiler, "packages": dict(row.split() for row in rows)})
-            temporary = memory.with_suffix(f".{os.getpid()}")
-            temporary.write_text(text)
-            temporary.replace(memory)
+            replace_all({memory: text.encode()})
         known = json.loads(memory.read_text())
         return known["compiler"], known["packages"]
 
     @contextmanager
     def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:
-        container = self._client.containers.create(
-            identity.image,
-            ["sleep", str(_LIFETIME)],
-            init=True,
-            network_mode="none",
-            cap_drop=["ALL"],
-            security_opt=["no-new-privileges"],
-            user=f"{OWNER}:{OWNER}",
-            labels={image.LABEL: "workspace"},
-        )
-        try:
-            container.start()
+        with self._container(str(identity.image), keep=keep) as container:
             yield DockerWorkspace(self._client, container)
+
+    @contextmanager
+    def _container(self, image_id: str, *, keep: bool) -> Iterator[Any]:
+        """A container that lives as long as this context, and no longer than its own ``sleep``."""
+        # Named first: an interrupt may come when the daemon has made it and has not said so yet.
+        name = f"patchkit-{uuid.uuid4().hex[:12]}"
+        try:
+            with daemon_errors():
+                container = self._client.containers.create(
+                    image_id,
+                    ["sleep", "infinity" if keep else str(_LIFETIME)],
+                    name=name,
+                    init=True,
+                    auto_remove=not keep,
+                    network_mode="none",
+                    cap_drop=["ALL"],
+                    security_opt=["no-new-privileges"],
+                    user=f"{OWNER}:{OWNER}",
+                    labels={image.LABEL: "workspace"},
+                )
+                container.start()
+            yield container
         finally:
             if keep:
-                self._ui.note(f"kept: docker exec -it {container.short_id} sh, then docker rm -f {container.short_id}")
+                self._ui.note(f"kept: docker exec -it {name} sh, then docker rm -f {name}")
             else:
-                container.remove(force=True)
+                with held_off():
+                    self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        import requests
+
+        import docker
+
+        # Not there, or on its way out already: all that is wanted.
+        with suppress(docker.errors.APIError, requests.RequestException):
+            self._client.api.remove_container(name, force=True)
 
 
 class DockerWorkspace:
@@ -115,16 +139,21 @@ class DockerWorkspace:
         self._container = container
 
     def put(self, archive: bytes) -> None:
-        with _daemon_errors():
+        with daemon_errors():
             self._container.put_archive(self.top, archive)
 
     def get(self, path: str) -> bytes:
-        with _daemon_errors():
-            chunks, _ = self._container.get_archive(f"{self.top}/{path}")
-            return b"".join(chunks)
+        import docker
+
+        with daemon_errors():
+            try:
+                chunks, _ = self._container.get_archive(f"{self.top}/{path}")
+                return b"".join(chunks)
+            except docker.errors.NotFound as error:
+                raise FileNotFoundError(str(error.explanation)) from error
 
     def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
-        with _daemon_errors():
+        with daemon_errors():
             # One stream inside the container: Docker's two arrive in no particular order.
             merged = ["sh", "-c", 'exec "$@" 2>&1', "sh", *command]
             job = self._api.exec_create(self._container.id, merged, workdir=f"{self.top}/{cwd}", environment=dict(env))[
@@ -139,8 +168,14 @@ class DockerWorkspace:
                 line(rest.decode("utf-8", "replace"))
             code = self._api.exec_inspect(job)["ExitCode"]
         if code is None:
-            raise CompileError("Docker's connection broke in mid-build", advice="docker info")
+            raise DockerSilentError("the connection to Docker broke in mid-build", advice="docker info")
         return int(code)
+
+    def stop(self) -> None:
+        import docker
+
+        with suppress(docker.errors.APIError):
+            self._container.kill()
 
     def _output(self, job: str) -> Iterator[bytes]:
         stream = self._api.exec_start(job, stream=True)
@@ -154,15 +189,19 @@ class DockerWorkspace:
 
 
 @contextmanager
-def _daemon_errors() -> Iterator[None]:
+def daemon_errors() -> Iterator[None]:
+    """Docker's refusals and silences as errors of ours. Both kinds are OSErrors too, as the disk's are."""
+    import requests
+    import urllib3
+
     import docker
 
     try:
         yield
-    except docker.errors.NotFound as error:
-        raise FileNotFoundError(str(error.explanation)) from error
     except docker.errors.DockerException as error:
-        why = str(getattr(error, "explanation", error))
+        why = str(getattr(error, "explanation", None) or error)
         if "no space left" in why.lower():
             raise DiskFullError("no room left in Docker's storage", why=why, advice="docker system prune") from error
-        raise CompileError("Docker failed in mid-build", why=why, advice="docker info") from error
+        raise DockerSilentError("Docker refused what it was asked", why=why, advice="docker info") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise DockerSilentError("the connection to Docker broke", why=str(error), advice="docker info") from error

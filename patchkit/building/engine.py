@@ -21,7 +21,7 @@ EngineName = Literal["auto", "docker", "host"]
 
 @dataclass(frozen=True)
 class Identity:
-    """What a toolchain is made of on one engine; two builds with one identity give the same bytes."""
+    """What a toolchain is made of on one engine, as far as its packages tell."""
 
     engine: Literal["docker", "host"]
     compiler: str
@@ -43,7 +43,7 @@ class Identity:
 
 
 class Workspace(Protocol):
-    """A folder of one build, and commands that run in it without network."""
+    """A folder of one build, and commands that run in it; a container has no network, a host keeps its own."""
 
     top: str
     """Its absolute path, as the commands see it."""
@@ -56,6 +56,9 @@ class Workspace(Protocol):
 
     def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
         """Run a command in a folder below ``top``; hand on its output, both streams, by lines; its exit code."""
+
+    def stop(self) -> None:
+        """Kill all commands that are running: their :meth:`run` ends, whichever thread it is in."""
 
 
 class Engine(Protocol):

@@ -1,4 +1,4 @@
-"""The host engine: this machine's own compiler, in a temporary folder, without network where it can."""
+"""The host engine: this machine's own compiler, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from patchkit.building.engine import Identity, Workspace
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import ToolchainError, UnknownTargetError
-from patchkit.source.cache import writing
+from patchkit.interrupts import held_off
+from patchkit.storage import writing
 from patchkit.ui import Ui
 
 _COMMANDS = ("cc", "make", "pkg-config", "autoreconf", "libtoolize", "strip")
@@ -65,7 +66,8 @@ class HostEngine:
             if keep:
                 self._ui.note(f"kept: {top}")
             else:
-                shutil.rmtree(top, ignore_errors=True)
+                with held_off():
+                    shutil.rmtree(top, ignore_errors=True)
 
 
 class HostWorkspace:
@@ -73,6 +75,7 @@ class HostWorkspace:
 
     def __init__(self, top: Path) -> None:
         self.top = str(top)
+        self._running: set[int] = set()
 
     def put(self, archive: bytes) -> None:
         with writing(Path(self.top)), tarfile.open(fileobj=io.BytesIO(archive)) as members:
@@ -102,25 +105,43 @@ class HostWorkspace:
             errors="replace",
             start_new_session=True,
         ) as process:
+            self._running.add(process.pid)
             try:
                 for text in process.stdout or ():
                     line(text.rstrip("\n"))
                 return process.wait()
             except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
+                self.stop()
                 raise
+            finally:
+                self._running.discard(process.pid)
+
+    def stop(self) -> None:
+        for group in list(self._running):
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
 
 
 def _system() -> str | None:
-    """A hash of dpkg's records: they change whenever a package comes, goes or is upgraded."""
+    """A hash of dpkg's records, which change with every package, and of what lies beside packages."""
     status = Path("/var/lib/dpkg/status")
-    return hashlib.sha256(status.read_bytes()).hexdigest() if status.is_file() else None
+    if not status.is_file():
+        return None
+    digest = hashlib.sha256(status.read_bytes())
+    for name in ("PATH", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH"):
+        digest.update(f"{name}={os.environ.get(name)}\n".encode())
+    for folder in ("bin", "include", "lib", "lib/pkgconfig"):
+        for path in sorted(Path("/usr/local", folder).glob("*")):
+            digest.update(f"{path} {path.lstat().st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def installed(packages: Sequence[str]) -> dict[str, str] | None:
-    """Versions of those Debian packages that are installed; None where there is no dpkg."""
+    """Versions of those Debian packages that are installed; None where dpkg does not keep the system's records."""
     if shutil.which("dpkg-query") is None:
         return None
+    if subprocess.run(["dpkg-query", "-W", "dpkg"], capture_output=True, check=False).returncode != 0:
+        return None  # a tool on some other distribution
     asked = subprocess.run(
         ["dpkg-query", "-W", "-f=${db:Status-Status} ${Package} ${Version}\n", *packages],
         capture_output=True,

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from patchkit import resources
 from patchkit.building.engine import OWNER
 from patchkit.building.toolchain import Base, Toolchain
-from patchkit.errors import BaseImageError, CompileError, DiskFullError, OfflineError
+from patchkit.errors import BaseImageError, DiskFullError, OfflineError, ToolchainError, UnknownTargetError
+from patchkit.interrupts import held_off
 from patchkit.source import debian
-from patchkit.source.cache import Cache, writing
+from patchkit.source.cache import Cache
+from patchkit.storage import writing
 from patchkit.ui import Ui
 
 if TYPE_CHECKING:
@@ -29,11 +34,13 @@ if TYPE_CHECKING:
 
 TOP = "/build"
 LABEL = "org.patchkit"
+_GRACE = 30.0  # seconds for mmdebstrap to tidy up
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def toolchain_image(client: docker.DockerClient, toolchain: Toolchain, cache: Cache, ui: Ui, *, offline: bool) -> Any:
     """The image that compiles for this toolchain, built when it is not there yet."""
-    base = base_image(client, toolchain.base, cache, ui, offline=offline)
+    base = base_image(client, toolchain.base, toolchain.target.debian_arch, cache, ui, offline=offline)
     text = dockerfile(toolchain, base.id)
     tag = f"patchkit/toolchain:{toolchain.target.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     with cache.lock("docker-toolchain"):
@@ -45,59 +52,110 @@ def toolchain_image(client: docker.DockerClient, toolchain: Toolchain, cache: Ca
                 f"the toolchain image {tag} is not here", advice="drop --offline once; it is kept afterwards"
             )
         ui.step(f"Build the toolchain image {tag}")
-        _build(client, text, tag, ui)
+        _build(client, text, tag, toolchain.base, ui)
         return client.images.get(tag)
 
 
-def base_image(client: docker.DockerClient, base: Base, cache: Cache, ui: Ui, *, offline: bool) -> Any:
-    """The base image: here already, from a registry, or bootstrapped. Raises BaseImageError or OfflineError."""
+def base_image(client: docker.DockerClient, base: Base, arch: str, cache: Cache, ui: Ui, *, offline: bool) -> Any:
+    """The base image: here already, from a registry, or bootstrapped. Raises BaseImageError or OfflineError.
+
+    Also UnknownTargetError, where an image of that name is here for another architecture.
+    """
     with cache.lock("docker-base"):
         found = _local(client, base.image)
-        if found is not None:
-            return found
-        if offline:
+        if found is None and offline:
             raise OfflineError(f"the base image {base.image} is not here", advice="patchkit image base, while online")
-        import docker
-
-        try:
-            ui.step(f"Pull {base.image}")
-            return client.images.pull(base.image)
-        except docker.errors.DockerException as error:
-            reason = _reason(error)
-            ui.note(f"no registry gives {base.image}: {reason}")
-        return bootstrap(client, base, ui, reason)
+        if found is None:
+            found = _pulled(client, base, arch, ui) or _bootstrapped(client, base, arch, ui)
+    return _of_architecture(found, base, arch)
 
 
-def bootstrap(client: docker.DockerClient, base: Base, ui: Ui, reason: str = "") -> Any:
-    """Make the base image from a Debian mirror with mmdebstrap and import it under its name."""
+def bootstrap(client: docker.DockerClient, base: Base, arch: str, cache: Cache, ui: Ui) -> Any:
+    """Make the base image from a Debian mirror, whatever is here and whether or not there is a registry."""
+    with cache.lock("docker-base"):
+        return _of_architecture(_bootstrapped(client, base, arch, ui), base, arch)
+
+
+def local_base(client: docker.DockerClient, base: Base) -> Any:
+    """The base image if it is here, or None."""
+    return _local(client, base.image)
+
+
+def _of_architecture(found: Any, base: Base, arch: str) -> Any:
+    """Autoconf would take a native compiler for a cross compiler, and the result would carry a wrong name."""
+    if found.attrs["Architecture"] != arch:
+        raise UnknownTargetError(
+            f"{base.image} is here for {found.attrs['Architecture']}, not for {arch}",
+            why="what it compiles would not be what its name says",
+            advice=f"docker rmi {base.image}, on a daemon that runs on {arch}",
+        )
+    return found
+
+
+def _pulled(client: docker.DockerClient, base: Base, arch: str, ui: Ui) -> Any:
+    import docker
+
+    ui.step(f"Pull {base.image}")
+    try:
+        return client.images.pull(base.image, platform=f"linux/{arch}")
+    except docker.errors.DockerException as error:
+        ui.note(f"no registry gives {base.image}: {_reason(error)}")
+        return None
+
+
+def _bootstrapped(client: docker.DockerClient, base: Base, arch: str, ui: Ui) -> Any:
+    """mmdebstrap, then docker import under the base's name."""
     program = shutil.which("mmdebstrap")
     if program is None:
         raise BaseImageError(
-            f"{base.image} can't be pulled, and mmdebstrap is not installed",
-            why=reason,
+            f"{base.image} is not here, no registry gave it, and mmdebstrap is not installed",
             advice="apt-get install mmdebstrap, or docker load the image, or --engine host",
         )
     ui.step(f"Bootstrap {base.image} from the Debian mirror")
-    with tempfile.TemporaryDirectory(prefix="patchkit-") as folder, writing(Path(folder)):
-        archive = Path(folder, "base.tar")
-        command = [
-            program,
-            "--quiet",
-            "--variant=minbase",
-            base.suite,
-            str(archive),
-            *debian.sources(base.suite),
-        ]
-        made = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        if made.returncode != 0:
+    with writing(Path(tempfile.gettempdir())):
+        folder = Path(tempfile.mkdtemp(prefix="patchkit-"))
+    try:
+        archive = folder / "base.tar"
+        command = [program, "--quiet", "--variant=minbase", f"--architectures={arch}", base.suite, str(archive)]
+        code, said = _mmdebstrap([*command, *debian.sources(base.suite)], folder)
+        if code != 0:
             raise BaseImageError(
                 f"mmdebstrap could not make {base.image}",
-                why=f"{reason}\n{_tail(made.stderr)}".strip(),
+                why=_tail(said),
                 advice="set PATCHKIT_DEBIAN_MIRROR to a mirror in reach, or use --engine host",
             )
         name, tag = base.image.split(":")
         client.api.import_image_from_file(str(archive), repository=name, tag=tag)
+    finally:
+        with held_off():
+            shutil.rmtree(folder, ignore_errors=True)
     return client.images.get(base.image)
+
+
+def _mmdebstrap(command: list[str], folder: Path) -> tuple[int, str]:
+    """Run it so that nothing of it stays when we are interrupted: no process, no mount, no folder."""
+    # Root's mmdebstrap mounts /proc and /sys below its folder; in a mount namespace they end with it.
+    isolated = ["unshare", "--mount", "--", *command] if os.geteuid() == 0 else command
+    with subprocess.Popen(
+        isolated,
+        env={**os.environ, "TMPDIR": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            _, said = process.communicate()
+        except BaseException:
+            with held_off(), suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=_GRACE)
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, said
 
 
 def dockerfile(toolchain: Toolchain, base_id: str) -> str:
@@ -116,7 +174,7 @@ def dockerfile(toolchain: Toolchain, base_id: str) -> str:
     )
 
 
-def _build(client: docker.DockerClient, text: str, tag: str, ui: Ui) -> None:
+def _build(client: docker.DockerClient, text: str, tag: str, base: Base, ui: Ui) -> None:
     import docker
 
     said: list[str] = []
@@ -130,7 +188,7 @@ def _build(client: docker.DockerClient, text: str, tag: str, ui: Ui) -> None:
         with ui.log("toolchain image") as show:
             stream = client.api.build(
                 fileobj=context, custom_context=True, tag=tag, rm=True, forcerm=True, decode=True,
-                labels={LABEL: "toolchain"},
+                labels={LABEL: "toolchain"}, buildargs=_build_arguments(base),
             )  # fmt: skip
             for line in _lines(stream):
                 said.append(line)
@@ -143,7 +201,19 @@ def _build(client: docker.DockerClient, text: str, tag: str, ui: Ui) -> None:
                 why=_tail("\n".join(said), 3),
                 advice="docker system prune",
             ) from error
-        raise CompileError("the toolchain image could not be built", why=_tail("\n".join(said))) from error
+        raise ToolchainError(
+            "the toolchain image could not be built",
+            why=_tail("\n".join(said)),
+            advice="set PATCHKIT_DEBIAN_MIRROR to a mirror in reach, or use --engine host",
+        ) from error
+
+
+def _build_arguments(base: Base) -> dict[str, str]:
+    """What a site may need for reaching its mirror; none of it decides what the image becomes."""
+    arguments = {name: os.environ[name] for name in _PROXIES if name in os.environ}
+    if os.environ.get("PATCHKIT_DEBIAN_MIRROR"):
+        arguments["DEBIAN_SOURCES"] = "\n".join(debian.sources(base.suite))
+    return arguments
 
 
 def _lines(stream: Iterator[dict[str, Any]]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from patchkit.building.engine import Workspace
 from patchkit.errors import CompileError, DiskFullError
-from patchkit.source.cache import writing
+from patchkit.storage import writing
 from patchkit.ui import Ui
 
 _SHOWN = 15  # lines of the log in an error
@@ -69,6 +69,8 @@ class BuildLog:
 @contextmanager
 def build_log(path: Path, ui: Ui) -> Iterator[BuildLog]:
     """A log at ``path``; it stays when the build fails, and goes when it succeeds."""
-    with writing(path), path.open("w", encoding="utf-8") as file:
+    with writing(path):
+        file = path.open("w", encoding="utf-8")
+    with file:
         yield BuildLog(path, file, ui)
     path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.engine import OWNER, Workspace, one_file
 from patchkit.building.log import BuildLog
 from patchkit.building.toolchain import Toolchain
-from patchkit.errors import CompileError
+from patchkit.errors import BadSourceError, CompileError
 from patchkit.source.tree import SourceTree
 
 TREE = "tree"
@@ -53,6 +53,7 @@ class OpenVpnTree:
 
     def configure(self) -> None:
         """Unpack and configure; autoreconf first where the source, as git has it, comes without configure."""
+        self._refuse_built()
         self._workspace.put(self._source.tar(TREE, OWNER))
         if "configure" not in self._source:
             self._run("autoreconf", "--force", "--install")
@@ -65,14 +66,23 @@ class OpenVpnTree:
             f"CFLAGS={' '.join(target.cflags)}",
             f"LDFLAGS={' '.join(target.ldflags)}",
         ]
-        script, _ = one_file(self._workspace.get(f"{TREE}/configure"))
-        known = self._answers.recall(script, options)
-        if known is not None:
-            self._workspace.put(_files({ANSWERS: known}, self._source.origin.epoch))
+        known = self._answers.recall(options)
+        # Put there even when empty: a source may bring a file of that name, and configure would run it.
+        self._workspace.put(_files({ANSWERS: known}, self._source.origin.epoch))
         self._run("./configure", f"--cache-file={ANSWERS}", *options)
-        if known is None:
-            self._answers.remember(script, options, one_file(self._workspace.get(f"{TREE}/{ANSWERS}"))[0])
+        if not known:
+            self._answers.remember(options, one_file(self._workspace.get(f"{TREE}/{ANSWERS}"))[0])
         self._config_h = one_file(self._workspace.get(f"{TREE}/config.h"))
+
+    def _refuse_built(self) -> None:
+        """Objects that somebody made elsewhere, with other flags, would pass for ours."""
+        made = [path for path in self._source.entries if path == "config.status" or path.endswith((".o", ".lo", ".a"))]
+        if made:
+            raise BadSourceError(
+                f"{self._source.origin.name} has been built in already",
+                why=f"it holds {', '.join(sorted(made)[:3])}",
+                advice="make distclean there, or git clean -dfx, and try again",
+            )
 
     def version(self, suffix: str) -> str:
         """What a binary built with ``suffix`` calls itself."""

@@ -18,6 +18,8 @@ from patchkit.errors import SmokeError
 FOLDER = "smoke"
 _PORT_TAKEN = 75  # handshake.sh's word for it (sysexits' EX_TEMPFAIL)
 _PORTS = range(20000, 60000)
+_TRIES = 5  # ports for one handshake, no two of them the same among all that run side by side
+_LIMIT = 60  # seconds for any one command; a handshake gives up by itself after half of that
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,21 @@ def smoke(workspace: Workspace, toolchain: Toolchain, subject: Subject, stock: S
     if subject.name != stock.name:
         pairs[subject.name, stock.name] = (subject, stock)
         pairs[stock.name, subject.name] = (stock, subject)
+    ports = iter(random.sample(_PORTS, len(pairs) * _TRIES))
     with ThreadPoolExecutor(max_workers=len(pairs) + 2) as pool:
-        waiting = [
-            pool.submit(_version, workspace, subject),
-            pool.submit(_crypto, workspace, toolchain, subject),
-            *(pool.submit(_handshake, workspace, toolchain, *pair) for pair in pairs.values()),
-        ]
-        return [future.result() for future in waiting]
+        try:
+            waiting = [
+                pool.submit(_version, workspace, subject),
+                pool.submit(_crypto, workspace, toolchain, subject),
+                *(
+                    pool.submit(_handshake, workspace, toolchain, *pair, [next(ports) for _ in range(_TRIES)])
+                    for pair in pairs.values()
+                ),
+            ]
+            return [future.result() for future in waiting]
+        except BaseException:
+            workspace.stop()  # or the pool would wait for handshakes that nobody wants any more
+            raise
 
 
 def _version(workspace: Workspace, subject: Subject) -> Check:
@@ -96,10 +106,11 @@ def _crypto(workspace: Workspace, toolchain: Toolchain, subject: Subject) -> Che
     return Check("test-crypto", said[-1] if said else "")
 
 
-def _handshake(workspace: Workspace, toolchain: Toolchain, server: Subject, client: Subject) -> Check:
+def _handshake(
+    workspace: Workspace, toolchain: Toolchain, server: Subject, client: Subject, ports: Sequence[int]
+) -> Check:
     name = f"{server.name}-{client.name}"
-    for _ in range(5):
-        port = random.choice(_PORTS)  # noqa: S311 - any free port will do
+    for port in ports:
         code, said = _run(
             workspace,
             [
@@ -124,5 +135,6 @@ def _path(workspace: Workspace, subject: Subject) -> str:
 def _run(workspace: Workspace, command: Sequence[str]) -> tuple[int, list[str]]:
     said: list[str] = []
     environment: Mapping[str, str] = {"LC_ALL": "C"}
-    code = workspace.run(command, cwd=FOLDER, env=environment, line=said.append)
+    limited = ["timeout", "--kill-after=2", str(_LIMIT), *command]
+    code = workspace.run(limited, cwd=FOLDER, env=environment, line=said.append)
     return code, said

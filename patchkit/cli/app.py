@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -182,6 +181,7 @@ def variants(as_json: JsonOption = False) -> None:
 @image_app.command("base")
 @command
 def image_base(
+    arch: Annotated[str, typer.Option("--arch", metavar="ARCH", help="Debian's name of the architecture.")] = "amd64",
     force: Annotated[bool, typer.Option("--force", help="Make it anew even where it is there.")] = False,
 ) -> None:
     """Bootstrap the base images from a Debian mirror, for places without an image registry.
@@ -190,8 +190,4 @@ def image_base(
     """
     from patchkit.cli.images import make_bases
 
-    make_bases(force=force)
-
-
-if __name__ == "__main__":
-    sys.exit("run patchkit, or python -m patchkit")
+    make_bases(arch=arch, force=force)

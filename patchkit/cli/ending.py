@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import json
 import os
-import signal
-import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import ParamSpec
 
+from patchkit import interrupts
 from patchkit.errors import DiskFullError, InterruptedByUserError, PatchkitError
-from patchkit.ui import Ui
+from patchkit.storage import is_full
+from patchkit.ui import Ui, data
 
 _Params = ParamSpec("_Params")
 
@@ -26,31 +24,25 @@ def command(function: Callable[_Params, None]) -> Callable[_Params, None]:
 
     @functools.wraps(function)
     def run(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGHUP, _interrupt)
+        interrupts.install()
+        as_json = bool(kwargs.get("as_json"))
         try:
             function(*args, **kwargs)
-            sys.stdout.flush()
         except PatchkitError as error:
-            _end(error, as_json=bool(kwargs.get("as_json")))
+            _end(error, as_json=as_json)
         except KeyboardInterrupt:
-            _end(InterruptedByUserError("interrupted", why="nothing half-made was left"), as_json=False)
-        except BrokenPipeError:
-            # The reader of our stdout went away (| head): that is its right.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(0) from None
+            _end(InterruptedByUserError("interrupted", why="nothing half-made was left"), as_json=as_json)
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            _end(_disk_full(error) if full else _fault(error), as_json=bool(kwargs.get("as_json")))
+            _end(_disk_full(error) if is_full(error) else _fault(error), as_json=as_json)
         except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback unasked
-            _end(_fault(error), as_json=bool(kwargs.get("as_json")))
+            _end(_fault(error), as_json=as_json)
 
     return run
 
 
 def print_json(document: object) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(document, indent=2, default=str))
+    data(json.dumps(document, indent=2, default=str) + "\n")
 
 
 def as_document(error: PatchkitError) -> dict[str, object]:
@@ -89,7 +81,3 @@ def _fault(error: Exception) -> PatchkitError:
         why="this is a fault in patchkit, not in what you asked for",
         advice="the same command with PATCHKIT_DEBUG=1 shows where; please report it",
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    raise KeyboardInterrupt

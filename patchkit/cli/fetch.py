@@ -9,7 +9,7 @@ from patchkit.cli.ending import print_json
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.place_tree import place
-from patchkit.ui import Ui
+from patchkit.ui import Ui, data
 
 
 def run(*, version: str, to: Path | None, git: str | None, offline: bool, as_json: bool) -> None:
@@ -23,6 +23,6 @@ def run(*, version: str, to: Path | None, git: str | None, offline: bool, as_jso
     if as_json:
         print_json({"release": obtained.label, "path": str(where) if where else None, **asdict(origin)})
     elif where is not None:
-        print(where)
+        data(f"{where}\n")
     else:
-        print(f"{origin.name} {origin.commit}")
+        data(f"{origin.name} {origin.commit}\n")

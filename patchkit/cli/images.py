@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from patchkit.building.docker import connect
-from patchkit.building.image import base_image, bootstrap
+from patchkit.building.docker import connect, daemon_errors
+from patchkit.building.image import bootstrap, local_base
 from patchkit.building.toolchain import bases
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui, table
 
 
-def make_bases(*, force: bool) -> None:
+def make_bases(*, arch: str, force: bool) -> None:
     ui, rows = Ui(), []
-    with closing(connect()) as client:
+    with closing(connect()) as client, daemon_errors():
         for base in bases():
-            if force:
-                made = bootstrap(client, base, ui)
-            else:
-                made = base_image(client, base, Cache.default(), ui, offline=False)
+            found = None if force else local_base(client, base)
+            made = found or bootstrap(client, base, arch, Cache.default(), ui)
             rows.append((base.image, made.id))
     table(("image", "id"), rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from pathlib import Path
 
 from patchkit.cli.ending import print_json
@@ -14,7 +13,7 @@ from patchkit.patching.variants import variant as find_variant
 from patchkit.source.cache import Cache
 from patchkit.source.directory import tree_from
 from patchkit.source.obtain import Request, obtain
-from patchkit.ui import Ui, table
+from patchkit.ui import Ui, data, table
 
 
 def render_to_stdout(
@@ -24,7 +23,7 @@ def render_to_stdout(
     request = Request(version=version, git=git, source=source, offline=offline)
     obtained = obtain(request, Cache.default(), Ui())
     rendered = render(found, obtained.tree, obtained.label, guard=guard)
-    sys.stdout.buffer.write(rendered.diff)
+    data(rendered.diff.decode("utf-8", "surrogateescape"))
 
 
 def apply_to(directory: Path, *, variant: str, guard: bool, as_json: bool) -> None:

@@ -27,7 +27,7 @@ from patchkit.packaging.dist import Dist, described
 from patchkit.patching.render import Rendered, render
 from patchkit.patching.variants import GUARD_MACRO, STOCK, Variant, variant
 from patchkit.source.cache import Cache
-from patchkit.source.obtain import Obtained, Request, obtain
+from patchkit.source.obtain import Obtained, Request, obtain, series_of
 from patchkit.ui import Ui
 
 
@@ -78,7 +78,11 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     its outcome and the others are built.
     """
     chosen = [variant(name) for name in dict.fromkeys(order.variants)]
+    # What can be refused without a network is refused before anything is fetched.
     Dist(order.out).check()
+    known = series_of(order.request)
+    if known is not None:
+        toolchain(known, order.target)
     ui.step(f"Source of {order.request.version}")
     obtained = obtain(order.request, cache, ui)
     ui.note(_vouched(obtained))
@@ -120,7 +124,10 @@ def _build(planned: Sequence[_Planned], job: _Job, engine: Engine) -> dict[str, 
             build_log(job.cache.folder("logs") / name, job.ui) as log,
             engine.workspace(job.identity, keep=keep) as workspace,
         ):
-            outcomes |= job.run(workspace, log, missing)
+            try:
+                outcomes |= job.run(workspace, log, missing)
+            except PatchkitError as error:  # in what the variants share
+                outcomes |= {one.variant.name: _failed(one.variant.name, error, 0.0, job.order) for one in missing}
     return outcomes
 
 
@@ -140,7 +147,7 @@ class _Job:
         return Dist(self.order.out)
 
     def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[_Planned]) -> dict[str, Outcome]:
-        answers = ConfigureAnswers(self.cache, self.identity)
+        answers = ConfigureAnswers(self.cache, self.identity, self.obtained.tree.origin)
         tree = OpenVpnTree(workspace, self.obtained.tree, self.tools, jobs=self.order.jobs, log=log, answers=answers)
         self.ui.step(f"Configure {self.obtained.label}")
         tree.configure()

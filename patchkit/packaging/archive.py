@@ -1,4 +1,7 @@
-"""A tar.gz whose bytes depend on its contents alone: no clock, no owner, no order of a file system."""
+"""A tar.gz whose bytes depend on its contents alone: no clock, no owner, no order of a file system.
+
+(And on zlib, whose releases may compress differently; what is inside does not change.)
+"""
 
 from __future__ import annotations
 
@@ -35,4 +38,8 @@ def release_archive(installed: bytes, name: str, epoch: int, extra: Mapping[str,
             info, data = members[path]
             info.mtime, info.size = epoch, len(data)
             out.addfile(info, io.BytesIO(data))
-    return gzip.compress(plain.getvalue(), compresslevel=9, mtime=0)
+    packed = io.BytesIO()
+    # Not gzip.compress: what it writes into the header differs from one Python to the next.
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as zipped:
+        zipped.write(plain.getvalue())
+    return packed.getvalue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 
 from patchkit.errors import StorageError
 from patchkit.packaging.manifest import Artifact, File, Manifest
-from patchkit.source.cache import writing
+from patchkit.storage import replace_all, writing
 
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
@@ -43,25 +42,28 @@ class Dist:
         return None
 
     def add(self, artifact: Artifact, files: Mapping[str, bytes]) -> None:
-        """Write an artifact's files, then the manifest and the checksums. A second run in the folder waits."""
+        """Write an artifact's files with the manifest and the checksums. A second run in the folder waits."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / ".lock"):
-                # Read first: a manifest that is not ours is refused before anything is written.
-                others = [other for other in self._read().artifacts if other.name != artifact.name]
-                for name, data in files.items():
-                    _replace(self.folder / name, data)
-                manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda one: one.name))
-                text = manifest.model_dump_json(indent=2, exclude_none=False).encode() + b"\n"
-                _replace(self.folder / MANIFEST, text)
-                _replace(self.folder / CHECKSUMS, _checksums(manifest, text))
+            lock = FileLock(self.folder / ".lock")
+            lock.acquire()
+        try:
+            # Read first: a manifest that is not ours is refused before anything is written.
+            others = [other for other in self._read().artifacts if other.name != artifact.name]
+            manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda one: one.name))
+            text = manifest.model_dump_json(indent=2).encode() + b"\n"
+            named = {**files, MANIFEST: text, CHECKSUMS: _checksums(manifest, text)}
+            replace_all({self.folder / name: data for name, data in named.items()})
+        finally:
+            lock.release()
 
     def _read(self) -> Manifest:
         path = self.folder / MANIFEST
         if not path.exists():
             return Manifest(artifacts=[])
         try:
-            return Manifest.model_validate_json(path.read_bytes())
+            with writing(path):
+                return Manifest.model_validate_json(path.read_bytes())
         except ValidationError as error:
             raise StorageError(
                 f"{path} is not a manifest of this patchkit",
@@ -71,7 +73,8 @@ class Dist:
 
     def _intact(self, file: File) -> bool:
         path = self.folder / file.name
-        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+        with writing(path):
+            return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
 
 
 def described(name: str, data: bytes) -> File:
@@ -84,17 +87,3 @@ def _checksums(manifest: Manifest, text: bytes) -> bytes:
     sums = {file.name: file.sha256 for artifact in manifest.artifacts for file in artifact.files}
     sums[MANIFEST] = hashlib.sha256(text).hexdigest()
     return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

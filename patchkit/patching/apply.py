@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from patchkit.errors import PatchMismatchError
-from patchkit.source.cache import writing
 from patchkit.source.tree import blob_id
+from patchkit.storage import replace_all
 
 if TYPE_CHECKING:
     from unidiff.patch import Hunk, PatchedFile
@@ -124,23 +121,5 @@ def _check_index(file: PatchedFile, before: bytes, after: bytes) -> None:
 
 
 def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replace files below ``folder``: all are written beside their places first, then renamed; modes stay.
-
-    Raises DiskFullError or StorageError, and then no file has changed.
-    """
-    with ExitStack() as stack:
-        ready: list[tuple[Path, Path]] = []
-        for path, data in files.items():
-            final = folder / path
-            with writing(final):
-                handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.")
-                stack.callback(Path(name).unlink, missing_ok=True)
-                with os.fdopen(handle, "wb") as out:
-                    out.write(data)
-                    out.flush()
-                    os.fsync(out.fileno())
-                Path(name).chmod(final.stat().st_mode & 0o7777)
-            ready.append((Path(name), final))
-        for temporary, final in ready:
-            with writing(final):
-                temporary.replace(final)
+    """Replace files below ``folder``, as :func:`patchkit.storage.replace_all` does."""
+    replace_all({folder / path: data for path, data in files.items()})

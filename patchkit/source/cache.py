@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from patchkit.errors import DiskFullError, StorageError
+from patchkit.errors import StorageError
+from patchkit.storage import writing
 
 # https://bford.info/cachedir/: the signature line is fixed by that document.
 _CACHEDIR_TAG = (
@@ -28,12 +28,15 @@ class Cache:
     @classmethod
     def default(cls) -> Cache:
         """The user's cache. Raises StorageError where it can't be made."""
-        named = os.environ.get("PATCHKIT_CACHE")
-        if named:
-            return cls(Path(named).expanduser())
         from platformdirs import user_cache_path
 
-        return cls(user_cache_path("patchkit"))
+        named = os.environ.get("PATCHKIT_CACHE")
+        try:
+            return cls(Path(named).expanduser() if named else user_cache_path("patchkit"))
+        except RuntimeError as error:
+            raise StorageError(
+                "there is no home folder for the cache", why=str(error), advice="set PATCHKIT_CACHE to a folder"
+            ) from error
 
     def folder(self, *names: str) -> Path:
         """A folder inside the cache, made when missing. Raises StorageError or DiskFullError."""
@@ -58,20 +61,3 @@ class Cache:
             yield
         finally:
             lock.release()
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals about ``path`` into errors with advice."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFullError(
-                f"no room left while writing {path}",
-                why=f"{error.strerror}; nothing was left under a final name",
-                advice="free some space, or set PATCHKIT_CACHE, TMPDIR or --out to a larger disk",
-            ) from error
-        raise StorageError(
-            f"can't write {path}", why=error.strerror or str(error), advice="check its owner and permissions"
-        ) from error

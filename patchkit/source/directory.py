@@ -57,12 +57,19 @@ def _from_folder(folder: Path) -> SourceTree:
                 mode = 0o755 if status.st_mode & 0o111 else 0o644
                 entries[key] = Entry.of(path.read_bytes(), mode=mode, mtime=int(status.st_mtime))
     epoch = max((entry.mtime for entry in entries.values()), default=0)
-    origin = Origin(kind="directory", name=str(folder), verified=False, epoch=epoch)
+    origin = Origin(kind="directory", name=folder.resolve().name, verified=False, epoch=epoch)
     return _checked(SourceTree(origin, entries))
 
 
 def _leads_out(link: Path, folder: Path) -> bool:
-    return link.is_file() and not link.resolve().is_relative_to(folder.resolve())
+    """Whether to take the file that a link leads to; a link that leads out, to no file, is refused."""
+    if not link.readlink().is_absolute() and link.resolve().is_relative_to(folder.resolve()):
+        return False
+    if not link.is_file():
+        raise BadSourceError(
+            f"the link {link} leads out of the source", why=f"to {link.readlink()}", advice="remove it"
+        )
+    return True
 
 
 def _refuse(error: OSError) -> None:

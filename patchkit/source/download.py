@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchkit.errors import NetworkUnavailableError, OfflineError, PlacesExhaustedError, WrongHashError
-from patchkit.source.cache import Cache, writing
+from patchkit.source.cache import Cache
 from patchkit.source.places import Place
+from patchkit.storage import writing
 from patchkit.ui import Ui
 
 if TYPE_CHECKING:

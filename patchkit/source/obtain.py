@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchkit.errors import BadSourceError, BadUsageError, UnknownVersionError
+from patchkit.errors import BadSourceError, BadUsageError, UnknownVersionError, WrongHashError
 from patchkit.releases.catalog import Release, TarballPin, catalog
 from patchkit.releases.version import Version
 from patchkit.source import directory, download, git, places
 from patchkit.source.cache import Cache
-from patchkit.source.tree import Origin, SourceTree
+from patchkit.source.tree import Origin, SourceTree, blob_id
 from patchkit.source.unpack import as_tree
 from patchkit.ui import Ui
 
@@ -62,6 +62,14 @@ def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
     return Obtained(release.version.text, release.series, release, tree)
 
 
+def series_of(request: Request) -> str | None:
+    """The series of what is asked for, where its name tells; None for other refs of a repository."""
+    try:
+        return Version.parse(request.version).series
+    except UnknownVersionError:
+        return None
+
+
 def tarball_path(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> Path:
     """The release's tarball in the cache, with the pinned hash."""
     wanted = download.Wanted(pin.name, pin.sha256, pin.size)
@@ -71,7 +79,15 @@ def tarball_path(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, off
 def _from_tarball(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> SourceTree:
     data = tarball_path(release, pin, cache, ui, offline=offline).read_bytes()
     origin = Origin(kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=len(data))
-    return as_tree(data, origin)
+    tree = as_tree(data, origin)
+    for path, blob in release.tag.blobs.items() if release.tag else ():
+        if blob_id(tree.read(path)) != blob:
+            raise WrongHashError(
+                f"{path} in {pin.name} is not the one of the tag {release.ref}",
+                why=f"the tag has blob {blob}, the tarball {blob_id(tree.read(path))}",
+                advice="one of the two pins is wrong: please report it; --git takes the tag",
+            )
+    return tree
 
 
 def _by_hand(version: str, tree: SourceTree) -> Obtained:

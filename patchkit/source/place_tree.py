@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from patchkit.errors import StorageError, UnsafeArchiveError
-from patchkit.source.cache import writing
 from patchkit.source.tree import SYMLINK, SourceTree
+from patchkit.storage import writing
 
 
 def place(tree: SourceTree, folder: Path) -> None:

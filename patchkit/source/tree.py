@@ -7,7 +7,7 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from patchkit.errors import BadSourceError
@@ -73,11 +73,6 @@ class SourceTree:
                 return path
         self.read(f"src/openvpn/{name}")
         raise AssertionError("unreachable")
-
-    def overlay(self, changes: Mapping[str, bytes], mtime: int) -> SourceTree:
-        """The same tree with the files in ``changes`` replaced; modes stay."""
-        changed = {path: Entry.of(data, mode=self.entries[path].mode, mtime=mtime) for path, data in changes.items()}
-        return replace(self, entries={**self.entries, **changed})
 
     def tar(self, prefix: str, owner: int = 0) -> bytes:
         """An uncompressed tar of the tree below ``prefix``, in path order, owned by the user id ``owner``."""

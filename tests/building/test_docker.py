@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,9 +19,9 @@ import pytest
 from patchkit.building import docker as docker_engine
 from patchkit.building.docker import DockerEngine, connect
 from patchkit.building.engine import Identity, one_file
-from patchkit.building.image import LABEL
+from patchkit.building.image import LABEL, base_image
 from patchkit.building.toolchain import toolchain
-from patchkit.errors import DockerMissingError, DockerSilentError, OfflineError, PatchkitError
+from patchkit.errors import DockerMissingError, DockerSilentError, OfflineError, PatchkitError, UnknownTargetError
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.building.workspaces import check_workspace, run
@@ -136,6 +141,39 @@ def test_image_base_gives_the_base_images(engine: tuple[DockerEngine, Identity],
     assert done.returncode == 0, done.stderr
     assert identity.base_image is not None
     assert identity.base_image in done.stdout
+
+
+@pytest.mark.slow
+def test_an_interrupt_of_the_bootstrap_leaves_nothing(engine: tuple[DockerEngine, Identity], tmp_path: Path) -> None:
+    """Root's mmdebstrap mounts the host's /proc and /sys below its folder: a left-over would be dangerous."""
+    del engine
+    if shutil.which("mmdebstrap") is None:
+        pytest.skip("mmdebstrap is not installed")
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "patchkit", "image", "base", "--force"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("patchkit-*/mmdebstrap.*/usr")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=60) == 130
+    assert list(tmp_path.iterdir()) == []
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()
+    assert subprocess.run(["pgrep", "-f", str(tmp_path)], check=False, capture_output=True).returncode == 1
+
+
+@pytest.mark.slow
+def test_an_image_for_another_architecture_is_refused(
+    engine: tuple[DockerEngine, Identity], cache: Cache, ui: Ui
+) -> None:
+    del engine
+    base = toolchain("2.6", "linux-amd64").base
+    with closing(connect()) as client, pytest.raises(UnknownTargetError, match="not for arm64"):
+        base_image(client, base, "arm64", cache, ui, offline=True)
 
 
 @pytest.mark.slow

@@ -42,6 +42,13 @@ def test_a_bad_binary_does_not_pass(script: str, said: str, ui: Ui) -> None:
     assert said in caught.value.what
 
 
+@pytest.mark.slow
+def test_a_binary_that_will_not_end_is_ended(ui: Ui) -> None:
+    deaf = "trap '' TERM; echo 'link local (bound)'; while :; do sleep 1; done"
+    with pytest.raises(SmokeError, match="no handshake"):
+        try_out(VERSION + f'case "$*" in *--tls-*) {deaf};; esac', ui)
+
+
 def test_a_binary_that_does_all_it_should_passes(ui: Ui) -> None:
     """So the refusals above are the binaries' fault and not the test's."""
     talks = 'case "$*" in *--tls-*) echo "link local (bound)"; echo "Initialization Sequence Completed"; sleep 9;; esac'

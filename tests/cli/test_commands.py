@@ -78,6 +78,11 @@ def test_apply_changes_the_tree_once(source: Path, patchkit: Run) -> None:
     assert (source / "src/openvpn/reliable.c").read_text() == text
 
 
+def test_a_listener_that_goes_away_does_not_change_the_outcome() -> None:
+    command = f"{sys.executable} -P -m patchkit apply nowhere 2>&1 | true; exit ${{PIPESTATUS[0]}}"
+    assert subprocess.run(["bash", "-c", command], check=False).returncode == 25
+
+
 def test_a_reader_that_goes_away_is_no_error() -> None:
     command = f"{sys.executable} -P -m patchkit releases --json | head -n1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
@@ -100,7 +105,8 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         (["build", "--version", "2.6.14", "--source", "mine", "--git", "x"], 2, "exclude"),
         (["apply", "nowhere"], 25, "nowhere"),
         (["render", "--version", "2.6.14", "--git", "nowhere"], 27, "nowhere"),
-        (["build", "--version", "2.3.2", "--source", "mine"], 42, "2.3"),
+        (["build", "--version", "2.3.2", "--offline"], 42, "2.3"),
+        (["build", "--version", "2.6.14", "--offline", "--target", "toaster"], 12, "toaster"),
         (["build", "--version", "2.6.14", "--source", "mine", "--engine", "docker"], 40, "--engine host"),
     ],
 )

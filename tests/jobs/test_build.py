@@ -213,6 +213,8 @@ def test_an_interrupt_in_mid_build_leaves_nothing(engine: str, number: int, tmp_
             if "-DHAVE_CONFIG_H" in line:  # the compiler is at work
                 break
         process.send_signal(number)
+        time.sleep(0.1)
+        process.send_signal(number)  # people are impatient: the second one must not stop the tidying up
         rest = process.stderr.read()
         assert process.wait(timeout=60) == 130
     assert "interrupted" in rest

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import DiskFullError, PatchkitError, StorageError
-from patchkit.source.cache import Cache, writing
+from patchkit.source.cache import Cache
+from patchkit.storage import writing
 
 HOLDER = """
 import sys, time

@@ -26,7 +26,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_folder_is_read_and_not_verified(folder: Path) -> None:
     tree = tree_from(folder)
     assert {path: entry.read() for path, entry in tree.entries.items()} == FILES
-    assert (tree.origin.kind, tree.origin.name, tree.origin.verified) == ("directory", str(folder), False)
+    assert (tree.origin.kind, tree.origin.name, tree.origin.verified) == ("directory", folder.name, False)
     assert [tree.entries[path].mtime for path in FILES] == [DATE, DATE + 1, DATE + 2]
     assert tree.origin.epoch == DATE + 2
 

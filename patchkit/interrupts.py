@@ -1,0 +1,31 @@
+"""Signals: the first one ends the work in an orderly way, and nothing interrupts the tidying up."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def install() -> None:
+    """Let SIGTERM and SIGHUP end the work as ^C does, unless whoever started us had them ignored (nohup)."""
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+@contextmanager
+def held_off() -> Iterator[None]:
+    """Signals that come meanwhile are delivered afterwards: for cleaning up, and for what must be done whole."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt

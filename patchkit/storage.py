@@ -1,0 +1,69 @@
+"""Writing files: the operating system's refusals as errors with advice, and files that change whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from patchkit.errors import DiskFullError, StorageError
+from patchkit.interrupts import held_off
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn refusals about ``path`` into DiskFullError or StorageError. For the system calls alone, not for work."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise DiskFullError(
+                f"no room left while writing {path}",
+                why=f"{error.strerror}; nothing was left under a final name",
+                advice="free some space, or set PATCHKIT_CACHE, TMPDIR or --out to a larger disk",
+            ) from error
+        raise StorageError(
+            f"can't write {path}", why=error.strerror or str(error), advice="check its owner and permissions"
+        ) from error
+
+
+def is_full(error: OSError) -> bool:
+    """Whether it is about room, or a quota."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def replace_all(files: Mapping[Path, bytes], *, mode: int = 0o644) -> None:
+    """Write files beside their places, and when all are there rename them, in the order given.
+
+    A file that exists keeps its mode and, for root, its owner. Raises DiskFullError or StorageError; up to
+    the first rename no file has changed, and an interrupt waits until the last.
+    """
+    with ExitStack() as stack:
+        ready: list[tuple[Path, Path]] = []
+        for final, data in files.items():
+            with writing(final):
+                ready.append((_beside(final, data, mode, stack), final))
+        with held_off():
+            for temporary, final in ready:
+                with writing(final):
+                    temporary.replace(final)
+
+
+def _beside(final: Path, data: bytes, mode: int, stack: ExitStack) -> Path:
+    with held_off():
+        handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.name}.")
+        stack.callback(Path(name).unlink, missing_ok=True)
+    with os.fdopen(handle, "wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(out.fileno())
+    if final.exists():
+        status = final.stat()
+        mode = status.st_mode & 0o7777
+        if os.geteuid() == 0:
+            os.chown(name, status.st_uid, status.st_gid)
+    Path(name).chmod(mode)
+    return Path(name)
