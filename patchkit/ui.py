@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TextIO
 
 _SILENCE_BETWEEN_PLAIN_LINES = 5.0  # seconds; a CI log wants a sign of life, not a bar
@@ -75,9 +75,11 @@ class Ui:
             yield lambda _: None
 
     def _line(self, text: str) -> None:
-        # Whoever listened may have gone (2>&1 | head): the work goes on all the same.
-        with suppress(BrokenPipeError):
+        try:
             print(text, file=self._stream, flush=True)
+        except BrokenPipeError:
+            # Whoever listened has gone (2>&1 | head): the work goes on all the same.
+            _to_nobody(self._stream)
 
     def _paint(self, code: str, text: str) -> str:
         return f"\033[{code}m{text}\033[0m" if self._colour else text
@@ -112,7 +114,14 @@ def data(text: str) -> None:
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
         sys.stdout.buffer.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nobody(sys.stdout)
+
+
+def _to_nobody(stream: TextIO) -> None:
+    """Point a stream whose reader has gone at nothing; or Python would fail over it once more when it ends."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

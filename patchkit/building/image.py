@@ -135,7 +135,9 @@ def _bootstrapped(client: docker.DockerClient, base: Base, arch: str, ui: Ui) ->
 def _mmdebstrap(command: list[str], folder: Path) -> tuple[int, str]:
     """Run it so that nothing of it stays when we are interrupted: no process, no mount, no folder."""
     # Root's mmdebstrap mounts /proc and /sys below its folder; in a mount namespace they end with it.
-    isolated = ["unshare", "--mount", "--", *command] if os.geteuid() == 0 else command
+    apart = ["unshare", "--mount", "--"]
+    may = os.geteuid() == 0 and subprocess.run([*apart, "true"], capture_output=True, check=False).returncode == 0
+    isolated = [*apart, *command] if may else command
     with subprocess.Popen(
         isolated,
         env={**os.environ, "TMPDIR": str(folder)},
