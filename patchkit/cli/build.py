@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.cli.ending import as_document, print_json
-from patchkit.jobs.build import Order, Outcome, build
+from patchkit.jobs.build import Outcome, build
+from patchkit.jobs.plan import Order
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
 from patchkit.ui import Ui, table

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-from patchkit import __version__, resources
 from patchkit.building import smoke
 from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.choose import choose
-from patchkit.building.engine import Engine, EngineName, Identity, Workspace
+from patchkit.building.engine import Engine, Workspace
 from patchkit.building.log import BuildLog, build_log
 from patchkit.building.recipe import OpenVpnTree
-from patchkit.building.smoke import Check, Subject
-from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.building.smoke import Subject
+from patchkit.building.toolchain import toolchain
 from patchkit.errors import PatchkitError
+from patchkit.jobs.describe import describe
+from patchkit.jobs.plan import Ground, Order, Planned, plan
 from patchkit.packaging import manifest
 from patchkit.packaging.archive import release_archive
-from patchkit.packaging.dist import Dist, described
-from patchkit.patching.render import Rendered, render
-from patchkit.patching.variants import GUARD_MACRO, STOCK, Variant, variant
+from patchkit.packaging.dist import Dist
+from patchkit.patching.render import render
+from patchkit.patching.variants import GUARD_MACRO, STOCK, variant
 from patchkit.source.cache import Cache
-from patchkit.source.obtain import Obtained, Request, obtain, series_of
+from patchkit.source.obtain import Obtained, obtain, series_of
 from patchkit.ui import Ui
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the user asked for."""
-
-    request: Request
-    variants: Sequence[str]
-    guard: bool = False
-    target: str = "linux-amd64"
-    engine: EngineName = "auto"
-    out: Path = Path("dist")
-    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
-    keep_going: bool = False
-    keep_build: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,18 +40,6 @@ class Outcome:
     """Wall time of this variant alone; what variants share is not in it."""
     fresh: bool
     """False when the artifact was there already, made from the same inputs."""
-
-
-@dataclass(frozen=True)
-class _Planned:
-    """One variant, rendered and named."""
-
-    variant: Variant
-    rendered: Rendered
-    suffix: str
-    """Goes behind the version: empty for stock, ``+retransmit``, ``+retransmit.guard``."""
-    name: str
-    inputs: str
 
 
 def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
@@ -102,12 +73,13 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
         with choose(order.engine, cache, ui) as engine:
             identity = engine.prepare(tools, offline=order.request.offline)
             ui.note(f"{engine.name}: {identity.compiler}")
-            planned = [_plan(one, diff, obtained, tools, identity) for one, diff in rendered]
-            outcomes |= _build(planned, _Job(order, obtained, tools, identity, cache, ui), engine)
+            ground = Ground(obtained, tools, identity)
+            planned = [plan(one, diff, ground) for one, diff in rendered]
+            outcomes |= _build(planned, _Job(order, ground, cache, ui), engine)
     return [outcomes[one.name] for one in chosen]
 
 
-def _build(planned: Sequence[_Planned], job: _Job, engine: Engine) -> dict[str, Outcome]:
+def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, Outcome]:
     """What is there already, and what has to be made."""
     outcomes = {}
     missing = []
@@ -118,11 +90,11 @@ def _build(planned: Sequence[_Planned], job: _Job, engine: Engine) -> dict[str, 
         else:
             outcomes[one.variant.name] = Outcome(one.variant.name, artifact, None, 0.0, fresh=False)
     if missing:
-        name = f"{job.obtained.label}-{job.tools.target.name}-{os.getpid()}.log"
+        name = f"{job.ground.obtained.label}-{job.ground.tools.target.name}-{os.getpid()}.log"
         keep = job.order.keep_build
         with (
             build_log(job.cache.folder("logs") / name, job.ui) as log,
-            engine.workspace(job.identity, keep=keep) as workspace,
+            engine.workspace(job.ground.identity, keep=keep) as workspace,
         ):
             try:
                 outcomes |= job.run(workspace, log, missing)
@@ -136,9 +108,7 @@ class _Job:
     """One release on one toolchain; all its variants are built in one configured tree."""
 
     order: Order
-    obtained: Obtained
-    tools: Toolchain
-    identity: Identity
+    ground: Ground
     cache: Cache
     ui: Ui
 
@@ -146,17 +116,19 @@ class _Job:
     def dist(self) -> Dist:
         return Dist(self.order.out)
 
-    def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[_Planned]) -> dict[str, Outcome]:
-        answers = ConfigureAnswers(self.cache, self.identity, self.obtained.tree.origin)
-        tree = OpenVpnTree(workspace, self.obtained.tree, self.tools, jobs=self.order.jobs, log=log, answers=answers)
-        self.ui.step(f"Configure {self.obtained.label}")
+    def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[Planned]) -> dict[str, Outcome]:
+        answers = ConfigureAnswers(self.cache, self.ground.identity, self.ground.obtained.tree.origin)
+        tree = OpenVpnTree(
+            workspace, self.ground.obtained.tree, self.ground.tools, jobs=self.order.jobs, log=log, answers=answers
+        )
+        self.ui.step(f"Configure {self.ground.obtained.label}")
         tree.configure()
-        self.ui.step(f"Compile {self.obtained.label}")
+        self.ui.step(f"Compile {self.ground.obtained.label}")
         smoke.prepare(workspace)
         stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
         return {one.variant.name: self._one(workspace, tree, one, stock) for one in planned}
 
-    def _one(self, workspace: Workspace, tree: OpenVpnTree, planned: _Planned, stock: Subject) -> Outcome:
+    def _one(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> Outcome:
         name, began = planned.variant.name, time.monotonic()
         try:
             artifact = self._artifact(workspace, tree, planned, stock)
@@ -164,9 +136,7 @@ class _Job:
             return _failed(name, error, time.monotonic() - began, self.order)
         return Outcome(name, artifact, None, time.monotonic() - began, fresh=True)
 
-    def _artifact(
-        self, workspace: Workspace, tree: OpenVpnTree, planned: _Planned, stock: Subject
-    ) -> manifest.Artifact:
+    def _artifact(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> manifest.Artifact:
         name = planned.variant.name
         if not planned.variant.is_stock:
             self.ui.step(f"Compile {planned.name}: what the variant touches")
@@ -177,90 +147,24 @@ class _Job:
         with ThreadPoolExecutor(max_workers=1) as pool:
             # Handshakes mostly wait; installing meanwhile costs nothing. Nothing is packed before all is tried.
             waiting = pool.submit(tree.install, name)
-            checks = smoke.smoke(workspace, self.tools, subject, stock)
+            checks = smoke.smoke(workspace, self.ground.tools, subject, stock)
             installed = workspace.get(waiting.result())
         files = self._files(planned, installed)
-        artifact = self._describe(planned, subject.version, files, checks)
+        artifact = describe(planned, self.ground, version=subject.version, files=files, checks=checks)
         self.dist.add(artifact, files)
         return artifact
 
-    def _files(self, planned: _Planned, installed: bytes) -> dict[str, bytes]:
-        diff = f"{_stem(self.obtained, planned.suffix)}.diff"
+    def _files(self, planned: Planned, installed: bytes) -> dict[str, bytes]:
+        diff = f"{planned.stem}.diff"
         extra = {} if planned.variant.is_stock else {f"share/doc/openvpn/{diff}": planned.rendered.diff}
         files = {
-            f"{planned.name}.tar.gz": release_archive(installed, planned.name, self.obtained.tree.origin.epoch, extra)
+            f"{planned.name}.tar.gz": release_archive(
+                installed, planned.name, self.ground.obtained.tree.origin.epoch, extra
+            )
         }
         if not planned.variant.is_stock:
             files[diff] = planned.rendered.diff
         return files
-
-    def _describe(
-        self, planned: _Planned, version: str, files: dict[str, bytes], checks: list[Check]
-    ) -> manifest.Artifact:
-        rendered, origin, target = planned.rendered, self.obtained.tree.origin, self.tools.target
-        return manifest.Artifact(
-            name=planned.name,
-            version=version,
-            release=self.obtained.label,
-            series=self.obtained.series,
-            patchkit=__version__,
-            inputs=planned.inputs,
-            source=manifest.Source(**asdict(origin)),
-            patch=manifest.Patch(
-                variant=rendered.variant,
-                status=planned.variant.status,
-                guard=rendered.guard,
-                diff_sha256=rendered.sha256 if rendered.diff else None,
-                files=[
-                    manifest.PatchedFile(path=path, before=_sha256(self.obtained.tree.read(path)), after=_sha256(data))
-                    for path, data in sorted(rendered.files.items())
-                ],
-            ),
-            build=manifest.Build(
-                target=target.name,
-                triplet=target.triplet,
-                engine=self.identity.engine,
-                compiler=self.identity.compiler,
-                packages=dict(self.identity.packages),
-                image=self.identity.image,
-                base_image=self.identity.base_image,
-                configure=self.tools.series.configure,
-                cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],
-                cflags=target.cflags,
-                ldflags=target.ldflags,
-            ),
-            checks=[manifest.Check(name=check.name, detail=check.detail) for check in checks],
-            files=[described(name, data) for name, data in files.items()],
-        )
-
-
-def _plan(one: Variant, rendered: Rendered, obtained: Obtained, tools: Toolchain, identity: Identity) -> _Planned:
-    suffix = "" if one.is_stock else f"+{one.name}" + (".guard" if rendered.guard else "")
-    origin = asdict(obtained.tree.origin)
-    contents = None
-    if obtained.tree.origin.kind == "directory":
-        contents = _sha256(obtained.tree.tar("x"))
-    inputs = {
-        "patchkit": resources.fingerprint(),
-        "source": origin,
-        "contents": contents,
-        "variant": one.name,
-        "diff": rendered.sha256,
-        "guard": rendered.guard,
-        "toolchain": tools.model_dump(),
-        "identity": identity.digest,
-    }
-    return _Planned(
-        variant=one,
-        rendered=rendered,
-        suffix=suffix,
-        name=f"{_stem(obtained, suffix)}-{tools.target.name}",
-        inputs=_sha256(json.dumps(inputs, sort_keys=True).encode()),
-    )
-
-
-def _stem(obtained: Obtained, suffix: str) -> str:
-    return f"openvpn-{obtained.label}{suffix}"
 
 
 def _failed(name: str, error: PatchkitError, seconds: float, order: Order) -> Outcome:
@@ -275,7 +179,3 @@ def _vouched(obtained: Obtained) -> str:
     if not origin.verified:
         return f"{what}: NOT verified, no pin vouches for it"
     return f"{what}: verified, {'sha256' if origin.kind == 'tarball' else 'commit and tree'} as pinned"
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

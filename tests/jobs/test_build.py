@@ -143,6 +143,22 @@ def test_the_guarded_build_is_named_and_compiled_as_such(tmp_path: Path) -> None
     assert b"#ifdef RETRY" in (out / f"openvpn-{PINNED}+retransmit.guard.diff").read_bytes()
 
 
+def test_two_runs_at_once_share_a_cache_and_a_folder(built: tuple[str, Path, Any], tmp_path: Path) -> None:
+    engine, before, _ = built
+    out = tmp_path / "dist"
+    command = [sys.executable, "-P", "-m", "patchkit", "build", "--version", PINNED, "--engine", engine]
+    runs = [
+        subprocess.Popen([*command, "--out", str(out), "--variant", name], stderr=subprocess.PIPE, text=True)
+        for name in ("stock", "retransmit")
+    ]
+    for one in runs:
+        said = one.communicate(timeout=600)[1]
+        assert one.returncode == 0, said
+    for name in (f"openvpn-{PINNED}-linux-amd64.tar.gz", f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz"):
+        assert (out / name).read_bytes() == (before / name).read_bytes()
+    subprocess.run(["sha256sum", "--strict", "--check", "SHA256SUMS"], cwd=out, check=True, capture_output=True)
+
+
 @pytest.mark.parametrize("version", ["2.7.8", "2.7.7"])
 def test_the_newest_series_builds_in_docker(version: str, tmp_path: Path, shared_cache: Cache) -> None:
     engine_or_skip("docker")

@@ -1,0 +1,59 @@
+"""What the manifest says of one artifact that was built and has passed its smoke test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from patchkit import __version__
+from patchkit.building.smoke import Check
+from patchkit.jobs.plan import Ground, Planned
+from patchkit.packaging import manifest
+from patchkit.packaging.dist import described
+from patchkit.patching.variants import GUARD_MACRO
+
+
+def describe(
+    planned: Planned, ground: Ground, *, version: str, files: Mapping[str, bytes], checks: Sequence[Check]
+) -> manifest.Artifact:
+    """The artifact's entry; ``version`` is what its binary calls itself, ``files`` are its files by name."""
+    rendered, origin, target = planned.rendered, ground.obtained.tree.origin, ground.tools.target
+    return manifest.Artifact(
+        name=planned.name,
+        version=version,
+        release=ground.obtained.label,
+        series=ground.obtained.series,
+        patchkit=__version__,
+        inputs=planned.inputs,
+        source=manifest.Source(**asdict(origin)),
+        patch=manifest.Patch(
+            variant=rendered.variant,
+            status=planned.variant.status,
+            guard=rendered.guard,
+            diff_sha256=rendered.sha256 if rendered.diff else None,
+            files=[
+                manifest.PatchedFile(path=path, before=_sha256(ground.obtained.tree.read(path)), after=_sha256(data))
+                for path, data in sorted(rendered.files.items())
+            ],
+        ),
+        build=manifest.Build(
+            target=target.name,
+            triplet=target.triplet,
+            engine=ground.identity.engine,
+            compiler=ground.identity.compiler,
+            packages=dict(ground.identity.packages),
+            image=ground.identity.image,
+            base_image=ground.identity.base_image,
+            configure=ground.tools.series.configure,
+            cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],
+            cflags=target.cflags,
+            ldflags=target.ldflags,
+        ),
+        checks=[manifest.Check(name=check.name, detail=check.detail) for check in checks],
+        files=[described(name, data) for name, data in files.items()],
+    )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

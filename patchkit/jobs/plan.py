@@ -1,0 +1,83 @@
+"""What is going to be made: the order as the user gave it, and each variant rendered, named and fingerprinted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from patchkit import resources
+from patchkit.building.engine import EngineName, Identity
+from patchkit.building.toolchain import Toolchain
+from patchkit.patching.render import Rendered
+from patchkit.patching.variants import Variant
+from patchkit.source.obtain import Obtained, Request
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for."""
+
+    request: Request
+    variants: Sequence[str]
+    guard: bool = False
+    target: str = "linux-amd64"
+    engine: EngineName = "auto"
+    out: Path = Path("dist")
+    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    keep_going: bool = False
+    keep_build: bool = False
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all variants of one build stand on."""
+
+    obtained: Obtained
+    tools: Toolchain
+    identity: Identity
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One variant, rendered and named."""
+
+    variant: Variant
+    rendered: Rendered
+    suffix: str
+    """Goes behind the version: empty for stock, ``+retransmit``, ``+retransmit.guard``."""
+    stem: str
+    """Begins the names of all files: ``openvpn-2.6.14+retransmit``."""
+    name: str
+    """The artifact's name: the stem and the target."""
+    inputs: str
+    """A hash of everything that decides what the artifact becomes."""
+
+
+def plan(variant: Variant, rendered: Rendered, ground: Ground) -> Planned:
+    """Name one variant and hash what goes into it."""
+    suffix = "" if variant.is_stock else f"+{variant.name}" + (".guard" if rendered.guard else "")
+    stem = f"openvpn-{ground.obtained.label}{suffix}"
+    tree = ground.obtained.tree
+    inputs = {
+        "patchkit": resources.fingerprint(),
+        "source": asdict(tree.origin),
+        # Nothing else names what is in a folder given by hand.
+        "contents": hashlib.sha256(tree.tar("x")).hexdigest() if tree.origin.kind == "directory" else None,
+        "variant": variant.name,
+        "diff": rendered.sha256,
+        "guard": rendered.guard,
+        "toolchain": ground.tools.model_dump(),
+        "identity": ground.identity.digest,
+    }
+    return Planned(
+        variant=variant,
+        rendered=rendered,
+        suffix=suffix,
+        stem=stem,
+        name=f"{stem}-{ground.tools.target.name}",
+        inputs=hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest(),
+    )
