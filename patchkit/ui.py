@@ -69,8 +69,10 @@ class Ui:
         elif self._live and not self._quiet:
             from rich.console import Console
 
-            with Console(file=self._stream, no_color=not self._colour).status(label) as status:
-                yield lambda line: status.update(f"{label}  [dim]{_escape(line)[:80]}[/dim]")
+            console = Console(file=self._stream, no_color=not self._colour)
+            room = max(0, console.width - len(label) - 6)  # one line: the spinner, the label and what fits
+            with console.status(_escape(label)) as status:
+                yield lambda line: status.update(f"{_escape(label)}  [dim]{_escape(line[:room])}[/dim]")
         else:
             yield lambda _: None
 
@@ -131,7 +133,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         from rich.console import Console
         from rich.table import Table
 
-        ruled = Table(*headings, box=box.SIMPLE_HEAD)
+        ruled = Table(box=box.SIMPLE_HEAD)
+        for heading in headings:
+            ruled.add_column(heading, overflow="fold")  # half a hash is no hash
         for row in rows:
             ruled.add_row(*map(_escape, row))
         Console(no_color=bool(os.environ.get("NO_COLOR"))).print(ruled)

@@ -24,6 +24,7 @@ from patchkit.packaging.archive import release_archive
 from patchkit.packaging.dist import Dist
 from patchkit.patching.render import render
 from patchkit.patching.variants import GUARD_MACRO, STOCK, variant
+from patchkit.releases.version import shown
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, obtain, series_of
 from patchkit.ui import Ui
@@ -54,7 +55,7 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     known = series_of(order.request)
     if known is not None:
         toolchain(known, order.target)
-    ui.step(f"Source of {order.request.version}")
+    ui.step(f"Source of {order.request.version if known else shown(order.request.version)}")
     obtained = obtain(order.request, cache, ui)
     ui.note(_vouched(obtained))
     tools = toolchain(obtained.series, order.target)

@@ -141,6 +141,13 @@ def test_no_network(tmp_path: Path) -> None:
     assert "PATCHKIT_MIRROR" in done.stderr
 
 
+def test_nothing_that_was_typed_reaches_a_terminal_raw(patchkit: Run) -> None:
+    done = patchkit("build", "--version", "\033[2J" + "x" * 10_000, env={"LC_ALL": "C", "PYTHONUTF8": "0"})
+    assert done.returncode == 10
+    assert "\033" not in done.stderr
+    assert max(map(len, done.stderr.splitlines())) < 200
+
+
 def test_an_error_as_json(patchkit: Run) -> None:
     done = patchkit("build", "--version", "2.6.99", "--json")
     document = json.loads(done.stdout)
