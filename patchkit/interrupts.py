@@ -28,4 +28,7 @@ def held_off() -> Iterator[None]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    # One is enough. A second one, from an impatient user, would hit the tidying up, or Python's own ending.
+    for other in _ENDING:
+        signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt
