@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -32,6 +34,7 @@ def connect() -> docker.DockerClient:
 
     Raises DockerMissingError where there is none, DockerSilentError where it does not answer.
     """
+    _knock()
     import docker
 
     client = None
@@ -44,6 +47,19 @@ def connect() -> docker.DockerClient:
         raise _unanswered(str(error)) from error
     client.api.timeout = _ANSWER
     return client
+
+
+def _knock() -> None:
+    """Where nobody listens on the daemon's socket, say so before the SDK is loaded: it would leave a socket open."""
+    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if not host.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(_PING)
+        try:
+            door.connect(host.removeprefix("unix://"))
+        except OSError as error:
+            raise _unanswered(f"{host}: {error}") from error
 
 
 def _unanswered(why: str) -> DockerMissingError | DockerSilentError:

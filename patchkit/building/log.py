@@ -24,6 +24,8 @@ class BuildLog:
         self.path = path
         self._file = file
         self._ui = ui
+        self.is_named = False
+        """True once an error has told the user to read this log."""
 
     def run(
         self,
@@ -59,6 +61,7 @@ class BuildLog:
         if any("No space left on device" in line for line in tail):
             return DiskFullError("the disk is full in mid-build", why=why, advice="free some space, or set TMPDIR")
         short = command if len(command) <= 60 else command[:57] + "…"
+        self.is_named = True
         return CompileError(
             f"{short} failed with exit code {code}",
             why=f"{why}\nwhole log: {self.path}",
@@ -68,9 +71,11 @@ class BuildLog:
 
 @contextmanager
 def build_log(path: Path, ui: Ui) -> Iterator[BuildLog]:
-    """A log at ``path``; it stays when the build fails, and goes when it succeeds."""
+    """A log at ``path``; it stays when the build fails or an error names it, and goes otherwise."""
     with writing(path):
         file = path.open("w", encoding="utf-8")
     with file:
-        yield BuildLog(path, file, ui)
-    path.unlink(missing_ok=True)
+        log = BuildLog(path, file, ui)
+        yield log
+    if not log.is_named:
+        path.unlink(missing_ok=True)

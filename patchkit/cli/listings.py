@@ -21,6 +21,7 @@ def list_releases(*, as_json: bool) -> None:
                     "commit": release.tag.commit if release.tag else None,
                     "tarball": release.tarball.name if release.tarball else None,
                     "sha256": release.tarball.sha256 if release.tarball else None,
+                    "records": release.tarball.records if release.tarball else [],
                 }
                 for release in known
             ]

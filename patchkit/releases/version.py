@@ -53,11 +53,6 @@ class Version:
         major, minor = self._key.release[:2]
         return f"{major}.{minor}"
 
-    @property
-    def is_final(self) -> bool:
-        """False for alphas, betas and release candidates."""
-        return not self._key.is_prerelease
-
     def __eq__(self, other: object) -> bool:
         return self._key == other._key if isinstance(other, Version) else NotImplemented
 

@@ -168,3 +168,19 @@ def test_a_failing_command_keeps_its_log(cache: Cache, ui: Ui, tmp_path: Path) -
         build()
     assert "broken by a test" in caught.value.why
     assert "broken by a test" in (tmp_path / "log").read_text()
+
+
+def test_a_log_that_an_error_names_outlives_a_run_that_goes_on(cache: Cache, ui: Ui, tmp_path: Path) -> None:
+    """As with --keep-going: one variant does not compile, the others do."""
+    with opened(source(), cache, ui, tmp_path) as (tree, _):
+        tree.configure()
+        with pytest.raises(CompileError, match="make"):
+            tree.build("bad", {"src/openvpn/reliable.c": b"#error broken by a test\n"}, defines=(), suffix="+bad")
+        tree.build("stock", {}, defines=(), suffix="")
+    assert "broken by a test" in (tmp_path / "log").read_text()
+
+
+def test_the_log_of_a_build_that_worked_goes(cache: Cache, ui: Ui, tmp_path: Path) -> None:
+    with opened(source(), cache, ui, tmp_path) as (tree, _):
+        tree.configure()
+    assert not (tmp_path / "log").exists()

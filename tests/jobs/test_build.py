@@ -261,15 +261,12 @@ def test_a_full_disk_in_mid_build(small_disk: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "dist").exists()
 
 
-def test_a_full_disk_for_the_results(built: tuple[str, Path, Any], small_disk: Path) -> None:
+def test_a_full_disk_for_the_results(small_disk: Path) -> None:
     """All but a little of the disk is taken: the archive does not fit, and nothing half-made stays."""
-    engine, _, _ = built
-    if engine != "host":
-        pytest.skip("the results are written by the same code for both engines")
     filler = small_disk / "filler"
     with filler.open("wb") as file:
         file.write(b"x" * (16 * 2**20 - 300_000))
-    run("build", "--version", PINNED, "--engine", engine, "--out", str(small_disk / "dist"), code=50)
+    run("build", "--version", PINNED, "--engine", "host", "--out", str(small_disk / "dist"), code=50)
     assert [path.name for path in (small_disk / "dist").iterdir() if path.name != ".lock"] == []
 
 
