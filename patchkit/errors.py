@@ -111,6 +111,26 @@ class BadVariantError(PatchkitError):
     meaning = "a variant's own files are wrong"
 
 
+class ConflictError(PatchkitError):
+    exit_code = 34
+    meaning = "variants that can't be combined"
+
+
+class KnownBadError(PatchkitError):
+    exit_code = 35
+    meaning = "a variant that is known to be bad, and --allow-known-bad was not given"
+
+
+class PinMismatchError(PatchkitError):
+    exit_code = 36
+    meaning = "a file that was patched is not what the variant's pins say it becomes"
+
+
+class NotProvenError(PatchkitError):
+    exit_code = 37
+    meaning = "the object files differ where the variant says that they do not"
+
+
 class DockerMissingError(PatchkitError):
     exit_code = 40
     meaning = "--engine docker, and Docker is not there"

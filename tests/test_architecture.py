@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import all_errors
+from patchkit.patching.combination import combination
 from patchkit.patching.render import render
-from patchkit.patching.variants import variant
 from patchkit.source.cache import Cache
 from tests.conftest import PINNED, ROOT, upstream
 
@@ -111,7 +111,7 @@ def test_formatted_linted_and_typed(command: list[str]) -> None:
 
 @pytest.mark.slow
 def test_the_readmes_transcript_is_of_todays_diff(shared_cache: Cache) -> None:
-    diff = render(variant("retransmit"), upstream(PINNED, shared_cache), PINNED)
+    diff = render(combination("retransmit"), upstream(PINNED, shared_cache), PINNED)
     assert f"openvpn-{PINNED}+retransmit.diff" in README
     assert diff.sha256 in README
 

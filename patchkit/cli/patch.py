@@ -8,8 +8,8 @@ from pathlib import Path
 from patchkit.cli.ending import print_json
 from patchkit.errors import BadSourceError
 from patchkit.patching.apply import write_all
+from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
-from patchkit.patching.variants import variant as find_variant
 from patchkit.source.cache import Cache
 from patchkit.source.directory import tree_from
 from patchkit.source.obtain import Request, obtain
@@ -19,15 +19,18 @@ from patchkit.ui import Ui, data, table
 def render_to_stdout(
     *, version: str, variant: str, guard: bool, git: str | None, source: Path | None, offline: bool
 ) -> None:
-    found = find_variant(variant)
+    ui = Ui()
+    found = combination(variant)
+    warn_known_bad(found, ui)
     request = Request(version=version, git=git, source=source, offline=offline)
-    obtained = obtain(request, Cache.default(), Ui())
+    obtained = obtain(request, Cache.default(), ui)
     rendered = render(found, obtained.tree, obtained.label, guard=guard)
     data(rendered.diff.decode("utf-8", "surrogateescape"))
 
 
 def apply_to(directory: Path, *, variant: str, guard: bool, as_json: bool) -> None:
-    found = find_variant(variant)
+    found = combination(variant)
+    warn_known_bad(found, Ui())
     if not directory.is_dir():
         raise BadSourceError(f"there is no folder {directory}", advice="patchkit fetch --version V --to DIR")
     rendered = render(found, tree_from(directory), str(directory.resolve().name), guard=guard)
@@ -35,6 +38,13 @@ def apply_to(directory: Path, *, variant: str, guard: bool, as_json: bool) -> No
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in rendered.files.items()}
     if as_json:
         files = [{"path": path, "sha256": digest} for path, digest in sums.items()]
-        print_json({"variant": variant, "guard": guard, "diff_sha256": rendered.sha256, "files": files})
+        print_json({"variant": found.name, "guard": guard, "diff_sha256": rendered.sha256, "files": files})
     else:
         table(("patched", "sha256"), list(sums.items()))
+
+
+def warn_known_bad(combined: Combination, ui: Ui) -> None:
+    """A diff may be looked at; nobody shall take it for a cure."""
+    for part in combined.parts:
+        if part.status == "known-bad":
+            ui.warn(f"{part.name} is known to be bad: patchkit variants says why")

@@ -50,7 +50,7 @@ def describe(
             cflags=target.cflags,
             ldflags=target.ldflags,
         ),
-        checks=[manifest.Check(name=check.name, detail=check.detail) for check in checks],
+        checks=[manifest.Check(name=check.name, passed=check.passed, detail=check.detail) for check in checks],
         files=[described(name, data) for name, data in files.items()],
     )
 

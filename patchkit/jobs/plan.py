@@ -12,8 +12,8 @@ from pathlib import Path
 from patchkit import resources
 from patchkit.building.engine import EngineName, Identity
 from patchkit.building.toolchain import Toolchain
+from patchkit.patching.combination import Combination
 from patchkit.patching.render import Rendered
-from patchkit.patching.variants import Variant
 from patchkit.source.obtain import Obtained, Request
 
 
@@ -30,6 +30,7 @@ class Order:
     jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     keep_going: bool = False
     keep_build: bool = False
+    allow_known_bad: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Ground:
 class Planned:
     """One variant, rendered and named."""
 
-    variant: Variant
+    variant: Combination
     rendered: Rendered
     suffix: str
     """Goes behind the version: empty for stock, ``+retransmit``, ``+retransmit.guard``."""
@@ -57,7 +58,7 @@ class Planned:
     """A hash of everything that decides what the artifact becomes."""
 
 
-def plan(variant: Variant, rendered: Rendered, ground: Ground) -> Planned:
+def plan(variant: Combination, rendered: Rendered, ground: Ground) -> Planned:
     """Name one variant and hash what goes into it."""
     suffix = "" if variant.is_stock else f"+{variant.name}" + (".guard" if rendered.guard else "")
     stem = f"openvpn-{ground.obtained.label}{suffix}"

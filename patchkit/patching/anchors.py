@@ -8,62 +8,104 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from patchkit.errors import AnchorError, BadSourceError
+from patchkit.errors import AnchorError
+from patchkit.patching import syntax
+from patchkit.patching.style import Style
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 MAX_SOURCE = 16 * 1024 * 1024
-"""Bytes; OpenVPN's largest C file has 300 kB."""
+"""Bytes that are parsed; OpenVPN's largest C file has 300 kB."""
 _MAX_CANDIDATES = 2000  # lines compared when an anchor is missing; difflib is slow
-
-
-@lru_cache(maxsize=1)
-def _parser() -> Parser:
-    import tree_sitter_c
-    from tree_sitter import Language, Parser
-
-    return Parser(Language(tree_sitter_c.language()))
 
 
 @lru_cache(maxsize=512)
 def parse(name: str, data: bytes) -> CSource:
-    """Parse one C file. Raises BadSourceError for one that is too large to be OpenVPN's."""
-    if len(data) > MAX_SOURCE:
-        raise BadSourceError(f"{name} has {len(data)} bytes", why=f"no C file of OpenVPN has more than {MAX_SOURCE}")
+    """One C file, parsed when an anchor is first looked for."""
     return CSource(name, data)
 
 
 class CSource:
-    """One C file: its lines, and the functions in it."""
+    """One C file: its lines, and what can be found in it."""
 
     def __init__(self, name: str, data: bytes) -> None:
         self.name = name
         self.data = data
-        self.lines = _split_lines(data)
+        self._found: dict[str, list[Node]] = {}
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        return split_lines(self.data)
 
     @cached_property
     def _root(self) -> Node:
-        return _parser().parse(self.data).root_node
+        return syntax.root_of(self.data)
 
     def function(self, name: str) -> Function:
         """The definition of the function ``name``. Raises AnchorError where there is none, or more than one."""
-        wanted = name.encode()
-        nodes = _descend(self._root) if wanted in self.data else iter(())
-        found = [node for node in nodes if node.type == "function_definition" and _declared_name(node) == wanted]
+        return Function(self, name, self._one(name, "function_definition", f"the function {name}"))
+
+    def prototype(self, name: str) -> Signature:
+        """The declaration of the function ``name``, as a header has it."""
+        return Signature.of(self, self._one(name, "declaration", f"the declaration of {name}"))
+
+    def declarations(self, name: str) -> list[Node]:
+        """Every definition and declaration of the function ``name``."""
+        found = (syntax.declared_by(node) for node in self._identifiers(name, f"the function {name}"))
+        return [node for node in found if node is not None]
+
+    def calls(self, name: str) -> list[Call]:
+        """Every call of the function ``name``; each must be a statement on lines of its own."""
+        what = f"a call of {name}"
+        nodes = [
+            node.parent
+            for node in self._identifiers(name, what)
+            if node.parent is not None and node.parent.type == "call_expression"
+        ]
+        if not nodes:
+            raise self.refusal(what, name, [])
+        return [Call.at(self, node, what) for node in nodes]
+
+    def call_before(self, name: str, functions: Sequence[str]) -> Call:
+        """The one call of ``name`` whose result decides, in the ``if`` behind it, about a call of ``functions``."""
+        what = f"the call of {name} that decides about {' or '.join(functions)}"
+        calls = self.calls(name)
+        found = [call for call in calls if call.branch is not None and call.branch.has_call(functions)]
         if len(found) != 1:
-            raise self.refusal(f"the function {name}", name, [node.start_point.row + 1 for node in found])
+            raise self.refusal(what, name, [call.line for call in found])
+        return found[0]
+
+    def _one(self, name: str, kind: str, what: str) -> Node:
+        found = [
+            node
+            for node in (syntax.declared_by(node) for node in self._identifiers(name, what))
+            if node is not None and node.type == kind
+        ]
+        if len(found) != 1:
+            raise self.refusal(what, name, [node.start_point.row + 1 for node in found])
         if found[0].has_error:
             raise AnchorError(
-                f"the function {name} in {self.name} can't be parsed as C",
+                f"{what} in {self.name} can't be parsed as C",
                 why=f"it begins at line {found[0].start_point.row + 1}",
             )
-        return Function(self, name, found[0])
+        return found[0]
+
+    def _identifiers(self, name: str, what: str) -> list[Node]:
+        if len(self.data) > MAX_SOURCE:
+            raise AnchorError(
+                f"{what} is not looked for in {self.name}: it has {len(self.data)} bytes",
+                why=f"no C file of OpenVPN comes near {MAX_SOURCE}",
+            )
+        if name not in self._found:
+            there = name.encode() in self.data
+            self._found[name] = list(syntax.identifiers(self._root, self.data, name)) if there else []
+        return self._found[name]
 
     def refusal(self, what: str, needle: str, places: list[int]) -> AnchorError:
         """The error for an anchor that is missing or doubled: what was looked for, and the nearest lines."""
@@ -107,18 +149,23 @@ class Function:
     @property
     def body(self) -> bytes:
         """The text of the whole definition."""
-        return self.source.data[self.node.start_byte : self.node.end_byte]
+        return syntax.text(self.node)
+
+    @property
+    def signature(self) -> Signature:
+        """The lines of its name and parameters."""
+        return Signature.of(self.source, self.node)
 
     def parameter(self, type_: str) -> str:
         """The name of the one parameter of the type ``type_``, e.g. ``struct reliable *``."""
         found = []
-        for node in _descend(self.node.child_by_field_name("declarator")):
+        for node in syntax.descend(self.node.child_by_field_name("declarator")):
             if node.type == "parameter_declaration":
-                name = next((part for part in _descend(node) if part.type == "identifier"), None)
+                name = next((part for part in syntax.descend(node) if part.type == "identifier"), None)
                 if name is not None:
                     spelled = self.source.data[node.start_byte : name.start_byte]
-                    if _squeezed(spelled) == _squeezed(type_.encode()):
-                        found.append(_text(name).decode())
+                    if syntax.squeezed(spelled) == syntax.squeezed(type_.encode()):
+                        found.append(syntax.text(name).decode())
         if len(found) != 1:
             raise AnchorError(
                 f"{self.name} in {self.source.name} has {len(found)} parameters of the type {type_}, not one",
@@ -126,115 +173,185 @@ class Function:
             )
         return found[0]
 
+    @property
+    def returned(self) -> str:
+        """The variable that the function returns, in its one ``return``."""
+        what = f"the one variable that {self.name} returns"
+        found = [node for node in syntax.descend(self.node) if node.type == "return_statement"]
+        value = found[0].named_children[0] if len(found) == 1 and found[0].named_children else None
+        if value is None or value.type != "identifier":
+            raise self.source.refusal(what, "return", [node.start_point.row + 1 for node in found])
+        return syntax.text(value).decode()
+
     def statement_logging(self, message: str) -> Statement:
         """The one statement that logs ``message``; it must stand between braces and on lines of its own."""
         found = [
             node
-            for node in _descend(self.node.child_by_field_name("body"))
-            if node.type == "expression_statement" and message.encode() in _logged(node)
+            for node in syntax.descend(self.node.child_by_field_name("body"))
+            if node.type == "expression_statement" and message.encode() in syntax.logged(node)
         ]
         what = f"the statement that logs {message!r}, in {self.name},"
         if len(found) != 1:
             raise self.source.refusal(what, message, [node.start_point.row + 1 for node in found])
-        node = found[0]
-        if node.parent is None or node.parent.type != "compound_statement":
-            raise AnchorError(
-                f"{what} stands in a branch without braces",
-                why=f"line {node.start_point.row + 1}: {self.source.text(node.start_point.row + 1)}",
-                advice="put braces round the branch, or render against an unaltered source",
-            )
-        return Statement.at(self.source, node, what)
+        return Statement.at(self.source, _in_braces(self.source, found[0], what), what)
 
 
 @dataclass(frozen=True)
-class Statement:
-    """Whole lines that hold one statement and nothing else but, perhaps, a comment behind it."""
+class Lines:
+    """Whole lines that hold one node and nothing else but, perhaps, a comment behind it."""
 
     source: CSource
     node: Node
     lines: tuple[bytes, ...]
     """With their line ends."""
 
-    @classmethod
-    def at(cls, source: CSource, node: Node, what: str) -> Statement:
-        first, last = node.start_point.row, node.end_point.row
-        before = source.lines[first][: node.start_point.column]
-        behind = source.lines[last][node.end_point.column :].strip()
-        if before.strip() or not re.fullmatch(rb"(/\*[^*]*\*/|//.*)?", behind):
-            raise AnchorError(
-                f"{what} shares its line with other code", why=f"line {first + 1}: {source.text(first + 1)}"
-            )
-        return cls(source, node, tuple(source.lines[first : last + 1]))
-
     @property
     def line(self) -> int:
         """The first line's number, from 1."""
         return int(self.node.start_point.row) + 1
 
-    def saying_also(self, suffix: str) -> tuple[bytes, ...]:
-        """The same lines with ``suffix`` at the end of the logged text."""
-        closing = _literals(self.node)[-1].end_byte - 1
-        start = self._start_byte
+    def _with(self, at: int, text: str) -> tuple[bytes, ...]:
+        """The same lines with ``text`` put in at byte ``at`` of the file."""
+        start = int(self.node.start_byte) - int(self.node.start_point.column)
         whole = b"".join(self.lines)
-        return tuple(_split_lines(whole[: closing - start] + suffix.encode() + whole[closing - start :]))
+        return tuple(split_lines(whole[: at - start] + text.encode() + whole[at - start :]))
 
-    def call(self, function: str, *arguments: str) -> tuple[bytes, ...]:
-        """A call of ``function``, indented and spaced like this statement."""
-        indent = self.lines[0][: self.node.start_point.column]
-        calls = (node for node in _descend(self.node) if node.type == "call_expression")
-        callee, given = next(calls).named_children[:2]
-        gap = b" " if given.start_byte > callee.end_byte else b""
-        end = re.search(rb"\r?\n\Z", self.lines[0])
-        text = function.encode() + gap + b"(" + ", ".join(arguments).encode() + b");"
-        return (indent + text + (end[0] if end else b"\n"),)
+
+@dataclass(frozen=True)
+class Statement(Lines):
+    """One statement."""
+
+    @classmethod
+    def at(cls, source: CSource, node: Node, what: str) -> Statement:
+        return cls(source, node, _own_lines(source, node, what))
 
     @property
-    def _start_byte(self) -> int:
-        return int(self.node.start_byte) - int(self.node.start_point.column)
+    def style(self) -> Style:
+        return Style.around(self.node, self.source.lines)
+
+    def saying_also(self, suffix: str) -> tuple[bytes, ...]:
+        """The same lines with ``suffix`` at the end of the logged text."""
+        return self._with(syntax.literals(self.node)[-1].end_byte - 1, suffix)
+
+    def code(self, neutral: str) -> tuple[bytes, ...]:
+        """Lines of new code, laid out like this statement: see :class:`patchkit.patching.style.Style`."""
+        return self.style.code(neutral)
 
 
-def _split_lines(data: bytes) -> list[bytes]:
+@dataclass(frozen=True)
+class Signature(Lines):
+    """The lines on which a function's name and parameters stand, whatever else stands there."""
+
+    @classmethod
+    def of(cls, source: CSource, declared: Node) -> Signature:
+        """Of a function definition or declaration."""
+        node = next(part for part in syntax.descend(declared) if part.type == "function_declarator")
+        return cls(source, node, tuple(source.lines[node.start_point.row : node.end_point.row + 1]))
+
+    def with_parameter(self, parameter: str) -> tuple[bytes, ...]:
+        """The same lines with one more parameter at the end."""
+        given = next(node for node in syntax.descend(self.node) if node.type == "parameter_list")
+        return self._with(given.end_byte - 1, f", {parameter}")
+
+
+@dataclass(frozen=True)
+class Call(Lines):
+    """A statement that calls a function and keeps the result in a variable: ``x = f (…);``, or a declaration."""
+
+    call: Node
+    result: str
+    """The variable."""
+
+    @classmethod
+    def at(cls, source: CSource, call: Node, what: str) -> Call:
+        here = f"{what} in {source.name}, line {call.start_point.row + 1},"
+        holder = call.parent
+        if holder is not None and holder.type == "assignment_expression":
+            name = holder.child_by_field_name("left")
+        else:
+            name = holder.child_by_field_name("declarator") if holder is not None else None
+            while name is not None and name.type == "pointer_declarator":
+                name = name.child_by_field_name("declarator")
+        statement = holder.parent if holder is not None else None
+        if name is None or name.type != "identifier" or statement is None:
+            raise AnchorError(
+                f"{here} does not keep its result in a variable", why=source.text(call.start_point.row + 1)
+            )
+        _in_braces(source, statement, here)
+        return cls(source, statement, _own_lines(source, statement, here), call, syntax.text(name).decode())
+
+    @property
+    def style(self) -> Style:
+        return Style.around(self.node, self.source.lines)
+
+    def argument(self, index: int) -> str:
+        """One argument as it is spelled."""
+        given = self.call.child_by_field_name("arguments")
+        return syntax.text(given.named_children[index]).decode("utf-8", "surrogateescape") if given else ""
+
+    def with_argument(self, argument: str) -> tuple[bytes, ...]:
+        """The same lines with one more argument at the end of the call's."""
+        given = self.call.child_by_field_name("arguments") or self.call
+        return self._with(given.end_byte - 1, f", {argument}" if given.named_children else argument)
+
+    def code(self, neutral: str) -> tuple[bytes, ...]:
+        """Lines of new code, laid out like this statement."""
+        return self.style.code(neutral)
+
+    @property
+    def branch(self) -> Branch | None:
+        """The ``if (RESULT)`` that comes next, comments aside; None where something else does."""
+        after = self.node.next_named_sibling
+        while after is not None and after.type == "comment":
+            after = after.next_named_sibling
+        condition = after.child_by_field_name("condition") if after is not None else None
+        if after is None or condition is None or after.type != "if_statement":
+            return None
+        if syntax.squeezed(syntax.text(condition)) != f"({self.result})".encode():
+            return None
+        first, last = after.start_point.row, condition.end_point.row
+        if self.source.lines[first][: after.start_point.column].strip():
+            return None
+        return Branch(self.source, after, tuple(self.source.lines[first : last + 1]))
+
+
+@dataclass(frozen=True)
+class Branch(Lines):
+    """The head of an ``if``: the lines from the word to the end of its condition."""
+
+    def has_call(self, functions: Sequence[str]) -> bool:
+        """Whether the branch, taken, calls one of these functions."""
+        taken = self.node.child_by_field_name("consequence")
+        calls = (node for node in syntax.descend(taken) if node.type == "call_expression")
+        return any(syntax.text(call.children[0]).decode("latin-1") in functions for call in calls)
+
+    @property
+    def otherwise(self) -> tuple[bytes, ...]:
+        """The same lines as the ``else`` of another ``if`` put before them."""
+        return self._with(self.node.start_byte, "else ")
+
+
+def _own_lines(source: CSource, node: Node, what: str) -> tuple[bytes, ...]:
+    first, last = node.start_point.row, node.end_point.row
+    before = source.lines[first][: node.start_point.column]
+    behind = source.lines[last][node.end_point.column :].strip()
+    if before.strip() or not re.fullmatch(rb"(/\*[^*]*\*/|//.*)?", behind):
+        raise AnchorError(f"{what} shares its line with other code", why=f"line {first + 1}: {source.text(first + 1)}")
+    return tuple(source.lines[first : last + 1])
+
+
+def _in_braces(source: CSource, node: Node, what: str) -> Node:
+    if node.parent is None or node.parent.type != "compound_statement":
+        raise AnchorError(
+            f"{what} stands in a branch without braces",
+            why=f"line {node.start_point.row + 1}: {source.text(node.start_point.row + 1)}",
+            advice="put braces round the branch, or render against an unaltered source",
+        )
+    return node
+
+
+def split_lines(data: bytes) -> list[bytes]:
     """Lines by ``\\n`` only, as diff and tree-sitter count them: a lone CR or form feed ends none."""
     lines = [line + b"\n" for line in data.split(b"\n")]
     last = lines.pop()[:-1]
     return [*lines, last] if last else lines
-
-
-def _descend(node: Node | None) -> Iterator[Node]:
-    if node is None:
-        return
-    waiting = [node]
-    while waiting:
-        here = waiting.pop()
-        yield here
-        waiting.extend(reversed(here.children))
-
-
-def _text(node: Node) -> bytes:
-    return node.text or b""
-
-
-def _declared_name(definition: Node) -> bytes | None:
-    declarator = definition.child_by_field_name("declarator")
-    while declarator is not None and declarator.type != "identifier":
-        declarator = declarator.child_by_field_name("declarator")
-    return None if declarator is None else _text(declarator)
-
-
-def _literals(statement: Node) -> list[Node]:
-    """The string literals of the statement's first argument that has any."""
-    for node in _descend(statement):
-        if node.type == "argument_list":
-            for argument in node.named_children:
-                found = [part for part in _descend(argument) if part.type == "string_literal"]
-                if found:
-                    return found
-    return []
-
-
-def _logged(statement: Node) -> bytes:
-    return b"".join(_text(literal)[1:-1] for literal in _literals(statement))
-
-
-def _squeezed(text: bytes) -> bytes:
-    return re.sub(rb"\s+", b"", text)

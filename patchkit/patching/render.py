@@ -1,32 +1,29 @@
 """From a variant's templates and a source tree to an ordinary unified diff, exact for that tree.
 
-A template yields hunk bodies at lines that its anchors found; this module checks them against the
-source, adds three lines of context, numbers the hunks, and writes the headers. The result is then
-applied by :mod:`patchkit.patching.apply`, and both must agree on every byte.
+A template yields hunks at lines that its anchors found. They are checked against the source, held inside
+the functions that the variant names, given context and headers; the diff is then applied by
+:mod:`patchkit.patching.apply`, and both must agree on every byte. With a guard, the source that a
+preprocessor sees with the macro unset must be the original to the byte.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from patchkit import __version__
-from patchkit.errors import AlreadyPatchedError, BadVariantError, PatchMismatchError
-from patchkit.patching import anchors
+from patchkit.errors import AlreadyPatchedError, BadVariantError, ConflictError, PatchMismatchError
+from patchkit.patching import anchors, dep3, pins
 from patchkit.patching.apply import apply
-from patchkit.patching.variants import GUARD_MACRO, Variant
-from patchkit.source.tree import SourceTree, blob_id
+from patchkit.patching.combination import Combination
+from patchkit.patching.edits import Edit, file_diff, guarded, in_order, overlapping, read_edits, resolved, spliced
+from patchkit.patching.variants import Variant
+from patchkit.source.tree import Entry, SourceTree
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
-CONTEXT = 3
-"""Lines of context, diff's and git's default."""
+    from jinja2 import Environment, Template
 
 
 @dataclass(frozen=True)
@@ -46,90 +43,157 @@ class Rendered:
         return hashlib.sha256(self.diff).hexdigest()
 
 
-@dataclass(frozen=True)
-class _Edit:
-    """One change: the source lines from ``start`` (0-based), ``old`` of them, become ``body``'s new side."""
+def render(combined: Combination, tree: SourceTree, label: str, *, guard: bool = False) -> Rendered:
+    """One diff with all parts, for this very tree. ``label`` names the release in the diff's header.
 
-    start: int
-    body: tuple[tuple[bytes, bytes], ...]
-    """Pairs of a sign (blank, minus, plus) and a line with its end."""
-
-    @property
-    def old(self) -> int:
-        return sum(sign != b"+" for sign, _ in self.body)
-
-    @property
-    def end(self) -> int:
-        return self.start + self.old
-
-
-def render(variant: Variant, tree: SourceTree, label: str, *, guard: bool = False) -> Rendered:
-    """The variant's diff for this very tree. ``label`` names the release in the diff's header.
-
-    Raises AnchorError (an anchor is missing or doubled), AlreadyPatchedError, BadVariantError, and
-    PatchMismatchError should the finished diff not apply exactly.
+    Raises AnchorError (an anchor is missing or doubled), AlreadyPatchedError, ConflictError (two parts want
+    the same line), BadVariantError, PatchMismatchError should the finished diff not apply exactly, and
+    PinMismatchError where a pin knows another result.
     """
-    if variant.is_stock:
-        return Rendered(variant.name, guard=False, diff=b"", files={})
-    if guard and not variant.guard:
-        raise BadVariantError(
-            f"the variant {variant.name} has no guarded form", advice=f"leave --guard out for {variant.name}"
-        )
-    parts = []
-    expected = {}
-    for file in variant.files:
-        path = tree.find(file)
-        source = anchors.parse(path, tree.read(path))
-        _refuse_patched(variant, source)
-        edits = _edits(variant, file, source, guard=guard)
-        expected[path] = _spliced(source.lines, edits)
-        parts.append(_file_diff(path, source, edits, expected[path], tree.entries[path].mode))
-    diff = _header(variant, label, guard=guard) + b"".join(parts)
+    if combined.is_stock:
+        return Rendered(combined.name, guard=False, diff=b"", files={})
+    files = _changes(combined, tree, guard=guard)
+    body = b"".join(file_diff(one.path, one.source.lines, one.edits, one.mode) for one in files)
+    diff = dep3.header(combined, label, guard=guard) + body
+    return Rendered(combined.name, guard, diff, _applied(diff, tree, {one.path: one.after for one in files}))
+
+
+def render_series(combined: Combination, tree: SourceTree, label: str, *, guard: bool = False) -> list[Rendered]:
+    """One diff for each part, each for the tree that the one before it leaves; raises what :func:`render` does."""
+    files = _changes(combined, tree, guard=guard)
+    series = []
+    for number, part in enumerate(combined.parts):
+        steps = [step for step in (one.step(number) for one in files) if step[2]]
+        body = b"".join(file_diff(one.path, lines, edits, one.mode) for one, lines, edits in steps)
+        diff = dep3.header(Combination((part,)), label, guard=guard) + body
+        expected = {one.path: b"".join(spliced(lines, edits)) for one, lines, edits in steps}
+        done = Rendered(part.name, guard, diff, _applied(diff, tree, expected))
+        entries = {path: Entry.of(data, mode=tree.entries[path].mode) for path, data in done.files.items()}
+        tree = SourceTree(tree.origin, {**tree.entries, **entries})
+        series.append(done)
+    return series
+
+
+def _applied(diff: bytes, tree: SourceTree, expected: Mapping[str, bytes]) -> Mapping[str, bytes]:
     applied = apply(diff, tree)
     if dict(applied) != expected:
         raise PatchMismatchError(
-            f"the diff of {variant.name} does not give what was rendered",
-            why="a fault in patchkit; please report it",
+            "the diff does not give what was rendered", why="a fault in patchkit; please report it"
         )
-    return Rendered(variant.name, guard, diff, applied)
+    return applied
 
 
-def _refuse_patched(variant: Variant, source: anchors.CSource) -> None:
-    for name in variant.functions:
-        if name.encode() not in source.data:
-            continue
-        function = source.function(name)
-        found = [marker for marker in variant.markers if marker.encode() in function.body]
-        if found:
-            row = next(
-                row for row, line in enumerate(source.lines, 1)
-                if found[0].encode() in line and row > function.node.start_point.row
-            )  # fmt: skip
-            raise AlreadyPatchedError(
-                f"{source.name} is patched already",
-                why=f"{name} holds {', '.join(map(repr, found))}\nline {row}: {source.text(row)}",
-                advice="start from an unaltered source: patchkit fetch --version V --to DIR",
+@dataclass(frozen=True)
+class _Change:
+    """What all parts do to one file."""
+
+    path: str
+    source: anchors.CSource
+    mode: int
+    by_part: tuple[tuple[Edit, ...], ...]
+
+    @property
+    def edits(self) -> list[Edit]:
+        return in_order([edit for edits in self.by_part for edit in edits])
+
+    @cached_property
+    def after(self) -> bytes:
+        return b"".join(spliced(self.source.lines, self.edits))
+
+    def step(self, number: int) -> tuple[_Change, list[bytes], list[Edit]]:
+        """The lines that the parts before part ``number`` leave, and its own edits in them."""
+        before = in_order([edit for edits in self.by_part[:number] for edit in edits])
+        moved = [
+            edit.moved(sum(other.new - other.old for other in before if in_order([edit, other])[0] is other))
+            for edit in self.by_part[number]
+        ]
+        return self, spliced(self.source.lines, before), moved
+
+
+def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_Change]:
+    if guard:
+        combined.check_guard()
+    found = []
+    for file in combined.files:
+        path = tree.find(file)
+        source = anchors.parse(path, tree.read(path))
+        plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
+        by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
+        change = _Change(path, source, tree.entries[path].mode, by_part)
+        clash = overlapping(change.edits)
+        if clash:
+            raise ConflictError(
+                f"the parts of {combined.name} can't be combined in {path}",
+                why=f"two of them change line {clash[1].start + 1}: {source.text(clash[1].start + 1)}",
             )
+        _check_after(combined, change, _Change(path, source, change.mode, plain) if guard else None)
+        found.append(change)
+    return found
 
 
-def _edits(variant: Variant, file: str, source: anchors.CSource, *, guard: bool) -> list[_Edit]:
+def _check_after(combined: Combination, change: _Change, plain: _Change | None) -> None:
+    """The post-image: its functions can be parsed, a guard hides or shows all of it, and a pin knows nothing else."""
+    after = anchors.split_lines(change.after)
+    if plain is not None and (
+        resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != plain.after
+    ):
+        raise BadVariantError(
+            f"{combined.name} can't be guarded in {change.path}",
+            why="with the guard off, the preprocessor would not see the original source",
+        )
+    unguarded = anchors.parse(change.path, (plain or change).after)
+    for name in combined.functions:
+        if any(node.has_error for node in unguarded.declarations(name)):
+            raise BadVariantError(f"{combined.name} would leave {name} in {change.path} with a syntax error")
+    if len(combined.parts) == 1:
+        pins.check(combined.parts[0], change.path, change.source.data, change.after, guard=plain is not None)
+
+
+def _edits(part: Variant, file: str, source: anchors.CSource) -> list[Edit]:
     from jinja2 import TemplateError
 
+    if file not in part.files:
+        return []
+    _refuse_patched(part, source)
     try:
-        template = _environment().from_string(variant.template(file))
-        text = template.render(source=source, guard=GUARD_MACRO if guard else "")
+        text = _template(part.template(file)).render(source=source)
     except TemplateError as error:
-        raise BadVariantError(f"the template of {variant.name} for {file} fails", why=str(error)) from error
-    newline = b"\r\n" if source.lines and source.lines[0].endswith(b"\r\n") else b"\n"
-    edits = [_edit(hunk, newline) for hunk in _hunks(text, variant, file)]
-    edits.sort(key=lambda edit: edit.start)
-    for edit in edits:
-        old = [line for sign, line in edit.body if sign != b"+"]
-        if list(source.lines[edit.start : edit.end]) != old:
-            raise BadVariantError(f"the template of {variant.name} for {file} misquotes line {edit.start + 1}")
-    if any(first.end > second.start for first, second in pairwise(edits)):
-        raise BadVariantError(f"two hunks of {variant.name} for {file} overlap")
+        raise BadVariantError(f"the template of {part.name} for {file} fails", why=str(error)) from error
+    edits = read_edits(text, source.lines, part, file)
+    _hold_inside(part, edits, source)
     return edits
+
+
+def _refuse_patched(part: Variant, source: anchors.CSource) -> None:
+    for name in part.functions:
+        for node in source.declarations(name):
+            body = source.data[node.start_byte : node.end_byte]
+            found = [marker for marker in part.markers if marker.encode() in body]
+            if found:
+                row = node.start_point.row + 1 + body[: body.index(found[0].encode())].count(b"\n")
+                raise AlreadyPatchedError(
+                    f"{source.name} is patched already",
+                    why=f"{name} holds {', '.join(map(repr, found))}\nline {row}: {source.text(row)}",
+                    advice="start from an unaltered source: patchkit fetch --version V --to DIR",
+                )
+
+
+def _hold_inside(part: Variant, edits: Sequence[Edit], source: anchors.CSource) -> None:
+    """Nothing changes outside of the functions that the variant names."""
+    spans = [
+        (node.start_point.row, node.end_point.row + 1) for name in part.functions for node in source.declarations(name)
+    ]
+    for edit in edits:
+        # What only puts lines in must stand between two lines of the function.
+        inside = (
+            (start <= edit.start and edit.end <= end) if edit.old else (start < edit.start < end)
+            for start, end in spans
+        )
+        if not any(inside):
+            raise BadVariantError(
+                f"{part.name} would change {source.name} outside of {', '.join(part.functions)}",
+                why=f"line {edit.start + 1}: {source.text(min(edit.start + 1, len(source.lines)))}",
+            )
 
 
 @lru_cache(maxsize=1)
@@ -152,98 +216,11 @@ def _environment() -> Environment:
     return environment
 
 
-def _signed(sign: str, lines: anchors.Statement | Iterable[bytes]) -> str:
-    given = lines.lines if isinstance(lines, anchors.Statement) else lines
-    return "".join(sign + line.decode("utf-8", "surrogateescape") for line in given).removesuffix("\n")
+@lru_cache(maxsize=64)
+def _template(text: str) -> Template:
+    return _environment().from_string(text)
 
 
-def _hunks(text: str, variant: Variant, file: str) -> list[tuple[int, list[str]]]:
-    hunks: list[tuple[int, list[str]]] = []
-    for line in text.split("\n"):
-        head = re.fullmatch(r"@@ (\d+) @@", line)
-        if head:
-            hunks.append((int(head[1]), []))
-        elif hunks and line[:1] in ("+", "-", " "):
-            hunks[-1][1].append(line)
-        elif line:
-            raise BadVariantError(f"the template of {variant.name} for {file} yields a line that is no diff", why=line)
-    if not hunks:
-        raise BadVariantError(f"the template of {variant.name} for {file} yields no hunk")
-    return hunks
-
-
-def _edit(hunk: tuple[int, list[str]], newline: bytes) -> _Edit:
-    line, body = hunk
-    pairs = []
-    for text in body:
-        raw = text[1:].encode("utf-8", "surrogateescape")
-        # Lines taken from the source keep their own end; lines that the template wrote get the file's.
-        end = b"\n" if raw.endswith(b"\r") or text[0] != "+" else newline
-        pairs.append((text[0].encode(), raw + end))
-    return _Edit(line - 1, tuple(pairs))
-
-
-def _spliced(lines: list[bytes], edits: list[_Edit]) -> bytes:
-    out: list[bytes] = []
-    at = 0
-    for edit in edits:
-        out += lines[at : edit.start]
-        out += [line for sign, line in edit.body if sign != b"-"]
-        at = edit.end
-    return b"".join(out + lines[at:])
-
-
-def _file_diff(path: str, source: anchors.CSource, edits: list[_Edit], after: bytes, mode: int) -> bytes:
-    name = path.encode()
-    head = (
-        b"diff --git a/%b b/%b\n" % (name, name)
-        + f"index {blob_id(source.data)}..{blob_id(after)} 100{mode:o}\n".encode()
-        + b"--- a/%b\n+++ b/%b\n" % (name, name)
-    )
-    groups: list[list[_Edit]] = []
-    for edit in edits:
-        # Like diff, join changes whose contexts touch.
-        if groups and edit.start - groups[-1][-1].end <= 2 * CONTEXT:
-            groups[-1].append(edit)
-        else:
-            groups.append([edit])
-    out, drift = [head], 0
-    for group in groups:
-        body, old, new, start = _grouped(source.lines, group)
-        out.append(b"@@ -%d,%d +%d,%d @@\n" % (start + 1, old, start + 1 + drift, new) + body)
-        drift += new - old
-    return b"".join(out)
-
-
-def _grouped(lines: list[bytes], group: list[_Edit]) -> tuple[bytes, int, int, int]:
-    start = max(0, group[0].start - CONTEXT)
-    end = min(len(lines), group[-1].end + CONTEXT)
-    pairs: list[tuple[bytes, bytes]] = []
-    at = start
-    for edit in group:
-        pairs += [(b" ", line) for line in lines[at : edit.start]]
-        pairs += edit.body
-        at = edit.end
-    pairs += [(b" ", line) for line in lines[at:end]]
-    body = b"".join(
-        sign + line + (b"" if line.endswith(b"\n") else b"\n\\ No newline at end of file\n") for sign, line in pairs
-    )
-    old = sum(sign != b"+" for sign, _ in pairs)
-    new = sum(sign != b"-" for sign, _ in pairs)
-    return body, old, new, start
-
-
-def _header(variant: Variant, label: str, *, guard: bool) -> bytes:
-    """The patch header of https://dep-team.pages.debian.net/deps/dep3/."""
-    body = "\n".join(f" {line}" if line else " ." for line in variant.description.strip().splitlines())
-    guarded = f"yes, build with -D{GUARD_MACRO}" if guard else "no"
-    return (
-        f"Description: {variant.title}\n{body}\n"
-        f"Author: {variant.author}\n"
-        f"Origin: {variant.origin}\n"
-        f"Forwarded: no\n"
-        f"Last-Update: {variant.last_update.isoformat()}\n"
-        f"X-Patchkit: {__version__}, variant {variant.name}, for OpenVPN {label}\n"
-        f"X-Patchkit-Guard: {guarded}\n"
-        "---\n"
-    ).encode()
+def _signed(sign: str, given: anchors.Lines | Iterable[bytes]) -> str:
+    lines = given.lines if isinstance(given, anchors.Lines) else given
+    return "".join(sign + line.decode("utf-8", "surrogateescape") for line in lines).removesuffix("\n")

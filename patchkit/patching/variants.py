@@ -7,23 +7,55 @@ import difflib
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from patchkit import resources
 from patchkit.errors import BadVariantError, UnknownVariantError
-from patchkit.releases.version import shown
+from patchkit.releases.version import Version, shown
 
 STOCK = "stock"
 GUARD_MACRO = "RETRY"
 """The macro that the patch of 2013 used; no release has one of that name."""
 
+Status = Literal["recommended", "faithful", "experimental", "known-bad"]
+UpstreamStatus = Literal["needed", "superseded", "not-applicable"]
 
-class Variant(BaseModel):
-    """One named change to the source, as its patch.toml describes it."""
 
+def _specifiers(text: str) -> str:
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Upstream(_Table):
+    """What upstream's own code makes of a variant, for a range of releases."""
+
+    releases: Annotated[str, AfterValidator(_specifiers)]
+    """PEP 440 specifiers, ``>=2.6a0, <2.7``; pre-releases are in the range of the release they lead to."""
+    status: UpstreamStatus
+    """needed: upstream still has the fault. superseded: upstream cured it in another way; the variant can be
+    rendered all the same. not-applicable: the variant has nothing to change there and is not rendered."""
+    commits: list[Annotated[str, Field(pattern="^[0-9a-f]{40}$")]] = []
+    """The upstream commits that made it so."""
+    note: str
+    """One or two sentences."""
+
+    def holds(self, version: Version) -> bool:
+        """Whether a release is in the range."""
+        return SpecifierSet(self.releases).contains(version.pep440, prereleases=True)
+
+
+class Variant(_Table):
+    """One named change to the source, as its patch.toml describes it."""
 
     name: str
     folder: Path
@@ -31,16 +63,22 @@ class Variant(BaseModel):
     description: str
     author: str
     origin: str
-    status: Literal["recommended", "faithful", "experimental", "known-bad"]
+    status: Status
     last_update: datetime.date
     guard: bool
     """Whether the variant can be rendered between ``#ifdef RETRY`` and ``#endif``."""
     files: list[str]
     """Names of the touched files; each has a template NAME.diff.j2. The release says which folder they are in."""
     functions: list[str]
-    """The functions whose code changes, and no other."""
+    """The functions whose code or declaration changes, and no other; a release need not have all of them."""
     markers: list[str]
     """Texts that, inside one of the functions, mean that the source is patched already."""
+    order: int
+    """Where several variants are combined, lower ones come first in a series of patches."""
+    conflicts: list[str]
+    """Variants that this one can't be combined with."""
+    upstream: list[Upstream]
+    """Ranges that hold every release once. What a range says of 2.8 goes for branches of that series too."""
 
     @property
     def is_stock(self) -> bool:
@@ -49,6 +87,10 @@ class Variant(BaseModel):
     def template(self, file: str) -> str:
         """The template for one of the files."""
         return (self.folder / f"{file}.diff.j2").read_text("utf-8")
+
+    def upstream_of(self, version: Version) -> Upstream | None:
+        """What upstream makes of it in this release; None for one that no range holds, older than all of them."""
+        return next((one for one in self.upstream if one.holds(version)), None)
 
 
 def names() -> list[str]:

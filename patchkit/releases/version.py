@@ -44,23 +44,24 @@ class Version:
         return cls(text.lstrip("vV"))
 
     @property
-    def _key(self) -> Pep440:
+    def pep440(self) -> Pep440:
+        """What packaging compares and puts into specifiers."""
         return Pep440(self.text)
 
     @property
     def series(self) -> str:
         """``2.6`` for 2.6.14 and for 2.6_beta1."""
-        major, minor = self._key.release[:2]
+        major, minor = self.pep440.release[:2]
         return f"{major}.{minor}"
 
     def __eq__(self, other: object) -> bool:
-        return self._key == other._key if isinstance(other, Version) else NotImplemented
+        return self.pep440 == other.pep440 if isinstance(other, Version) else NotImplemented
 
     def __lt__(self, other: Version) -> bool:
-        return self._key < other._key
+        return self.pep440 < other.pep440
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return hash(self.pep440)
 
     def __str__(self) -> str:
         return self.text

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from patchkit.errors import PatchMismatchError, StorageError
 from patchkit.patching.apply import apply, write_all
+from patchkit.patching.combination import combination
 from patchkit.patching.render import render
-from patchkit.patching.variants import variant
 from tests.patching.samples import ALLMAN, GNU, tree
 
 PATH = "src/openvpn/reliable.c"
-DIFF = render(variant("retransmit"), tree(GNU), "sample").diff
+DIFF = render(combination("retransmit"), tree(GNU), "sample").diff
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchkit.errors import AlreadyPatchedError, AnchorError, BadVariantError
+from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import variant
 from patchkit.source.tree import SourceTree, blob_id
 from tests.patching.samples import ALLMAN, GNU, tree
 
-RETRANSMIT = variant("retransmit")
+RETRANSMIT = combination("retransmit")
 PATH = "src/openvpn/reliable.c"
 
 
@@ -139,13 +140,14 @@ def test_a_patched_source_is_recognised(guard: bool) -> None:
 
 
 def test_stock_is_the_empty_diff() -> None:
-    rendered = render(variant("stock"), tree(GNU), "sample")
+    rendered = render(combination("stock"), tree(GNU), "sample")
     assert (rendered.diff, dict(rendered.files)) == (b"", {})
 
 
 def test_stock_has_no_guarded_form() -> None:
+    unguarded = Combination((variant("retransmit").model_copy(update={"guard": False}),))
     with pytest.raises(BadVariantError):
-        render(variant("retransmit").model_copy(update={"guard": False}), tree(GNU), "sample", guard=True)
+        render(unguarded, tree(GNU), "sample", guard=True)
 
 
 @pytest.mark.parametrize("guard", [False, True])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.patching.combination import combination
 from patchkit.patching.render import render
-from patchkit.patching.variants import variant
 from patchkit.releases.catalog import Release, catalog
 from patchkit.source import git
 from patchkit.source.cache import Cache
@@ -34,7 +34,7 @@ def test_every_tag_of_upstream(release: Release, guard: bool, cache: Cache, ui: 
     tree = git.tree_at(str(GIT), release.ref, cache, ui, pin=release.tag)
     assert release.tag is not None
     check_with_git_and_patch(tree, guard, tmp_path)
-    rendered = render(variant("retransmit"), tree, release.version.text, guard=guard)
+    rendered = render(combination("retransmit"), tree, release.version.text, guard=guard)
     ((path, done),) = rendered.files.items()
     assert path == release.tag.reliable_c
     # Nothing but the two lines of the change, and the guard's three.

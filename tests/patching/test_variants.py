@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ import pytest
 from patchkit import resources
 from patchkit.errors import BadVariantError, UnknownVariantError
 from patchkit.patching import variants
+from patchkit.releases.catalog import Release, catalog
+from patchkit.releases.version import Version
+from patchkit.source.cache import Cache
+from tests.conftest import PINNED, upstream
 
 
 def test_stock_comes_first() -> None:
@@ -31,11 +36,19 @@ def test_an_unknown_variant_names_the_nearest(name: str) -> None:
     assert len(caught.value.what) < 120
 
 
-def test_no_template_holds_upstreams_lines() -> None:
-    """Templates may name what upstream's code is called; a line of a real reliable.c never stands in one."""
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["2.5.1", PINNED, "2.7.7"])
+def test_no_template_holds_upstreams_lines(version: str, shared_cache: Cache) -> None:
+    """Templates may name what upstream's code is called; no line of a real source stands in one."""
+    source = upstream(version, shared_cache)
+    theirs = {
+        re.sub(r"\s+", "", line)
+        for name in ("reliable.c", "reliable.h", "ssl.c")
+        for line in source.read(source.find(name)).decode("latin-1").splitlines()
+    } - {"", "{", "}"}
     for path in resources.folder("patches").rglob("*.j2"):
         for line in path.read_text().splitlines():
-            assert not line.startswith((" ", "-")), f"{path}: {line}"
+            assert re.sub(r"\s+", "", line.lstrip("+- ")) not in theirs, f"{path}: {line}"
 
 
 @pytest.mark.parametrize(
@@ -59,3 +72,26 @@ def test_a_bad_variant_is_named(
     with pytest.raises(BadVariantError) as caught:
         variants.variant.__wrapped__("mine")
     assert said in caught.value.what + caught.value.why
+
+
+@pytest.mark.parametrize("name", variants.names())
+@pytest.mark.parametrize("release", catalog().releases, ids=lambda release: release.version.text)
+def test_every_release_is_in_exactly_one_range(name: str, release: Release) -> None:
+    ranges = [one.releases for one in variants.variant(name).upstream if one.holds(release.version)]
+    assert len(ranges) == 1
+
+
+def test_pre_releases_belong_to_the_series_they_lead_to() -> None:
+    def status(version: str) -> str | None:
+        found = variants.variant("retransmit").upstream_of(Version.parse(version))
+        return found.status if found else None
+
+    assert [status(text) for text in ("1.6", "2.1_rc1", "2.5.11", "2.6_beta1", "2.7_alpha1", "2.8")] == [
+        None, "needed", "needed", "superseded", "superseded", "superseded",
+    ]  # fmt: skip
+
+
+def test_conflicts_are_mutual_and_name_variants() -> None:
+    for name in variants.names():
+        for other in variants.variant(name).conflicts:
+            assert name in variants.variant(other).conflicts

@@ -1,0 +1,225 @@
+"""Edits: what a template's hunks say, checked against the source; put in place, or written as a unified diff.
+
+An edit replaces whole lines. Everything here is line arithmetic; what the lines mean is the anchors' business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+
+from patchkit.errors import AnchorError, BadVariantError
+from patchkit.patching.variants import GUARD_MACRO, Variant
+from patchkit.source.tree import blob_id
+
+CONTEXT = 3
+"""Lines of context, diff's and git's default."""
+
+Pair = tuple[bytes, bytes]
+"""A sign (blank, minus, plus) and a line with its end."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change: the lines from ``start`` (0-based), ``old`` of them, become the body's new side."""
+
+    start: int
+    body: tuple[Pair, ...]
+
+    @property
+    def old(self) -> int:
+        return sum(sign != b"+" for sign, _ in self.body)
+
+    @property
+    def new(self) -> int:
+        return sum(sign != b"-" for sign, _ in self.body)
+
+    @property
+    def end(self) -> int:
+        return self.start + self.old
+
+    def moved(self, lines: int) -> Edit:
+        """The same edit so many lines further down."""
+        return replace(self, start=self.start + lines)
+
+
+def read_edits(text: str, lines: Sequence[bytes], variant: Variant, file: str) -> list[Edit]:
+    """The edits that a rendered template lists, in file order.
+
+    Raises BadVariantError where it lists none, misquotes the source, or lets two of them overlap.
+    """
+    newline = b"\r\n" if lines and lines[0].endswith(b"\r\n") else b"\n"
+    edits = sorted((_edit(*hunk, newline) for hunk in _hunks(text, variant, file)), key=_order)
+    for edit in edits:
+        old = [line for sign, line in edit.body if sign != b"+"]
+        if list(lines[edit.start : edit.end]) != old:
+            raise BadVariantError(f"the template of {variant.name} for {file} misquotes line {edit.start + 1}")
+    if overlapping(edits):
+        raise BadVariantError(f"two hunks of {variant.name} for {file} overlap")
+    return _joined(edits)
+
+
+def _joined(edits: Sequence[Edit]) -> list[Edit]:
+    """Edits that touch become one, so that one guard holds them; old lines first, as in any diff."""
+    joined: list[Edit] = []
+    for edit in edits:
+        body = edit.body
+        if joined and joined[-1].end == edit.start:
+            last = joined.pop()
+            edit, body = last, last.body + body  # noqa: PLW2901
+        runs = (list(run) for _, run in groupby(body, lambda pair: pair[0] == b" "))
+        tidy = tuple(pair for run in runs for pair in sorted(run, key=lambda pair: pair[0] == b"+"))
+        joined.append(Edit(edit.start, tidy))
+    return joined
+
+
+def _hunks(text: str, variant: Variant, file: str) -> list[tuple[int, list[str]]]:
+    hunks: list[tuple[int, list[str]]] = []
+    for line in text.split("\n"):
+        head = re.fullmatch(r"@@ (\d+) @@", line)
+        if head:
+            hunks.append((int(head[1]), []))
+        elif hunks and line[:1] in ("+", "-", " "):
+            hunks[-1][1].append(line)
+        elif line:
+            raise BadVariantError(f"the template of {variant.name} for {file} yields a line that is no diff", why=line)
+    if not hunks:
+        raise BadVariantError(f"the template of {variant.name} for {file} yields no hunk")
+    return hunks
+
+
+def _edit(line: int, body: list[str], newline: bytes) -> Edit:
+    pairs = []
+    for text in body:
+        raw = text[1:].encode("utf-8", "surrogateescape")
+        # Lines taken from the source keep their own end; lines that the template wrote get the file's.
+        end = b"\n" if raw.endswith(b"\r") or text[0] != "+" else newline
+        pairs.append((text[0].encode(), raw + end))
+    return Edit(line - 1, tuple(pairs))
+
+
+def _order(edit: Edit) -> tuple[int, int]:
+    """By place; what is put in before a line comes before what replaces it."""
+    return edit.start, edit.end
+
+
+def overlapping(edits: Sequence[Edit]) -> tuple[Edit, Edit] | None:
+    """The first two edits, of some in file order, that want the same line."""
+    return next(((first, second) for first, second in pairwise(edits) if first.end > second.start), None)
+
+
+def in_order(edits: Sequence[Edit]) -> list[Edit]:
+    """In file order; edits that put something in at the same place stay as they were given."""
+    return sorted(edits, key=_order)
+
+
+def guarded(edit: Edit) -> Edit:
+    """The same change between ``#ifdef RETRY``, ``#else`` and ``#endif``: with the macro unset, the old lines."""
+    body: list[Pair] = []
+    for kept, pairs in groupby(edit.body, lambda pair: pair[0] == b" "):
+        run = list(pairs)
+        body += run if kept else _guarded_run(run)
+    return Edit(edit.start, tuple(body))
+
+
+def _guarded_run(run: list[Pair]) -> Iterator[Pair]:
+    old = [line for sign, line in run if sign == b"-"]
+    new = [line for sign, line in run if sign == b"+"]
+    if not all(line.endswith(b"\n") for line in old):
+        raise AnchorError(
+            "the file ends in the very line that changes, without a newline: no guard can stand around it",
+            why=repr(old[-1]),
+        )
+    newline = b"\r\n" if (new or old)[0].endswith(b"\r\n") else b"\n"
+    macro = GUARD_MACRO.encode()
+    yield b"+", b"#ifdef %b%b" % (macro, newline) if new else b"#ifndef %b%b" % (macro, newline)
+    yield from ((b"+", line) for line in new)
+    if new and old:
+        yield b"+", b"#else" + newline
+    yield from ((b" ", line) for line in old)
+    yield b"+", b"#endif" + newline
+
+
+def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
+    """What a preprocessor leaves of guarded lines, with the macro set or not; other directives stay."""
+    out: list[bytes] = []
+    keep: bool | None = None  # None outside of a guard
+    depth = 0
+    starts = {b"#ifdef " + GUARD_MACRO.encode(): on, b"#ifndef " + GUARD_MACRO.encode(): not on}
+    for line in lines:
+        word = line.rstrip(b"\r\n") if line.startswith(b"#") else b""
+        if keep is None:
+            keep = starts.get(word)
+            if keep is None:
+                out.append(line)
+            continue
+        if word.startswith(b"#if"):
+            depth += 1
+        elif depth:
+            depth -= word.startswith(b"#endif")
+        elif word == b"#else":
+            keep = not keep
+            continue
+        elif word == b"#endif":
+            keep = None
+            continue
+        if keep:
+            out.append(line)
+    return out
+
+
+def spliced(lines: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:
+    """The lines with the edits in place."""
+    out: list[bytes] = []
+    at = 0
+    for edit in edits:
+        out += lines[at : edit.start]
+        out += [line for sign, line in edit.body if sign != b"-"]
+        at = edit.end
+    return out + list(lines[at:])
+
+
+def file_diff(path: str, lines: Sequence[bytes], edits: Sequence[Edit], mode: int) -> bytes:
+    """One file's part of a unified diff, with git's header lines."""
+    name = path.encode()
+    before, after = b"".join(lines), b"".join(spliced(lines, edits))
+    out = [
+        b"diff --git a/%b b/%b\n" % (name, name)
+        + f"index {blob_id(before)}..{blob_id(after)} 100{mode:o}\n".encode()
+        + b"--- a/%b\n+++ b/%b\n" % (name, name)
+    ]
+    drift = 0
+    for group in _groups(edits):
+        pairs, start = _with_context(lines, group)
+        old = sum(sign != b"+" for sign, _ in pairs)
+        new = sum(sign != b"-" for sign, _ in pairs)
+        out.append(b"@@ -%d,%d +%d,%d @@\n" % (start + 1, old, start + 1 + drift, new))
+        out += [
+            sign + line + (b"" if line.endswith(b"\n") else b"\n\\ No newline at end of file\n") for sign, line in pairs
+        ]
+        drift += new - old
+    return b"".join(out)
+
+
+def _groups(edits: Sequence[Edit]) -> list[list[Edit]]:
+    """Like diff, join changes whose contexts touch."""
+    groups: list[list[Edit]] = []
+    for edit in edits:
+        if groups and edit.start - groups[-1][-1].end <= 2 * CONTEXT:
+            groups[-1].append(edit)
+        else:
+            groups.append([edit])
+    return groups
+
+
+def _with_context(lines: Sequence[bytes], group: Sequence[Edit]) -> tuple[list[Pair], int]:
+    start = max(0, group[0].start - CONTEXT)
+    pairs: list[Pair] = []
+    at = start
+    for edit in group:
+        pairs += [(b" ", line) for line in lines[at : edit.start]]
+        pairs += edit.body
+        at = edit.end
+    return pairs + [(b" ", line) for line in lines[at : group[-1].end + CONTEXT]], start

@@ -1,0 +1,97 @@
+"""C as tree-sitter sees it: the parser, and the few questions that anchors ask of its nodes.
+
+Nodes are looked up by the text of a name first: walking all of a large file in Python would take a second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+_WORD = frozenset(bytes([byte]) for byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Parser:
+    import tree_sitter_c
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_c.language()))
+
+
+def root_of(data: bytes) -> Node:
+    """The tree of one C file. tree-sitter never fails: what it can't read becomes nodes with errors."""
+    return _parser().parse(data).root_node
+
+
+def identifiers(root: Node, data: bytes, name: str) -> Iterator[Node]:
+    """All identifiers spelled ``name``, in file order; comments and strings hold none."""
+    wanted = name.encode()
+    at = data.find(wanted)
+    while at >= 0:
+        end = at + len(wanted)
+        # Cheaper than a regular expression, which could not skip ahead.
+        if data[end : end + 1] not in _WORD and data[at - 1 : at] not in _WORD:
+            node = root.descendant_for_byte_range(at, end)
+            if node is not None and node.type == "identifier" and text(node) == wanted:
+                yield node
+        at = data.find(wanted, end)
+
+
+def declared_by(identifier: Node) -> Node | None:
+    """The function definition or declaration that declares this identifier; None where it is only used."""
+    node = identifier
+    while (parent := node.parent) is not None and parent.child_by_field_name("declarator") == node:
+        node = parent
+    is_function = any(part.type == "function_declarator" for part in descend(node.child_by_field_name("declarator")))
+    return node if is_function and node.type in ("function_definition", "declaration") else None
+
+
+def descend(node: Node | None) -> Iterator[Node]:
+    """A node and everything below it, in file order."""
+    if node is None:
+        return
+    waiting = [node]
+    while waiting:
+        here = waiting.pop()
+        yield here
+        waiting.extend(reversed(here.children))
+
+
+def ancestors(node: Node) -> Iterator[Node]:
+    """What a node stands in, from the inside out."""
+    above = node.parent
+    while above is not None:
+        yield above
+        above = above.parent
+
+
+def text(node: Node) -> bytes:
+    """The bytes that a node spans."""
+    return node.text or b""
+
+
+def squeezed(spelled: bytes) -> bytes:
+    """Without white space, so that spacing never decides what is equal."""
+    return re.sub(rb"\s+", b"", spelled)
+
+
+def literals(statement: Node) -> list[Node]:
+    """The string literals of the statement's first argument that has any."""
+    for node in descend(statement):
+        if node.type == "argument_list":
+            for argument in node.named_children:
+                found = [part for part in descend(argument) if part.type == "string_literal"]
+                if found:
+                    return found
+    return []
+
+
+def logged(statement: Node) -> bytes:
+    """The text that a statement logs, its literals joined."""
+    return b"".join(text(literal)[1:-1] for literal in literals(statement))
