@@ -10,7 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 _SILENCE_BETWEEN_PLAIN_LINES = 5.0  # seconds; a CI log wants a sign of life, not a bar
 
@@ -56,10 +60,27 @@ class Ui:
         if self._quiet:
             yield lambda _: None
         elif self._live:
-            with self._rich_bar(label, total) as advance:
+            from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+
+            columns = (TextColumn("    {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+            with self._rich_bar(label, total, columns) as advance:
                 yield advance
         else:
-            yield self._plain_bar(label, total)
+            yield self._plain_bar(label, total, " bytes")
+
+    @contextmanager
+    def count(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Progress in things: yields a function that is told how many more are done."""
+        if self._quiet:
+            yield lambda _: None
+        elif self._live:
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+            columns = (TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn())
+            with self._rich_bar(label, total, columns) as advance:
+                yield advance
+        else:
+            yield self._plain_bar(label, total, "")
 
     @contextmanager
     def log(self, label: str) -> Iterator[Callable[[str], None]]:
@@ -87,17 +108,18 @@ class Ui:
         return f"\033[{code}m{text}\033[0m" if self._colour else text
 
     @contextmanager
-    def _rich_bar(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    def _rich_bar(
+        self, label: str, total: int | None, columns: Sequence[ProgressColumn]
+    ) -> Iterator[Callable[[int], None]]:
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+        from rich.progress import Progress
 
         console = Console(file=self._stream, no_color=not self._colour)
-        columns = (TextColumn("    {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task(label, total=total)
             yield lambda count: progress.advance(task, count)
 
-    def _plain_bar(self, label: str, total: int | None) -> Callable[[int], None]:
+    def _plain_bar(self, label: str, total: int | None, unit: str) -> Callable[[int], None]:
         done, spoke = 0, time.monotonic()
 
         def advance(count: int) -> None:
@@ -105,7 +127,7 @@ class Ui:
             done += count
             if time.monotonic() - spoke >= _SILENCE_BETWEEN_PLAIN_LINES:
                 spoke = time.monotonic()
-                self._line(f"    {label}: {done} bytes" + (f" of {total}" if total else ""))
+                self._line(f"    {label}: {done}{unit}" + (f" of {total}" if total else ""))
 
         return advance
 
@@ -126,7 +148,18 @@ def _to_nobody(stream: TextIO) -> None:
     os.close(nothing)
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+@dataclass(frozen=True)
+class Painted:
+    """A table's cell with a colour, in rich's words (``bold red``), for terminals."""
+
+    text: str
+    colour: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str | Painted]]) -> None:
     """A table on stdout: ruled on a terminal, aligned columns with two blanks between them in a pipe."""
     if sys.stdout.isatty():
         from rich import box
@@ -137,10 +170,15 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for heading in headings:
             ruled.add_column(heading, overflow="fold")  # half a hash is no hash
         for row in rows:
-            ruled.add_row(*map(_escape, row))
+            ruled.add_row(
+                *(
+                    f"[{cell.colour}]{_escape(cell.text)}[/]" if isinstance(cell, Painted) else _escape(cell)
+                    for cell in row
+                )
+            )
         Console(no_color=bool(os.environ.get("NO_COLOR"))).print(ruled)
         return
-    lines = [list(headings), *map(list, rows)]
+    lines = [list(headings), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     rows_out = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     data("".join(f"{row.rstrip()}\n" for row in rows_out))

@@ -1,8 +1,7 @@
-"""All commands, and the options that several of them share."""
+"""All commands. What they do is imported when they run: ``--help`` must stay fast."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,16 @@ import typer
 
 from patchkit import __version__
 from patchkit.cli.ending import command
+from patchkit.cli.options import (
+    EngineChoice,
+    GitOption,
+    GuardOption,
+    JsonOption,
+    OfflineOption,
+    SourceOption,
+    VariantOption,
+    VersionOption,
+)
 
 app = typer.Typer(
     name="patchkit",
@@ -22,30 +31,6 @@ app = typer.Typer(
 )
 image_app = typer.Typer(help="Images of the docker engine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(image_app, name="image")
-
-
-class EngineChoice(StrEnum):
-    """Where commands run."""
-
-    auto = "auto"
-    docker = "docker"
-    host = "host"
-
-
-VersionOption = Annotated[
-    str, typer.Option("--version", metavar="V", help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.")
-]
-VariantOption = Annotated[str, typer.Option("--variant", metavar="NAME", help="See `patchkit variants`.")]
-GuardOption = Annotated[
-    bool, typer.Option("--guard/--no-guard", help="Put the change between #ifdef RETRY and #endif.")
-]
-GitOption = Annotated[str | None, typer.Option("--git", metavar="URL|PATH", help="Take the source from git.")]
-SourceOption = Annotated[
-    Path | None,
-    typer.Option("--source", metavar="TARBALL|DIR", help="Take a source at hand; it counts as unverified."),
-]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the cache and mirrors only.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -82,6 +67,9 @@ def build(
     offline: OfflineOption = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Build the other variants when one fails.")] = False,
     keep_build: Annotated[bool, typer.Option("--keep-build", help="Keep the build folder or container.")] = False,
+    allow_known_bad: Annotated[
+        bool, typer.Option("--allow-known-bad", help="Build variants that are known to be bad, too.")
+    ] = False,
     as_json: JsonOption = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")] = False,
 ) -> None:
@@ -94,7 +82,7 @@ def build(
     run(
         version=version, variants=variant or ["retransmit"], guard=guard, target=target, git=git, source=source,
         engine=engine.value, out=out, jobs=jobs, offline=offline, keep_going=keep_going, keep_build=keep_build,
-        as_json=as_json, verbose=verbose,
+        allow_known_bad=allow_known_bad, as_json=as_json, verbose=verbose,
     )  # fmt: skip
 
 
@@ -132,6 +120,37 @@ def apply(
     from patchkit.cli.patch import apply_to
 
     apply_to(directory, variant=variant, guard=guard, as_json=as_json)
+
+
+@app.command()
+@command
+def matrix(
+    git: GitOption = None,
+    source: SourceOption = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="V", help="From this release or series on, e.g. 2.3.")
+    ] = None,
+    ref: Annotated[
+        list[str] | None,
+        typer.Option("--ref", metavar="REF", help="Only this release, tag, branch or commit; may be repeated."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option("--variant", metavar="NAME", help="Only this one; may be repeated.")
+    ] = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+) -> None:
+    """Say which variants apply to which releases, exactly: render, apply in memory, verify.
+
+    Example: patchkit matrix --ref 2.6.14
+    """
+    from patchkit.cli.matrix import run
+
+    run(
+        git=git, source=source, since=since, refs=ref or [], variants=variant or [],
+        offline=offline, as_json=as_json, as_markdown=as_markdown,
+    )  # fmt: skip
 
 
 @app.command()

@@ -29,6 +29,7 @@ def run(
     offline: bool,
     keep_going: bool,
     keep_build: bool,
+    allow_known_bad: bool,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -44,6 +45,7 @@ def run(
         jobs=jobs or len(os.sched_getaffinity(0)),
         keep_going=keep_going,
         keep_build=keep_build,
+        allow_known_bad=allow_known_bad,
     )
     outcomes = build(order, Cache.default(), ui)
     for outcome in outcomes:

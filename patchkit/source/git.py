@@ -61,9 +61,20 @@ def tree_at(
     if not _REF.fullmatch(ref):
         raise UnknownVersionError(f"{shown(ref)} is not a git ref", advice="give a tag, a branch or a commit")
     commit = _commit_at(where, ref, cache, ui, offline=offline)
+    try:
+        tree = tree_of(commit, ref, where, pin)
+    except TagMovedError:
+        commit.repo.close()
+        raise
+    # Nobody else knows when the last file was read: git's own process would go on waiting for more.
+    weakref.finalize(tree.entries, commit.repo.close)
+    return tree
+
+
+def tree_of(commit: git.Commit, ref: str, where: str, pin: TagPin | None) -> SourceTree:
+    """The tree of a commit that ``ref`` in ``where`` led to. Raises TagMovedError where the pin knows another."""
     tree = commit.tree
     if pin and (commit.hexsha, tree.hexsha) != (pin.commit, pin.tree):
-        commit.repo.close()
         raise TagMovedError(
             f"the tag {pin.name} in {where} is not the one that was pinned",
             why=f"pinned commit {pin.commit}, tree {pin.tree}\nfound  commit {commit.hexsha}, tree {tree.hexsha}",
@@ -87,8 +98,6 @@ class _GitEntries(Mapping[str, Entry]):
     def __init__(self, commit: git.Commit) -> None:
         self._tree = commit.tree
         self._mtime = int(commit.committed_date)
-        # Nobody else knows when the last file was read: git's own process would go on waiting for more.
-        weakref.finalize(self, commit.repo.close)
 
     def __getitem__(self, path: str) -> Entry:
         with _reading(path):
@@ -136,16 +145,21 @@ def _reading(what: str) -> Iterator[None]:
         raise GitError(f"git can't read {what}", why=str(error), advice="try another clone: git fsck") from error
 
 
+def is_url(where: str) -> bool:
+    """Whether git would open a connection for this, not a folder."""
+    return _URL.match(where) is not None
+
+
 def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> git.Commit:
-    if not _URL.match(where):
-        return _resolve(_open(Path(where).expanduser()), ref, where)
+    if not is_url(where):
+        return resolve(open_repository(Path(where).expanduser()), ref, where)
     slug = hashlib.sha256(where.encode()).hexdigest()[:16]
     with cache.lock(f"git-{slug}"):
-        repository = _init(cache.folder("git") / f"{slug}.git")
+        repository = init(cache.folder("git") / f"{slug}.git")
         # A commit never changes; a tag or branch is asked for anew, unless there is no network to ask.
         if _COMMIT.fullmatch(ref) or offline:
             try:
-                return _resolve(repository, f"patchkit/{ref}" if not _COMMIT.fullmatch(ref) else ref, where)
+                return resolve(repository, f"patchkit/{ref}" if not _COMMIT.fullmatch(ref) else ref, where)
             except UnknownVersionError:
                 if offline:
                     raise OfflineError(
@@ -154,7 +168,7 @@ def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> 
                     ) from None
         ui.note(f"git fetch {ref} from {where}")
         _fetch(repository, where, ref)
-        return _resolve(repository, f"patchkit/{ref}", where)
+        return resolve(repository, f"patchkit/{ref}", where)
 
 
 def _gitpython() -> Any:
@@ -166,7 +180,8 @@ def _gitpython() -> Any:
     return git
 
 
-def _open(path: Path) -> git.Repo:
+def open_repository(path: Path) -> git.Repo:
+    """A local repository. Raises GitError where there is none."""
     module = _gitpython()
     try:
         repository: git.Repo = module.Repo(path, expand_vars=False)
@@ -177,15 +192,17 @@ def _open(path: Path) -> git.Repo:
     return repository
 
 
-def _init(path: Path) -> git.Repo:
+def init(path: Path) -> git.Repo:
+    """A bare repository in the cache, made when missing."""
     module = _gitpython()
     if not path.exists():
         # Named, because inside a git hook GIT_DIR names the hook's repository.
         module.Git(path.parent).init("--quiet", "--bare", "--", str(path))
-    return _open(path)
+    return open_repository(path)
 
 
-def _resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
+def resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
+    """The commit of a tag, branch or commit id; closes the repository and raises UnknownVersionError if none."""
     import git
 
     for name in (f"refs/tags/{ref}", ref):
@@ -201,26 +218,40 @@ def _resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
     )
 
 
-def _fetch(repository: git.Repo, where: str, ref: str) -> None:
-    """Fetch one commit, without its history, under refs/tags/patchkit/REF: a branch can't point to a tag object."""
+def ask(repository: git.Repo, command: str, *arguments: str) -> str:
+    """Run a git command that talks to another repository; its output.
+
+    Raises UnknownVersionError for a ref that is not there, NetworkUnavailableError or GitError.
+    """
     import git
 
+    try:
+        return str(repository.git.execute(["git", command, *arguments]))
+    except git.GitCommandError as error:
+        said = str(error.stderr).strip().removeprefix("stderr: ").strip("'")
+        where = arguments[arguments.index("--") + 1]
+        if any(sign in said.lower() for sign in _NO_REF):
+            raise UnknownVersionError(f"{where} has not what was asked for", why=said) from error
+        if any(sign in said.lower() for sign in _UNREACHABLE):
+            raise NetworkUnavailableError(
+                f"no network: {where} can't be reached",
+                why=said,
+                advice="name a local clone with --git or PATCHKIT_GIT",
+            ) from error
+        raise GitError(f"git {command} failed for {where}", why=said) from error
+
+
+def _fetch(repository: git.Repo, where: str, ref: str) -> None:
+    """Fetch one commit, without its history, under refs/tags/patchkit/REF: a branch can't point to a tag object."""
     sources = [ref] if _COMMIT.fullmatch(ref) else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
     said = ""
     for source in sources:
+        wanted = f"{source}:refs/tags/patchkit/{ref}"
         try:
-            repository.git.fetch("--depth=1", "--no-tags", "--force", "--", where, f"{source}:refs/tags/patchkit/{ref}")
-        except git.GitCommandError as error:
-            said = str(error.stderr).strip().removeprefix("stderr: ").strip("'")
-            if any(sign in said.lower() for sign in _NO_REF):
-                continue
-            if any(sign in said.lower() for sign in _UNREACHABLE):
-                raise NetworkUnavailableError(
-                    f"no network: {where} can't be reached",
-                    why=said,
-                    advice="name a local clone with --git or PATCHKIT_GIT",
-                ) from error
-            raise GitError(f"git could not fetch {ref} from {where}", why=said) from error
+            ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, wanted)
+        except UnknownVersionError as error:
+            said = error.why
+            continue
         return
     raise UnknownVersionError(
         f"{where} has no {shown(ref)}", why=said, advice=f"git ls-remote {where} lists what it has"

@@ -1,0 +1,124 @@
+"""``patchkit matrix``: the rows as a table, as Markdown or as JSON, and the refusals one by one."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from patchkit.cli.ending import as_document, print_json
+from patchkit.errors import BadUsageError, PatchkitError
+from patchkit.jobs.matrix import Question, Row, matrix
+from patchkit.patching.matrix import Cell, Verdict
+from patchkit.source.cache import Cache
+from patchkit.ui import Painted, Ui, data, table
+
+_VERDICTS: tuple[Verdict, ...] = ("exact", "superseded", "not-applicable", "refused")
+_COLOURS: dict[Verdict, str] = {"exact": "green", "superseded": "cyan", "not-applicable": "dim", "refused": "bold red"}
+
+
+def run(
+    *,
+    git: str | None,
+    source: Path | None,
+    since: str | None,
+    refs: Sequence[str],
+    variants: Sequence[str],
+    offline: bool,
+    as_json: bool,
+    as_markdown: bool,
+) -> None:
+    if as_json and as_markdown:
+        raise BadUsageError("--json and --markdown exclude each other")
+    if source is not None and len(refs) != 1:
+        raise BadUsageError("--source wants one --ref: the version that it is", advice="--source DIR --ref 2.6.14")
+    if since is not None and refs:
+        raise BadUsageError("--since and --ref exclude each other")
+    began = time.monotonic()
+    ui = Ui()
+    question = Question(git, since, refs, source, variants, offline)
+    rows = matrix(question, Cache.default(), ui)
+    seconds = time.monotonic() - began
+    counts = Counter(cell.verdict for row in rows for cell in row.cells)
+    if as_json:
+        print_json(
+            {
+                "seconds": round(seconds, 3),
+                "counts": {verdict: counts[verdict] for verdict in _VERDICTS},
+                "rows": [_row_document(row) for row in rows],
+            }
+        )
+    elif as_markdown:
+        data(_markdown(rows))
+    else:
+        table(_headings(rows), [[row.name, *map(_painted, row.cells)] for row in rows if row.cells])
+    failed = _say_refusals(rows, ui)
+    verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _VERDICTS)
+    ui.note(f"{len(rows)} release{'s' * (len(rows) != 1)}, {counts.total()} cells in {seconds:.1f} s: {verdicts}")
+    if failed:
+        raise SystemExit(failed[0].exit_code)
+
+
+def _say_refusals(rows: Sequence[Row], ui: Ui) -> list[PatchkitError]:
+    failed = []
+    for row in rows:
+        named = [(row.name, row.error)] + [(f"{row.name}, {_column(cell)}", cell.error) for cell in row.cells]
+        for name, error in named:
+            if error is not None:
+                ui.error(f"{name}: {error.what}", error.why, error.advice)
+                failed.append(error)
+    return failed
+
+
+def _headings(rows: Sequence[Row]) -> list[str]:
+    return ["release", *(_column(cell) for cell in next((row.cells for row in rows if row.cells), ()))]
+
+
+def _column(cell: Cell) -> str:
+    return f"{cell.variant}, guarded" if cell.guard else cell.variant
+
+
+def _text(cell: Cell) -> str:
+    return f"{cell.verdict} {cell.sha256[:12]}" if cell.sha256 else cell.verdict
+
+
+def _painted(cell: Cell) -> Painted:
+    return Painted(_text(cell), _COLOURS[cell.verdict])
+
+
+def _markdown(rows: Sequence[Row]) -> str:
+    headings = _headings(rows)
+    lines = [headings, ["---"] * len(headings)]
+    lines += [[row.name, *(_text(cell) for cell in row.cells)] for row in rows if row.cells]
+    refused = [
+        f"- {row.name}, {_column(cell)}: {cell.error.what}" for row in rows for cell in row.cells if cell.error
+    ] + [f"- {row.name}: {row.error.what}" for row in rows if row.error]
+    text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return text + ("\nRefused:\n\n" + "\n".join(refused) + "\n" if refused else "")
+
+
+def _row_document(row: Row) -> dict[str, object]:
+    return {
+        "release": row.label,
+        "ref": row.ref,
+        "series": row.series,
+        "origin": asdict(row.origin) if row.origin else None,
+        "files": row.files,
+        "cells": [_cell_document(cell) for cell in row.cells],
+        "error": as_document(row.error) if row.error else None,
+    }
+
+
+def _cell_document(cell: Cell) -> dict[str, object]:
+    return {
+        "variant": cell.variant,
+        "guard": cell.guard,
+        "verdict": cell.verdict,
+        "upstream": cell.upstream,
+        "sha256": cell.sha256,
+        "files": dict(cell.attempt.files) if cell.attempt else {},
+        "pinned": cell.attempt.pinned if cell.attempt else False,
+        "error": as_document(cell.error) if cell.error else None,
+    }

@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class EngineChoice(StrEnum):
+    """Where commands run."""
+
+    auto = "auto"
+    docker = "docker"
+    host = "host"
+
+
+VersionOption = Annotated[
+    str, typer.Option("--version", metavar="V", help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.")
+]
+VariantOption = Annotated[str, typer.Option("--variant", metavar="NAME", help="See `patchkit variants`.")]
+GuardOption = Annotated[
+    bool, typer.Option("--guard/--no-guard", help="Put the change between #ifdef RETRY and #endif.")
+]
+GitOption = Annotated[str | None, typer.Option("--git", metavar="URL|PATH", help="Take the source from git.")]
+SourceOption = Annotated[
+    Path | None,
+    typer.Option("--source", metavar="TARBALL|DIR", help="Take a source at hand; it counts as unverified."),
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the cache and mirrors only.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
