@@ -30,6 +30,7 @@ FLOORS = [
     "source",
     "patching",
     "building",
+    "proving",
     "packaging",
     "jobs",
     "cli",

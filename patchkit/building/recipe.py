@@ -48,11 +48,15 @@ class OpenVpnTree:
         self._jobs = jobs
         self._log = log
         self._changed: set[str] = set()
+        self._variables: dict[str, str] = {}
         self._config_h: tuple[bytes, int] = (b"", 0)
         self._env = {"LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(source.origin.epoch)}
 
-    def configure(self) -> None:
-        """Unpack and configure; autoreconf first where the source, as git has it, comes without configure."""
+    def configure(self, *further: str) -> None:
+        """Unpack and configure; autoreconf first where the source, as git has it, comes without configure.
+
+        ``further`` goes behind the series' own options.
+        """
         self._refuse_built()
         self._workspace.put(self._source.tar(TREE, OWNER))
         if "configure" not in self._source:
@@ -62,6 +66,7 @@ class OpenVpnTree:
             f"--prefix={PREFIX}",
             f"--host={target.triplet}",
             *self._toolchain.series.configure,
+            *further,
             f"CPPFLAGS={self._cppflags()}",
             f"CFLAGS={' '.join(target.cflags)}",
             f"LDFLAGS={' '.join(target.ldflags)}",
@@ -110,6 +115,68 @@ class OpenVpnTree:
         self._run("make", "install-strip", f"DESTDIR={self._workspace.top}/{stage}")
         return f"{stage}{PREFIX}"
 
+    def objects(
+        self,
+        sources: Sequence[str],
+        changes: Mapping[str, bytes],
+        *,
+        defines: Sequence[str] = (),
+        flags: Sequence[str] = (),
+    ) -> dict[str, bytes]:
+        """Compile single sources with ``changes`` in place, as make would, ``flags`` behind its own.
+
+        Gives the object files by source. Raises CompileError.
+        """
+        self._put(changes, "")
+        objects = {source: self._object_of(source) for source in sources}
+        self._run("rm", "-f", *objects.values())
+        cflags = " ".join([*self.cflags, *flags])
+        names = [path.removeprefix(self._folder) for path in objects.values()]
+        inside = f"--directory={self._folder or '.'}"
+        self._run("make", inside, f"-j{self._jobs}", *names, f"CPPFLAGS={self._cppflags(*defines)}", f"CFLAGS={cflags}")
+        return {source: one_file(self._workspace.get(f"{TREE}/{path}"))[0] for source, path in objects.items()}
+
+    @property
+    def cflags(self) -> list[str]:
+        """The compiler flags that configure settled on: the toolchain's, and some that a series adds."""
+        return self._make_variable("CFLAGS").split()
+
+    def sources(self) -> list[str]:
+        """All sources that the program is made of here, as configure decided; what they include is made."""
+        made = self._make_variable("BUILT_SOURCES").split()
+        if made:
+            self._run("make", f"--directory={self._folder or '.'}", *made)
+        found = (self._source_of(name) for name in self._make_variable("openvpn_OBJECTS").split())
+        return [path for path in found if path in self._source]
+
+    def _source_of(self, name: str) -> str:
+        return self._folder + name.rpartition("/")[2].removeprefix("openvpn-").removesuffix(".o") + ".c"
+
+    def _object_of(self, source: str) -> str:
+        """automake writes openvpn-reliable.o where the program has compiler flags of its own."""
+        for name in self._make_variable("openvpn_OBJECTS").split():
+            if self._source_of(name) == source:
+                return f"{self._folder}{name}"
+        raise CompileError(f"make knows no object for {source}", why="openvpn_OBJECTS in its Makefile does not list it")
+
+    def _make_variable(self, name: str) -> str:
+        """What the configured Makefile says."""
+        if name not in self._variables:
+            said: list[str] = []
+            command = ("make", "-s", f"--eval=patchkit: ; @echo $({name})", "patchkit")
+            code = self._workspace.run(
+                command, cwd=f"{TREE}/{self._folder}".rstrip("/"), env=self._env, line=said.append
+            )
+            if code != 0:
+                raise CompileError(f"make does not tell what {name} is", why="\n".join(said[-5:]))
+            self._variables[name] = " ".join(said)
+        return self._variables[name]
+
+    @property
+    def _folder(self) -> str:
+        """Where the program's sources are: in the root to 2.3-alpha1, in src/openvpn/ since."""
+        return self._source.find("reliable.c").removesuffix("reliable.c")
+
     def _put(self, changes: Mapping[str, bytes], suffix: str) -> list[str]:
         """Put files in place; the sources that have to be compiled again."""
         config_h, mtime = self._config_h
@@ -132,9 +199,8 @@ class OpenVpnTree:
         return " ".join([*self._toolchain.target.cppflags, *(f"-D{name}" for name in defines)])
 
     def _binary(self) -> str:
-        """Where the linker leaves the program: in the root to 2.3-alpha1, beside its sources since."""
-        folder = self._source.find("reliable.c").removesuffix("reliable.c")
-        return f"{folder}openvpn"
+        """Where the linker leaves the program: beside its sources."""
+        return f"{self._folder}openvpn"
 
     def _run(self, *command: str) -> None:
         self._log.run(self._workspace, command, cwd=TREE, env=self._env)

@@ -42,10 +42,12 @@ class Series(_Table):
     name: str
     base: str
     configure: list[str]
-    peer_options: list[str]
+    links: bool = True
+    """False where only single files compile: enough for a proof, not for a program."""
+    peer_options: list[str] = []
     """Options that both peers of a handshake on this toolchain need."""
-    genkey: list[str]
-    test_crypto: list[str]
+    genkey: list[str] = []
+    test_crypto: list[str] = []
 
 
 class Toolchain(_Table):
@@ -80,10 +82,11 @@ def _order(series: str) -> tuple[int, ...]:
     return tuple(map(int, series.split(".")))
 
 
-def toolchain(series: str, target: str) -> Toolchain:
+def toolchain(series: str, target: str, *, linking: bool = True) -> Toolchain:
     """The toolchain of a series; one that is newer than all of the table gets the newest's.
 
-    Raises UnknownTargetError, or ToolchainError for a series that has no toolchain.
+    Raises UnknownTargetError, or ToolchainError for a series that has no toolchain; unless ``linking``, one that
+    compiles single files will do.
     """
     tables = _tables()
     if target not in tables["target"]:
@@ -91,10 +94,11 @@ def toolchain(series: str, target: str) -> Toolchain:
     if _order(series) > _order(newest()):
         # A branch or a release of tomorrow: upstream changes its toolchain seldom, and a failure would be clear.
         return toolchain(newest(), target)
-    if series not in tables["series"]:
+    complete = [name for name, one in tables["series"].items() if one.get("links", True)]
+    if series not in (complete if linking else tables["series"]):
         raise ToolchainError(
             f"there is no toolchain for series {series} yet",
-            why=f"there are toolchains for {', '.join(tables['series'])}; "
+            why=f"there are toolchains for {', '.join(complete)}; "
             "releases up to 2.4 want an OpenSSL that current systems no longer have",
             advice="patchkit render still gives you the diff for your own build",
         )

@@ -11,12 +11,16 @@ from patchkit import __version__
 from patchkit.cli.ending import command
 from patchkit.cli.options import (
     EngineChoice,
+    EngineOption,
     GitOption,
     GuardOption,
+    JobsOption,
     JsonOption,
     OfflineOption,
     SourceOption,
+    TargetOption,
     VariantOption,
+    VerboseOption,
     VersionOption,
 )
 
@@ -58,12 +62,12 @@ def build(
         typer.Option("--variant", metavar="NAME", help="May be given several times. Default: retransmit."),
     ] = None,
     guard: GuardOption = False,
-    target: Annotated[str, typer.Option("--target", metavar="NAME")] = "linux-amd64",
+    target: TargetOption = "linux-amd64",
     git: GitOption = None,
     source: SourceOption = None,
-    engine: Annotated[EngineChoice, typer.Option("--engine", help="Where to compile.")] = EngineChoice.auto,
+    engine: EngineOption = EngineChoice.auto,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path("dist"),
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")] = None,
+    jobs: JobsOption = None,
     offline: OfflineOption = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Build the other variants when one fails.")] = False,
     keep_build: Annotated[bool, typer.Option("--keep-build", help="Keep the build folder or container.")] = False,
@@ -71,7 +75,7 @@ def build(
         bool, typer.Option("--allow-known-bad", help="Build variants that are known to be bad, too.")
     ] = False,
     as_json: JsonOption = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Build a release, patched, tried and packed, into DIR.
 
@@ -150,6 +154,36 @@ def matrix(
     run(
         git=git, source=source, since=since, refs=ref or [], variants=variant or [],
         offline=offline, as_json=as_json, as_markdown=as_markdown,
+    )  # fmt: skip
+
+
+@app.command()
+@command
+def prove(
+    version: VersionOption,
+    variant: VariantOption = "retransmit",
+    target: TargetOption = "linux-amd64",
+    git: GitOption = None,
+    source: SourceOption = None,
+    engine: EngineOption = EngineChoice.auto,
+    configure: Annotated[
+        list[str] | None,
+        typer.Option("--configure", metavar="ARG", help="A further argument for configure; may be repeated."),
+    ] = None,
+    jobs: JobsOption = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Prove from object files that only the functions a variant names have changed, and none with the guard off.
+
+    Example: patchkit prove --version 2.6.14 --variant retransmit
+    """
+    from patchkit.cli.prove import run
+
+    run(
+        version=version, variant=variant, target=target, git=git, source=source, engine=engine.value,
+        configure=configure or [], jobs=jobs, offline=offline, as_json=as_json, verbose=verbose,
     )  # fmt: skip
 
 

@@ -31,3 +31,7 @@ SourceOption = Annotated[
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the cache and mirrors only.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+EngineOption = Annotated[EngineChoice, typer.Option("--engine", help="Where to compile.")]
+TargetOption = Annotated[str, typer.Option("--target", metavar="NAME")]
+JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")]

@@ -1,0 +1,85 @@
+"""``patchkit prove``: the verdict, and the table that it rests on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from patchkit.cli.ending import print_json
+from patchkit.errors import NotProvenError
+from patchkit.jobs.prove import APART, Claim, Proof, prove
+from patchkit.proving.compare import Difference
+from patchkit.source.cache import Cache
+from patchkit.source.obtain import Request
+from patchkit.ui import Ui, table
+
+
+def run(
+    *,
+    version: str,
+    variant: str,
+    target: str,
+    git: str | None,
+    source: Path | None,
+    engine: Literal["auto", "docker", "host"],
+    configure: Sequence[str],
+    jobs: int | None,
+    offline: bool,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    began = time.monotonic()
+    ui = Ui(verbose=verbose)
+    claim = Claim(
+        request=Request(version=version, git=git, source=source, offline=offline),
+        variant=variant,
+        target=target,
+        engine=engine,
+        configure=configure,
+        jobs=jobs or len(os.sched_getaffinity(0)),
+    )
+    proof = prove(claim, Cache.default(), ui)
+    if as_json:
+        print_json(_document(proof))
+    else:
+        table(("what", "verdict"), _findings(proof))
+    ui.note(f"{time.monotonic() - began:.1f} s in all")
+    if proof.failures:
+        ui.error(f"not proven for {proof.variant} on {proof.release}", "\n".join(proof.failures), "")
+        raise SystemExit(NotProvenError.exit_code)
+
+
+def _findings(proof: Proof) -> list[tuple[str, str]]:
+    rows = [(f"{one.name}, {one.source}", f"changed, as named: {_sizes(one)}") for one in proof.changed]
+    rows += [(f"{one.name}, {one.source}", f"{one.kind.upper()}, NOT NAMED: {_sizes(one)}") for one in proof.strays]
+    same = proof.functions - len(proof.changed) - len(proof.strays)
+    sources = ", ".join(proof.sources) + (f" and {len(proof.reached)} that include a header" if proof.reached else "")
+    rows.append((f"{same} other functions and all data, {sources}", "same"))
+    rows += [(f"the symbol {name}", "DIFFERS") for name in proof.exposed]
+    if proof.guard:
+        off = "DIFFERS: " + ", ".join(proof.guard_off) if proof.guard_off else "same bytes as stock"
+        on = "DIFFERS: " + ", ".join(proof.guard_on) if proof.guard_on else "same bytes as unguarded"
+        rows += [("guard off, whole object files, -O0 and as built", off), ("guard on, whole object files, -O0", on)]
+    else:
+        rows.append(("guard", "the variant has none"))
+    moved = ", ".join(one.name for one in proof.renumbered) or "none"
+    rows.append(("differ by their own line numbers only (#line set aside)", moved))
+    rows.append((f"{proof.variant} on {proof.release}", "NOT PROVEN" if proof.failures else "proven"))
+    return rows
+
+
+def _sizes(one: Difference) -> str:
+    return f"{one.before} → {one.after} bytes"
+
+
+def _document(proof: Proof) -> dict[str, object]:
+    return {
+        "proven": not proof.failures,
+        "failures": proof.failures,
+        **asdict(proof),
+        "flags_apart": list(APART),
+    }

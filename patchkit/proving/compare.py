@@ -1,0 +1,52 @@
+"""What differs between two objects made from one source, and whether it may."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from patchkit.proving.objects import Object
+
+Kind = Literal["changed", "added", "removed"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One function or variable that is not the same in both objects."""
+
+    source: str
+    name: str
+    """The function, or the section of a variable."""
+    kind: Kind
+    before: int
+    """Bytes; 0 where it is not there."""
+    after: int
+
+
+def differences(source: str, before: Object, after: Object) -> list[Difference]:
+    """All functions and variables of one source that differ, by name."""
+    owners = {**before.owners, **after.owners}
+    unequal = {
+        owners.get(name, name)
+        for name in before.pieces.keys() | after.pieces.keys()
+        if before.pieces.get(name) != after.pieces.get(name)
+    }
+    found = []
+    for owner in sorted(unequal):
+        sizes = [
+            sum(piece.size for name, piece in one.pieces.items() if one.owners.get(name, name) == owner)
+            for one in (before, after)
+        ]
+        kind: Kind = "changed" if all(sizes) else "added" if sizes[1] else "removed"
+        found.append(Difference(source, owner, kind, *sizes))
+    return found
+
+
+def visible_differences(before: Object, after: Object, allowed: Collection[str]) -> list[str]:
+    """Symbols that other files can see and that differ in more than the size of an allowed function."""
+
+    def seen(one: Object) -> set[tuple[str, str, str, int]]:
+        return {(name, bind, kind, 0 if name in allowed else size) for name, bind, kind, size in one.symbols}
+
+    return sorted(name for name, *_ in seen(before) ^ seen(after))
