@@ -27,6 +27,13 @@ def held_off() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def leave_to_parent() -> None:
+    """In a worker, forked while signals were held off: its parent hears of them as well."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     # One is enough. A second one, from an impatient user, would hit the tidying up, or Python's own ending.
     for other in _ENDING:

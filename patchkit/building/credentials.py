@@ -1,4 +1,4 @@
-"""Certificates for smoke tests: an own CA and one leaf for each side, RSA 2048, which every series can read."""
+"""Certificates for handshakes: an own CA and one leaf for each side, RSA 2048, which every series can read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from functools import cache
 
 
 @cache
-def credentials() -> Mapping[str, bytes]:
-    """PEM files by name: ca.crt, server.crt, server.key, client.crt, client.key. Made once a process."""
+def credentials(intermediates: int = 0) -> Mapping[str, bytes]:
+    """PEM files by name: ca.crt, server.crt, server.key, client.crt, client.key. Made once a process.
+
+    ``intermediates`` certificates stand between the CA and the leaves, and go along with the leaf in its file:
+    from 2.3.9 on, only a long chain makes a handshake large enough to fill the send window.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
@@ -27,7 +31,6 @@ def credentials() -> Mapping[str, bytes]:
         return (
             x509.CertificateBuilder()
             .subject_name(name(subject))
-            .issuer_name(name("patchkit smoke test CA"))
             .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(days=1))
@@ -35,9 +38,23 @@ def credentials() -> Mapping[str, bytes]:
         )
 
     ca_key = key()
-    ca = builder("patchkit smoke test CA", ca_key.public_key()).add_extension(
-        x509.BasicConstraints(ca=True, path_length=None), critical=True
+    authority = x509.BasicConstraints(ca=True, path_length=None)
+    ca = (
+        builder("patchkit smoke test CA", ca_key.public_key())
+        .issuer_name(name("patchkit smoke test CA"))
+        .add_extension(authority, critical=True)
     )
+    issuer, issuer_key, chain = "patchkit smoke test CA", ca_key, b""
+    for number in range(1, intermediates + 1):
+        subject, subject_key = f"patchkit smoke test intermediate {number}", key()
+        made = (
+            builder(subject, subject_key.public_key())
+            .issuer_name(name(issuer))
+            .add_extension(authority, critical=True)
+            .sign(issuer_key, hashes.SHA256())
+        )
+        chain = made.public_bytes(serialization.Encoding.PEM) + chain
+        issuer, issuer_key = subject, subject_key
     # --remote-cert-tls asks for both kinds of usage.
     leaf_usage = x509.KeyUsage(
         digital_signature=True, content_commitment=False, key_encipherment=True, data_encipherment=False,
@@ -49,10 +66,11 @@ def credentials() -> Mapping[str, bytes]:
         side_key = key()
         leaf = (
             builder(side, side_key.public_key())
+            .issuer_name(name(issuer))
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(leaf_usage, critical=True)
         )
-        files[f"{side}.crt"] = leaf.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        files[f"{side}.crt"] = leaf.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM) + chain
         files[f"{side}.key"] = side_key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.TraditionalOpenSSL,

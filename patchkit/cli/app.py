@@ -12,6 +12,7 @@ from patchkit.cli.ending import command
 from patchkit.cli.options import (
     EngineChoice,
     EngineOption,
+    FormatChoice,
     GitOption,
     GuardOption,
     JobsOption,
@@ -124,6 +125,35 @@ def apply(
     from patchkit.cli.patch import apply_to
 
     apply_to(directory, variant=variant, guard=guard, as_json=as_json)
+
+
+@app.command()
+@command
+def export(
+    version: VersionOption,
+    variant: VariantOption = "retransmit",
+    guard: GuardOption = False,
+    form: Annotated[
+        FormatChoice, typer.Option("--format", help="What shall read it: quilt, git am, or patch.")
+    ] = FormatChoice.quilt,
+    git: GitOption = None,
+    source: SourceOption = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Default: debian/patches for quilt, otherwise here.")
+    ] = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a variant's diffs for people who build elsewhere: with quilt, git am or patch.
+
+    Example: patchkit export --version 2.6.14 --format git --to patches
+    """
+    from patchkit.cli.export import run
+
+    run(
+        version=version, variant=variant, guard=guard, form=form.value, git=git, source=source, to=to,
+        offline=offline, as_json=as_json,
+    )  # fmt: skip
 
 
 @app.command()

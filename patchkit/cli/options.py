@@ -17,6 +17,14 @@ class EngineChoice(StrEnum):
     host = "host"
 
 
+class FormatChoice(StrEnum):
+    """What reads an exported diff."""
+
+    quilt = "quilt"
+    git = "git"
+    plain = "plain"
+
+
 VersionOption = Annotated[
     str, typer.Option("--version", metavar="V", help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.")
 ]

@@ -6,13 +6,13 @@ Most releases share their files with a neighbour, so each set of files is tried 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from packaging.version import Version as Pep440
 
-from patchkit.errors import PatchkitError, UnknownVersionError
+from patchkit.errors import BadSourceError, PatchkitError, TagMovedError, UnknownVersionError
 from patchkit.jobs.tries import Key, forms, try_all
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.matrix import Attempt, Cell, judge
@@ -75,83 +75,121 @@ class _Asked:
     version: Version
     origin: Origin | None = None
     files: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, PatchkitError] = field(default_factory=dict)
+    """Files that a variant touches and that are not there, by name."""
     error: PatchkitError | None = None
 
 
 def matrix(question: Question, cache: Cache, ui: Ui) -> list[Row]:
     """All rows, the oldest release first. Refusals are in the cells; raises what the source's room raises."""
-    chosen = [combination(name) for name in question.variants or [name for name in names() if name != STOCK]]
-    wanted = {file for one in chosen for file in one.files}
+    named = question.variants or [name for name in names() if name != STOCK]
+    chosen = list({one.name: one for one in map(combination, named)}.values())
     blobs: dict[str, bytes] = {}
-    asked = [*_by_ref(question, cache, ui)] if question.refs else []
-    if asked:
-        rows = [_looked_at(row, tree, None, wanted, blobs) for row, tree in asked]
+    if question.refs:
+        rows = [_by_ref(ref, question, chosen, blobs, cache, ui) for ref in question.refs]
     else:
-        rows = _all_releases(question, wanted, blobs, cache, ui)
+        rows = _all_releases(question, chosen, blobs, cache, ui)
     tasks = {_key(one, row): row.label for row in rows for one in chosen if _is_tried(one, row)}
     tried = try_all(tasks, blobs, ui)
     return [_row(row, chosen, tried) for row in rows]
 
 
-def _by_ref(question: Question, cache: Cache, ui: Ui) -> Iterator[tuple[_Asked, SourceTree]]:
-    for ref in question.refs:
-        request = Request(ref, git=question.git, source=question.source, offline=question.offline)
+def _by_ref(
+    ref: str, question: Question, chosen: Sequence[Combination], blobs: dict[str, bytes], cache: Cache, ui: Ui
+) -> _Asked:
+    where = question.git
+    if where is None and question.source is None and not _in_the_pins(ref):
+        where = _repository(question)
+    request = Request(ref, git=where, source=question.source, offline=question.offline)
+    try:
         obtained = obtain(request, cache, ui)
-        try:
-            version = Version.parse(obtained.label)
-        except UnknownVersionError:
-            version = Version.parse(obtained.series)
-        yield _Asked(obtained.label, ref, version), obtained.tree
+    except TagMovedError as error:
+        version = catalog().find(ref).version
+        return _Asked(version.text, ref, version, error=error)
+    try:
+        version = Version.parse(obtained.label)
+    except UnknownVersionError:
+        version = Version.parse(obtained.series)
+    return _looked_at(_Asked(obtained.label, ref, version), obtained.tree, None, chosen, blobs)
 
 
-def _all_releases(question: Question, wanted: set[str], blobs: dict[str, bytes], cache: Cache, ui: Ui) -> list[_Asked]:
-    where = question.git or os.environ.get("PATCHKIT_GIT") or git.UPSTREAM
-    oldest = Pep440(f"{Version.parse(question.since).pep440}.dev0") if question.since else None
+def _in_the_pins(ref: str) -> bool:
+    try:
+        catalog().find(ref)
+    except UnknownVersionError:
+        return False
+    return True
+
+
+def _repository(question: Question) -> str:
+    return question.git or os.environ.get("PATCHKIT_GIT") or git.UPSTREAM
+
+
+def _all_releases(
+    question: Question, chosen: Sequence[Combination], blobs: dict[str, bytes], cache: Cache, ui: Ui
+) -> list[_Asked]:
+    where = _repository(question)
+    oldest = Pep440(f"{Version.parse(question.since).pep440}.dev0") if question.since else _FIRST
     known = {release.version: release for release in catalog().releases}
     with history(where, cache, ui, offline=question.offline) as past:
-        return [
-            _release(past, version, tag, known.get(version), wanted, blobs)
+        rows = [
+            _release(past, version, tag, known.get(version), chosen, blobs)
             for version, tag in past.tags.items()
-            if (oldest is None or version.pep440 >= oldest) and version.pep440 >= _FIRST
+            if version.pep440 >= max(oldest, _FIRST)
         ]
+    if not rows:
+        raise UnknownVersionError(f"{where} has no release since {question.since or 2.1}", advice="patchkit releases")
+    return rows
 
 
 _FIRST = Pep440("2.1.dev0")  # the pins' first release is 2.1_rc1; nothing before it was ever looked at
 
 
 def _release(
-    past: History, version: Version, tag: str, release: Release | None, wanted: set[str], blobs: dict[str, bytes]
+    past: History,
+    version: Version,
+    tag: str,
+    release: Release | None,
+    chosen: Sequence[Combination],
+    blobs: dict[str, bytes],
 ) -> _Asked:
     row = _Asked(version.text, tag, version)
     pin = release.tag if release else None
     try:
-        return _looked_at(row, past.tree(tag, pin), pin.blobs if pin else None, wanted, blobs)
+        return _looked_at(row, past.tree(tag, pin), pin.blobs if pin else None, chosen, blobs)
     except PatchkitError as error:
         row.error = error
         return row
 
 
 def _looked_at(
-    row: _Asked, tree: SourceTree, known: Mapping[str, str] | None, wanted: set[str], blobs: dict[str, bytes]
+    row: _Asked,
+    tree: SourceTree,
+    known: Mapping[str, str] | None,
+    chosen: Sequence[Combination],
+    blobs: dict[str, bytes],
 ) -> _Asked:
-    """Name the files by their blobs, and read those that nobody has read yet."""
+    """Name the files by their blobs, and read those that nobody has read yet. A file that is not there is no
+    matter to the variants that do not touch it."""
     row.origin = tree.origin
     pinned = {path.rpartition("/")[2]: (path, blob) for path, blob in (known or {}).items()}
-    try:
-        for file in sorted(wanted):
+    applicable = [one for one in chosen if one.upstream_status(row.version) != "not-applicable"]
+    for file in sorted({file for one in applicable for file in one.files}):
+        try:
             path, blob = pinned.get(file) or (tree.find(file), "")
             if blob not in blobs:
                 data = tree.read(path)
                 blob = blob_id(data)
                 blobs[blob] = data
             row.files[path] = blob
-    except PatchkitError as error:
-        row.error = error
+        except BadSourceError as error:
+            row.missing[file] = error
     return row
 
 
 def _is_tried(one: Combination, row: _Asked) -> bool:
-    return row.error is None and one.upstream_status(row.version) != "not-applicable"
+    applies = one.upstream_status(row.version) != "not-applicable"
+    return row.error is None and applies and not row.missing.keys() & set(one.files)
 
 
 def _key(one: Combination, row: _Asked) -> Key:
@@ -162,7 +200,8 @@ def _key(one: Combination, row: _Asked) -> Key:
 def _row(row: _Asked, chosen: Sequence[Combination], tried: Mapping[Key, list[Attempt]]) -> Row:
     cells = []
     for one in chosen if row.error is None else []:
-        attempts = tried.get(_key(one, row), [])
+        lacks = [Attempt({}, pinned=False, error=row.missing[file]) for file in one.files if file in row.missing]
+        attempts = lacks[:1] * 2 or tried.get(_key(one, row), [])
         for number, guard in enumerate(forms(one.name)):
             upstream = one.upstream_status(row.version)
             cells.append(judge(one, guard, upstream, attempts[number] if attempts else None))

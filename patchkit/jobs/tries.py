@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from itertools import groupby
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
+from patchkit import interrupts
 from patchkit.patching.combination import combination
 from patchkit.patching.matrix import Attempt, attempt
 from patchkit.ui import Ui
 
+_Work = tuple[list["Key"], list[dict[str, bytes]], list[str]]
+_Results = dict["Key", list[Attempt]]
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """A variant, and the paths and git blob ids of the files that it touches."""
 _WORTH_PROCESSES = 16  # tries; fewer are done before a second process has started
@@ -28,16 +31,15 @@ def try_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) -> dic
     """Try each key's variant, in all its forms, against its files; the value of a task is a label for the header."""
     # Neighbours share files, and a process parses each of its files once.
     batches = [list(batch) for _, batch in groupby(sorted(tasks), lambda key: (key[0], key[1][:1]))]
+    work = [
+        (batch, [{path: blobs[blob] for path, blob in touched} for _, touched in batch], [tasks[key] for key in batch])
+        for batch in batches
+    ]
     results: dict[Key, list[Attempt]] = {}
-    with _workers(len(tasks)) as submit:
-        running = []
-        for batch in batches:
-            files = [{path: blobs[blob] for path, blob in touched} for _, touched in batch]
-            running.append(submit(batch, files, [tasks[key] for key in batch]))
-        with ui.count("render and verify", len(tasks)) as advance:
-            for done in as_completed(running):
-                results |= done.result()
-                advance(len(done.result()))
+    with _done(work) as done, ui.count("render and verify", len(tasks)) as advance:
+        for some in done:
+            results |= some
+            advance(len(some))
     return results
 
 
@@ -48,31 +50,32 @@ def _batch(keys: list[Key], files: list[dict[str, bytes]], labels: list[str]) ->
     }
 
 
-_Submit = Callable[[list[Key], list[dict[str, bytes]], list[str]], "Future[dict[Key, list[Attempt]]]"]
-
-
 @contextmanager
-def _workers(tasks: int) -> Iterator[_Submit]:
-    """Where batches are worked off: here for a few, in one process a core for many."""
+def _done(work: Sequence[_Work]) -> Iterator[Iterator[_Results]]:
+    """What comes of each batch: here, one after the other, for a few; as they come from a process a core for many."""
     cores = len(os.sched_getaffinity(0))
-    if tasks < _WORTH_PROCESSES or cores == 1:
-        yield _at_once
+    if cores == 1 or sum(len(keys) for keys, _, _ in work) < _WORTH_PROCESSES:
+        yield (_batch(*one) for one in work)
         return
     # Forked before the bar starts a thread; what this process has imported need not be imported again.
-    pool = ProcessPoolExecutor(cores, mp_context=get_context("fork"), initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(cores, mp_context=get_context("fork"), initializer=_begin)
     try:
-        yield lambda *batch: pool.submit(_batch, *batch)
+        # A signal between fork and _begin would be the worker's; one inside of submit leaves a pool that never ends.
+        with interrupts.held_off():
+            running = [pool.submit(_batch, *one) for one in work]
+        yield (one.result() for one in as_completed(running))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _at_once(keys: list[Key], files: list[dict[str, bytes]], labels: list[str]) -> Future[dict[Key, list[Attempt]]]:
-    done: Future[dict[Key, list[Attempt]]] = Future()
-    done.set_result(_batch(keys, files, labels))
-    return done
+def _begin() -> None:
+    """The parent hears of signals, and ends its workers; where it is killed, they end as well."""
+    interrupts.leave_to_parent()
+    Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _ignore_interrupts() -> None:
-    """The parent hears of ^C as well, and ends its workers without their tracebacks."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from patchkit.errors import AnchorError
@@ -20,9 +21,10 @@ from patchkit.patching.style import Style
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-MAX_SOURCE = 16 * 1024 * 1024
-"""Bytes that are parsed; OpenVPN's largest C file has 300 kB."""
+MAX_SOURCE = 1024 * 1024
+"""Bytes that are parsed; OpenVPN's largest C file has 300 kB. Some nonsense costs tree-sitter 2 kB a byte."""
 _MAX_CANDIDATES = 2000  # lines compared when an anchor is missing; difflib is slow
+_COMMENTS = rb"(?:\s*/\*(?:[^*]|\*(?!/))*\*/)*\s*"
 
 
 @lru_cache(maxsize=512)
@@ -63,14 +65,27 @@ class CSource:
     def calls(self, name: str) -> list[Call]:
         """Every call of the function ``name``; each must be a statement on lines of its own."""
         what = f"a call of {name}"
-        nodes = [
-            node.parent
-            for node in self._identifiers(name, what)
-            if node.parent is not None and node.parent.type == "call_expression"
-        ]
+        nodes = []
+        for node in self._identifiers(name, what):
+            called = node.parent
+            if called is not None and called.type == "call_expression" and not syntax.is_stray(node):
+                nodes.append(called)
+            elif syntax.declared_by(node) is None:
+                row = node.start_point.row + 1
+                raise AnchorError(
+                    f"{name} in {self.name} is neither called nor declared", why=f"line {row}: {self.text(row)}"
+                )
         if not nodes:
             raise self.refusal(what, name, [])
-        return [Call.at(self, node, what) for node in nodes]
+        hidden = syntax.words_in_macros(self._root, self.data, name)
+        if hidden:
+            raise AnchorError(
+                f"{what} in {self.name} stands in a macro", why=f"line {hidden[0]}: {self.text(hidden[0])}"
+            )
+        calls = [Call.at(self, node, what) for node in nodes]
+        if any(first.line + len(first.lines) > second.line for first, second in pairwise(calls)):
+            raise self.refusal(f"{what}, on one line or in another one,", name, [call.line for call in calls])
+        return calls
 
     def call_before(self, name: str, functions: Sequence[str]) -> Call:
         """The one call of ``name`` whose result decides, in the ``if`` behind it, about a call of ``functions``."""
@@ -87,8 +102,10 @@ class CSource:
             for node in (syntax.declared_by(node) for node in self._identifiers(name, what))
             if node is not None and node.type == kind
         ]
-        if len(found) != 1:
-            raise self.refusal(what, name, [node.start_point.row + 1 for node in found])
+        # A definition without its type, as a lost line leaves it, looks like a call outside of all functions.
+        strays = [node for node in self._identifiers(name, what) if syntax.is_stray(node)] if found else []
+        if len(found) != 1 or strays:
+            raise self.refusal(what, name, sorted(node.start_point.row + 1 for node in [*found, *strays]))
         if found[0].has_error:
             raise AnchorError(
                 f"{what} in {self.name} can't be parsed as C",
@@ -122,6 +139,16 @@ class CSource:
             advice="patchkit variants tells which releases a variant is for",
         )
 
+    def joined(self, row: int) -> bool:
+        """Whether the compiler reads line ``row`` (from 0) as part of the one above: a comment, a backslash."""
+        if not 0 < row < len(self.lines):
+            return False
+        if self.lines[row - 1].rstrip().endswith(b"\\"):
+            return True
+        end = sum(map(len, self.lines[:row]))
+        node = self._root.descendant_for_byte_range(end - 1, end)
+        return node is not None and node.type in ("comment", "string_literal", "string_content", "preproc_arg")
+
     def text(self, row: int) -> str:
         """Line ``row`` (from 1) for a message."""
         return self.lines[row - 1].decode("utf-8", "replace").strip()[:120]
@@ -153,7 +180,11 @@ class Function:
 
     @property
     def signature(self) -> Signature:
-        """The lines of its name and parameters."""
+        """The lines of its name and parameters. Raises AnchorError where the file declares it once more."""
+        declared = self.source.declarations(self.name)
+        if len(declared) != 1:
+            rows = [node.start_point.row + 1 for node in declared]
+            raise self.source.refusal(f"a declaration of {self.name}", self.name, rows)
         return Signature.of(self.source, self.node)
 
     def parameter(self, type_: str) -> str:
@@ -162,10 +193,10 @@ class Function:
         for node in syntax.descend(self.node.child_by_field_name("declarator")):
             if node.type == "parameter_declaration":
                 name = next((part for part in syntax.descend(node) if part.type == "identifier"), None)
-                if name is not None:
-                    spelled = self.source.data[node.start_byte : name.start_byte]
-                    if syntax.squeezed(spelled) == syntax.squeezed(type_.encode()):
-                        found.append(syntax.text(name).decode())
+                if name is not None and syntax.squeezed(syntax.bare(node, name.start_byte)) == syntax.squeezed(
+                    type_.encode()
+                ):
+                    found.append(syntax.text(name).decode())
         if len(found) != 1:
             raise AnchorError(
                 f"{self.name} in {self.source.name} has {len(found)} parameters of the type {type_}, not one",
@@ -191,6 +222,11 @@ class Function:
             if node.type == "expression_statement" and message.encode() in syntax.logged(node)
         ]
         what = f"the statement that logs {message!r}, in {self.name},"
+        spelled = [node for node in syntax.strings(self.node) if message.encode() in syntax.joined(node)]
+        if len(found) == 1 and len(spelled) > 1:
+            raise self.source.refusal(
+                f"the text {message!r}, in {self.name},", message, [node.start_point.row + 1 for node in spelled]
+            )
         if len(found) != 1:
             raise self.source.refusal(what, message, [node.start_point.row + 1 for node in found])
         return Statement.at(self.source, _in_braces(self.source, found[0], what), what)
@@ -287,7 +323,8 @@ class Call(Lines):
     def argument(self, index: int) -> str:
         """One argument as it is spelled."""
         given = self.call.child_by_field_name("arguments")
-        return syntax.text(given.named_children[index]).decode("utf-8", "surrogateescape") if given else ""
+        arguments = [node for node in given.named_children if node.type != "comment"] if given else []
+        return syntax.bare(arguments[index]).decode("utf-8", "surrogateescape")
 
     def with_argument(self, argument: str) -> tuple[bytes, ...]:
         """The same lines with one more argument at the end of the call's."""
@@ -307,10 +344,10 @@ class Call(Lines):
         condition = after.child_by_field_name("condition") if after is not None else None
         if after is None or condition is None or after.type != "if_statement":
             return None
-        if syntax.squeezed(syntax.text(condition)) != f"({self.result})".encode():
+        if syntax.squeezed(syntax.bare(condition)) != f"({self.result})".encode():
             return None
         first, last = after.start_point.row, condition.end_point.row
-        if self.source.lines[first][: after.start_point.column].strip():
+        if not re.fullmatch(_COMMENTS, self.source.lines[first][: after.start_point.column]):
             return None
         return Branch(self.source, after, tuple(self.source.lines[first : last + 1]))
 
@@ -335,7 +372,8 @@ def _own_lines(source: CSource, node: Node, what: str) -> tuple[bytes, ...]:
     first, last = node.start_point.row, node.end_point.row
     before = source.lines[first][: node.start_point.column]
     behind = source.lines[last][node.end_point.column :].strip()
-    if before.strip() or not re.fullmatch(rb"(/\*[^*]*\*/|//.*)?", behind):
+    # A line comment that ends in a backslash would swallow what comes next.
+    if not re.fullmatch(_COMMENTS, before) or not re.fullmatch(_COMMENTS + rb"(//.*(?<!\\))?", behind):
         raise AnchorError(f"{what} shares its line with other code", why=f"line {first + 1}: {source.text(first + 1)}")
     return tuple(source.lines[first : last + 1])
 

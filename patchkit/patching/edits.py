@@ -50,10 +50,15 @@ def read_edits(text: str, lines: Sequence[bytes], variant: Variant, file: str) -
 
     Raises BadVariantError where it lists none, misquotes the source, or lets two of them overlap.
     """
-    newline = b"\r\n" if lines and lines[0].endswith(b"\r\n") else b"\n"
-    edits = sorted((_edit(*hunk, newline) for hunk in _hunks(text, variant, file)), key=_order)
+    edits = sorted((_edit(*hunk, lines) for hunk in _hunks(text, variant, file)), key=_order)
     for edit in edits:
         old = [line for sign, line in edit.body if sign != b"+"]
+        if edit.end == len(lines) and not lines[-1].endswith(b"\n"):
+            raise AnchorError(
+                f"the file {file} ends in the very line that changes, without a newline",
+                why=f"the change is to {', '.join(variant.functions)}",
+                advice="end the file in a newline",
+            )
         if list(lines[edit.start : edit.end]) != old:
             raise BadVariantError(f"the template of {variant.name} for {file} misquotes line {edit.start + 1}")
     if overlapping(edits):
@@ -90,11 +95,12 @@ def _hunks(text: str, variant: Variant, file: str) -> list[tuple[int, list[str]]
     return hunks
 
 
-def _edit(line: int, body: list[str], newline: bytes) -> Edit:
+def _edit(line: int, body: list[str], lines: Sequence[bytes]) -> Edit:
+    newline = b"\r\n" if b"".join(lines[line - 1 : line]).endswith(b"\r\n") else b"\n"
     pairs = []
     for text in body:
         raw = text[1:].encode("utf-8", "surrogateescape")
-        # Lines taken from the source keep their own end; lines that the template wrote get the file's.
+        # Lines taken from the source keep their own end; lines that the template wrote get those of the place.
         end = b"\n" if raw.endswith(b"\r") or text[0] != "+" else newline
         pairs.append((text[0].encode(), raw + end))
     return Edit(line - 1, tuple(pairs))
@@ -113,6 +119,16 @@ def overlapping(edits: Sequence[Edit]) -> tuple[Edit, Edit] | None:
 def in_order(edits: Sequence[Edit]) -> list[Edit]:
     """In file order; edits that put something in at the same place stay as they were given."""
     return sorted(edits, key=_order)
+
+
+def seams(edit: Edit) -> Iterator[int]:
+    """The lines, from 0, before which a guard's directives would stand."""
+    row = edit.start
+    for kept, run in groupby(edit.body, lambda pair: pair[0] == b" "):
+        old = sum(sign != b"+" for sign, _ in run)
+        if not kept:
+            yield from (row, row + old)
+        row += old
 
 
 def guarded(edit: Edit) -> Edit:
@@ -222,4 +238,9 @@ def _with_context(lines: Sequence[bytes], group: Sequence[Edit]) -> tuple[list[P
         pairs += [(b" ", line) for line in lines[at : edit.start]]
         pairs += edit.body
         at = edit.end
-    return pairs + [(b" ", line) for line in lines[at : group[-1].end + CONTEXT]], start
+    pairs += [(b" ", line) for line in lines[at : at + CONTEXT]]
+    # Lines that an edit keeps at its edge are context too. Where one side has more than the other, GNU patch takes
+    # the shorter one for the beginning or the end of the file, and refuses the hunk.
+    changed = [number for number, (sign, _) in enumerate(pairs) if sign != b" "]
+    before, behind = max(0, changed[0] - CONTEXT), changed[-1] + 1 + CONTEXT
+    return pairs[before:behind], start + before

@@ -12,13 +12,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
-from patchkit.errors import PinMismatchError
+from pydantic import Field, TypeAdapter, ValidationError
+
+from patchkit.errors import BadVariantError, PinMismatchError
 from patchkit.patching.variants import Variant
 from patchkit.source.tree import blob_id
 
 NAME = "pins.toml"
-
+_PINS = TypeAdapter(dict[str, dict[str, list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]]])
 
 _ignored = False
 
@@ -37,7 +40,12 @@ def ignored() -> Iterator[None]:
 @cache
 def _load(folder: Path) -> Mapping[str, Mapping[str, list[str]]]:
     path = folder / NAME
-    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return _PINS.validate_python(tomllib.loads(path.read_text("utf-8")))
+    except (ValidationError, tomllib.TOMLDecodeError) as error:
+        raise BadVariantError(f"{path} holds no pins", why=str(error), advice="ci/pin-patches --git PATH") from error
 
 
 def pinned(part: Variant, path: str, before: bytes, *, guard: bool) -> str | None:
@@ -45,7 +53,11 @@ def pinned(part: Variant, path: str, before: bytes, *, guard: bool) -> str | Non
     if _ignored:
         return None
     known = _load(part.folder).get(path.rpartition("/")[2], {}).get(blob_id(before))
-    return known[guard] if known else None
+    if known is not None and len(known) <= guard:
+        raise BadVariantError(
+            f"{part.folder / NAME} has no pin of the guarded form", advice="ci/pin-patches --git PATH"
+        )
+    return known[guard] if known is not None else None
 
 
 def check(part: Variant, path: str, before: bytes, after: bytes, *, guard: bool) -> None:

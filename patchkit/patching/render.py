@@ -14,11 +14,21 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from patchkit.errors import AlreadyPatchedError, BadVariantError, ConflictError, PatchMismatchError
+from patchkit.errors import AlreadyPatchedError, AnchorError, BadVariantError, ConflictError, PatchMismatchError
 from patchkit.patching import anchors, dep3, pins
 from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
-from patchkit.patching.edits import Edit, file_diff, guarded, in_order, overlapping, read_edits, resolved, spliced
+from patchkit.patching.edits import (
+    Edit,
+    file_diff,
+    guarded,
+    in_order,
+    overlapping,
+    read_edits,
+    resolved,
+    seams,
+    spliced,
+)
 from patchkit.patching.variants import Variant
 from patchkit.source.tree import Entry, SourceTree
 
@@ -104,7 +114,7 @@ class _Change:
         """The lines that the parts before part ``number`` leave, and its own edits in them."""
         before = in_order([edit for edits in self.by_part[:number] for edit in edits])
         moved = [
-            edit.moved(sum(other.new - other.old for other in before if in_order([edit, other])[0] is other))
+            edit.moved(sum(other.new - other.old for other in before if in_order([other, edit])[0] is other))
             for edit in self.by_part[number]
         ]
         return self, spliced(self.source.lines, before), moved
@@ -118,6 +128,8 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
         path = tree.find(file)
         source = anchors.parse(path, tree.read(path))
         plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
+        if guard:
+            _check_seams(combined, source, [edit for edits in plain for edit in edits])
         by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
         change = _Change(path, source, tree.entries[path].mode, by_part)
         clash = overlapping(change.edits)
@@ -129,6 +141,16 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
         _check_after(combined, change, _Change(path, source, change.mode, plain) if guard else None)
         found.append(change)
     return found
+
+
+def _check_seams(combined: Combination, source: anchors.CSource, edits: Sequence[Edit]) -> None:
+    """A directive must have a line of its own: not in a comment, nor behind a backslash."""
+    for row in (row for edit in edits for row in seams(edit)):
+        if source.joined(row):
+            raise AnchorError(
+                f"no guard can stand before line {row + 1} of {source.name}, for {', '.join(combined.functions)}",
+                why=f"a comment or a backslash joins it to line {row}: {source.text(row)}",
+            )
 
 
 def _check_after(combined: Combination, change: _Change, plain: _Change | None) -> None:
@@ -155,6 +177,7 @@ def _edits(part: Variant, file: str, source: anchors.CSource) -> list[Edit]:
     if file not in part.files:
         return []
     _refuse_patched(part, source)
+    _refuse_broken(part, source)
     try:
         text = _template(part.template(file)).render(source=source)
     except TemplateError as error:
@@ -178,6 +201,14 @@ def _refuse_patched(part: Variant, source: anchors.CSource) -> None:
                 )
 
 
+def _refuse_broken(part: Variant, source: anchors.CSource) -> None:
+    for name in part.functions:
+        for node in source.declarations(name):
+            if node.has_error:
+                row = node.start_point.row + 1
+                raise AnchorError(f"{name} in {source.name} can't be parsed as C", why=f"it begins at line {row}")
+
+
 def _hold_inside(part: Variant, edits: Sequence[Edit], source: anchors.CSource) -> None:
     """Nothing changes outside of the functions that the variant names."""
     spans = [
@@ -190,7 +221,7 @@ def _hold_inside(part: Variant, edits: Sequence[Edit], source: anchors.CSource) 
             for start, end in spans
         )
         if not any(inside):
-            raise BadVariantError(
+            raise AnchorError(
                 f"{part.name} would change {source.name} outside of {', '.join(part.functions)}",
                 why=f"line {edit.start + 1}: {source.text(min(edit.start + 1, len(source.lines)))}",
             )

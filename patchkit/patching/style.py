@@ -43,7 +43,7 @@ class Style:
     def around(cls, node: Node, lines: list[bytes]) -> Style:
         """The style around one statement of a file with these lines."""
         row = node.start_point.row
-        indent = lines[row][: node.start_point.column]
+        indent = _indent_of(node, lines)
         step, brace = _steps(node, lines)
         inside = next((above for above in ancestors(node) if above.type == "function_definition"), node)
         calls = (part for part in descend(node) if part.type == "call_expression")
@@ -68,7 +68,7 @@ class Style:
         extra = level * self.step + (self.brace if code[:1] in ("{", "}") else 0)
         if self.gap:
             code = _CALL.sub(r"\1 (", code)
-        return self._indent(extra) + code.encode() + self.newline
+        return self._indent(extra) + code.encode("utf-8", "surrogateescape") + self.newline
 
     def _indent(self, extra: int) -> bytes:
         if extra == 0 or not self.tabs:
@@ -83,8 +83,9 @@ def _steps(node: Node, lines: list[bytes]) -> tuple[int, int]:
     for above in ancestors(node):
         if above.type == "compound_statement" and above.parent is not None and above.parent.type in _CONTROL:
             control = above.parent
-            at = _column(_before(control, lines))
-            step = _column(_before(inside, lines)) - at
+            # Of the whole line: in "} else {" the word is not where the line begins.
+            at = _column(_indent_of(control, lines))
+            step = _column(_indent_of(inside, lines)) - at
             own_line = not _before(above, lines).strip()
             if step > 0:
                 return step, max(0, _column(_before(above, lines)) - at) if own_line else 0
@@ -94,6 +95,12 @@ def _steps(node: Node, lines: list[bytes]) -> tuple[int, int]:
 
 def _before(node: Node, lines: list[bytes]) -> bytes:
     return lines[node.start_point.row][: node.start_point.column]
+
+
+def _indent_of(node: Node, lines: list[bytes]) -> bytes:
+    """The white space at the beginning of a node's line."""
+    line = lines[node.start_point.row]
+    return line[: len(line) - len(line.lstrip(b" \t"))]
 
 
 def _column(indent: bytes) -> int:

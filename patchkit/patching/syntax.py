@@ -76,6 +76,44 @@ def text(node: Node) -> bytes:
     return node.text or b""
 
 
+def bare(node: Node, before: int | None = None) -> bytes:
+    """The text of a node, or of what of it stands before a byte, with one blank for white space and comments."""
+    out = b""
+    at = node.start_byte
+    for leaf in descend(node):
+        if leaf.children or leaf.type == "comment" or (before is not None and leaf.end_byte > before):
+            continue
+        out += (b" " if leaf.start_byte > at else b"") + text(leaf)
+        at = leaf.end_byte
+    return out.strip()
+
+
+def is_stray(identifier: Node) -> bool:
+    """Whether a function's name stands where C has none: outside of all bodies and no declaration, or unreadable."""
+    above = {node.type for node in ancestors(identifier)}
+    return "ERROR" in above or ("compound_statement" not in above and declared_by(identifier) is None)
+
+
+def words_in_macros(root: Node, data: bytes, name: str) -> list[int]:
+    """The lines, from 1, on which a macro's text holds a word; tree-sitter does not look into it."""
+    found = re.finditer(rb"\b" + name.encode() + rb"\b", data)
+    nodes = (root.descendant_for_byte_range(one.start(), one.end()) for one in found)
+    return [node.start_point.row + 1 for node in nodes if node is not None and node.type == "preproc_arg"]
+
+
+def strings(node: Node) -> Iterator[Node]:
+    """Every string below a node; literals that stand side by side are one."""
+    for part in descend(node):
+        inside = part.parent is not None and part.parent.type == "concatenated_string"
+        if part.type == "concatenated_string" or (part.type == "string_literal" and not inside):
+            yield part
+
+
+def joined(string: Node) -> bytes:
+    """The text of one string."""
+    return b"".join(text(part)[1:-1] for part in descend(string) if part.type == "string_literal")
+
+
 def squeezed(spelled: bytes) -> bytes:
     """Without white space, so that spacing never decides what is equal."""
     return re.sub(rb"\s+", b"", spelled)

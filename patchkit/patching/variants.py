@@ -32,6 +32,11 @@ def _specifiers(text: str) -> str:
     return text
 
 
+@cache
+def _specifier_set(text: str) -> SpecifierSet:
+    return SpecifierSet(text)
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -51,7 +56,7 @@ class Upstream(_Table):
 
     def holds(self, version: Version) -> bool:
         """Whether a release is in the range."""
-        return SpecifierSet(self.releases).contains(version.pep440, prereleases=True)
+        return _specifier_set(self.releases).contains(version.pep440, prereleases=True)
 
 
 class Variant(_Table):

@@ -73,7 +73,9 @@ def tree_at(
 
 def tree_of(commit: git.Commit, ref: str, where: str, pin: TagPin | None) -> SourceTree:
     """The tree of a commit that ``ref`` in ``where`` led to. Raises TagMovedError where the pin knows another."""
-    tree = commit.tree
+    with _reading(ref):
+        tree, epoch = commit.tree, commit.committed_date
+        _genuine(commit)
     if pin and (commit.hexsha, tree.hexsha) != (pin.commit, pin.tree):
         raise TagMovedError(
             f"the tag {pin.name} in {where} is not the one that was pinned",
@@ -85,7 +87,7 @@ def tree_of(commit: git.Commit, ref: str, where: str, pin: TagPin | None) -> Sou
         kind="git",
         name=ref,
         verified=pin is not None,
-        epoch=commit.committed_date,
+        epoch=epoch,
         commit=commit.hexsha,
         tree=tree.hexsha,
     )
@@ -98,13 +100,26 @@ class _GitEntries(Mapping[str, Entry]):
     def __init__(self, commit: git.Commit) -> None:
         self._tree = commit.tree
         self._mtime = int(commit.committed_date)
+        self._genuine: set[str] = set()
 
     def __getitem__(self, path: str) -> Entry:
+        *folders, name = path.split("/")
         with _reading(path):
-            found = self._tree.join(path)
+            found: Any = self._checked(self._tree)
+            for folder in folders:
+                found = self._checked(found.join(folder))
+                if found.type != "tree":
+                    raise KeyError(path)
+            found = found.join(name)
         if found.type != "blob":
             raise KeyError(path)
         return Entry(_mode(found.mode), self._mtime, _reader(found))
+
+    def _checked(self, tree: Any) -> Any:
+        if tree.hexsha not in self._genuine:
+            _genuine(tree)
+            self._genuine.add(tree.hexsha)
+        return tree
 
     def __iter__(self) -> Iterator[str]:
         return (str(path) for path in self._paths)
@@ -115,7 +130,11 @@ class _GitEntries(Mapping[str, Entry]):
     @cached_property
     def _paths(self) -> list[str]:
         with _reading("its files"):
+            self._checked(self._tree)
             listed: list[Any] = list(self._tree.traverse())
+            for item in listed:
+                if item.type == "tree":
+                    self._checked(item)
         return [str(item.path) for item in listed if item.type == "blob"]
 
 
@@ -128,9 +147,22 @@ def _mode(git_mode: int) -> int:
 def _reader(blob: Any) -> Callable[[], bytes]:
     def read() -> bytes:
         with _reading(blob.path):
-            return bytes(blob.data_stream.read())
+            return _genuine(blob)
 
     return read
+
+
+def _genuine(item: Any) -> bytes:
+    """A git object's bytes. ``git cat-file`` does not hash what it hands out, so its id alone vouches for nothing."""
+    data = bytes(item.repo.odb.stream(item.binsha).read())
+    found = hashlib.sha1(f"{item.type} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
+    if found != item.hexsha:
+        raise GitError(
+            f"the {item.type} {item.hexsha} is not what its id says",
+            why=f"its bytes are those of {found}",
+            advice="the clone is damaged or was tampered with: try another one; git fsck",
+        )
+    return data
 
 
 @contextmanager
@@ -188,7 +220,9 @@ def open_repository(path: Path) -> git.Repo:
     except (module.InvalidGitRepositoryError, module.NoSuchPathError) as error:
         raise GitError(f"{path} is not a git repository", why=str(error), advice="give a clone or a URL") from error
     # A mirror without a config file does not say that it is bare, and GitPython then runs git beside it.
-    repository.git.update_environment(GIT_DIR=str(repository.git_dir), GIT_TERMINAL_PROMPT="0")
+    repository.git.update_environment(
+        GIT_DIR=str(repository.git_dir), GIT_TERMINAL_PROMPT="0", GIT_NO_REPLACE_OBJECTS="1"
+    )
     return repository
 
 
@@ -239,6 +273,17 @@ def ask(repository: git.Repo, command: str, *arguments: str) -> str:
                 advice="name a local clone with --git or PATCHKIT_GIT",
             ) from error
         raise GitError(f"git {command} failed for {where}", why=said) from error
+
+
+def tags(repository: git.Repo, pattern: str) -> dict[str, str]:
+    """The tags that match, and the ids of their own objects. Raises GitError."""
+    import git
+
+    try:
+        listed = repository.git.for_each_ref(f"refs/tags/{pattern}", format="%(objectname) %(refname:strip=2)")
+    except git.GitCommandError as error:
+        raise GitError("git can't list the tags", why=str(error.stderr).strip(), advice="git fsck") from error
+    return {name: sha for sha, name in map(str.split, listed.splitlines())}
 
 
 def _fetch(repository: git.Repo, where: str, ref: str) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchkit.errors import OfflineError, UnknownVersionError
+from patchkit.errors import GitError, OfflineError, UnknownVersionError
 from patchkit.releases.catalog import TagPin
 from patchkit.releases.version import Version
 from patchkit.source import git
@@ -29,30 +28,32 @@ class History:
     """A repository's release tags. Trees that it gave can be read as long as it is open."""
 
     where: str
+    tags: Mapping[Version, str]
+    """The release tags by version, oldest first; tags that name no release (``start_of_2.8``) are left out."""
     _repository: Repo
     _prefix: str
 
-    @cached_property
-    def tags(self) -> dict[Version, str]:
-        """The release tags by version; tags that name no release (``start_of_2.8``) are left out."""
-        listed = self._repository.git.for_each_ref(f"refs/tags/{self._prefix}v*", format="%(refname:strip=2)")
-        return _releases(tag.removeprefix(self._prefix) for tag in listed.split())
-
     def tree(self, tag: str, pin: TagPin | None) -> SourceTree:
         """One release's tree; verified where a pin is given. Raises TagMovedError or GitError."""
-        return git.tree_of(git.resolve(self._repository, f"{self._prefix}{tag}", self.where), tag, self.where, pin)
+        try:
+            commit = git.resolve(self._repository, f"{self._prefix}{tag}", self.where)
+        except UnknownVersionError as error:
+            if tag not in self.tags.values():
+                raise
+            raise GitError(f"git can't read the tag {tag}", advice="try another clone: git fsck") from error
+        return git.tree_of(commit, tag, self.where, pin)
 
 
 @contextmanager
 def history(where: str, cache: Cache, ui: Ui, *, offline: bool = False) -> Iterator[History]:
     """Open a repository, a path or a URL. From a URL, tags that the cache lacks are fetched, without their past.
 
-    Raises GitError, NetworkUnavailableError or OfflineError.
+    Raises UnknownVersionError where it has no release, GitError, NetworkUnavailableError or OfflineError.
     """
     if not git.is_url(where):
         repository = git.open_repository(Path(where).expanduser())
         try:
-            yield History(where, repository, "")
+            yield History(where, _releases(where, git.tags(repository, "v*")), repository, "")
         finally:
             repository.close()
         return
@@ -60,46 +61,39 @@ def history(where: str, cache: Cache, ui: Ui, *, offline: bool = False) -> Itera
     with cache.lock(f"git-{slug}"):
         repository = git.init(cache.folder("git") / f"{slug}.git")
         try:
-            found = History(where, repository, _CACHED)
-            if not offline:
-                _fetch_tags(found, repository, ui)
-            elif not found.tags:
+            here = {name.removeprefix(_CACHED): sha for name, sha in git.tags(repository, f"{_CACHED}v*").items()}
+            if offline and not here:
                 raise OfflineError(
                     f"no tag of {where} is in the cache",
                     advice="drop --offline once, or name a local clone with --git or PATCHKIT_GIT",
                 )
-            yield History(where, repository, _CACHED)
+            there = here if offline else _listed(repository, where)
+            releases = _releases(where, there)
+            missing = [tag for tag in releases.values() if here.get(tag) != there[tag]]
+            if missing:
+                ui.note(f"git fetch {len(missing)} tags from {where}")
+                refs = (f"refs/tags/{tag}:refs/tags/{_CACHED}{tag}" for tag in missing)
+                git.ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, *refs)
+            yield History(where, releases, repository, _CACHED)
         finally:
             repository.close()
 
 
-def _fetch_tags(known: History, repository: Repo, ui: Ui) -> None:
-    """Fetch the release tags that are new or have moved. A tag's own object is compared, as ls-remote names it."""
-    listed = git.ask(repository, "ls-remote", "--tags", "--refs", "--", known.where).splitlines()
-    there = {ref.removeprefix("refs/tags/"): sha for sha, ref in (line.split("\t") for line in listed)}
-    here = dict(
-        line.split()[::-1]
-        for line in repository.git.for_each_ref(
-            f"refs/tags/{_CACHED}", format="%(objectname) %(refname:lstrip=2)"
-        ).splitlines()
-    )
-    releases = _releases(iter(there)).values()
-    missing = [tag for tag in releases if here.get(f"{_CACHED}{tag}") != there[tag]]
-    if not releases:
-        raise UnknownVersionError(f"{known.where} has no release tags", why=f"it has {len(there)} tags")
-    if missing:
-        ui.note(f"git fetch {len(missing)} tags from {known.where}")
-        refs = (f"refs/tags/{tag}:refs/tags/{_CACHED}{tag}" for tag in missing)
-        git.ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", known.where, *refs)
+def _listed(repository: Repo, where: str) -> dict[str, str]:
+    """The tags that are there now, with their own objects: what has moved shows without a fetch."""
+    listed = git.ask(repository, "ls-remote", "--tags", "--refs", "--", where).splitlines()
+    return {ref.removeprefix("refs/tags/"): sha for sha, ref in (line.split("\t") for line in listed)}
 
 
-def _releases(tags: Iterator[str]) -> dict[Version, str]:
-    found = {}
-    for tag in tags:
+def _releases(where: str, tags: Collection[str]) -> dict[Version, str]:
+    found: dict[Version, str] = {}
+    for tag in sorted(tags):
         try:
             version = Version.parse(tag)
         except UnknownVersionError:
             continue
         if tag.startswith("v"):
-            found[version] = tag
+            found.setdefault(version, tag)  # never a label of one spelling with the files of another
+    if not found:
+        raise UnknownVersionError(f"{where} has no release tags", why=f"it has {len(tags)} tags")
     return dict(sorted(found.items()))

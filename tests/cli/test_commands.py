@@ -38,7 +38,10 @@ def test_help_is_fast() -> None:
     assert min(took) < 0.2
 
 
-@pytest.mark.parametrize("command", ["build", "render", "apply", "fetch", "releases", "variants", "image base"])
+@pytest.mark.parametrize(
+    "command",
+    ["build", "render", "apply", "export", "matrix", "prove", "fetch", "releases", "variants", "image base"],
+)
 def test_every_command_has_help_with_an_example(command: str, patchkit: Run) -> None:
     said = patchkit(*command.split(), "--help")
     assert said.returncode == 0

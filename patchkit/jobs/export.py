@@ -1,0 +1,135 @@
+"""Write a release's diffs into a folder: all of them or none, and never over something else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchkit.errors import BadUsageError, StorageError
+from patchkit.patching import quilt
+from patchkit.patching.combination import Combination
+from patchkit.patching.export import Format, files
+from patchkit.patching.variants import GUARD_MACRO
+from patchkit.source.cache import Cache
+from patchkit.source.obtain import Obtained, Request, obtain
+from patchkit.storage import replace_all, writing
+from patchkit.ui import Ui
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for."""
+
+    request: Request
+    variant: Combination
+    guard: bool
+    form: Format
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What is in the folder now."""
+
+    label: str
+    files: Mapping[str, bytes]
+    """By name; for quilt with ``series``, which may list other patches too."""
+    written: frozenset[str]
+    """The names that were not there already, as they are now."""
+
+
+def export(wanted: Wanted, cache: Cache, ui: Ui) -> Exported:
+    """Render and write.
+
+    Raises BadUsageError for stock, StorageError where a file of one of the names is there with other content or
+    nothing can be written, ConflictError where quilt's series lists a variant that excludes this one, and what
+    obtaining and rendering raise. Then nothing has been written.
+    """
+    if wanted.variant.is_stock:
+        raise BadUsageError(
+            "there is nothing to export in stock",
+            why="it is the source without any change",
+            advice="patchkit fetch --version V --to DIR",
+        )
+    if wanted.guard:
+        wanted.variant.check_guard()
+    # What can be refused without a network is refused before anything is fetched.
+    _check_folder(wanted.folder)
+    before = series = b""
+    if wanted.form == "quilt":
+        before = _there(wanted.folder / quilt.SERIES) or b""
+        series = quilt.with_patches(before, wanted.variant, guard=wanted.guard)
+    obtained = obtain(wanted.request, cache, ui)
+    made = files(wanted.form, wanted.variant, obtained.tree, obtained.label, guard=wanted.guard)
+    missing = {name: data for name, data in made.items() if _is_missing(wanted.folder / name, data)}
+    if wanted.form == "quilt":
+        made[quilt.SERIES] = series
+        if series != before:
+            missing[quilt.SERIES] = series  # the last: it never lists what is not there
+        _warn_of_others(wanted, obtained, series, ui)
+    _write(wanted.folder, missing)
+    if wanted.guard:
+        ui.note(f"built without -D{GUARD_MACRO}, the source stays what it was")
+    return Exported(obtained.label, made, frozenset(missing))
+
+
+def _write(folder: Path, missing: Mapping[str, bytes]) -> None:
+    if missing:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        replace_all({folder / name: data for name, data in missing.items()})
+
+
+def _check_folder(folder: Path) -> None:
+    with writing(folder):
+        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise StorageError(
+            f"can't export to {folder}",
+            why=f"{existing} is " + ("not writable" if existing.is_dir() else "no folder"),
+            advice="give another --to",
+        )
+
+
+def _there(path: Path) -> bytes | None:
+    """A file's bytes, or None. Raises StorageError for anything but a file: a link would be replaced, not followed."""
+    with writing(path):
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise StorageError(
+                f"{path} is not a plain file",
+                why="it is " + ("a symbolic link" if path.is_symlink() else "something else") + "; nothing was written",
+                advice="move it away, or give another --to",
+            )
+        return path.read_bytes() if path.exists() else None
+
+
+def _is_missing(path: Path, data: bytes) -> bool:
+    there = _there(path)
+    if there is not None and there != data:
+        raise StorageError(
+            f"{path} is there already, with other content",
+            why="it may have been made for another release, by another patchkit, or by hand; nothing was written",
+            advice=f"look at it, then remove it or give another --to: rm {path}",
+        )
+    return there is None
+
+
+def _warn_of_others(wanted: Wanted, obtained: Obtained, series: bytes, ui: Ui) -> None:
+    """Other patches of the series may move the lines that ours name; quilt would then apply them with an offset."""
+    if obtained.tree.origin.kind == "directory":
+        return  # rendered for what the user has
+    paths = [obtained.tree.find(name) for name in wanted.variant.files]
+    ours = {quilt.file_name(part.name, guard=wanted.guard) for part in wanted.variant.parts}
+    for name in quilt.listed(series):
+        path = wanted.folder / name
+        if name in ours or not path.is_file():
+            continue
+        with writing(path):
+            also = quilt.touches(path.read_bytes(), paths)
+        if also:
+            ui.warn(
+                f"{name} changes {', '.join(also)} too: for an exact patch, quilt push up to it and export "
+                "with --source . from that tree"
+            )

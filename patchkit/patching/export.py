@@ -1,0 +1,28 @@
+"""Diffs for people who build elsewhere, in the form that their tool reads: quilt, ``git am``, or ``patch``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from patchkit.patching import quilt
+from patchkit.patching.combination import Combination
+from patchkit.patching.mbox import mbox
+from patchkit.patching.render import render, render_series
+from patchkit.source.tree import SourceTree
+
+Format = Literal["quilt", "git", "plain"]
+"""What reads it."""
+
+
+def files(form: Format, combined: Combination, tree: SourceTree, label: str, *, guard: bool) -> dict[str, bytes]:
+    """File names and contents: one patch a part for quilt, one mbox for git, one diff for ``patch``.
+
+    Raises what :func:`patchkit.patching.render.render` does.
+    """
+    stem = f"openvpn-{label}+{combined.name}" + (".guard" if guard else "")
+    if form == "plain":
+        return {f"{stem}.diff": render(combined, tree, label, guard=guard).diff}
+    series = render_series(combined, tree, label, guard=guard)
+    if form == "git":
+        return {f"{stem}.mbox": mbox(combined, series, label)}
+    return {quilt.file_name(one.variant, guard=guard): one.diff for one in series}
