@@ -13,6 +13,21 @@ from patchkit.errors import DiskFullError, StorageError
 from patchkit.interrupts import held_off
 
 
+def check_writable(folder: Path, option: str) -> None:
+    """Raise StorageError now, not after the work, where nothing can be written into ``folder``; nothing is made yet.
+
+    ``option`` is what names the folder on the command line.
+    """
+    with writing(folder):
+        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise StorageError(
+            f"can't write to {folder}",
+            why=f"{existing} is " + ("not writable" if existing.is_dir() else "no folder"),
+            advice=f"give another {option}",
+        )
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn refusals about ``path`` into DiskFullError or StorageError. For the system calls alone, not for work."""

@@ -98,6 +98,17 @@ def test_the_readme_lists_the_exit_codes() -> None:
     assert rows == [(str(error.exit_code), error.__name__, error.meaning) for error in all_errors()]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["2.5.1", PINNED])
+def test_the_readmes_matrix_is_what_the_command_prints(version: str, shared_cache: Cache) -> None:
+    upstream(version, shared_cache)  # skips where no place in reach has it
+    command = [sys.executable, "-P", "-m", "patchkit", "matrix", "--ref", version]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.split() for line in said] == [
+        line.split() for line in README.splitlines() if line.startswith(("    release ", f"    {version} "))
+    ]
+
+
 def test_the_readmes_picture_names_the_rooms_there_are() -> None:
     picture = README.split("```")[-2]
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("_")}

@@ -251,14 +251,20 @@ def releases(as_json: JsonOption = False) -> None:
 
 @app.command()
 @command
-def variants(as_json: JsonOption = False) -> None:
-    """List the variants.
+def variants(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Tell all about this one.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the variants, or tell what one does, whose it is, and what upstream's own code makes of it.
 
-    Example: patchkit variants
+    Example: patchkit variants retransmit
     """
-    from patchkit.cli.listings import list_variants
+    from patchkit.cli.listings import list_variants, show_variant
 
-    list_variants(as_json=as_json)
+    if name is None:
+        list_variants(as_json=as_json)
+    else:
+        show_variant(name, as_json=as_json)
 
 
 @image_app.command("base")

@@ -71,7 +71,7 @@ def _disk_full(error: OSError) -> PatchkitError:
     return DiskFullError(
         "the disk is full",
         why=str(error),
-        advice="free some space, or set PATCHKIT_CACHE, TMPDIR or --out elsewhere",
+        advice="free some space, or set PATCHKIT_CACHE, TMPDIR, --out or --to elsewhere",
     )
 
 

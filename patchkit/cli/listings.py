@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from patchkit.cli.ending import print_json
-from patchkit.ui import table
+from patchkit.ui import data, table
+
+if TYPE_CHECKING:
+    from patchkit.patching.variants import Variant
 
 
 def list_releases(*, as_json: bool) -> None:
@@ -44,7 +49,35 @@ def list_variants(*, as_json: bool) -> None:
 
     found = [variant(name) for name in names()]
     if as_json:
-        print_json([one.model_dump(mode="json", exclude={"folder", "markers"}) for one in found])
+        print_json([_variant_document(one) for one in found])
         return
     rows = [(one.name, one.status, "yes" if one.guard else "no", one.title) for one in found]
     table(("variant", "status", "guard", "title"), rows)
+
+
+def show_variant(name: str, *, as_json: bool) -> None:
+    from patchkit.patching.variants import variant
+
+    one = variant(name)
+    if as_json:
+        print_json(_variant_document(one))
+        return
+    rows = [
+        ("status", one.status),
+        ("author", one.author),
+        ("origin", one.origin),
+        ("guard", "yes" if one.guard else "no"),
+        ("files", ", ".join(one.files) or "none"),
+        ("functions", ", ".join(one.functions) or "none"),
+        ("order", str(one.order)),
+        ("conflicts", ", ".join(one.conflicts) or "none"),
+    ]
+    for upstream in one.upstream:
+        by = f" ({', '.join(commit[:12] for commit in upstream.commits)})" if upstream.commits else ""
+        rows.append((upstream.releases, f"{upstream.status}: {upstream.note.strip()}{by}"))
+    data(f"{one.title}\n\n{one.description.strip()}\n\n")
+    table((one.name, ""), rows)
+
+
+def _variant_document(one: Variant) -> dict[str, object]:
+    return one.model_dump(mode="json", exclude={"folder", "markers"})

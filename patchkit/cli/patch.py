@@ -47,4 +47,4 @@ def warn_known_bad(combined: Combination, ui: Ui) -> None:
     """A diff may be looked at; nobody shall take it for a cure."""
     for part in combined.parts:
         if part.status == "known-bad":
-            ui.warn(f"{part.name} is known to be bad: patchkit variants says why")
+            ui.warn(f"{part.name} is known to be bad: patchkit variants {part.name} says why")

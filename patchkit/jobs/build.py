@@ -28,6 +28,7 @@ from patchkit.patching.variants import GUARD_MACRO, STOCK
 from patchkit.releases.version import shown
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, obtain, series_of
+from patchkit.storage import check_writable
 from patchkit.ui import Ui
 
 
@@ -53,7 +54,7 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     chosen = list({one.name: one for one in map(combination, order.variants)}.values())
     _refuse_known_bad(chosen, order)
     # What can be refused without a network is refused before anything is fetched.
-    Dist(order.out).check()
+    check_writable(order.out, "--out")
     known = series_of(order.request)
     if known is not None:
         toolchain(known, order.target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from patchkit.patching.export import Format, files
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, Request, obtain
-from patchkit.storage import replace_all, writing
+from patchkit.storage import check_writable, replace_all, writing
 from patchkit.ui import Ui
 
 
@@ -56,7 +55,7 @@ def export(wanted: Wanted, cache: Cache, ui: Ui) -> Exported:
     if wanted.guard:
         wanted.variant.check_guard()
     # What can be refused without a network is refused before anything is fetched.
-    _check_folder(wanted.folder)
+    check_writable(wanted.folder, "--to")
     before = series = b""
     if wanted.form == "quilt":
         before = _there(wanted.folder / quilt.SERIES) or b""
@@ -80,17 +79,6 @@ def _write(folder: Path, missing: Mapping[str, bytes]) -> None:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         replace_all({folder / name: data for name, data in missing.items()})
-
-
-def _check_folder(folder: Path) -> None:
-    with writing(folder):
-        existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise StorageError(
-            f"can't export to {folder}",
-            why=f"{existing} is " + ("not writable" if existing.is_dir() else "no folder"),
-            advice="give another --to",
-        )
 
 
 def _there(path: Path) -> bytes | None:

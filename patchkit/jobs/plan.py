@@ -60,7 +60,7 @@ class Planned:
 
 def plan(variant: Combination, rendered: Rendered, ground: Ground) -> Planned:
     """Name one variant and hash what goes into it."""
-    suffix = "" if variant.is_stock else f"+{variant.name}" + (".guard" if rendered.guard else "")
+    suffix = variant.suffix(guard=rendered.guard)
     stem = f"openvpn-{ground.obtained.label}{suffix}"
     tree = ground.obtained.tree
     inputs = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,16 +22,6 @@ class Dist:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-
-    def check(self) -> None:
-        """Raise StorageError now, not after the build, where nothing can be written; nothing is made yet."""
-        existing = next(path for path in (self.folder.absolute(), *self.folder.absolute().parents) if path.exists())
-        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            raise StorageError(
-                f"can't write results to {self.folder}",
-                why=f"{existing} is " + ("not writable" if existing.is_dir() else "no folder"),
-                advice="give another --out",
-            )
 
     def find(self, name: str, inputs: str) -> Artifact | None:
         """The artifact of that name, if it was made from just these inputs and its files are unaltered."""

@@ -29,6 +29,10 @@ class Combination:
     def is_stock(self) -> bool:
         return all(part.is_stock for part in self.parts)
 
+    def suffix(self, *, guard: bool) -> str:
+        """What goes behind a version in names: nothing for stock, ``+retransmit``, ``+a+b.guard``."""
+        return "" if self.is_stock else f"+{self.name}" + (".guard" if guard else "")
+
     @property
     def status(self) -> Status:
         """The worst of the parts'."""

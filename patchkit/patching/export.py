@@ -19,7 +19,7 @@ def files(form: Format, combined: Combination, tree: SourceTree, label: str, *, 
 
     Raises what :func:`patchkit.patching.render.render` does.
     """
-    stem = f"openvpn-{label}+{combined.name}" + (".guard" if guard else "")
+    stem = f"openvpn-{label}{combined.suffix(guard=guard)}"
     if form == "plain":
         return {f"{stem}.diff": render(combined, tree, label, guard=guard).diff}
     series = render_series(combined, tree, label, guard=guard)

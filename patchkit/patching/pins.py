@@ -21,6 +21,8 @@ from patchkit.patching.variants import Variant
 from patchkit.source.tree import blob_id
 
 NAME = "pins.toml"
+Pins = Mapping[str, Mapping[str, list[str]]]
+"""SHA-256 after, plain and guarded, by blob id before, by file name."""
 _PINS = TypeAdapter(dict[str, dict[str, list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]]])
 
 _ignored = False
@@ -38,7 +40,8 @@ def ignored() -> Iterator[None]:
 
 
 @cache
-def _load(folder: Path) -> Mapping[str, Mapping[str, list[str]]]:
+def load(folder: Path) -> Pins:
+    """A variant's pins. Raises BadVariantError for a file that holds none."""
     path = folder / NAME
     if not path.is_file():
         return {}
@@ -52,7 +55,7 @@ def pinned(part: Variant, path: str, before: bytes, *, guard: bool) -> str | Non
     """The SHA-256 that this very file must have after the patch; None where no pin knows the file."""
     if _ignored:
         return None
-    known = _load(part.folder).get(path.rpartition("/")[2], {}).get(blob_id(before))
+    known = load(part.folder).get(path.rpartition("/")[2], {}).get(blob_id(before))
     if known is not None and len(known) <= guard:
         raise BadVariantError(
             f"{part.folder / NAME} has no pin of the guarded form", advice="ci/pin-patches --git PATH"

@@ -59,7 +59,7 @@ def right() -> list[str]:
 
 
 def pin(folder: Path, digests: list[str]) -> None:
-    pins._load.cache_clear()
+    pins.load.cache_clear()
     (folder / pins.NAME).write_text(f'["reliable.c"]\n{blob_id(ALLMAN.encode())} = {digests}\n')
 
 
@@ -131,7 +131,7 @@ def test_a_file_that_no_pin_knows_is_no_error(mine: Path) -> None:
 @pytest.mark.parametrize("text", ["['reliable.c'\n", "['reliable.c']\n{blob} = 3\n", "['reliable.c']\n{blob} = []\n"])
 def test_pins_that_are_no_pins_are_the_variants_fault(mine: Path, text: str) -> None:
     (mine / pins.NAME).write_text(text.replace("{blob}", blob_id(ALLMAN.encode())))
-    pins._load.cache_clear()
+    pins.load.cache_clear()
     with pytest.raises(BadVariantError) as refused:
         render(combination("retransmit"), tree(ALLMAN), "x", guard=True)
     assert pins.NAME in refused.value.what + refused.value.why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from patchkit.patching import variants
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
-from tests.conftest import PINNED, upstream
+from tests.conftest import PINNED, ROOT, Run, upstream
 
 
 def test_stock_comes_first() -> None:
@@ -95,3 +96,19 @@ def test_conflicts_are_mutual_and_name_variants() -> None:
     for name in variants.names():
         for other in variants.variant(name).conflicts:
             assert name in variants.variant(other).conflicts
+
+
+def test_the_docs_name_every_field_of_a_patch_toml() -> None:
+    text = (ROOT / "docs/variants.md").read_text()
+    fields = {*variants.Variant.model_fields, *variants.Upstream.model_fields} - {"name", "folder"}
+    assert {name for name in fields if f"`{name}`" not in text and f"`[[{name}]]`" not in text} == set()
+
+
+def test_all_about_one_variant(patchkit: Run) -> None:
+    said = patchkit("variants", "retransmit").stdout
+    known = variants.variant("retransmit")
+    assert known.title in said
+    assert all(one.note.strip() in said and one.commits[0][:12] in said for one in known.upstream if one.commits)
+    document = json.loads(patchkit("variants", "retransmit", "--json").stdout)
+    assert [one["status"] for one in document["upstream"]] == ["needed", "needed", "superseded"]
+    assert patchkit("variants", "retransmitt").returncode == 11
