@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN = signal.SIGALRM  # what an interrupt that Python lost comes back as
 
 
 def install() -> None:
@@ -22,7 +23,7 @@ def install() -> None:
 @contextmanager
 def held_off() -> Iterator[None]:
     """Signals that come meanwhile are delivered afterwards: for cleaning up, and for what must be done whole."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_ENDING, _AGAIN))
     try:
         yield
     finally:
@@ -33,13 +34,13 @@ def leave_to_parent() -> None:
     """In a worker, forked while signals were held off: its parent hears of them as well."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_ENDING, _AGAIN))
 
 
 def _not_lost(lost: sys.UnraisableHookArgs) -> None:
     """Python drops an exception that a finalizer meets, and the one interrupt with it: it is raised again soon."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
-        signal.signal(signal.SIGALRM, _interrupt)
+        signal.signal(_AGAIN, _interrupt)
         signal.setitimer(signal.ITIMER_REAL, 0.01)
     else:
         sys.__unraisablehook__(lost)

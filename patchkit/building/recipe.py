@@ -127,6 +127,8 @@ class OpenVpnTree:
 
         Gives the object files by source. Raises CompileError.
         """
+        if not sources:
+            return {}  # without a target, make would build everything
         self._put(changes, "")
         objects = {source: self._object_of(source) for source in sources}
         self._run("rm", "-f", *objects.values())

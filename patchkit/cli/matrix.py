@@ -53,22 +53,30 @@ def run(
     elif as_markdown:
         data(_markdown(rows))
     else:
-        table(_headings(rows), [[row.name, *map(_painted, row.cells)] for row in rows if row.cells])
+        table(_headings(rows), [[row.name, *_painted(row, len(_headings(rows)) - 1)] for row in rows])
     failed = _say_refusals(rows, ui)
     verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _VERDICTS)
-    ui.note(f"{len(rows)} release{'s' * (len(rows) != 1)}, {counts.total()} cells in {seconds:.1f} s: {verdicts}")
+    unread = sum(row.error is not None for row in rows)
+    verdicts += f"; {unread} that could not be read" if unread else ""
+    ui.note(
+        f"{len(rows)} release{'s' * (len(rows) != 1)}, {counts.total()} cell{'s' * (counts.total() != 1)} in {seconds:.1f} s: {verdicts}"
+    )
     if failed:
         raise SystemExit(failed[0].exit_code)
 
 
 def _say_refusals(rows: Sequence[Row], ui: Ui) -> list[PatchkitError]:
+    """Each refusal once, with the columns that it is the reason of; all errors, in order."""
     failed = []
     for row in rows:
-        named = [(row.name, row.error)] + [(f"{row.name}, {_column(cell)}", cell.error) for cell in row.cells]
-        for name, error in named:
+        said: dict[tuple[str, str, str], list[str]] = {}
+        for column, error in [("", row.error), *((_column(cell), cell.error) for cell in row.cells)]:
             if error is not None:
-                ui.error(f"{name}: {error.what}", error.why, error.advice)
                 failed.append(error)
+                said.setdefault((error.what, error.why, error.advice), []).append(column)
+        for (what, why, advice), columns in said.items():
+            where = f" ({'; '.join(columns)})" if any(columns) else ""
+            ui.error(f"{row.name}{where}: {what}", why, advice)
     return failed
 
 
@@ -84,14 +92,17 @@ def _text(cell: Cell) -> str:
     return f"{cell.verdict} {cell.sha256[:12]}" if cell.sha256 else cell.verdict
 
 
-def _painted(cell: Cell) -> Painted:
-    return Painted(_text(cell), _COLOURS[cell.verdict])
+def _painted(row: Row, columns: int) -> list[Painted]:
+    """A row's cells; a release that could not be read is refused throughout, never left out."""
+    if row.error is not None:
+        return [Painted("refused", _COLOURS["refused"])] * columns
+    return [Painted(_text(cell), _COLOURS[cell.verdict]) for cell in row.cells]
 
 
 def _markdown(rows: Sequence[Row]) -> str:
     headings = _headings(rows)
     lines = [headings, ["---"] * len(headings)]
-    lines += [[row.name, *(_text(cell) for cell in row.cells)] for row in rows if row.cells]
+    lines += [[row.name, *map(str, _painted(row, len(headings) - 1))] for row in rows]
     refused = [
         f"- {row.name}, {_column(cell)}: {cell.error.what}" for row in rows for cell in row.cells if cell.error
     ] + [f"- {row.name}: {row.error.what}" for row in rows if row.error]

@@ -24,7 +24,7 @@ def render_to_stdout(
     warn_known_bad(found, ui)
     request = Request(version=version, git=git, source=source, offline=offline)
     obtained = obtain(request, Cache.default(), ui)
-    rendered = render(found, obtained.tree, obtained.label, guard=guard)
+    rendered = render(found, obtained.tree, obtained.label, series=obtained.series, guard=guard)
     data(rendered.diff.decode("utf-8", "surrogateescape"))
 
 
@@ -33,7 +33,7 @@ def apply_to(directory: Path, *, variant: str, guard: bool, as_json: bool) -> No
     warn_known_bad(found, Ui())
     if not directory.is_dir():
         raise BadSourceError(f"there is no folder {directory}", advice="patchkit fetch --version V --to DIR")
-    rendered = render(found, tree_from(directory), str(directory.resolve().name), guard=guard)
+    rendered = render(found, tree_from(directory), "a tree at hand", guard=guard)
     write_all(directory, rendered.files)
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in rendered.files.items()}
     if as_json:

@@ -63,11 +63,14 @@ def _findings(proof: Proof) -> list[tuple[str, str]]:
     if proof.guard:
         off = "DIFFERS: " + ", ".join(proof.guard_off) if proof.guard_off else "same bytes as stock"
         on = "DIFFERS: " + ", ".join(proof.guard_on) if proof.guard_on else "same bytes as unguarded"
-        rows += [("guard off, whole object files, -O0 and as built", off), ("guard on, whole object files, -O0", on)]
+        rows += [
+            ("guard off (#line set aside): whole object files, at -O0 and as built", off),
+            ("guard on (#line set aside): whole object files, at -O0", on),
+        ]
     else:
         rows.append(("guard", "the variant has none"))
     moved = ", ".join(one.name for one in proof.renumbered) or "none"
-    rows.append(("differ by their own line numbers only (#line set aside)", moved))
+    rows.append(("differ by the numbers of their own lines only", moved))
     rows.append((f"{proof.variant} on {proof.release}", "NOT PROVEN" if proof.failures else "proven"))
     return rows
 

@@ -69,7 +69,7 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     for one in chosen:
         try:
             guard = order.guard and not one.is_stock
-            rendered.append((one, render(one, obtained.tree, obtained.label, guard=guard)))
+            rendered.append((one, render(one, obtained.tree, obtained.label, series=obtained.series, guard=guard)))
         except PatchkitError as error:
             outcomes[one.name] = _failed(one.name, error, 0.0, order)
     if rendered:

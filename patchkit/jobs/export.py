@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,22 +58,29 @@ def export(wanted: Wanted, cache: Cache, ui: Ui) -> Exported:
         wanted.variant.check_guard()
     # What can be refused without a network is refused before anything is fetched.
     check_writable(wanted.folder, "--to")
-    before = series = b""
     if wanted.form == "quilt":
-        before = _there(wanted.folder / quilt.SERIES) or b""
-        series = quilt.with_patches(before, wanted.variant, guard=wanted.guard)
+        _series(wanted)
     obtained = obtain(wanted.request, cache, ui)
-    made = files(wanted.form, wanted.variant, obtained.tree, obtained.label, guard=wanted.guard)
-    missing = {name: data for name, data in made.items() if _is_missing(wanted.folder / name, data)}
-    if wanted.form == "quilt":
-        made[quilt.SERIES] = series
-        if series != before:
-            missing[quilt.SERIES] = series  # the last: it never lists what is not there
-        _warn_of_others(wanted, obtained, series, ui)
-    _write(wanted.folder, missing)
+    made = files(wanted.form, wanted.variant, obtained.tree, obtained.label, series=obtained.series, guard=wanted.guard)
+    with cache.lock(f"export-{hashlib.sha256(os.fsencode(wanted.folder.resolve())).hexdigest()[:16]}"):
+        missing = {name: data for name, data in made.items() if _is_missing(wanted.folder / name, data)}
+        if wanted.form == "quilt":
+            # Read again: another run may have added its line meanwhile.
+            before, series = _series(wanted)
+            made[quilt.SERIES] = series
+            if series != before:
+                missing[quilt.SERIES] = series  # the last: it never lists what is not there
+            _warn_of_others(wanted, obtained, series, ui)
+        _write(wanted.folder, missing)
     if wanted.guard:
         ui.note(f"built without -D{GUARD_MACRO}, the source stays what it was")
     return Exported(obtained.label, made, frozenset(missing))
+
+
+def _series(wanted: Wanted) -> tuple[bytes, bytes]:
+    """quilt's series as it is, and with our patches."""
+    before = _there(wanted.folder / quilt.SERIES) or b""
+    return before, quilt.with_patches(before, wanted.variant, guard=wanted.guard)
 
 
 def _write(folder: Path, missing: Mapping[str, bytes]) -> None:

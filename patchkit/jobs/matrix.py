@@ -106,11 +106,7 @@ def _by_ref(
     except TagMovedError as error:
         version = catalog().find(ref).version
         return _Asked(version.text, ref, version, error=error)
-    try:
-        version = Version.parse(obtained.label)
-    except UnknownVersionError:
-        version = Version.parse(obtained.series)
-    return _looked_at(_Asked(obtained.label, ref, version), obtained.tree, None, chosen, blobs)
+    return _looked_at(_Asked(obtained.label, ref, obtained.version), obtained.tree, None, chosen, blobs)
 
 
 def _in_the_pins(ref: str) -> bool:

@@ -12,7 +12,7 @@ from patchkit.building.engine import EngineName, Identity
 from patchkit.building.log import build_log
 from patchkit.building.recipe import OpenVpnTree
 from patchkit.building.toolchain import Toolchain, toolchain
-from patchkit.errors import BadUsageError
+from patchkit.errors import BadUsageError, CompileError, ToolchainError
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import Rendered, render
 from patchkit.patching.variants import GUARD_MACRO
@@ -95,9 +95,9 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
     ui.step(f"Source of {claim.request.version}")
     obtained = obtain(claim.request, cache, ui)
     tools = toolchain(obtained.series, claim.target, linking=False)
-    plain = render(combined, obtained.tree, obtained.label)
+    plain = render(combined, obtained.tree, obtained.label, series=obtained.series)
     guarded = all(part.guard for part in combined.parts)
-    guard = render(combined, obtained.tree, obtained.label, guard=True) if guarded else None
+    guard = render(combined, obtained.tree, obtained.label, series=obtained.series, guard=True) if guarded else None
     ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
     with choose(claim.engine, cache, ui) as engine:
         identity = engine.prepare(tools, offline=claim.request.offline)
@@ -112,7 +112,17 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
             ui.step(f"Configure {obtained.label}")
             tree.configure(*claim.configure)
             ui.step(f"Compile what {combined.name} touches: stock, patched{', guarded' if guard else ''}")
-            return _Prover(tree, plain, guard).proof(combined, obtained, tools, identity)
+            try:
+                return _Prover(tree, plain, guard).proof(combined, obtained, tools, identity)
+            except CompileError as error:
+                if tools.series.links:
+                    raise
+                raise ToolchainError(
+                    f"{combined.name} can't be proven on {obtained.label} with this toolchain",
+                    why=f"{error.what}\nup to 2.4, only sources compile that do not need the OpenSSL of their time; "
+                    f"wanted: {', '.join(combined.files)}",
+                    advice=error.advice,
+                ) from error
 
 
 @dataclass(frozen=True)

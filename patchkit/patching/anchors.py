@@ -136,7 +136,7 @@ class CSource:
         return AnchorError(
             f"{what} is not in {self.name}",
             why=f"nearest lines:\n{near}" if near else "no line is like it",
-            advice="patchkit variants tells which releases a variant is for",
+            advice="patchkit variants NAME tells which releases a variant is for",
         )
 
     def joined(self, row: int) -> bool:
@@ -246,6 +246,10 @@ class Lines:
         """The first line's number, from 1."""
         return int(self.node.start_point.row) + 1
 
+    def code(self, neutral: str) -> tuple[bytes, ...]:
+        """Lines of new code, laid out like these: see :class:`patchkit.patching.style.Style`."""
+        return Style.around(self.node, self.source.lines).code(neutral)
+
     def _with(self, at: int, text: str) -> tuple[bytes, ...]:
         """The same lines with ``text`` put in at byte ``at`` of the file."""
         start = int(self.node.start_byte) - int(self.node.start_point.column)
@@ -261,17 +265,9 @@ class Statement(Lines):
     def at(cls, source: CSource, node: Node, what: str) -> Statement:
         return cls(source, node, _own_lines(source, node, what))
 
-    @property
-    def style(self) -> Style:
-        return Style.around(self.node, self.source.lines)
-
     def saying_also(self, suffix: str) -> tuple[bytes, ...]:
         """The same lines with ``suffix`` at the end of the logged text."""
         return self._with(syntax.literals(self.node)[-1].end_byte - 1, suffix)
-
-    def code(self, neutral: str) -> tuple[bytes, ...]:
-        """Lines of new code, laid out like this statement: see :class:`patchkit.patching.style.Style`."""
-        return self.style.code(neutral)
 
 
 @dataclass(frozen=True)
@@ -316,10 +312,6 @@ class Call(Lines):
         _in_braces(source, statement, here)
         return cls(source, statement, _own_lines(source, statement, here), call, syntax.text(name).decode())
 
-    @property
-    def style(self) -> Style:
-        return Style.around(self.node, self.source.lines)
-
     def argument(self, index: int) -> str:
         """One argument as it is spelled."""
         given = self.call.child_by_field_name("arguments")
@@ -330,10 +322,6 @@ class Call(Lines):
         """The same lines with one more argument at the end of the call's."""
         given = self.call.child_by_field_name("arguments") or self.call
         return self._with(given.end_byte - 1, f", {argument}" if given.named_children else argument)
-
-    def code(self, neutral: str) -> tuple[bytes, ...]:
-        """Lines of new code, laid out like this statement."""
-        return self.style.code(neutral)
 
     @property
     def branch(self) -> Branch | None:

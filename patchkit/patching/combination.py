@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from patchkit.errors import BadUsageError, BadVariantError, ConflictError
+from patchkit.errors import BadUsageError, ConflictError
 from patchkit.patching.variants import Status, UpstreamStatus, Variant, variant
-from patchkit.releases.version import Version
+from patchkit.releases.version import Version, shown
 
 # The combination is as good as its worst part.
 _WORST_FIRST: tuple[Status, ...] = ("known-bad", "experimental", "faithful", "recommended")
@@ -54,11 +54,11 @@ class Combination:
         return min(found, key=_UPSTREAM_FIRST.index, default=None)
 
     def check_guard(self) -> None:
-        """Raise BadVariantError where a part has no guarded form."""
+        """Raise BadUsageError where a part has no guarded form."""
         without = [part.name for part in self.parts if not part.guard]
         if without:
             name = ", ".join(without)
-            raise BadVariantError(f"the variant {name} has no guarded form", advice=f"leave --guard out for {name}")
+            raise BadUsageError(f"the variant {name} has no guarded form", advice=f"leave --guard out for {name}")
 
 
 @cache
@@ -68,7 +68,10 @@ def combination(text: str) -> Combination:
     Raises UnknownVariantError, BadUsageError for ``a+a`` or ``stock+a``, and ConflictError for variants
     that exclude each other.
     """
-    parts = sorted(map(variant, text.split("+")), key=lambda part: (part.order, part.name))
+    pieces = text.split("+")
+    if len(pieces) > 1 and "" in pieces:
+        raise BadUsageError(f"{shown(text)} does not name a combination", why="a + stands between two names: a+b")
+    parts = sorted(map(variant, pieces), key=lambda part: (part.order, part.name))
     names = [part.name for part in parts]
     if len(set(names)) < len(names) or (len(parts) > 1 and any(part.is_stock for part in parts)):
         raise BadUsageError(

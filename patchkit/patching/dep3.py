@@ -5,36 +5,49 @@ from __future__ import annotations
 from patchkit import __version__
 from patchkit.errors import UnknownVersionError
 from patchkit.patching.combination import Combination
-from patchkit.patching.variants import GUARD_MACRO, Variant
+from patchkit.patching.variants import GUARD_MACRO, Upstream, UpstreamStatus
 from patchkit.releases.version import Version
 
+_FOUND: dict[UpstreamStatus, str] = {
+    "needed": "upstream's code has the fault",
+    "superseded": "upstream has cured it in another way",
+    "not-applicable": "upstream's code has no such place",
+}
 
-def header(combined: Combination, label: str, *, guard: bool) -> bytes:
-    """The header for a diff that holds all parts; ends in a line of three dashes."""
+
+def header(combined: Combination, label: str, series: str | None, *, guard: bool) -> bytes:
+    """The header for a diff that holds all parts; ends in a line of three dashes.
+
+    What is said of upstream's own code goes by the label where that is a version, else by the series; nothing is
+    said without either.
+    """
     title = " · ".join(part.title for part in combined.parts)
     paragraphs = "\n\n".join(part.description.strip() for part in combined.parts)
     lines = [f"Description: {title}", *(f" {line}" if line else " ." for line in paragraphs.split("\n"))]
     lines += dict.fromkeys(f"Author: {part.author}" for part in combined.parts)
-    lines += dict.fromkeys(f"Origin: {part.origin}" for part in combined.parts)
+    lines.append("Origin: " + "; ".join(dict.fromkeys(part.origin for part in combined.parts)))
     lines += ["Forwarded: no", f"Last-Update: {max(part.last_update for part in combined.parts).isoformat()}"]
-    return "\n".join([*lines, *fields(combined, label, guard=guard), "---\n"]).encode()
+    return "\n".join([*lines, *fields(combined, label, series, guard=guard), "---\n"]).encode()
 
 
-def fields(combined: Combination, label: str, *, guard: bool) -> list[str]:
+def fields(combined: Combination, label: str, series: str | None, *, guard: bool) -> list[str]:
     """What patchkit adds of its own: DEP-3 leaves fields that begin with ``X-`` to whoever writes them."""
     made = [f"X-Patchkit: {__version__}, variant {combined.name}, for OpenVPN {label}"]
     made.append(f"X-Patchkit-Guard: {f'yes, build with -D{GUARD_MACRO}' if guard else 'no'}")
     made.append(f"X-Patchkit-Status: {combined.status}")
-    made += [f"X-Patchkit-Upstream: {_upstream(part, label)}" for part in combined.parts if _upstream(part, label)]
-    return made
+    version = _version(label) or _version(series or "")
+    known = {part.name: part.upstream_of(version) for part in combined.parts} if version else {}
+    said = [f"{name}: {_found(upstream)}" for name, upstream in known.items() if upstream is not None]
+    return [*made, f"X-Patchkit-Upstream: {'; '.join(said)}"] if said else made
 
 
-def _upstream(part: Variant, label: str) -> str:
+def _version(text: str) -> Version | None:
     try:
-        found = part.upstream_of(Version.parse(label))
+        return Version.parse(text)
     except UnknownVersionError:
-        return ""  # a git ref or a folder: nothing says which release it is
-    if found is None:
-        return ""
-    commits = f" by {', '.join(commit[:12] for commit in found.commits)}" if found.commits else ""
-    return f"{part.name} is {found.status} here{commits if found.status == 'superseded' else ''}"
+        return None
+
+
+def _found(upstream: Upstream) -> str:
+    commits = ", ".join(commit[:12] for commit in upstream.commits)
+    return _FOUND[upstream.status] + (f" ({commits})" if commits and upstream.status == "superseded" else "")

@@ -14,15 +14,17 @@ Format = Literal["quilt", "git", "plain"]
 """What reads it."""
 
 
-def files(form: Format, combined: Combination, tree: SourceTree, label: str, *, guard: bool) -> dict[str, bytes]:
+def files(
+    form: Format, combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool
+) -> dict[str, bytes]:
     """File names and contents: one patch a part for quilt, one mbox for git, one diff for ``patch``.
 
     Raises what :func:`patchkit.patching.render.render` does.
     """
     stem = f"openvpn-{label}{combined.suffix(guard=guard)}"
     if form == "plain":
-        return {f"{stem}.diff": render(combined, tree, label, guard=guard).diff}
-    series = render_series(combined, tree, label, guard=guard)
+        return {f"{stem}.diff": render(combined, tree, label, series=series, guard=guard).diff}
+    patches = render_series(combined, tree, label, series=series, guard=guard)
     if form == "git":
-        return {f"{stem}.mbox": mbox(combined, series, label)}
-    return {quilt.file_name(one.variant, guard=guard): one.diff for one in series}
+        return {f"{stem}.mbox": mbox(combined, patches)}
+    return {quilt.file_name(one.variant, guard=guard): one.diff for one in patches}

@@ -24,7 +24,7 @@ class Attempt:
     files: Mapping[str, str]
     """The SHA-256 of each post-image, by path."""
     pinned: bool
-    """Whether pins knew all of these files beforehand, and agreed."""
+    """Whether pins knew beforehand what each variant makes of each of these files, and agreed."""
     error: PatchkitError | None = None
 
 
@@ -65,8 +65,10 @@ def attempt(name: str, guard: bool, files: Mapping[str, bytes], label: str) -> A
     except PatchkitError as error:
         return Attempt({}, pinned=False, error=error)
     known = (
-        pinned(combined.parts[0], path, files[path], guard=guard) if len(combined.parts) == 1 else None
+        pinned(part, path, files[path], guard=guard)
+        for part in combined.parts
         for path in rendered.files
+        if path.rpartition("/")[2] in part.files
     )
     digests = {path: hashlib.sha256(data).hexdigest() for path, data in rendered.files.items()}
     return Attempt(digests, pinned=all(known))

@@ -15,7 +15,6 @@ from email.message import Message
 from email.utils import format_datetime, formataddr
 
 from patchkit import __version__
-from patchkit.patching import dep3
 from patchkit.patching.combination import Combination
 from patchkit.patching.render import Rendered
 from patchkit.patching.variants import Variant
@@ -29,23 +28,22 @@ _MISTAKEN = re.compile(
 )
 
 
-def mbox(combined: Combination, series: Sequence[Rendered], label: str) -> bytes:
-    """One mail for each part of the combination; ``series`` is what ``render_series`` made of it for ``label``."""
+def mbox(combined: Combination, series: Sequence[Rendered]) -> bytes:
+    """One mail for each part of the combination; ``series`` is what ``render_series`` made of it."""
     mails = []
     for number, (part, rendered) in enumerate(zip(combined.parts, series, strict=True), 1):
         prefix = "[PATCH]" if len(series) == 1 else f"[PATCH {number}/{len(series)}]"
-        mails.append(_FROM + _mail(part, rendered, label, prefix))
+        mails.append(_FROM + _mail(part, rendered, prefix))
     return b"\n".join(mails)
 
 
-def _mail(part: Variant, rendered: Rendered, label: str, prefix: str) -> bytes:
-    header = dep3.header(Combination((part,)), label, guard=rendered.guard)
+def _mail(part: Variant, rendered: Rendered, prefix: str) -> bytes:
+    header, start, rest = rendered.diff.partition(b"\ndiff --git ")
     # The mail itself says who made what; a blank begins a continued line.
     given = (" ", "Description:", "Author:", "---")
     fields = [line for line in header.decode().splitlines() if not line.startswith(given)]
     text = _MISTAKEN.sub(" ", part.description.strip()) + "\n\n" + "\n".join(fields) + "\n---\n"
-    diff = rendered.diff[rendered.diff.index(b"\ndiff --git ") + 1 :]
-    body = text.encode() + diff + f"-- \npatchkit {__version__}\n".encode()
+    body = text.encode() + start[1:] + rest + f"-- \npatchkit {__version__}\n".encode()
     # git-mailsplit takes a CR from the end of a line, unless the line is encoded.
     quoted = b"\r" in body
     mail: Message[Header | str, Header | str] = Message()

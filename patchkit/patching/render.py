@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from patchkit.errors import AlreadyPatchedError, AnchorError, BadVariantError, ConflictError, PatchMismatchError
+from patchkit.errors import (
+    AlreadyPatchedError,
+    AnchorError,
+    BadSourceError,
+    BadVariantError,
+    ConflictError,
+    PatchMismatchError,
+)
 from patchkit.patching import anchors, dep3, pins
 from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
@@ -30,7 +37,7 @@ from patchkit.patching.edits import (
     spliced,
 )
 from patchkit.patching.variants import Variant
-from patchkit.source.tree import Entry, SourceTree
+from patchkit.source.tree import SYMLINK, Entry, SourceTree
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -53,8 +60,11 @@ class Rendered:
         return hashlib.sha256(self.diff).hexdigest()
 
 
-def render(combined: Combination, tree: SourceTree, label: str, *, guard: bool = False) -> Rendered:
-    """One diff with all parts, for this very tree. ``label`` names the release in the diff's header.
+def render(
+    combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
+) -> Rendered:
+    """One diff with all parts, for this very tree. ``label`` names the release in the diff's header; ``series`` tells
+    it where the label is no version.
 
     Raises AnchorError (an anchor is missing or doubled), AlreadyPatchedError, ConflictError (two parts want
     the same line), BadVariantError, PatchMismatchError should the finished diff not apply exactly, and
@@ -64,24 +74,26 @@ def render(combined: Combination, tree: SourceTree, label: str, *, guard: bool =
         return Rendered(combined.name, guard=False, diff=b"", files={})
     files = _changes(combined, tree, guard=guard)
     body = b"".join(file_diff(one.path, one.source.lines, one.edits, one.mode) for one in files)
-    diff = dep3.header(combined, label, guard=guard) + body
+    diff = dep3.header(combined, label, series, guard=guard) + body
     return Rendered(combined.name, guard, diff, _applied(diff, tree, {one.path: one.after for one in files}))
 
 
-def render_series(combined: Combination, tree: SourceTree, label: str, *, guard: bool = False) -> list[Rendered]:
+def render_series(
+    combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
+) -> list[Rendered]:
     """One diff for each part, each for the tree that the one before it leaves; raises what :func:`render` does."""
     files = _changes(combined, tree, guard=guard)
-    series = []
+    rendered = []
     for number, part in enumerate(combined.parts):
         steps = [step for step in (one.step(number) for one in files) if step[2]]
         body = b"".join(file_diff(one.path, lines, edits, one.mode) for one, lines, edits in steps)
-        diff = dep3.header(Combination((part,)), label, guard=guard) + body
+        diff = dep3.header(Combination((part,)), label, series, guard=guard) + body
         expected = {one.path: b"".join(spliced(lines, edits)) for one, lines, edits in steps}
         done = Rendered(part.name, guard, diff, _applied(diff, tree, expected))
         entries = {path: Entry.of(data, mode=tree.entries[path].mode) for path, data in done.files.items()}
         tree = SourceTree(tree.origin, {**tree.entries, **entries})
-        series.append(done)
-    return series
+        rendered.append(done)
+    return rendered
 
 
 def _applied(diff: bytes, tree: SourceTree, expected: Mapping[str, bytes]) -> Mapping[str, bytes]:
@@ -121,16 +133,22 @@ class _Change:
 
 
 def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_Change]:
+    """What becomes of each file; a part's pins go for the part alone, also where others come along."""
     if guard:
         combined.check_guard()
     found = []
     for file in combined.files:
         path = tree.find(file)
+        if tree.entries[path].mode == SYMLINK:
+            raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files; it follows no links")
         source = anchors.parse(path, tree.read(path))
         plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
         if guard:
             _check_seams(combined, source, [edit for edits in plain for edit in edits])
         by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
+        for part, edits in zip(combined.parts, by_part, strict=True):
+            if edits:
+                pins.check(part, path, source.data, b"".join(spliced(source.lines, edits)), guard=guard)
         change = _Change(path, source, tree.entries[path].mode, by_part)
         clash = overlapping(change.edits)
         if clash:
@@ -154,7 +172,7 @@ def _check_seams(combined: Combination, source: anchors.CSource, edits: Sequence
 
 
 def _check_after(combined: Combination, change: _Change, plain: _Change | None) -> None:
-    """The post-image: its functions can be parsed, a guard hides or shows all of it, and a pin knows nothing else."""
+    """The post-image: its functions can be parsed, and a guard hides or shows all of it."""
     after = anchors.split_lines(change.after)
     if plain is not None and (
         resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != plain.after
@@ -167,8 +185,6 @@ def _check_after(combined: Combination, change: _Change, plain: _Change | None) 
     for name in combined.functions:
         if any(node.has_error for node in unguarded.declarations(name)):
             raise BadVariantError(f"{combined.name} would leave {name} in {change.path} with a syntax error")
-    if len(combined.parts) == 1:
-        pins.check(combined.parts[0], change.path, change.source.data, change.after, guard=plain is not None)
 
 
 def _edits(part: Variant, file: str, source: anchors.CSource) -> list[Edit]:

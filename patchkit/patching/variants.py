@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from patchkit import resources
 from patchkit.errors import BadVariantError, UnknownVariantError
@@ -62,7 +62,8 @@ class Upstream(_Table):
 class Variant(_Table):
     """One named change to the source, as its patch.toml describes it."""
 
-    name: str
+    name: str = Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")
+    """Its folder's name, which becomes part of file names and of versions."""
     folder: Path
     title: str = Field(max_length=80)
     description: str
@@ -84,6 +85,13 @@ class Variant(_Table):
     """Variants that this one can't be combined with."""
     upstream: list[Upstream]
     """Ranges that hold every release once. What a range says of 2.8 goes for branches of that series too."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_guarded_form(cls, name: str) -> str:
+        if name.endswith("-guard"):
+            raise ValueError("-guard at the end of a name means the guarded form of a variant")
+        return name
 
     @property
     def is_stock(self) -> bool:

@@ -36,6 +36,10 @@ UPSTREAM = "https://github.com/OpenVPN/openvpn.git"
 _REF = re.compile(r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
 _URL = re.compile(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", re.ASCII)
+# A clone's own configuration can name programs that git runs to fetch what is missing: of a partial clone, say. What
+# somebody hands us is read, never fetched into; our own copies are fetched from the kinds of place that _URL knows.
+_READ_ONLY = ""
+_FETCHED_FROM = "https:http:ssh:git:file"
 _UNREACHABLE = (
     "could not resolve host",
     "unable to connect",
@@ -212,8 +216,11 @@ def _gitpython() -> Any:
     return git
 
 
-def open_repository(path: Path) -> git.Repo:
-    """A local repository. Raises GitError where there is none."""
+def open_repository(path: Path, protocols: str = _READ_ONLY) -> git.Repo:
+    """A local repository; git may fetch by these protocols (GIT_ALLOW_PROTOCOL), none unless named.
+
+    Raises GitError where there is none.
+    """
     module = _gitpython()
     try:
         repository: git.Repo = module.Repo(path, expand_vars=False)
@@ -221,7 +228,11 @@ def open_repository(path: Path) -> git.Repo:
         raise GitError(f"{path} is not a git repository", why=str(error), advice="give a clone or a URL") from error
     # A mirror without a config file does not say that it is bare, and GitPython then runs git beside it.
     repository.git.update_environment(
-        GIT_DIR=str(repository.git_dir), GIT_TERMINAL_PROMPT="0", GIT_NO_REPLACE_OBJECTS="1"
+        GIT_DIR=str(repository.git_dir),
+        GIT_TERMINAL_PROMPT="0",
+        GIT_NO_REPLACE_OBJECTS="1",
+        GIT_NO_LAZY_FETCH="1",  # since git 2.45; the protocols go for older ones
+        GIT_ALLOW_PROTOCOL=protocols,
     )
     return repository
 
@@ -232,7 +243,7 @@ def init(path: Path) -> git.Repo:
     if not path.exists():
         # Named, because inside a git hook GIT_DIR names the hook's repository.
         module.Git(path.parent).init("--quiet", "--bare", "--", str(path))
-    return open_repository(path)
+    return open_repository(path, _FETCHED_FROM)
 
 
 def resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:

@@ -39,6 +39,14 @@ class Obtained:
     release: Release | None
     tree: SourceTree
 
+    @property
+    def version(self) -> Version:
+        """The release's version; for any other ref that of its series, which is as near as one can say."""
+        try:
+            return Version.parse(self.label)
+        except UnknownVersionError:
+            return Version.parse(self.series)
+
 
 def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
     """Fetch and verify. Raises the errors of the rooms it calls."""

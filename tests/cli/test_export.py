@@ -16,7 +16,6 @@ from patchkit.cli import export
 from patchkit.errors import (
     AlreadyPatchedError,
     BadUsageError,
-    BadVariantError,
     ConflictError,
     DiskFullError,
     PatchkitError,
@@ -157,7 +156,7 @@ def test_refusals(given: dict[str, Any], error: type[PatchkitError], said: str, 
 @pytest.mark.usefixtures("make_up")
 def test_a_guard_that_a_variant_does_not_have() -> None:
     """Said before the source is looked at."""
-    with pytest.raises(BadVariantError):
+    with pytest.raises(BadUsageError):
         run(variant="rival", guard=True, source=Path("nowhere"))
 
 

@@ -86,12 +86,14 @@ def test_refusals_name_the_anchor_and_hide_nothing(bad: Repository, patchkit: Ru
     done = patchkit("matrix", "--git", str(bad.path), *ONE)
     assert done.returncode == 23  # the first that was refused: 2.7.1
     assert [line.split()[:2] for line in done.stdout.splitlines()[1:]] == [
+        ["2.7.1", "refused"],
         ["2.8.0", "refused"],
         ["2.8.1", "refused"],
         ["2.9.0", "superseded"],
     ]
     assert "error: 2.7.1: the tag v2.7.1 in" in done.stderr
-    assert "error: 2.8.1, retransmit, guarded: " in done.stderr
+    assert "error: 2.8.1 (retransmit; retransmit, guarded): " in done.stderr
+    assert done.stderr.rstrip().endswith("4 refused; 1 that could not be read")
     assert "ACK output sequence broken" in done.stderr
     assert "ids_of(rel, &local)" in done.stderr  # the nearest line
     only = patchkit("matrix", "--git", str(bad.path), *ONE, "--ref", "v2.8.1")
@@ -104,8 +106,8 @@ def test_markdown(bad: Repository, patchkit: Run) -> None:
     table, _, refused = done.stdout.partition("\n\n")
     lines = table.splitlines()
     assert lines[:2] == ["| release | retransmit | retransmit, guarded |", "| --- | --- | --- |"]
-    assert lines[2] == "| 2.8.0 | refused | refused |"
-    assert re.fullmatch(r"\| 2\.9\.0 \| superseded [0-9a-f]{12} \| superseded [0-9a-f]{12} \|", lines[4])
+    assert lines[2:4] == ["| 2.7.1 | refused | refused |", "| 2.8.0 | refused | refused |"]
+    assert re.fullmatch(r"\| 2\.9\.0 \| superseded [0-9a-f]{12} \| superseded [0-9a-f]{12} \|", lines[5])
     assert refused.startswith("Refused:\n\n- ")
     assert re.search(r"^- 2\.8\.1, retransmit: .*ACK output sequence broken", refused, re.MULTILINE)
     assert re.search(r"^- 2\.7\.1: the tag v2\.7\.1 ", refused, re.MULTILINE)

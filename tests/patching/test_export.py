@@ -219,7 +219,7 @@ def test_git_reads_any_title_and_description(text: str, tmp_path: Path) -> None:
         for number, first in enumerate(TRAPS)
     )  # fmt: skip
     series = [render(Combination((part,)), tree(text), "1.2.3") for part in parts]
-    (tmp_path / "box").write_bytes(mbox(Combination(parts), series, "1.2.3"))
+    (tmp_path / "box").write_bytes(mbox(Combination(parts), series))
     assert run(tmp_path, "git", "mailsplit", "-o.", "box").strip() == str(len(parts))
     for number, (part, rendered) in enumerate(zip(parts, series, strict=True)):
         found = subprocess.run(
@@ -240,7 +240,7 @@ def test_lines_of_an_mbox_are_ascii_before_the_text() -> None:
     """Headers are folded and encoded; only the text is 8bit."""
     part = variant("retransmit").model_copy(update={"title": "Größe " * 12, "author": "Jörg"})
     combined = Combination((part,))
-    box = mbox(combined, render_series(combined, tree(GNU), "1.2.3"), "1.2.3")
+    box = mbox(combined, render_series(combined, tree(GNU), "1.2.3"))
     head = box[: box.index(b"\n\n")].decode("ascii")
     assert max(map(len, head.splitlines())) <= 78
     assert "From: =?utf-8?" in head

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchkit.errors import AlreadyPatchedError, AnchorError, BadVariantError
+from patchkit.errors import AlreadyPatchedError, AnchorError, BadUsageError
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import variant
@@ -146,7 +146,7 @@ def test_stock_is_the_empty_diff() -> None:
 
 def test_stock_has_no_guarded_form() -> None:
     unguarded = Combination((variant("retransmit").model_copy(update={"guard": False}),))
-    with pytest.raises(BadVariantError):
+    with pytest.raises(BadUsageError):
         render(unguarded, tree(GNU), "sample", guard=True)
 
 

@@ -238,13 +238,23 @@ class TestClones:
         )  # fmt: skip
         assert read(tmp_path / "shallow") == {"v2.5-rc1": RELEASES["v2.5-rc1"]}
 
-    def test_a_clone_without_blobs_fetches_them(self, repository: Repository, read: Read, tmp_path: Path) -> None:
+    def test_a_clone_without_blobs_is_refused_and_starts_nothing(
+        self, repository: Repository, read: Read, tmp_path: Path
+    ) -> None:
+        """To fetch what is missing, git would run the program that the clone's own configuration names."""
         repository.git("config", "uploadpack.allowFilter", "true")
         partial = tmp_path / "partial"
         repository.git("clone", "--quiet", "--bare", "--filter=blob:none", repository.url, str(partial))
         listed = Repository.at(partial).git("rev-list", "--objects", "--all", "--missing=print")
         assert f"?{repository.git('rev-parse', 'v2.5.0:src/openvpn/reliable.c')}" in listed
-        assert read(partial) == RELEASES
+        started = tmp_path / "started"
+        program = tmp_path / "upload-pack"
+        program.write_text(f'#!/bin/sh\ntouch {started}\nexec git-upload-pack "$@"\n')
+        program.chmod(0o755)
+        Repository.at(partial).git("config", "remote.origin.uploadpack", str(program))
+        with pytest.raises(GitError):
+            read(partial)
+        assert not started.exists()
 
     @pytest.mark.parametrize("name", ["absent", "file"])
     def test_no_repository(self, read: Read, tmp_path: Path, name: str) -> None:
