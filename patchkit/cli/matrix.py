@@ -58,11 +58,14 @@ def run(
     verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _VERDICTS)
     unread = sum(row.error is not None for row in rows)
     verdicts += f"; {unread} that could not be read" if unread else ""
-    ui.note(
-        f"{len(rows)} release{'s' * (len(rows) != 1)}, {counts.total()} cell{'s' * (counts.total() != 1)} in {seconds:.1f} s: {verdicts}"
-    )
+    what = f"{_counted(len(rows), 'release')}, {_counted(counts.total(), 'cell')}"
+    ui.note(f"{what} in {seconds:.1f} s: {verdicts}")
     if failed:
         raise SystemExit(failed[0].exit_code)
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _say_refusals(rows: Sequence[Row], ui: Ui) -> list[PatchkitError]:
