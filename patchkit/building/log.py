@@ -71,11 +71,15 @@ class BuildLog:
 
 @contextmanager
 def build_log(path: Path, ui: Ui) -> Iterator[BuildLog]:
-    """A log at ``path``; it stays when the build fails or an error names it, and goes otherwise."""
+    """A log at ``path``; it stays when the build fails or an error names it; an interrupt takes it too."""
     with writing(path):
         file = path.open("w", encoding="utf-8")
     with file:
         log = BuildLog(path, file, ui)
-        yield log
+        try:
+            yield log
+        except KeyboardInterrupt:
+            path.unlink(missing_ok=True)
+            raise
     if not log.is_named:
         path.unlink(missing_ok=True)

@@ -54,18 +54,18 @@ def run(
 
 
 def _findings(proof: Proof) -> list[tuple[str, str]]:
-    rows = [(f"{one.name}, {one.source}", f"changed, as named: {_sizes(one)}") for one in proof.changed]
+    rows = [(f"{one.name}, {one.source}", f"{one.kind}, as named: {_sizes(one)}") for one in proof.changed]
     rows += [(f"{one.name}, {one.source}", f"{one.kind.upper()}, NOT NAMED: {_sizes(one)}") for one in proof.strays]
-    same = proof.functions - len(proof.changed) - len(proof.strays)
     sources = ", ".join(proof.sources) + (f" and {len(proof.reached)} that include a header" if proof.reached else "")
-    rows.append((f"{same} other functions and all data, {sources}", "same"))
+    rows.append((f"{proof.same} other functions and all other data, -O0, {sources}", "same"))
     rows += [(f"the symbol {name}", "DIFFERS") for name in proof.exposed]
     if proof.guard:
         off = "DIFFERS: " + ", ".join(proof.guard_off) if proof.guard_off else "same bytes as stock"
         on = "DIFFERS: " + ", ".join(proof.guard_on) if proof.guard_on else "same bytes as unguarded"
+        header = ", and what includes a header, preprocessed" if proof.reached else ""
         rows += [
-            ("guard off (#line set aside): whole object files, at -O0 and as built", off),
-            ("guard on (#line set aside): whole object files, at -O0", on),
+            (f"guard off (#line set aside): whole object files, at -O0 and as built{header}", off),
+            (f"guard on (#line set aside): whole object files, at -O0{header}", on),
         ]
     else:
         rows.append(("guard", "the variant has none"))

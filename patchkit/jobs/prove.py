@@ -18,7 +18,7 @@ from patchkit.patching.render import Rendered, render
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.proving.compare import Difference, differences, visible_differences
 from patchkit.proving.lines import neutral
-from patchkit.proving.objects import read
+from patchkit.proving.objects import Object, read
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, Request, obtain
 from patchkit.source.tree import Origin
@@ -61,6 +61,8 @@ class Proof:
     """Others that include a header that it changes, and were compiled as well."""
     functions: int
     """How many functions all of these hold; an inline function counts in each."""
+    same: int
+    """How many of them do not differ."""
     changed: Sequence[Difference]
     """What the variant names, and what does differ."""
     strays: Sequence[Difference]
@@ -119,8 +121,8 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
                     raise
                 raise ToolchainError(
                     f"{combined.name} can't be proven on {obtained.label} with this toolchain",
-                    why=f"{error.what}\nup to 2.4, only sources compile that do not need the OpenSSL of their time; "
-                    f"wanted: {', '.join(combined.files)}",
+                    why=f"{error.what}\n{error.why}\nup to 2.4, only sources compile here that do not need the OpenSSL of "
+                    f"their time; wanted: {', '.join(combined.files)}",
                     advice=error.advice,
                 ) from error
 
@@ -133,9 +135,10 @@ class _Prover:
 
     def proof(self, combined: Combination, obtained: Obtained, tools: Toolchain, identity: Identity) -> Proof:
         touched = [path for path in self.plain.files if path.endswith(".c")]
+        stock = self._compile(touched, {}, APART)  # first of all: what does not compile here is told soon
         reached = self._reached(touched)
         apart = [*touched, *reached.patched]
-        stock = self._compile(apart, {}, APART)
+        stock |= self._compile(reached.patched, {}, APART)
         patched = self._compile(apart, neutral(self.plain), APART)
         shipped = self._compile(touched, self.plain.files, APART)
         unequal = [one for source in apart for one in _differences(source, stock, patched)]
@@ -148,13 +151,17 @@ class _Prover:
             flags=[*tools.target.cppflags, *self.tree.cflags],
             sources=touched,
             reached=reached.patched,
-            functions=sum(len(set(read(stock[source]).owners.values())) for source in apart),
+            functions=sum(len(_read(source, stock).functions) for source in apart),
+            same=sum(
+                len(_read(source, stock).functions - {one.name for one in unequal if one.source == source})
+                for source in apart
+            ),
             changed=[one for one in unequal if one.name in combined.functions],
             strays=[one for one in unequal if one.name not in combined.functions],
             exposed=[
                 name
                 for source in apart
-                for name in visible_differences(read(stock[source]), read(patched[source]), combined.functions)
+                for name in visible_differences(_read(source, stock), _read(source, patched), combined.functions)
             ],
             guard=self.guard is not None,
             guard_off=[*off, *reached.off],
@@ -172,12 +179,13 @@ class _Prover:
         if all(path in touched for path in self.plain.files):
             return _Reached()
         others = [path for path in self.tree.sources() if path not in touched]
-        stock = self._compile(others, {}, TEXT)
-        patched = self._compile(others, self.plain.files, TEXT)
+        stock = self._text(others, {})
+        patched = self._text(others, neutral(self.plain))
         off = on = None
         if self.guard is not None:
-            off = self._compile(others, self.guard.files, TEXT)
-            on = self._compile(others, self.guard.files, TEXT, defines=(GUARD_MACRO,))
+            files = neutral(self.guard)
+            off = self._text(others, files)
+            on = self._text(others, files, defines=(GUARD_MACRO,))
         return _Reached(
             patched=[one for one in others if patched[one] != stock[one]],
             off=[one for one in others if off and off[one] != stock[one]],
@@ -197,9 +205,16 @@ class _Prover:
             [one for one in touched if on[one] != patched[one]],
         )
 
+    def _text(self, sources: Sequence[str], changes: Mapping[str, bytes], defines: Sequence[str] = ()) -> Objects:
+        """What the compiler sees; how many blank lines the preprocessor leaves depends on line numbers."""
+        found = self._compile(sources, changes, TEXT, defines)
+        return {
+            source: b"\n".join(line for line in text.split(b"\n") if line.strip()) for source, text in found.items()
+        }
+
     def _compile(
         self, sources: Sequence[str], changes: Mapping[str, bytes], flags: Sequence[str], defines: Sequence[str] = ()
-    ) -> Objects:
+    ) -> dict[str, bytes]:
         return self.tree.objects(sources, changes, defines=defines, flags=flags)
 
 
@@ -218,4 +233,11 @@ class _Reached:
 def _differences(source: str, before: Objects, after: Objects) -> list[Difference]:
     if before[source] == after[source]:
         return []
-    return differences(source, read(before[source]), read(after[source]))
+    return differences(source, _read(source, before), _read(source, after))
+
+
+def _read(source: str, objects: Objects) -> Object:
+    try:
+        return read(objects[source])
+    except ValueError as error:
+        raise CompileError(f"the object made from {source} can't be read", why=str(error)) from error

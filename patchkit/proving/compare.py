@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from patchkit.proving.objects import Object
+from patchkit.proving.objects import Object, Symbol
 
 Kind = Literal["changed", "added", "removed"]
 
@@ -26,11 +26,12 @@ class Difference:
 
 def differences(source: str, before: Object, after: Object) -> list[Difference]:
     """All functions and variables of one source that differ, by name."""
-    owners = {**before.owners, **after.owners}
     unequal = {
-        owners.get(name, name)
+        one.owners.get(name, name)
         for name in before.pieces.keys() | after.pieces.keys()
         if before.pieces.get(name) != after.pieces.get(name)
+        for one in (before, after)
+        if name in one.pieces
     }
     found = []
     for owner in sorted(unequal):
@@ -46,7 +47,7 @@ def differences(source: str, before: Object, after: Object) -> list[Difference]:
 def visible_differences(before: Object, after: Object, allowed: Collection[str]) -> list[str]:
     """Symbols that other files can see and that differ in more than the size of an allowed function."""
 
-    def seen(one: Object) -> set[tuple[str, str, str, int]]:
-        return {(name, bind, kind, 0 if name in allowed else size) for name, bind, kind, size in one.symbols}
+    def seen(one: Object) -> set[Symbol]:
+        return {replace(symbol, size=0) if symbol.name in allowed else symbol for symbol in one.symbols}
 
-    return sorted(name for name, *_ in seen(before) ^ seen(after))
+    return sorted({symbol.name for symbol in seen(before) ^ seen(after)})

@@ -6,13 +6,18 @@ behind it. ``#line`` directives (C89 and later) tell the compiler the old number
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from patchkit.patching.anchors import CSource, parse
 from patchkit.patching.render import Rendered
 
 if TYPE_CHECKING:
     from unidiff.patch import PatchedFile
+
+
+_CONDITIONAL = re.compile(rb"\s*#\s*(?:if|el|end)")
 
 
 def neutral(rendered: Rendered) -> Mapping[str, bytes]:
@@ -21,25 +26,48 @@ def neutral(rendered: Rendered) -> Mapping[str, bytes]:
 
     text = rendered.diff.decode("utf-8", "surrogateescape").split("\n")
     patch = PatchSet([line + "\n" for line in text[:-1]])
-    return {file.path: _renumbered(rendered.files[file.path], dict(_resumed(file))) for file in patch}
+    return {file.path: _renumbered(parse(file.path, rendered.files[file.path]), file) for file in patch}
 
 
-def _resumed(file: PatchedFile) -> Iterator[tuple[int, int]]:
-    """Where old lines go on behind new or removed ones: (line number now, line number before)."""
+def _numbers(file: PatchedFile) -> dict[int, tuple[int, bool]]:
+    """For lines of the diff: (number before, whether it is new) by number now.
+
+    New lines are called what the first of the lines that they stand for, or stand before, was called.
+    """
+    numbers: dict[int, tuple[int, bool]] = {}
     for hunk in file:
-        kept = True
+        before = first = hunk.source_start
         for line in hunk:
-            now, before = line.target_line_no, line.source_line_no
-            if now is not None and before is not None and not kept:  # both: a context line
-                yield now, before
-            kept = line.is_context or line.line_type == "\\"
+            now = line.target_line_no
+            if line.is_removed:
+                before += 1
+            elif now is not None and line.is_added:
+                numbers[now] = first, True
+            elif now is not None:
+                numbers[now] = before, False
+                before = first = before + 1
+    return numbers
 
 
-def _renumbered(after: bytes, resumed: Mapping[int, int]) -> bytes:
-    lines = after.split(b"\n")
+def _renumbered(after: CSource, file: PatchedFile) -> bytes:
+    """A directive wherever the compiler would count otherwise; behind #else and #endif in any case, since it does not
+    read those in what it skips. None fits inside a comment, a string or behind a backslash: then the next line has it.
+    """
+    numbers = _numbers(file)
     out = []
-    for number, line in enumerate(lines, 1):
-        if number in resumed:
-            out.append(b"#line %d" % resumed[number])
+    drift, run, changed = 0, 0, False
+    said = 1  # what the compiler takes the line for; 0 where that depends on what it skips
+    for row, line in enumerate(after.lines):
+        number, new = numbers.get(row + 1, (row + 1 + drift, False))
+        changed = changed or new
+        run = run + 1 if new else 0
+        wanted = number + max(0, run - 1)
+        drift = drift if new else number - row - 1
+        if said != wanted and not after.joined(row):
+            out.append(b"#line %d\n" % wanted)
+            said, changed = wanted, True
         out.append(line)
-    return b"\n".join(out)
+        said = said + 1 if said else 0
+        if changed and _CONDITIONAL.match(line):
+            said = run = 0
+    return b"".join(out)

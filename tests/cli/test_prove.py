@@ -1,0 +1,200 @@
+"""``patchkit prove`` as its users meet it: table, document, exit codes, both engines, interrupts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from patchkit.building.engine import Identity
+from patchkit.cli import prove as cli
+from patchkit.jobs.prove import Proof
+from patchkit.proving.compare import Difference
+from patchkit.source.cache import Cache
+from patchkit.source.place_tree import place
+from patchkit.source.tree import Origin
+from tests.conftest import PINNED, Run, upstream
+from tests.jobs.test_build import engine_or_skip, left_overs, run
+
+COMMAND = [sys.executable, "-P", "-m", "patchkit", "prove", "--version", PINNED]
+SOURCE = "src/openvpn/reliable.c"
+NAMED = "reliable_get_buf_output_sequenced"
+PROVEN = Proof(
+    release="2.9.1", origin=Origin(kind="tarball", name="made up", verified=True, epoch=0), variant="made-up",
+    identity=Identity("host", "cc 1", {}), flags=["-O2"], sources=[SOURCE], reached=[], functions=9, same=8,
+    changed=[Difference(SOURCE, "named", "changed", 10, 12)], strays=[], exposed=[], guard=True, guard_off=[],
+    guard_on=[], renumbered=[Difference(SOURCE, "behind", "changed", 5, 5)],
+)  # fmt: skip
+
+
+Monkey: TypeAlias = pytest.MonkeyPatch
+Streams: TypeAlias = pytest.CaptureFixture[str]
+
+
+def said(proof: Proof, monkeypatch: Monkey, capsys: Streams, *, as_json: bool = False) -> tuple[int, str, str]:
+    """What the command makes of a proof: exit code and both streams."""
+    monkeypatch.setattr(cli, "prove", lambda *_: proof)
+    code = 0
+    try:
+        cli.run(
+            version="2.9.1", variant="made-up", target="linux-amd64", git=None, source=None, engine="host",
+            configure=[], jobs=1, offline=True, as_json=as_json, verbose=False,
+        )  # fmt: skip
+    except SystemExit as ending:
+        code = int(str(ending.code))
+    return code, *capsys.readouterr()
+
+
+def test_help_has_an_example(patchkit: Run) -> None:
+    done = patchkit("prove", "--help")
+    assert done.returncode == 0
+    assert "Example: patchkit prove" in done.stdout
+
+
+def test_the_verdict_stands_in_the_last_row(monkeypatch: Monkey, capsys: Streams) -> None:
+    code, out, _ = said(PROVEN, monkeypatch, capsys)
+    rows = out.splitlines()
+    assert code == 0
+    assert rows[1].split("  ")[0] == f"named, {SOURCE}"
+    assert "10 → 12 bytes" in rows[1]
+    assert "8 other functions" in rows[2]
+    assert "behind" in rows[-2]
+    assert rows[-1].split() == ["made-up", "on", "2.9.1", "proven"]
+
+
+STRAY = Difference(SOURCE, "victim", "changed", 7, 8)
+DATA = Difference(SOURCE, ".data.table", "added", 0, 8)
+
+
+@pytest.mark.parametrize(
+    ("proof", "words"),
+    [
+        (replace(PROVEN, changed=[]), "made-up changes no function at all"),
+        (replace(PROVEN, strays=[STRAY]), f"victim in {SOURCE} differs and is not named by made-up"),
+        (replace(PROVEN, strays=[DATA]), f".data.table in {SOURCE} differs and is not named by made-up"),
+        (replace(PROVEN, exposed=["shown"]), "the symbol shown differs"),
+        (replace(PROVEN, guard_off=[SOURCE]), f"with the guard off, {SOURCE} is not compiled to what stock is"),
+        (replace(PROVEN, guard_on=[SOURCE]), f"with the guard on, {SOURCE} is not compiled to what the patch is"),
+    ],
+)
+def test_what_is_not_proven_ends_with_37_and_says_why(
+    proof: Proof, words: str, monkeypatch: Monkey, capsys: Streams
+) -> None:
+    code, out, err = said(proof, monkeypatch, capsys)
+    assert code == 37
+    assert out.splitlines()[-1].endswith("NOT PROVEN")
+    assert words in err
+    code, out, err = said(proof, monkeypatch, capsys, as_json=True)
+    document = json.loads(out)
+    assert (code, document["proven"], document["failures"]) == (37, False, [words])
+    assert "8 other functions" in said(proof, monkeypatch, capsys)[1]
+
+
+def test_a_stray_has_a_row_that_can_not_be_overlooked(monkeypatch: Monkey, capsys: Streams) -> None:
+    _, out, _ = said(replace(PROVEN, strays=[STRAY, DATA]), monkeypatch, capsys)
+    assert "CHANGED, NOT NAMED: 7 → 8 bytes" in out
+    assert "ADDED, NOT NAMED: 0 → 8 bytes" in out
+    assert "all data" not in out  # one of them is data
+
+
+def test_a_variant_without_a_guard_says_so(monkeypatch: Monkey, capsys: Streams) -> None:
+    _, out, _ = said(replace(PROVEN, guard=False), monkeypatch, capsys)
+    assert "the variant has none" in out
+    assert "guard off" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--variant", "stock"], 2, "nothing to prove"),
+        (["--engine", "abacus"], 2, "abacus"),
+        (["--version", "9.9.9"], 10, "9.9.9"),
+    ],
+)
+def test_what_can_not_be_proven(arguments: list[str], code: int, words: str, patchkit: Run) -> None:
+    done = patchkit("prove", "--version", PINNED, *arguments)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.slow
+def test_retransmit_is_proven_in_docker(shared_cache: Cache, tmp_path: Path) -> None:
+    upstream(PINNED, shared_cache)
+    done = run("prove", "--version", PINNED, "--engine", engine_or_skip("docker"), "--json", TMPDIR=str(tmp_path))
+    document = json.loads(done.stdout)
+    assert document["proven"] is True
+    assert [one["name"] for one in document["changed"]] == [NAMED]
+    assert (document["release"], document["variant"], document["sources"]) == (PINNED, "retransmit", [SOURCE])
+    assert document["origin"]["verified"] is True
+    assert document["identity"]["engine"] == "docker"
+    assert document["functions"] == document["same"] + 1 > 50
+    assert all(document[name] == [] for name in ("failures", "strays", "exposed", "reached", "guard_off", "guard_on"))
+    assert "-O2" in document["flags"]
+    assert "-O0" in document["flags_apart"]
+    assert left_overs(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_and_the_table(shared_cache: Cache, tmp_path: Path) -> None:
+    """The second one with a further argument for configure."""
+    upstream(PINNED, shared_cache)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    runs = [
+        subprocess.Popen(
+            [*COMMAND, "--engine", "host", "--verbose", *more],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for more in ([], ["--configure", "--enable-nonsense"])
+    ]  # fmt: skip
+    for one, passed_on in zip(runs, (False, True), strict=True):
+        out, err = one.communicate(timeout=300)
+        assert one.returncode == 0, err
+        assert out.splitlines()[-1].split() == ["retransmit", "on", PINNED, "proven"]
+        assert ("unrecognized options: --enable-nonsense" in err) == passed_on
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_source_by_hand_brings_no_answers(shared_cache: Cache, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    place(upstream(PINNED, shared_cache), mine)
+    (mine / "config.cache").write_text("CC=/nowhere/evil\n")
+    order = ["prove", "--version", PINNED, "--source", str(mine), "--engine", "host", "--json"]
+    document = json.loads(run(*order).stdout)
+    assert (document["proven"], document["origin"]["verified"]) == (True, False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("engine", "number"), [("host", signal.SIGINT), ("docker", signal.SIGTERM)])
+def test_an_interrupt_leaves_nothing(engine: str, number: int, shared_cache: Cache, tmp_path: Path) -> None:
+    engine_or_skip(engine)
+    upstream(PINNED, shared_cache)
+    before = {path.name for path in shared_cache.folder("logs").iterdir()}
+    with subprocess.Popen(
+        [*COMMAND, "--engine", engine, "--verbose"],
+        env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "-DHAVE_CONFIG_H" in line:  # the compiler is at work
+                break
+        process.send_signal(number)
+        time.sleep(0.1)
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == 130
+    assert "interrupted" in rest
+    assert "Traceback" not in rest
+    assert left_overs(tmp_path) == []
+    left = {path.name for path in shared_cache.folder("logs").iterdir()} - before
+    assert not [name for name in left if name.startswith("prove-") and name.endswith(f"-{process.pid}.log")]
