@@ -121,8 +121,8 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
                     raise
                 raise ToolchainError(
                     f"{combined.name} can't be proven on {obtained.label} with this toolchain",
-                    why=f"{error.what}\n{error.why}\nup to 2.4, only sources compile here that do not need the OpenSSL of "
-                    f"their time; wanted: {', '.join(combined.files)}",
+                    why=f"{error.what}\n{error.why}\nup to 2.4, only sources compile here that do not need the OpenSSL "
+                    f"of their time; wanted: {', '.join(combined.files)}",
                     advice=error.advice,
                 ) from error
 
