@@ -109,6 +109,16 @@ def test_the_readmes_matrix_is_what_the_command_prints(version: str, shared_cach
     ]
 
 
+@pytest.mark.slow
+def test_the_readmes_proof_is_what_the_command_prints() -> None:
+    command = [sys.executable, "-P", "-m", "patchkit", "prove", "--version", PINNED, "--engine", "host"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1].split() == ["retransmit", "on", PINNED, "proven"]
+    for line in said.splitlines():
+        words = re.sub(r"\d+ → \d+ bytes", "", line).split()  # how many bytes, the compiler decides
+        assert any(re.sub(r"\d+ → \d+ bytes", "", known).split() == words for known in README.splitlines()), line
+
+
 def test_the_readmes_picture_names_the_rooms_there_are() -> None:
     picture = README.split("```")[-2]
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("_")}
