@@ -22,9 +22,11 @@ from patchkit.errors import (
     ConflictError,
     PatchMismatchError,
 )
-from patchkit.patching import anchors, dep3, pins
+from patchkit.patching import dep3, pins
+from patchkit.patching.anchors import Anchors
 from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
+from patchkit.patching.csource import CSource, parse, split_lines
 from patchkit.patching.edits import (
     Edit,
     file_diff,
@@ -36,6 +38,7 @@ from patchkit.patching.edits import (
     seams,
     spliced,
 )
+from patchkit.patching.places import Lines
 from patchkit.patching.variants import Variant
 from patchkit.source.tree import SYMLINK, Entry, SourceTree
 
@@ -110,7 +113,7 @@ class _Change:
     """What all parts do to one file."""
 
     path: str
-    source: anchors.CSource
+    source: CSource
     mode: int
     by_part: tuple[tuple[Edit, ...], ...]
 
@@ -141,7 +144,7 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
         path = tree.find(file)
         if tree.entries[path].mode == SYMLINK:
             raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files; it follows no links")
-        source = anchors.parse(path, tree.read(path))
+        source = parse(path, tree.read(path))
         plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
         if guard:
             _check_seams(combined, source, [edit for edits in plain for edit in edits])
@@ -161,7 +164,7 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
     return found
 
 
-def _check_seams(combined: Combination, source: anchors.CSource, edits: Sequence[Edit]) -> None:
+def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) -> None:
     """A directive must have a line of its own: not in a comment, nor behind a backslash."""
     for row in (row for edit in edits for row in seams(edit)):
         if source.joined(row):
@@ -173,7 +176,7 @@ def _check_seams(combined: Combination, source: anchors.CSource, edits: Sequence
 
 def _check_after(combined: Combination, change: _Change, plain: _Change | None) -> None:
     """The post-image: its functions can be parsed, and a guard hides or shows all of it."""
-    after = anchors.split_lines(change.after)
+    after = split_lines(change.after)
     if plain is not None and (
         resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != plain.after
     ):
@@ -181,13 +184,13 @@ def _check_after(combined: Combination, change: _Change, plain: _Change | None) 
             f"{combined.name} can't be guarded in {change.path}",
             why="with the guard off, the preprocessor would not see the original source",
         )
-    unguarded = anchors.parse(change.path, (plain or change).after)
+    unguarded = parse(change.path, (plain or change).after)
     for name in combined.functions:
         if any(node.has_error for node in unguarded.declarations(name)):
             raise BadVariantError(f"{combined.name} would leave {name} in {change.path} with a syntax error")
 
 
-def _edits(part: Variant, file: str, source: anchors.CSource) -> list[Edit]:
+def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
     from jinja2 import TemplateError
 
     if file not in part.files:
@@ -195,7 +198,7 @@ def _edits(part: Variant, file: str, source: anchors.CSource) -> list[Edit]:
     _refuse_patched(part, source)
     _refuse_broken(part, source)
     try:
-        text = _template(part.template(file)).render(source=source)
+        text = _template(part.template(file)).render(source=Anchors(source))
     except TemplateError as error:
         raise BadVariantError(f"the template of {part.name} for {file} fails", why=str(error)) from error
     edits = read_edits(text, source.lines, part, file)
@@ -203,7 +206,7 @@ def _edits(part: Variant, file: str, source: anchors.CSource) -> list[Edit]:
     return edits
 
 
-def _refuse_patched(part: Variant, source: anchors.CSource) -> None:
+def _refuse_patched(part: Variant, source: CSource) -> None:
     for name in part.functions:
         for node in source.declarations(name):
             body = source.data[node.start_byte : node.end_byte]
@@ -217,7 +220,7 @@ def _refuse_patched(part: Variant, source: anchors.CSource) -> None:
                 )
 
 
-def _refuse_broken(part: Variant, source: anchors.CSource) -> None:
+def _refuse_broken(part: Variant, source: CSource) -> None:
     for name in part.functions:
         for node in source.declarations(name):
             if node.has_error:
@@ -225,7 +228,7 @@ def _refuse_broken(part: Variant, source: anchors.CSource) -> None:
                 raise AnchorError(f"{name} in {source.name} can't be parsed as C", why=f"it begins at line {row}")
 
 
-def _hold_inside(part: Variant, edits: Sequence[Edit], source: anchors.CSource) -> None:
+def _hold_inside(part: Variant, edits: Sequence[Edit], source: CSource) -> None:
     """Nothing changes outside of the functions that the variant names."""
     spans = [
         (node.start_point.row, node.end_point.row + 1) for name in part.functions for node in source.declarations(name)
@@ -268,6 +271,6 @@ def _template(text: str) -> Template:
     return _environment().from_string(text)
 
 
-def _signed(sign: str, given: anchors.Lines | Iterable[bytes]) -> str:
-    lines = given.lines if isinstance(given, anchors.Lines) else given
+def _signed(sign: str, given: Lines | Iterable[bytes]) -> str:
+    lines = given.lines if isinstance(given, Lines) else given
     return "".join(sign + line.decode("utf-8", "surrogateescape") for line in lines).removesuffix("\n")

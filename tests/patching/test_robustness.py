@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from patchkit.cli.patch import apply_to
 from patchkit.errors import AlreadyPatchedError, AnchorError, PatchkitError
-from patchkit.patching import anchors
+from patchkit.patching import csource
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
 from patchkit.source.cache import Cache
@@ -650,7 +650,7 @@ def test_a_file_of_50_mb_is_refused_at_once(variant: str, there: bool, guard: bo
     assert NAME in error.what
     assert time.monotonic() - began < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
-    anchors.parse.cache_clear()
+    csource.parse.cache_clear()
 
 
 @pytest.mark.slow
@@ -658,10 +658,10 @@ def test_a_file_of_50_mb_is_refused_at_once(variant: str, there: bool, guard: bo
 def test_a_large_file_of_nothing_but_nesting_takes_no_long_time(junk: bytes) -> None:
     """As large as is read at all, and what a parser likes least."""
     source = GNU.encode()
-    source += junk * ((anchors.MAX_SOURCE - len(source)) // len(junk))
+    source += junk * ((csource.MAX_SOURCE - len(source)) // len(junk))
     began = time.monotonic()
     rendered("retransmit", {"reliable.c": source}, guard=False)
-    anchors.parse.cache_clear()
+    csource.parse.cache_clear()
     assert time.monotonic() - began < 10
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patchkit.patching.anchors import parse
 from patchkit.patching.combination import combination
+from patchkit.patching.csource import parse
 from patchkit.patching.edits import Edit, file_diff, guarded, in_order, overlapping, seams, spliced
 from patchkit.patching.render import Rendered, render
 from patchkit.proving.lines import neutral

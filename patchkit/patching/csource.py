@@ -1,0 +1,149 @@
+"""One C file: its lines, and the functions in it, each found exactly once or refused.
+
+All positions are bytes and whole lines, because that is what a diff is made of.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from patchkit.errors import AnchorError
+from patchkit.patching import syntax
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+MAX_SOURCE = 1024 * 1024
+"""Bytes that are parsed; OpenVPN's largest C file has 300 kB. Some nonsense costs tree-sitter 2 kB a byte."""
+_MAX_CANDIDATES = 2000  # lines compared when an anchor is missing; difflib is slow
+
+
+@lru_cache(maxsize=512)
+def parse(name: str, data: bytes) -> CSource:
+    """One C file, parsed when an anchor is first looked for."""
+    return CSource(name, data)
+
+
+class CSource:
+    """One C file: its lines, and what can be found in it."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.name = name
+        self.data = data
+        self._found: dict[str, list[Node]] = {}
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        return split_lines(self.data)
+
+    @cached_property
+    def _root(self) -> Node:
+        return syntax.root_of(self.data)
+
+    def declarations(self, name: str) -> list[Node]:
+        """Every definition and declaration of the function ``name``."""
+        found = (syntax.declared_by(node) for node in self._identifiers(name, f"the function {name}"))
+        return [node for node in found if node is not None]
+
+    def calls(self, name: str, what: str) -> list[Node]:
+        """Every call of the function ``name``. Raises AnchorError where there is none, or a use that is no call."""
+        nodes = []
+        for node in self._identifiers(name, what):
+            called = node.parent
+            if called is not None and called.type == "call_expression" and not syntax.is_stray(node):
+                nodes.append(called)
+            elif syntax.declared_by(node) is None:
+                row = node.start_point.row + 1
+                raise AnchorError(
+                    f"{name} in {self.name} is neither called nor declared", why=f"line {row}: {self.text(row)}"
+                )
+        if not nodes:
+            raise self.refusal(what, name, [])
+        hidden = syntax.words_in_macros(self._root, self.data, name)
+        if hidden:
+            raise AnchorError(
+                f"{what} in {self.name} stands in a macro", why=f"line {hidden[0]}: {self.text(hidden[0])}"
+            )
+        return nodes
+
+    def declaration(self, name: str, kind: str, what: str) -> Node:
+        """The one node of this kind, ``function_definition`` or ``declaration``, that declares the function ``name``.
+
+        Raises AnchorError where there is none or more than one, and where it can't be parsed.
+        """
+        found = [
+            node
+            for node in (syntax.declared_by(node) for node in self._identifiers(name, what))
+            if node is not None and node.type == kind
+        ]
+        # A definition without its type, as a lost line leaves it, looks like a call outside of all functions.
+        strays = [node for node in self._identifiers(name, what) if syntax.is_stray(node)] if found else []
+        if len(found) != 1 or strays:
+            raise self.refusal(what, name, sorted(node.start_point.row + 1 for node in [*found, *strays]))
+        if found[0].has_error:
+            raise AnchorError(
+                f"{what} in {self.name} can't be parsed as C",
+                why=f"it begins at line {found[0].start_point.row + 1}",
+            )
+        return found[0]
+
+    def _identifiers(self, name: str, what: str) -> list[Node]:
+        if len(self.data) > MAX_SOURCE:
+            raise AnchorError(
+                f"{what} is not looked for in {self.name}: it has {len(self.data)} bytes",
+                why=f"no C file of OpenVPN comes near {MAX_SOURCE}",
+            )
+        if name not in self._found:
+            there = name.encode() in self.data
+            self._found[name] = list(syntax.identifiers(self._root, self.data, name)) if there else []
+        return self._found[name]
+
+    def refusal(self, what: str, needle: str, places: list[int]) -> AnchorError:
+        """The error for an anchor that is missing or doubled: what was looked for, and the nearest lines."""
+        if places:
+            return AnchorError(
+                f"{what} is in {self.name} {len(places)} times",
+                why="\n".join(f"line {row}: {self.text(row)}" for row in places),
+                advice="a variant never guesses; render it against an unaltered source",
+            )
+        near = "\n".join(f"line {row}: {self.text(row)}" for row in self._nearest(needle))
+        return AnchorError(
+            f"{what} is not in {self.name}",
+            why=f"nearest lines:\n{near}" if near else "no line is like it",
+            advice="patchkit variants NAME tells which releases a variant is for",
+        )
+
+    def joined(self, row: int) -> bool:
+        """Whether the compiler reads line ``row`` (from 0) as part of the one above: a comment, a backslash."""
+        if not 0 < row < len(self.lines):
+            return False
+        if self.lines[row - 1].rstrip().endswith(b"\\"):
+            return True
+        end = sum(map(len, self.lines[:row]))
+        node = self._root.descendant_for_byte_range(end - 1, end)
+        return node is not None and node.type in ("comment", "string_literal", "string_content", "preproc_arg")
+
+    def text(self, row: int) -> str:
+        """Line ``row`` (from 1) for a message."""
+        return self.lines[row - 1].decode("utf-8", "replace").strip()[:120]
+
+    def _nearest(self, needle: str) -> list[int]:
+        words = set(re.findall(r"[A-Za-z]{3,}", needle))
+        candidates: dict[str, int] = {}
+        for row, line in enumerate(self.lines, 1):
+            text = line.decode("latin-1").strip()
+            if any(word in text for word in words):
+                candidates.setdefault(text[:200], row)
+                if len(candidates) >= _MAX_CANDIDATES:
+                    break
+        return sorted(candidates[text] for text in difflib.get_close_matches(needle, candidates, n=3, cutoff=0.2))
+
+
+def split_lines(data: bytes) -> list[bytes]:
+    """Lines by ``\\n`` only, as diff and tree-sitter count them: a lone CR or form feed ends none."""
+    lines = [line + b"\n" for line in data.split(b"\n")]
+    last = lines.pop()[:-1]
+    return [*lines, last] if last else lines
