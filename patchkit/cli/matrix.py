@@ -10,7 +10,8 @@ from pathlib import Path
 
 from patchkit.cli.ending import as_document, print_json
 from patchkit.errors import BadUsageError, PatchkitError
-from patchkit.jobs.matrix import Question, Row, matrix
+from patchkit.jobs.matrix import Row, matrix
+from patchkit.jobs.survey import Question
 from patchkit.patching.matrix import Cell, Verdict
 from patchkit.source.cache import Cache
 from patchkit.ui import Painted, Ui, data, table

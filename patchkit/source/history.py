@@ -14,6 +14,7 @@ from patchkit.releases.catalog import TagPin
 from patchkit.releases.version import Version
 from patchkit.source import git
 from patchkit.source.cache import Cache
+from patchkit.source.git_tree import tree_of
 from patchkit.source.tree import SourceTree
 from patchkit.ui import Ui
 
@@ -41,7 +42,7 @@ class History:
             if tag not in self.tags.values():
                 raise
             raise GitError(f"git can't read the tag {tag}", advice="try another clone: git fsck") from error
-        return git.tree_of(commit, tag, self.where, pin)
+        return tree_of(commit, tag, self.where, pin)
 
 
 @contextmanager

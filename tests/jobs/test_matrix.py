@@ -20,7 +20,8 @@ from patchkit.errors import (
     TagMovedError,
     UnknownVersionError,
 )
-from patchkit.jobs.matrix import Question, Row, matrix
+from patchkit.jobs.matrix import Row, matrix
+from patchkit.jobs.survey import Question
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import variant
 from patchkit.source.cache import Cache
