@@ -164,6 +164,7 @@ def check_error(error: dict[str, Any] | None) -> None:
         assert error["what"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -189,6 +190,7 @@ def test_bad_input(arguments: list[str], code: int, said: str, fine: Repository,
         assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_ref_that_no_pin_knows_is_looked_for_where_the_others_are(fine: Repository, patchkit: Run) -> None:
     """``patchkit matrix --ref TAG`` is the answer to a new tag, with no more said than for all of them."""
     redirect = {
@@ -210,6 +212,7 @@ def test_a_source_by_hand(patchkit: Run, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[1].split()[:2] == ["2.5.1", "exact"]
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_on_one_cache(fine: Repository) -> None:
     runs = [
         subprocess.Popen([*COMMAND, "--git", fine.url, *ONE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -221,6 +224,7 @@ def test_two_runs_at_once_on_one_cache(fine: Repository) -> None:
     assert sum("git fetch 2 tags" in stderr for _, stderr in said) == 1
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(fine: Repository) -> None:
     command = f"'{sys.executable}' -P -m patchkit matrix --git '{fine.path}' | head -n1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
@@ -234,6 +238,7 @@ def test_a_reader_that_goes_away_is_no_error(fine: Repository) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_on_a_terminal(bad: Repository, fine: Repository) -> None:
     said = on_terminal(["matrix", "--git", str(bad.path), *ONE], {"COLUMNS": "60"})
     assert "\033[1;31mrefused" in said
@@ -242,6 +247,7 @@ def test_on_a_terminal(bad: Repository, fine: Repository) -> None:
     assert "\033[32mexact" in on_terminal(["matrix", "--git", str(fine.path), *ONE], {})
 
 
+@pytest.mark.slow
 def test_on_a_narrow_terminal_without_colours(bad: Repository) -> None:
     said = on_terminal(["matrix", "--git", str(bad.path), *ONE], {"COLUMNS": "60", "NO_COLOR": "1"})
     assert not re.findall(r"\033\[[0-9;]*3[0-9][0-9;]*m", said)

@@ -19,6 +19,8 @@ from patchkit.source.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
 from tests.conftest import PINNED, upstream
 
+pytestmark = pytest.mark.slow  # a compiler runs in nearly all of them
+
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 
 CONFIGURE = """#!/bin/sh

@@ -19,6 +19,8 @@ from patchkit.patching.render import Rendered, render
 from patchkit.proving.lines import neutral
 from tests.patching.samples import SHAPES, tree_of
 
+pytestmark = pytest.mark.slow  # a compiler runs in nearly all of them
+
 PATH = "src/openvpn/sample.c"
 
 

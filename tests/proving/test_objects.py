@@ -17,6 +17,8 @@ from patchkit.jobs.prove import APART
 from patchkit.proving.compare import Difference, differences, visible_differences
 from patchkit.proving.objects import Object, read
 
+pytestmark = pytest.mark.slow  # a compiler runs in nearly all of them
+
 OPTIMISED = ("-O2", "-fstack-protector-strong", "-ffunction-sections", "-fdata-sections")
 SMALL = (*APART, "-m32")
 HERE = "sample.c"
