@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +18,11 @@ OWNER = 1000
 """Who owns the files of a workspace in a container; a host workspace belongs to whoever runs patchkit."""
 
 EngineName = Literal["auto", "docker", "host"]
+
+
+def cores() -> int:
+    """How many processes can work side by side here: what this one may use, not what the machine has."""
+    return len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Literal
 
+from patchkit.building.engine import cores
 from patchkit.cli.ending import as_document, print_json
 from patchkit.jobs.build import Outcome, build
 from patchkit.jobs.plan import Order
@@ -42,7 +42,7 @@ def run(
         target=target,
         engine=engine,
         out=out,
-        jobs=jobs or len(os.sched_getaffinity(0)),
+        jobs=jobs or cores(),
         keep_going=keep_going,
         keep_build=keep_build,
         allow_known_bad=allow_known_bad,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
+from patchkit.building.engine import cores
 from patchkit.cli.ending import print_json
 from patchkit.errors import NotProvenError
 from patchkit.jobs.prove import APART, Claim, Proof, prove
@@ -40,7 +40,7 @@ def run(
         target=target,
         engine=engine,
         configure=configure,
-        jobs=jobs or len(os.sched_getaffinity(0)),
+        jobs=jobs or cores(),
     )
     proof = prove(claim, Cache.default(), ui)
     if as_json:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from patchkit import resources
-from patchkit.building.engine import EngineName, Identity
+from patchkit.building.engine import EngineName, Identity, cores
 from patchkit.building.toolchain import Toolchain
 from patchkit.patching.combination import Combination
 from patchkit.patching.render import Rendered
@@ -27,7 +26,7 @@ class Order:
     target: str = "linux-amd64"
     engine: EngineName = "auto"
     out: Path = Path("dist")
-    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    jobs: int = field(default_factory=cores)
     keep_going: bool = False
     keep_build: bool = False
     allow_known_bad: bool = False

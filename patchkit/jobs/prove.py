@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.choose import choose
-from patchkit.building.engine import EngineName, Identity
+from patchkit.building.engine import EngineName, Identity, cores
 from patchkit.building.log import build_log
 from patchkit.building.recipe import OpenVpnTree
 from patchkit.building.toolchain import Toolchain, toolchain
@@ -42,7 +42,7 @@ class Claim:
     engine: EngineName = "auto"
     configure: Sequence[str] = ()
     """Further arguments for configure."""
-    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    jobs: int = field(default_factory=cores)
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,9 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
     obtained = obtain(claim.request, cache, ui)
     tools = toolchain(obtained.series, claim.target, linking=False)
     plain = render(combined, obtained.tree, obtained.label, series=obtained.series)
-    guarded = all(part.guard for part in combined.parts)
-    guard = render(combined, obtained.tree, obtained.label, series=obtained.series, guard=True) if guarded else None
+    guard = None
+    if combined.guard:
+        guard = render(combined, obtained.tree, obtained.label, series=obtained.series, guard=True)
     ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
     with choose(claim.engine, cache, ui) as engine:
         identity = engine.prepare(tools, offline=claim.request.offline)

@@ -11,6 +11,7 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 
 from patchkit import interrupts
+from patchkit.building.engine import cores
 from patchkit.patching.combination import combination
 from patchkit.patching.matrix import Attempt, attempt
 from patchkit.ui import Ui
@@ -24,7 +25,7 @@ _WORTH_PROCESSES = 16  # tries; fewer are done before a second process has start
 
 def forms(name: str) -> tuple[bool, ...]:
     """Plain, and guarded where the variant can be."""
-    return (False, True) if all(part.guard for part in combination(name).parts) else (False,)
+    return (False, True) if combination(name).guard else (False,)
 
 
 def try_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) -> dict[Key, list[Attempt]]:
@@ -53,12 +54,12 @@ def _batch(keys: list[Key], files: list[dict[str, bytes]], labels: list[str]) ->
 @contextmanager
 def _done(work: Sequence[_Work]) -> Iterator[Iterator[_Results]]:
     """What comes of each batch: here, one after the other, for a few; as they come from a process a core for many."""
-    cores = len(os.sched_getaffinity(0))
-    if cores == 1 or sum(len(keys) for keys, _, _ in work) < _WORTH_PROCESSES:
+    processes = cores()
+    if processes == 1 or sum(len(keys) for keys, _, _ in work) < _WORTH_PROCESSES:
         yield (_batch(*one) for one in work)
         return
     # Forked before the bar starts a thread; what this process has imported need not be imported again.
-    pool = ProcessPoolExecutor(cores, mp_context=get_context("fork"), initializer=_begin)
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_begin)
     try:
         # A signal between fork and _begin would be the worker's; one inside of submit leaves a pool that never ends.
         with interrupts.held_off():

@@ -53,6 +53,11 @@ class Combination:
         found = [one.status for part in self.parts if (one := part.upstream_of(version)) is not None]
         return min(found, key=_UPSTREAM_FIRST.index, default=None)
 
+    @property
+    def guard(self) -> bool:
+        """Whether there is a guarded form of all parts."""
+        return all(part.guard for part in self.parts)
+
     def check_guard(self) -> None:
         """Raise BadUsageError where a part has no guarded form."""
         without = [part.name for part in self.parts if not part.guard]

@@ -70,13 +70,13 @@ def _joined(edits: Sequence[Edit]) -> list[Edit]:
     """Edits that touch become one, so that one guard holds them; old lines first, as in any diff."""
     joined: list[Edit] = []
     for edit in edits:
-        body = edit.body
-        if joined and joined[-1].end == edit.start:
+        start, body = edit.start, edit.body
+        if joined and joined[-1].end == start:
             last = joined.pop()
-            edit, body = last, last.body + body  # noqa: PLW2901
+            start, body = last.start, last.body + body
         runs = (list(run) for _, run in groupby(body, lambda pair: pair[0] == b" "))
         tidy = tuple(pair for run in runs for pair in sorted(run, key=lambda pair: pair[0] == b"+"))
-        joined.append(Edit(edit.start, tidy))
+        joined.append(Edit(start, tidy))
     return joined
 
 

@@ -71,7 +71,7 @@ def attempt(name: str, guard: bool, files: Mapping[str, bytes], label: str) -> A
         if path.rpartition("/")[2] in part.files
     )
     digests = {path: hashlib.sha256(data).hexdigest() for path, data in rendered.files.items()}
-    return Attempt(digests, pinned=all(known))
+    return Attempt(digests, pinned=bool(digests) and all(known))
 
 
 def judge(combined: Combination, guard: bool, upstream: UpstreamStatus | None, tried: Attempt | None) -> Cell:
@@ -79,7 +79,9 @@ def judge(combined: Combination, guard: bool, upstream: UpstreamStatus | None, t
     verdict: Verdict
     if upstream == "not-applicable":
         verdict, tried = "not-applicable", None
-    elif tried is None or tried.error is not None:
+    elif tried is None:
+        raise ValueError(f"{combined.name} applies, and was not tried")
+    elif tried.error is not None:
         verdict = "refused"
     else:
         verdict = "superseded" if upstream == "superseded" else "exact"

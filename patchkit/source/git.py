@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     import git
 
 UPSTREAM = "https://github.com/OpenVPN/openvpn.git"
+
+FETCHED = "patchkit/"
+"""What a fetched tag is called in our own copy: refs/tags/patchkit/v2.6.14."""
 
 # What git itself allows in a ref, less whatever could pass for an option, a range or a revision operator.
 _REF = re.compile(r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.ASCII)
@@ -75,16 +80,22 @@ def is_url(where: str) -> bool:
     return _URL.match(where) is not None
 
 
+@contextmanager
+def own_copy(where: str, cache: Cache) -> Iterator[git.Repo]:
+    """The cache's copy of what a URL leads to, empty at first; a second run waits for it. It is left open."""
+    slug = hashlib.sha256(where.encode()).hexdigest()[:16]
+    with cache.lock(f"git-{slug}"):
+        yield _init(cache.folder("git") / f"{slug}.git")
+
+
 def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> git.Commit:
     if not is_url(where):
         return resolve(open_repository(Path(where).expanduser()), ref, where)
-    slug = hashlib.sha256(where.encode()).hexdigest()[:16]
-    with cache.lock(f"git-{slug}"):
-        repository = init(cache.folder("git") / f"{slug}.git")
+    with own_copy(where, cache) as repository:
         # A commit never changes; a tag or branch is asked for anew, unless there is no network to ask.
         if _COMMIT.fullmatch(ref) or offline:
             try:
-                return resolve(repository, f"patchkit/{ref}" if not _COMMIT.fullmatch(ref) else ref, where)
+                return resolve(repository, f"{FETCHED}{ref}" if not _COMMIT.fullmatch(ref) else ref, where)
             except UnknownVersionError:
                 if offline:
                     raise OfflineError(
@@ -93,7 +104,7 @@ def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> 
                     ) from None
         ui.note(f"git fetch {ref} from {where}")
         _fetch(repository, where, ref)
-        return resolve(repository, f"patchkit/{ref}", where)
+        return resolve(repository, f"{FETCHED}{ref}", where)
 
 
 def open_repository(path: Path, protocols: str = _READ_ONLY) -> git.Repo:
@@ -117,7 +128,7 @@ def open_repository(path: Path, protocols: str = _READ_ONLY) -> git.Repo:
     return repository
 
 
-def init(path: Path) -> git.Repo:
+def _init(path: Path) -> git.Repo:
     """A bare repository in the cache, made when missing."""
     module = gitpython()
     if not path.exists():
@@ -137,7 +148,7 @@ def resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
             continue
     repository.close()
     raise UnknownVersionError(
-        f"{where} has no {shown(ref.removeprefix('patchkit/'))}",
+        f"{where} has no {shown(ref.removeprefix(FETCHED))}",
         why="neither a tag, a branch nor a commit of that name",
         advice=f"git ls-remote {where} lists what it has",
     )
@@ -182,7 +193,7 @@ def _fetch(repository: git.Repo, where: str, ref: str) -> None:
     sources = [ref] if _COMMIT.fullmatch(ref) else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
     said = ""
     for source in sources:
-        wanted = f"{source}:refs/tags/patchkit/{ref}"
+        wanted = f"{source}:refs/tags/{FETCHED}{ref}"
         try:
             ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, wanted)
         except UnknownVersionError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from patchkit.ui import Ui
 
 if TYPE_CHECKING:
     from git import Repo
-
-_CACHED = "patchkit/"  # what a fetched tag is called in the cache: refs/tags/patchkit/v2.6.14
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,11 @@ def history(where: str, cache: Cache, ui: Ui, *, offline: bool = False) -> Itera
         finally:
             repository.close()
         return
-    slug = hashlib.sha256(where.encode()).hexdigest()[:16]
-    with cache.lock(f"git-{slug}"):
-        repository = git.init(cache.folder("git") / f"{slug}.git")
+    with git.own_copy(where, cache) as repository:
         try:
-            here = {name.removeprefix(_CACHED): sha for name, sha in git.tags(repository, f"{_CACHED}v*").items()}
+            here = {
+                name.removeprefix(git.FETCHED): sha for name, sha in git.tags(repository, f"{git.FETCHED}v*").items()
+            }
             if offline and not here:
                 raise OfflineError(
                     f"no tag of {where} is in the cache",
@@ -73,9 +70,9 @@ def history(where: str, cache: Cache, ui: Ui, *, offline: bool = False) -> Itera
             missing = [tag for tag in releases.values() if here.get(tag) != there[tag]]
             if missing:
                 ui.note(f"git fetch {len(missing)} tags from {where}")
-                refs = (f"refs/tags/{tag}:refs/tags/{_CACHED}{tag}" for tag in missing)
+                refs = (f"refs/tags/{tag}:refs/tags/{git.FETCHED}{tag}" for tag in missing)
                 git.ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, *refs)
-            yield History(where, releases, repository, _CACHED)
+            yield History(where, releases, repository, git.FETCHED)
         finally:
             repository.close()
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +21,7 @@ from patchkit.source.cache import Cache
 from patchkit.source.place_tree import place
 from patchkit.source.tree import Origin
 from tests.conftest import PINNED, Run, upstream
+from tests.interruption import interrupted
 from tests.jobs.test_build import engine_or_skip, left_overs, run
 
 COMMAND = [sys.executable, "-P", "-m", "patchkit", "prove", "--version", PINNED]
@@ -180,21 +180,7 @@ def test_an_interrupt_leaves_nothing(engine: str, number: int, shared_cache: Cac
     engine_or_skip(engine)
     upstream(PINNED, shared_cache)
     before = {path.name for path in shared_cache.folder("logs").iterdir()}
-    with subprocess.Popen(
-        [*COMMAND, "--engine", engine, "--verbose"],
-        env={**os.environ, "TMPDIR": str(tmp_path)}, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    ) as process:  # fmt: skip
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "-DHAVE_CONFIG_H" in line:  # the compiler is at work
-                break
-        process.send_signal(number)
-        time.sleep(0.1)
-        process.send_signal(number)
-        rest = process.stderr.read()
-        assert process.wait(timeout=60) == 130
-    assert "interrupted" in rest
-    assert "Traceback" not in rest
+    pid = interrupted([*COMMAND, "--engine", engine, "--verbose"], number, tmp_path)
     assert left_overs(tmp_path) == []
     left = {path.name for path in shared_cache.folder("logs").iterdir()} - before
-    assert not [name for name in left if name.startswith("prove-") and name.endswith(f"-{process.pid}.log")]
+    assert not [name for name in left if name.startswith("prove-") and name.endswith(f"-{pid}.log")]

@@ -23,6 +23,7 @@ from patchkit.errors import PatchkitError
 from patchkit.source.cache import Cache
 from patchkit.source.place_tree import place
 from tests.conftest import PINNED, upstream
+from tests.interruption import interrupted
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 
@@ -220,21 +221,7 @@ def test_an_interrupt_in_mid_build_leaves_nothing(engine: str, number: int, tmp_
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     command = ["build", "--version", PINNED, "--engine", engine, "--out", str(tmp_path / "dist"), "--verbose"]
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "patchkit", *command],
-        env={**os.environ, "TMPDIR": str(temporary)}, stderr=subprocess.PIPE, text=True, start_new_session=True,
-    ) as process:  # fmt: skip
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "-DHAVE_CONFIG_H" in line:  # the compiler is at work
-                break
-        process.send_signal(number)
-        time.sleep(0.1)
-        process.send_signal(number)  # people are impatient: the second one must not stop the tidying up
-        rest = process.stderr.read()
-        assert process.wait(timeout=60) == 130
-    assert "interrupted" in rest
-    assert "Traceback" not in rest
+    interrupted([sys.executable, "-P", "-m", "patchkit", *command], number, temporary)
     assert left_overs(temporary) == []
     assert not (tmp_path / "dist").exists()
     compilers = subprocess.run(["pgrep", "-f", str(temporary)], check=False, capture_output=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.source.samples import Repository
 from tests.source.website import Site, serving
 
 
@@ -28,6 +30,13 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def site() -> Iterator[Site]:
     with serving() as running:
         yield running
+
+
+@pytest.fixture
+def repository(original: Repository, tmp_path: Path) -> Repository:
+    """A copy, for a test to do anything with, of the module's own ``original``."""
+    shutil.copytree(original.path, tmp_path / "upstream", symlinks=True)
+    return Repository.at(tmp_path / "upstream", original.seconds)
 
 
 @pytest.fixture

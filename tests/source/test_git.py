@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -46,13 +45,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     made.tag(TAG)
     made.commit({"src/openvpn/reliable.c": b"int newest;\n"})
     return made
-
-
-@pytest.fixture
-def repository(original: Repository, tmp_path: Path) -> Repository:
-    """A copy of it that a test may do anything with."""
-    shutil.copytree(original.path, tmp_path / "upstream", symlinks=True)
-    return Repository.at(tmp_path / "upstream", original.seconds)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -46,13 +45,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
         made.tag(name)
     made.git("branch", "v2.5.9")
     return made
-
-
-@pytest.fixture
-def repository(original: Repository, tmp_path: Path) -> Repository:
-    """A copy of it that a test may do anything with."""
-    shutil.copytree(original.path, tmp_path / "upstream", symlinks=True)
-    return Repository.at(tmp_path / "upstream", original.seconds)
 
 
 @pytest.fixture
