@@ -5,9 +5,9 @@
 set -u
 name=$1 server=$2 client=$3 port=$4
 shift 4
-common="--dev null --proto udp --ca ca.crt --dh none --verb 3 --hand-window 25 --tls-exit"
+common="--dev null --proto udp --ca ca.crt --verb 3 --hand-window 25 --tls-exit"
 
-"$server" $common --local 127.0.0.1 --port "$port" --tls-server --cert server.crt --key server.key "$@" \
+"$server" $common --local 127.0.0.1 --port "$port" --tls-server --dh dh.pem --cert server.crt --key server.key "$@" \
     >"$name.server.log" 2>&1 &
 server_pid=$!
 # A binary that ignores SIGTERM is one of those that this is here to find.

@@ -91,6 +91,11 @@ class GitError(PatchkitError):
     meaning = "git failed"
 
 
+class MirrorError(PatchkitError):
+    exit_code = 28
+    meaning = "a mirror lacks files, or holds some that are not what they should be"
+
+
 class AnchorError(PatchkitError):
     exit_code = 30
     meaning = "an anchor of the variant is missing from the source, or is there twice"

@@ -8,6 +8,7 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from patchkit.building import image
@@ -84,9 +85,23 @@ class DockerEngine:
     def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:
         with daemon_errors():
             found = image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=offline)
-            compiler, packages = self._contents(found.id, toolchain.target.packages)
+            compiler, packages = self._contents(found.id, toolchain.packages)
             base = self._client.images.get(toolchain.base.image).id
         return Identity("docker", compiler, packages, image=found.id, base_image=base, system=found.id)
+
+    def save_images(self, toolchain: Toolchain, folder: Path) -> list[Path]:
+        """Write the toolchain's image and its base into a folder, under the names that a mirror has for them."""
+        with daemon_errors():
+            found = image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=False)
+            paths = [folder / name for name in self.image_archives(toolchain)]
+            for path, name in zip(paths, (toolchain.base.image, found.tags[0]), strict=True):
+                image.save(self._client, name, path, self._ui)
+        return paths
+
+    def image_archives(self, toolchain: Toolchain) -> tuple[str, str]:
+        """The names that a mirror has for the base and for the toolchain's image."""
+        base = image.base_archive_name(toolchain.base, toolchain.target.debian_arch)
+        return base, image.archive_name(toolchain)
 
     def _contents(self, image_id: str, packages: Sequence[str]) -> tuple[str, dict[str, str]]:
         """What an image holds never changes, so it is asked once and remembered in the cache."""

@@ -43,8 +43,8 @@ class HostEngine:
                 why=f"it is {machine.sysname} on {machine.machine}",
                 advice="--engine docker",
             )
-        versions = installed(toolchain.target.packages)
-        missing = [name for name in toolchain.target.packages if versions is not None and name not in versions]
+        versions = installed(toolchain.packages)
+        missing = [name for name in toolchain.packages if versions is not None and name not in versions]
         absent = [command for command in _COMMANDS if shutil.which(command) is None]
         if missing or (versions is None and absent):
             lacking = missing or absent
@@ -53,6 +53,7 @@ class HostEngine:
                 why="they compile OpenVPN " + toolchain.series.name,
                 advice=f"apt-get install {' '.join(missing)}" if missing else "install them, or use --engine docker",
             )
+        _check_compiler(toolchain)
         said = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=True).stdout
         return Identity("host", said.splitlines()[0], versions or {}, system=_system())
 
@@ -120,6 +121,19 @@ class HostWorkspace:
         for group in list(self._running):
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
+
+
+def _check_compiler(toolchain: Toolchain) -> None:
+    """The kernel may be of another kind than what runs on it: a 32-bit system on a 64-bit kernel, say."""
+    asked = subprocess.run(["cc", "-dumpmachine"], capture_output=True, text=True, check=False)
+    machine = asked.stdout.strip()
+    if machine.split("-")[0] != toolchain.target.triplet.split("-")[0]:
+        raise UnknownTargetError(
+            f"this host's compiler does not make {toolchain.target.name}",
+            why=f"cc compiles for {machine or 'nothing that it names'}, not for {toolchain.target.triplet}: "
+            "what it makes would not be what its name says, and may hold its time in 32 bits, which end in 2038",
+            advice="--engine docker, or a compiler for that target as cc",
+        )
 
 
 def _system() -> str | None:

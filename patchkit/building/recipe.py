@@ -12,9 +12,11 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
+from patchkit.building import openssl
 from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.engine import OWNER, Workspace, one_file
 from patchkit.building.log import BuildLog
+from patchkit.building.openssl import StaticLibrary
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import BadSourceError, CompileError
 from patchkit.source.tree import SourceTree
@@ -40,6 +42,7 @@ class OpenVpnTree:
         jobs: int,
         log: BuildLog,
         answers: ConfigureAnswers,
+        library: StaticLibrary | None = None,
     ) -> None:
         self._workspace = workspace
         self._answers = answers
@@ -47,10 +50,13 @@ class OpenVpnTree:
         self._toolchain = toolchain
         self._jobs = jobs
         self._log = log
+        self._library = library
         self._changed: set[str] = set()
         self._variables: dict[str, str] = {}
         self._config_h: tuple[bytes, int] = (b"", 0)
         self._env = {"LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(source.origin.epoch)}
+        if library is not None:
+            self._env |= library.environment(workspace.top)
 
     def configure(self, *further: str) -> None:
         """Unpack and configure; autoreconf first where the source, as git has it, comes without configure.
@@ -59,24 +65,28 @@ class OpenVpnTree:
         """
         self._refuse_built()
         self._workspace.put(self._source.tar(TREE, OWNER))
+        if self._library is not None:
+            self._workspace.put(self._library.archive)
         if "configure" not in self._source:
             self._run("autoreconf", "--force", "--install")
         target = self._toolchain.target
         options = [
             f"--prefix={PREFIX}",
             f"--host={target.triplet}",
-            *self._toolchain.series.configure,
+            *self._toolchain.configure,
+            *(f"{name}={words}" for name, words in (openssl.CONFIGURE.items() if self._library else ())),
             *further,
             f"CPPFLAGS={self._cppflags()}",
             f"CFLAGS={' '.join(target.cflags)}",
             f"LDFLAGS={' '.join(target.ldflags)}",
         ]
-        known = self._answers.recall(options)
+        questions = [*options, *([self._library.key] if self._library else [])]
+        known = self._answers.recall(questions)
         # Put there even when empty: a source may bring a file of that name, and configure would run it.
         self._workspace.put(_files({ANSWERS: known}, self._source.origin.epoch))
         self._run("./configure", f"--cache-file={ANSWERS}", *options)
         if not known:
-            self._answers.remember(options, one_file(self._workspace.get(f"{TREE}/{ANSWERS}"))[0])
+            self._answers.remember(questions, one_file(self._workspace.get(f"{TREE}/{ANSWERS}"))[0])
         self._config_h = one_file(self._workspace.get(f"{TREE}/config.h"))
 
     def _refuse_built(self) -> None:

@@ -1,16 +1,25 @@
-"""Which base, packages and flags a series and a target are compiled with: ``docker/toolchains.toml``."""
+"""Which base, packages, crypto library and flags compile a release for a target: ``docker/toolchains.toml``."""
 
 from __future__ import annotations
 
+import difflib
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from patchkit import resources
-from patchkit.errors import ToolchainError, UnknownTargetError
-from patchkit.releases.version import shown
+from patchkit.errors import BadUsageError, ToolchainError, UnknownTargetError
+from patchkit.releases.libraries import Library, libraries
+from patchkit.releases.ranges import Range, holds
+from patchkit.releases.version import Version, shown
+
+SYSTEM = "system"
+"""The crypto library of the base image, or of the host."""
+PINNED = "pinned"
+"""One that is compiled from its pinned source."""
 
 
 class _Table(BaseModel):
@@ -30,10 +39,63 @@ class Target(_Table):
     name: str
     triplet: str
     debian_arch: str
+    openssl: str
+    """What OpenSSL's Configure calls it."""
     packages: list[str]
     cppflags: list[str]
     cflags: list[str]
     ldflags: list[str]
+
+
+class OpensslRecipe(_Table):
+    """How an OpenSSL of one branch is compiled."""
+
+    configure: list[str]
+    parallel: bool = True
+    """Whether its makefiles bear more than one job at a time."""
+
+
+class Crypto(_Table):
+    """A crypto library that some releases of a series can be built with."""
+
+    library: str
+    """``system``, or the name of a pinned library."""
+    releases: Range = ""
+    links: bool = True
+    """False where only single files compile with it: enough for a proof, not for a program."""
+    configure: list[str] = []
+
+    @property
+    def pinned(self) -> Library | None:
+        """The pinned library; None for the system's own."""
+        return None if self.library == SYSTEM else libraries()[self.library]
+
+    def answers_to(self, choice: str | None) -> bool:
+        """Whether it is what ``--crypto`` asked for: any, one of the two kinds, or this very one."""
+        return choice in (None, self.library) or (choice == PINNED and self.library != SYSTEM)
+
+
+class FeatureOptions(_Table):
+    """configure's words for a feature in some series."""
+
+    series: list[str]
+    on: list[str] | None = None
+    off: list[str] = []
+
+
+class Feature(_Table):
+    """Something that a build has only when asked for."""
+
+    name: str
+    title: str
+    packages: list[str] = []
+    crypto: str | None = None
+    """The only crypto library that it can be combined with."""
+    options: list[FeatureOptions]
+
+    def words(self, series: str) -> FeatureOptions:
+        """configure's words in one series."""
+        return next((one for one in self.options if series in one.series), FeatureOptions(series=[series]))
 
 
 class Series(_Table):
@@ -42,20 +104,33 @@ class Series(_Table):
     name: str
     base: str
     configure: list[str]
-    links: bool = True
-    """False where only single files compile: enough for a proof, not for a program."""
-    peer_options: list[str] = []
+    crypto: list[Crypto]
+    """What its releases can be built with, what is taken by itself first."""
+    peer_options: list[str]
     """Options that both peers of a handshake on this toolchain need."""
-    genkey: list[str] = []
-    test_crypto: list[str] = []
+    modern_peer: list[str]
+    """Options that a peer of 2.6 needs in order to talk to a release of this series."""
+    old_peer: list[str]
+    """Options that the release of this series needs for that."""
+    genkey: list[str]
+    test_crypto: list[str]
 
 
 class Toolchain(_Table):
-    """Everything that decides how a release of one series is compiled for one target."""
+    """Everything that decides how one release is compiled for one target."""
 
     base: Base
     target: Target
     series: Series
+    crypto: Crypto
+    openssl: OpensslRecipe | None
+    """How the pinned library is compiled; None with the system's own."""
+    features: list[str]
+    """What was asked for besides, by name."""
+    configure: list[str]
+    """All arguments for configure that do not follow from the target."""
+    packages: list[str]
+    """Debian packages of the toolchain, sorted."""
 
 
 @cache
@@ -73,6 +148,16 @@ def bases() -> list[Base]:
     return [Base.model_validate(base) for base in _tables()["base"].values()]
 
 
+def all_series() -> list[Series]:
+    """The series that the table knows, oldest first."""
+    return [_series(name) for name in sorted(_tables()["series"], key=_order)]
+
+
+def features() -> list[Feature]:
+    """All features, in the table's order."""
+    return [Feature.model_validate({"name": name, **entry}) for name, entry in _tables()["feature"].items()]
+
+
 def newest() -> str:
     """The newest series that has a toolchain of its own."""
     return max(map(str, _tables()["series"]), key=_order)
@@ -82,29 +167,106 @@ def _order(series: str) -> tuple[int, ...]:
     return tuple(map(int, series.split(".")))
 
 
-def toolchain(series: str, target: str, *, linking: bool = True) -> Toolchain:
-    """The toolchain of a series; one that is newer than all of the table gets the newest's.
+@cache
+def _series(name: str) -> Series:
+    entry = dict(_tables()["series"][name])
+    dialect = _tables()["dialect"].get(entry.pop("dialect", ""), {})
+    return Series.model_validate({"name": name, **dialect, **entry})
 
-    Raises UnknownTargetError, or ToolchainError for a series that has no toolchain; unless ``linking``, one that
-    compiles single files will do.
+
+def toolchain(
+    version: Version,
+    target: str,
+    *,
+    crypto: str | None = None,
+    wanted: Sequence[str] = (),
+    linking: bool = True,
+) -> Toolchain:
+    """The toolchain of a release; one of a series that is newer than all of the table gets the newest's.
+
+    ``crypto`` is ``system``, ``pinned``, the name of a pinned library, or None for what the table has first;
+    ``wanted`` are names of features. Unless ``linking``, a toolchain that compiles single files will do, and the
+    system's library is taken first, since a proof wants no other. Raises UnknownTargetError, BadUsageError for a
+    feature or library that nobody knows, or ToolchainError for what the release can't be built with.
     """
     tables = _tables()
     if target not in tables["target"]:
         raise UnknownTargetError(f"there is no target {shown(target)}", why=f"there are: {', '.join(targets())}")
-    if _order(series) > _order(newest()):
-        # A branch or a release of tomorrow: upstream changes its toolchain seldom, and a failure would be clear.
-        return toolchain(newest(), target)
-    complete = [name for name, one in tables["series"].items() if one.get("links", True)]
-    if series not in (complete if linking else tables["series"]):
+    # A branch or a release of tomorrow: upstream changes its toolchain seldom, and a failure would be clear.
+    name = newest() if _order(version.series) > _order(newest()) else version.series
+    if name not in tables["series"]:
         raise ToolchainError(
-            f"there is no toolchain for series {series} yet",
-            why=f"there are toolchains for {', '.join(complete)}; "
-            "releases up to 2.4 want an OpenSSL that current systems no longer have",
-            advice="patchkit render still gives you the diff for your own build",
+            f"there is no toolchain for series {name}",
+            why=f"there are toolchains for {', '.join(sorted(tables['series'], key=_order))}",
+            advice="patchkit render still gives you the diff for your own build, from 2.1 on",
         )
-    of_series = tables["series"][series]
+    series = _series(name)
+    chosen = _crypto(series, version, crypto, linking=linking)
+    found = [_feature(one) for one in dict.fromkeys(wanted)]
+    pinned = chosen.pinned
     return Toolchain(
-        base=Base.model_validate(tables["base"][of_series["base"]]),
-        target=Target.model_validate({"name": target, **tables["target"][target]}),
-        series=Series.model_validate({"name": series, **of_series}),
+        base=Base.model_validate(tables["base"][series.base]),
+        target=(of_target := Target.model_validate({"name": target, **tables["target"][target]})),
+        series=series,
+        crypto=chosen,
+        openssl=OpensslRecipe.model_validate(tables["openssl"][pinned.branch]) if pinned else None,
+        features=[one.name for one in found],
+        configure=[*series.configure, *chosen.configure, *_feature_words(series, chosen, found)],
+        packages=sorted({*of_target.packages, *(package for one in found for package in one.packages)}),
     )
+
+
+def _crypto(series: Series, version: Version, choice: str | None, *, linking: bool) -> Crypto:
+    known = [SYSTEM, PINNED, *libraries()]
+    if choice is not None and choice not in known:
+        near = difflib.get_close_matches(choice, known, n=2, cutoff=0.5)
+        raise BadUsageError(
+            f"there is no crypto library {shown(choice)}",
+            why=f"there are: {', '.join(known)}",
+            advice=f"perhaps you meant --crypto {near[0]}" if near else "",
+        )
+    fitting = [one for one in series.crypto if holds(one.releases, version) and (one.links or not linking)]
+    if not linking and choice is None:
+        fitting.sort(key=lambda one: one.library != SYSTEM)
+    for one in fitting:
+        if one.answers_to(choice):
+            return one
+    raise ToolchainError(
+        f"{version} can't be built with --crypto {choice}",
+        why=f"it can be built with {', '.join(one.library for one in fitting)}",
+        advice=f"--crypto {fitting[0].library}, or leave the choice to patchkit",
+    )
+
+
+def _feature(name: str) -> Feature:
+    known = {one.name: one for one in features()}
+    if name not in known:
+        raise BadUsageError(
+            f"there is no feature {shown(name)}",
+            why=f"there are: {', '.join(f'{one.name} ({one.title})' for one in known.values())}",
+        )
+    return known[name]
+
+
+def _feature_words(series: Series, chosen: Crypto, wanted: Sequence[Feature]) -> list[str]:
+    """configure's words for what was asked for, and against what was not: it would look for itself otherwise."""
+    for one in wanted:
+        if one.words(series.name).on is None:
+            there = [name for words in one.options if words.on for name in words.series]
+            raise ToolchainError(
+                f"series {series.name} is not built with {one.name}",
+                why=f"{one.name} is there for {', '.join(there)}",
+                advice=f"drop --with {one.name}",
+            )
+        if one.crypto not in (None, chosen.library):
+            raise ToolchainError(
+                f"{one.name} can't be built in with {chosen.library}",
+                why=f"it can be with --crypto {one.crypto}, whose libraries share one OpenSSL",
+                advice=f"--crypto {one.crypto}, where the release allows it",
+            )
+    names = {one.name for one in wanted}
+    said = []
+    for one in features():
+        words = one.words(series.name)
+        said += words.on or [] if one.name in names else words.off
+    return said

@@ -10,14 +10,17 @@ import typer
 from patchkit import __version__
 from patchkit.cli.ending import command
 from patchkit.cli.options import (
+    CryptoOption,
     EngineChoice,
     EngineOption,
+    FeatureOption,
     FormatChoice,
     GitOption,
     GuardOption,
     JobsOption,
     JsonOption,
     OfflineOption,
+    OpensslSourceOption,
     SourceOption,
     TargetOption,
     VariantOption,
@@ -36,6 +39,12 @@ app = typer.Typer(
 )
 image_app = typer.Typer(help="Images of the docker engine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(image_app, name="image")
+mirror_app = typer.Typer(
+    help="Folders that hold all that builds need, for places without a network.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(mirror_app, name="mirror")
 
 
 def _print_version(wanted: bool) -> None:
@@ -75,6 +84,9 @@ def build(
     allow_known_bad: Annotated[
         bool, typer.Option("--allow-known-bad", help="Build variants that are known to be bad, too.")
     ] = False,
+    crypto: CryptoOption = None,
+    openssl_source: OpensslSourceOption = None,
+    features: FeatureOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -87,7 +99,8 @@ def build(
     run(
         version=version, variants=variant or ["retransmit"], guard=guard, target=target, git=git, source=source,
         engine=engine.value, out=out, jobs=jobs, offline=offline, keep_going=keep_going, keep_build=keep_build,
-        allow_known_bad=allow_known_bad, as_json=as_json, verbose=verbose,
+        allow_known_bad=allow_known_bad, crypto=crypto, openssl_sources=openssl_source or [], features=features or [],
+        as_json=as_json, verbose=verbose,
     )  # fmt: skip
 
 
@@ -200,6 +213,8 @@ def prove(
         list[str] | None,
         typer.Option("--configure", metavar="ARG", help="A further argument for configure; may be repeated."),
     ] = None,
+    crypto: CryptoOption = None,
+    openssl_source: OpensslSourceOption = None,
     jobs: JobsOption = None,
     offline: OfflineOption = False,
     as_json: JsonOption = False,
@@ -213,7 +228,8 @@ def prove(
 
     run(
         version=version, variant=variant, target=target, git=git, source=source, engine=engine.value,
-        configure=configure or [], jobs=jobs, offline=offline, as_json=as_json, verbose=verbose,
+        configure=configure or [], crypto=crypto, openssl_sources=openssl_source or [],
+        jobs=jobs, offline=offline, as_json=as_json, verbose=verbose,
     )  # fmt: skip
 
 
@@ -280,3 +296,47 @@ def image_base(
     from patchkit.cli.images import make_bases
 
     make_bases(arch=arch, force=force)
+
+
+@mirror_app.command("sync")
+@command
+def mirror_sync(
+    versions: Annotated[
+        list[str], typer.Option("--versions", metavar="V,V,...", help="The releases to be built; may be repeated.")
+    ],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="DIR", help="The mirror; made when missing, filled up otherwise.")
+    ],
+    git: GitOption = None,
+    target: TargetOption = "linux-amd64",
+    engine: EngineOption = EngineChoice.auto,
+    crypto: CryptoOption = None,
+    features: FeatureOption = None,
+    openssl_source: OpensslSourceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Collect all that builds of these releases need: sources, the crypto library's source, Docker's images.
+
+    Example: patchkit mirror sync --versions 2.6.14,2.5.11 --to mirror
+    """
+    from patchkit.cli.mirror import run_sync
+
+    run_sync(
+        versions=versions, to=to, git=git, target=target, engine=engine.value, crypto=crypto, features=features or [],
+        openssl_sources=openssl_source or [], as_json=as_json,
+    )  # fmt: skip
+
+
+@mirror_app.command("verify")
+@command
+def mirror_verify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The mirror.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check that a mirror holds all that its index names, whole and as pinned.
+
+    Example: patchkit mirror verify mirror
+    """
+    from patchkit.cli.mirror import run_verify
+
+    run_verify(directory, as_json=as_json)

@@ -30,6 +30,9 @@ def run(
     keep_going: bool,
     keep_build: bool,
     allow_known_bad: bool,
+    crypto: str | None,
+    openssl_sources: list[str],
+    features: list[str],
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -46,6 +49,9 @@ def run(
         keep_going=keep_going,
         keep_build=keep_build,
         allow_known_bad=allow_known_bad,
+        crypto=crypto,
+        openssl_sources=openssl_sources,
+        features=features,
     )
     outcomes = build(order, Cache.default(), ui)
     for outcome in outcomes:

@@ -43,3 +43,23 @@ EngineOption = Annotated[EngineChoice, typer.Option("--engine", help="Where to c
 TargetOption = Annotated[str, typer.Option("--target", metavar="NAME")]
 JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")]
+CryptoOption = Annotated[
+    str | None,
+    typer.Option(
+        "--crypto",
+        metavar="system|pinned|NAME",
+        help="The system's OpenSSL, or one compiled from pinned source; by default what the release is known to like.",
+    ),
+]
+OpensslSourceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--openssl-source",
+        metavar="TARBALL|GIT[#REF]",
+        help="Take the pinned OpenSSL's source from here; unverified unless its hash is pinned. May be repeated.",
+    ),
+]
+FeatureOption = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="FEATURE", help="pkcs11, systemd, net-tools or iproute2; may be repeated."),
+]

@@ -27,6 +27,8 @@ def run(
     source: Path | None,
     engine: Literal["auto", "docker", "host"],
     configure: Sequence[str],
+    crypto: str | None,
+    openssl_sources: Sequence[str],
     jobs: int | None,
     offline: bool,
     as_json: bool,
@@ -40,6 +42,8 @@ def run(
         target=target,
         engine=engine,
         configure=configure,
+        crypto=crypto,
+        openssl_sources=openssl_sources,
         jobs=jobs or cores(),
     )
     proof = prove(claim, Cache.default(), ui)

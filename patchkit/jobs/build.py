@@ -11,23 +11,27 @@ from dataclasses import dataclass
 from patchkit.building import smoke
 from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.choose import choose
-from patchkit.building.engine import Engine, Workspace
+from patchkit.building.engine import Engine, Workspace, one_file
+from patchkit.building.linkage import linkage
 from patchkit.building.log import BuildLog, build_log
 from patchkit.building.recipe import OpenVpnTree
 from patchkit.building.smoke import Subject
-from patchkit.building.toolchain import toolchain
+from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.errors import KnownBadError, PatchkitError
+from patchkit.jobs.crypto import check_linked, compiled, library_source
 from patchkit.jobs.describe import describe
 from patchkit.jobs.plan import Ground, Order, Planned, plan
+from patchkit.jobs.shortages import Shortages
 from patchkit.packaging import manifest
 from patchkit.packaging.archive import release_archive
 from patchkit.packaging.dist import Dist
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import GUARD_MACRO, STOCK
-from patchkit.releases.version import shown
+from patchkit.releases.version import Version, shown
 from patchkit.source.cache import Cache
-from patchkit.source.obtain import Obtained, obtain, series_of
+from patchkit.source.library import LibrarySource
+from patchkit.source.obtain import Obtained, obtain, version_of
 from patchkit.storage import check_writable
 from patchkit.ui import Ui
 
@@ -55,13 +59,17 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     _refuse_known_bad(chosen, order)
     # What can be refused without a network is refused before anything is fetched.
     check_writable(order.out, "--out")
-    known = series_of(order.request)
+    known = version_of(order.request)
     if known is not None:
-        toolchain(known, order.target)
+        _tools(known, order)
     ui.step(f"Source of {order.request.version if known else shown(order.request.version)}")
-    obtained = obtain(order.request, cache, ui)
+    shortages = Shortages(gather=order.request.offline)
+    obtained = shortages.attempt(lambda: obtain(order.request, cache, ui))
+    if obtained is None:
+        _look_for_the_rest(known, order, shortages, cache, ui)
+        raise shortages.error()
     ui.note(_vouched(obtained))
-    tools = toolchain(obtained.series, order.target)
+    tools = _tools(obtained.version, order)
     if tools.series.name != obtained.series:
         ui.warn(f"series {obtained.series} is newer than this patchkit: taking the toolchain of {tools.series.name}")
     outcomes: dict[str, Outcome] = {}
@@ -73,14 +81,37 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
         except PatchkitError as error:
             outcomes[one.name] = _failed(one.name, error, 0.0, order)
     if rendered:
+        source = shortages.attempt(lambda: _library_source(tools, order, cache, ui))
         ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
         with choose(order.engine, cache, ui) as engine:
-            identity = engine.prepare(tools, offline=order.request.offline)
+            identity = shortages.attempt(lambda: engine.prepare(tools, offline=order.request.offline))
+            if identity is None or shortages.errors:
+                raise shortages.error()
             ui.note(f"{engine.name}: {identity.compiler}")
-            ground = Ground(obtained, tools, identity)
+            library = compiled(source, tools, engine, identity, cache, ui, order.jobs)
+            ground = Ground(obtained, tools, identity, library)
             planned = [plan(one, diff, ground) for one, diff in rendered]
             outcomes |= _build(planned, _Job(order, ground, cache, ui), engine)
     return [outcomes[one.name] for one in chosen]
+
+
+def _tools(version: Version, order: Order) -> Toolchain:
+    return toolchain(version, order.target, crypto=order.crypto, wanted=order.features)
+
+
+def _library_source(tools: Toolchain, order: Order, cache: Cache, ui: Ui) -> LibrarySource | None:
+    offline, strict = order.request.offline, not order.lenient
+    return library_source(tools, order.openssl_sources, cache, ui, offline=offline, strict=strict)
+
+
+def _look_for_the_rest(known: Version | None, order: Order, shortages: Shortages, cache: Cache, ui: Ui) -> None:
+    """There is no source: is there all else? Whoever fills a mirror by hand wants to go only once."""
+    if known is None:
+        return
+    tools = _tools(known, order)
+    shortages.attempt(lambda: _library_source(tools, order, cache, ui))
+    with choose(order.engine, cache, ui) as engine:
+        shortages.attempt(lambda: engine.prepare(tools, offline=order.request.offline))
 
 
 def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, Outcome]:
@@ -123,8 +154,9 @@ class _Job:
     def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[Planned]) -> dict[str, Outcome]:
         answers = ConfigureAnswers(self.cache, self.ground.identity, self.ground.obtained.tree.origin)
         tree = OpenVpnTree(
-            workspace, self.ground.obtained.tree, self.ground.tools, jobs=self.order.jobs, log=log, answers=answers
-        )
+            workspace, self.ground.obtained.tree, self.ground.tools,
+            jobs=self.order.jobs, log=log, answers=answers, library=self.ground.library,
+        )  # fmt: skip
         self.ui.step(f"Configure {self.ground.obtained.label}")
         tree.configure()
         self.ui.step(f"Compile {self.ground.obtained.label}")
@@ -146,6 +178,9 @@ class _Job:
             self.ui.step(f"Compile {planned.name}: what the variant touches")
         defines = (GUARD_MACRO,) if planned.rendered.guard else ()
         binary = tree.build(name, planned.rendered.files, defines=defines, suffix=planned.suffix)
+        program, _ = one_file(workspace.get(binary))
+        linked = linkage(program)
+        holds = smoke.Check("linkage", check_linked(program, linked, self.ground.library))
         subject = Subject(name, binary, tree.version(planned.suffix))
         self.ui.step(f"Smoke test {planned.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:
@@ -158,7 +193,9 @@ class _Job:
                     self.ui.warn(f"{check.name} failed, as it may for a known-bad variant: {check.detail}")
             installed = workspace.get(waiting.result())
         files = self._files(planned, installed)
-        artifact = describe(planned, self.ground, version=subject.version, files=files, checks=checks)
+        artifact = describe(
+            planned, self.ground, version=subject.version, linked=linked, files=files, checks=[holds, *checks]
+        )
         self.dist.add(artifact, files)
         return artifact
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from patchkit import __version__
+from patchkit.building.linkage import Linkage
 from patchkit.building.smoke import Check
+from patchkit.building.toolchain import SYSTEM
 from patchkit.jobs.plan import Ground, Planned
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
@@ -15,7 +17,13 @@ from patchkit.patching.variants import GUARD_MACRO
 
 
 def describe(
-    planned: Planned, ground: Ground, *, version: str, files: Mapping[str, bytes], checks: Sequence[Check]
+    planned: Planned,
+    ground: Ground,
+    *,
+    version: str,
+    linked: Linkage,
+    files: Mapping[str, bytes],
+    checks: Sequence[Check],
 ) -> manifest.Artifact:
     """The artifact's entry; ``version`` is what its binary calls itself, ``files`` are its files by name."""
     rendered, origin, target = planned.rendered, ground.obtained.tree.origin, ground.tools.target
@@ -45,13 +53,34 @@ def describe(
             packages=dict(ground.identity.packages),
             image=ground.identity.image,
             base_image=ground.identity.base_image,
-            configure=ground.tools.series.configure,
+            configure=ground.tools.configure,
             cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],
             cflags=target.cflags,
             ldflags=target.ldflags,
+            crypto=_crypto(ground),
+            features=ground.tools.features,
+            needed=list(linked.needed),
+            glibc=linked.glibc,
         ),
         checks=[manifest.Check(name=check.name, passed=check.passed, detail=check.detail) for check in checks],
         files=[described(name, data) for name, data in files.items()],
+    )
+
+
+def _crypto(ground: Ground) -> manifest.Crypto:
+    pinned = ground.tools.crypto.pinned
+    if pinned is None or ground.library is None:
+        version = ground.identity.packages.get("libssl-dev", "unknown")
+        return manifest.Crypto(choice="system", library=SYSTEM, version=version, linked="shared", verified=None)
+    source = ground.library.source
+    return manifest.Crypto(
+        choice="pinned",
+        library=pinned.name,
+        version=source.version,
+        linked="static",
+        verified=source.verified,
+        source=manifest.Source(**asdict(source.tree.origin)),
+        end_of_life=pinned.end_of_life.isoformat(),
     )
 
 

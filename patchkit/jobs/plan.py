@@ -10,6 +10,7 @@ from pathlib import Path
 
 from patchkit import resources
 from patchkit.building.engine import EngineName, Identity, cores
+from patchkit.building.openssl import StaticLibrary
 from patchkit.building.toolchain import Toolchain
 from patchkit.patching.combination import Combination
 from patchkit.patching.render import Rendered
@@ -30,6 +31,13 @@ class Order:
     keep_going: bool = False
     keep_build: bool = False
     allow_known_bad: bool = False
+    crypto: str | None = None
+    """``system``, ``pinned`` or a pinned library's name; None for what the toolchains' table has first."""
+    features: Sequence[str] = ()
+    openssl_sources: Sequence[str] = ()
+    """Where to take a pinned library's source from instead, each a tarball, a folder or a git repository."""
+    lenient: bool = False
+    """Among many releases: a source of OpenSSL that this one does not want is no mistake."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Ground:
     obtained: Obtained
     tools: Toolchain
     identity: Identity
+    library: StaticLibrary | None
+    """The crypto library that was compiled for it; None with the system's own."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ def plan(variant: Combination, rendered: Rendered, ground: Ground) -> Planned:
         "guard": rendered.guard,
         "toolchain": ground.tools.model_dump(),
         "identity": ground.identity.digest,
+        "library": ground.library.key if ground.library else None,
     }
     return Planned(
         variant=variant,

@@ -13,6 +13,7 @@ from patchkit.building.log import build_log
 from patchkit.building.recipe import OpenVpnTree
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.errors import BadUsageError, CompileError, ToolchainError
+from patchkit.jobs.crypto import compiled, library_source
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import Rendered, render
 from patchkit.patching.variants import GUARD_MACRO
@@ -43,6 +44,9 @@ class Claim:
     configure: Sequence[str] = ()
     """Further arguments for configure."""
     jobs: int = field(default_factory=cores)
+    crypto: str | None = None
+    """As in a build's order; otherwise the system's headers, which do for most."""
+    openssl_sources: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
         raise BadUsageError("stock changes nothing: there is nothing to prove", advice="--variant retransmit")
     ui.step(f"Source of {claim.request.version}")
     obtained = obtain(claim.request, cache, ui)
-    tools = toolchain(obtained.series, claim.target, linking=False)
+    tools = toolchain(obtained.version, claim.target, crypto=claim.crypto, linking=False)
+    source = library_source(tools, claim.openssl_sources, cache, ui, offline=claim.request.offline)
     plain = render(combined, obtained.tree, obtained.label, series=obtained.series)
     guard = None
     if combined.guard:
@@ -105,26 +110,29 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
     with choose(claim.engine, cache, ui) as engine:
         identity = engine.prepare(tools, offline=claim.request.offline)
         ui.note(f"{engine.name}: {identity.compiler}")
+        library = compiled(source, tools, engine, identity, cache, ui, claim.jobs)
         name = f"prove-{obtained.label}-{tools.target.name}-{os.getpid()}.log"
         with (
             build_log(cache.folder("logs") / name, ui) as log,
             engine.workspace(identity, keep=False) as workspace,
         ):
             answers = ConfigureAnswers(cache, identity, obtained.tree.origin)
-            tree = OpenVpnTree(workspace, obtained.tree, tools, jobs=claim.jobs, log=log, answers=answers)
+            tree = OpenVpnTree(
+                workspace, obtained.tree, tools, jobs=claim.jobs, log=log, answers=answers, library=library
+            )
             ui.step(f"Configure {obtained.label}")
             tree.configure(*claim.configure)
             ui.step(f"Compile what {combined.name} touches: stock, patched{', guarded' if guard else ''}")
             try:
                 return _Prover(tree, plain, guard).proof(combined, obtained, tools, identity)
             except CompileError as error:
-                if tools.series.links:
+                if tools.crypto.links:
                     raise
                 raise ToolchainError(
                     f"{combined.name} can't be proven on {obtained.label} with this toolchain",
-                    why=f"{error.what}\n{error.why}\nup to 2.4, only sources compile here that do not need the OpenSSL "
-                    f"of their time; wanted: {', '.join(combined.files)}",
-                    advice=error.advice,
+                    why=f"{error.what}\n{error.why}\nwith the system's OpenSSL, only sources compile here that do not "
+                    f"need the OpenSSL of their time; wanted: {', '.join(combined.files)}",
+                    advice="--crypto pinned",
                 ) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +88,7 @@ class Survey:
 
     @property
     def _repository(self) -> str:
-        return self.question.git or os.environ.get("PATCHKIT_GIT") or git.UPSTREAM
+        return self.question.git or git.default_repository() or git.UPSTREAM
 
     def _all_releases(self) -> list[Asked]:
         since = self.question.since

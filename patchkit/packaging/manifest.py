@@ -47,6 +47,22 @@ class Patch(_Part):
     files: list[PatchedFile] = Field(description="every file that the diff changes")
 
 
+class Crypto(_Part):
+    """The crypto library."""
+
+    choice: Literal["system", "pinned"] = Field(description="the system's own, or one compiled from a pinned release")
+    library: str = Field(description="system, or the branch: openssl-1.0.2")
+    version: str = Field(description="what it calls itself; of the system's, its package's version, or unknown")
+    linked: Literal["static", "shared"] = Field(description="whether the program holds it or loads it")
+    verified: bool | None = Field(
+        description="of a pinned one: whether a pin vouches for its source; false for one given with --openssl-source"
+    )
+    source: Source | None = Field(default=None, description="of a pinned one, where its source came from")
+    end_of_life: str | None = Field(
+        default=None, description="of a pinned one: YYYY-MM-DD, after which upstream publishes no more fixes for it"
+    )
+
+
 class Build(_Part):
     """How it was compiled."""
 
@@ -61,6 +77,10 @@ class Build(_Part):
     cppflags: list[str] = Field(description="preprocessor flags")
     cflags: list[str] = Field(description="compiler flags")
     ldflags: list[str] = Field(description="linker flags")
+    crypto: Crypto | None = Field(default=None, description="the crypto library; null in manifests of older patchkits")
+    features: list[str] = Field(default=[], description="what --with asked for")
+    needed: list[str] = Field(default=[], description="shared libraries that the program loads (DT_NEEDED)")
+    glibc: str | None = Field(default=None, description="the oldest glibc that the program starts with")
 
 
 class Check(_Part):
@@ -112,7 +132,7 @@ def markdown() -> str:
         "Generated from `patchkit/packaging/manifest.py` by `python -m patchkit.packaging.manifest`: do not edit.",
         "",
     ]
-    for model in (Manifest, Artifact, Source, Patch, PatchedFile, Build, Check, File):
+    for model in (Manifest, Artifact, Source, Patch, PatchedFile, Build, Crypto, Check, File):
         out += [
             f"## {model.__name__}",
             "",

@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from patchkit import resources
 from patchkit.errors import BadVariantError, UnknownVariantError
+from patchkit.releases.ranges import Range, holds
 from patchkit.releases.version import Version, shown
 
 STOCK = "stock"
@@ -24,19 +24,6 @@ Status = Literal["recommended", "faithful", "experimental", "known-bad"]
 UpstreamStatus = Literal["needed", "superseded", "not-applicable"]
 
 
-def _specifiers(text: str) -> str:
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier as error:
-        raise ValueError(str(error)) from error
-    return text
-
-
-@cache
-def _specifier_set(text: str) -> SpecifierSet:
-    return SpecifierSet(text)
-
-
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -44,8 +31,7 @@ class _Table(BaseModel):
 class Upstream(_Table):
     """What upstream's own code makes of a variant, for a range of releases."""
 
-    releases: Annotated[str, AfterValidator(_specifiers)]
-    """PEP 440 specifiers, ``>=2.6a0, <2.7``; pre-releases are in the range of the release they lead to."""
+    releases: Range
     status: UpstreamStatus
     """needed: upstream still has the fault. superseded: upstream cured it in another way; the variant can be
     rendered all the same. not-applicable: the variant has nothing to change there and is not rendered."""
@@ -56,7 +42,7 @@ class Upstream(_Table):
 
     def holds(self, version: Version) -> bool:
         """Whether a release is in the range."""
-        return _specifier_set(self.releases).contains(version.pep440, prereleases=True)
+        return holds(self.releases, version)
 
 
 class Variant(_Table):

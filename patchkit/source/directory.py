@@ -12,18 +12,25 @@ from patchkit.source.unpack import MAX_BYTES, as_tree
 
 
 def tree_from(path: Path) -> SourceTree:
-    """The tree in a local tarball or folder.
+    """The tree of OpenVPN in a local tarball or folder.
 
     Raises BadSourceError where there is none, UnsafeArchiveError for a tarball with unsafe members.
     """
+    tree = any_tree(path, "--source")
+    tree.find("reliable.c")
+    return tree
+
+
+def any_tree(path: Path, option: str) -> SourceTree:
+    """The tree in a local tarball or folder, whatever it holds; ``option`` is what named it. Raises the same."""
     try:
         if path.is_dir():
-            return _from_folder(path)
+            return _from_folder(path, option)
         if not path.is_file():
-            raise BadSourceError(f"there is no tarball or folder {path}", advice="check --source")
+            raise BadSourceError(f"there is no tarball or folder {path}", advice=f"check {option}")
         data = path.read_bytes()
     except OSError as error:
-        raise BadSourceError(f"{path} can't be read", why=str(error), advice="check --source") from error
+        raise BadSourceError(f"{path} can't be read", why=str(error), advice=f"check {option}") from error
     origin = Origin(
         kind="tarball",
         name=path.name,
@@ -32,10 +39,10 @@ def tree_from(path: Path) -> SourceTree:
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
     )
-    return _checked(as_tree(data, origin))
+    return as_tree(data, origin)
 
 
-def _from_folder(folder: Path) -> SourceTree:
+def _from_folder(folder: Path, option: str) -> SourceTree:
     entries: dict[str, Entry] = {}
     total = 0
     for here, folders, names in os.walk(folder, onerror=_refuse):
@@ -53,12 +60,12 @@ def _from_folder(folder: Path) -> SourceTree:
                 status = path.stat()
                 total += status.st_size
                 if total > MAX_BYTES:
-                    raise BadSourceError(f"{folder} holds more than {MAX_BYTES // 2**20} MiB", advice="check --source")
+                    raise BadSourceError(f"{folder} holds more than {MAX_BYTES // 2**20} MiB", advice=f"check {option}")
                 mode = 0o755 if status.st_mode & 0o111 else 0o644
                 entries[key] = Entry.of(path.read_bytes(), mode=mode, mtime=int(status.st_mtime))
     epoch = max((entry.mtime for entry in entries.values()), default=0)
     origin = Origin(kind="directory", name=folder.resolve().name, verified=False, epoch=epoch)
-    return _checked(SourceTree(origin, entries))
+    return SourceTree(origin, entries)
 
 
 def _leads_out(link: Path, folder: Path) -> bool:
@@ -74,8 +81,3 @@ def _leads_out(link: Path, folder: Path) -> bool:
 
 def _refuse(error: OSError) -> None:
     raise error
-
-
-def _checked(tree: SourceTree) -> SourceTree:
-    tree.find("reliable.c")
-    return tree

@@ -29,6 +29,7 @@ CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
 PAUSES = (0.5, 2.0)  # seconds before the second and the third try at one place
 _CHUNK = 1 << 18
+_ADVICE = "--source or --git takes another source"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,17 @@ class _TryAgainError(Exception):
 
 
 def fetch(
-    wanted: Wanted, places: Callable[[], Sequence[Place]], cache: Cache, ui: Ui, *, offline: bool = False
+    wanted: Wanted,
+    places: Callable[[], Sequence[Place]],
+    cache: Cache,
+    ui: Ui,
+    *,
+    offline: bool = False,
+    advice: str = "",
 ) -> Path:
     """The file, in the cache, with the right hash. ``places`` is asked only when the cache does not have it.
+
+    ``advice`` is what else helps where no place has it; a file of OpenVPN's own has --source and --git.
 
     Raises OfflineError, NetworkUnavailableError, PlacesExhaustedError or WrongHashError.
     """
@@ -65,10 +74,10 @@ def fetch(
             if _sha256(final) == wanted.sha256:
                 return final
             ui.warn(f"the cached {wanted.name} is damaged, kept as {_set_aside(final, wanted).name}; fetching it again")
-        return _from_places(wanted, places(), final, ui, offline=offline)
+        return _from_places(wanted, places(), final, ui, offline=offline, advice=advice or _ADVICE)
 
 
-def _from_places(wanted: Wanted, places: Sequence[Place], final: Path, ui: Ui, *, offline: bool) -> Path:
+def _from_places(wanted: Wanted, places: Sequence[Place], final: Path, ui: Ui, *, offline: bool, advice: str) -> Path:
     failures: list[tuple[Place, _PlaceFailedError]] = []
     rejected: list[tuple[Place, Path]] = []
     part = final.with_name(final.name + ".part")
@@ -89,7 +98,7 @@ def _from_places(wanted: Wanted, places: Sequence[Place], final: Path, ui: Ui, *
             return final
         rejected.append((place, _set_aside(part, wanted, final.name)))
         ui.warn(f"{place.where} serves something else as {wanted.name}; kept as {rejected[-1][1]}")
-    raise _failure(wanted, failures, rejected, offline=offline)
+    raise _failure(wanted, failures, rejected, offline=offline, advice=advice)
 
 
 def _failure(
@@ -98,6 +107,7 @@ def _failure(
     rejected: list[tuple[Place, Path]],
     *,
     offline: bool,
+    advice: str,
 ) -> Exception:
     reasons = "\n".join(f"{place.where}: {failure}" for place, failure in failures)
     if rejected:
@@ -107,7 +117,7 @@ def _failure(
             why=f"wanted sha256 {wanted.sha256}\n{kept}" + (f"\n{reasons}" if reasons else ""),
             advice="compare the kept file with one from another network; a pin is never loosened",
         )
-    advice = "put the file into a folder and set PATCHKIT_MIRROR to it, or use --source or --git"
+    advice = f"put the file into a folder and set PATCHKIT_MIRROR to it; {advice}"
     if offline:
         return OfflineError(
             f"{wanted.name} is not at hand",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import weakref
 from collections.abc import Iterator
@@ -75,6 +76,11 @@ def tree_at(
     return tree
 
 
+def default_repository() -> str | None:
+    """What ``PATCHKIT_GIT`` names."""
+    return os.environ.get("PATCHKIT_GIT") or None
+
+
 def is_url(where: str) -> bool:
     """Whether git would open a connection for this, not a folder."""
     return _URL.match(where) is not None
@@ -85,7 +91,7 @@ def own_copy(where: str, cache: Cache) -> Iterator[git.Repo]:
     """The cache's copy of what a URL leads to, empty at first; a second run waits for it. It is left open."""
     slug = hashlib.sha256(where.encode()).hexdigest()[:16]
     with cache.lock(f"git-{slug}"):
-        yield _init(cache.folder("git") / f"{slug}.git")
+        yield bare_repository(cache.folder("git") / f"{slug}.git")
 
 
 def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> git.Commit:
@@ -128,8 +134,8 @@ def open_repository(path: Path, protocols: str = _READ_ONLY) -> git.Repo:
     return repository
 
 
-def _init(path: Path) -> git.Repo:
-    """A bare repository in the cache, made when missing."""
+def bare_repository(path: Path) -> git.Repo:
+    """A bare repository of our own, made when missing, that may fetch."""
     module = gitpython()
     if not path.exists():
         # Named, because inside a git hook GIT_DIR names the hook's repository.
@@ -186,6 +192,12 @@ def tags(repository: git.Repo, pattern: str) -> dict[str, str]:
     except git.GitCommandError as error:
         raise GitError("git can't list the tags", why=str(error.stderr).strip(), advice="git fsck") from error
     return {name: sha for sha, name in map(str.split, listed.splitlines())}
+
+
+def fetch_tag(repository: git.Repo, where: str, tag: str) -> None:
+    """Fetch one tag under its own name, without its history. Raises what :func:`ask` does."""
+    ref = f"refs/tags/{tag}"
+    ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, f"{ref}:{ref}")
 
 
 def _fetch(repository: git.Repo, where: str, ref: str) -> None:

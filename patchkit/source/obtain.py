@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchkit.errors import BadSourceError, BadUsageError, UnknownVersionError, WrongHashError
+from patchkit.errors import (
+    BadSourceError,
+    BadUsageError,
+    NetworkUnavailableError,
+    OfflineError,
+    PlacesExhaustedError,
+    UnknownVersionError,
+    WrongHashError,
+)
 from patchkit.releases.catalog import Release, TarballPin, catalog
 from patchkit.releases.version import Version
-from patchkit.source import directory, download, git, places
+from patchkit.source import directory, download, git, mirror, places
 from patchkit.source.cache import Cache
 from patchkit.source.tree import Origin, SourceTree, blob_id
 from patchkit.source.unpack import as_tree
@@ -54,7 +61,7 @@ def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
         raise BadUsageError("--source and --git exclude each other")
     if request.source is not None:
         return _by_hand(request.version, directory.tree_from(request.source))
-    where = request.git or os.environ.get("PATCHKIT_GIT") or None
+    where = request.git or git.default_repository()
     try:
         release = catalog().find(request.version)
     except UnknownVersionError:
@@ -63,17 +70,17 @@ def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
         return _unpinned(request, where, cache, ui)
     only_tarball = release.tag is None and request.git is None
     if release.tarball is not None and (where is None or only_tarball):
-        tree = _from_tarball(release, release.tarball, cache, ui, offline=request.offline)
+        tree = _from_tarball_or_mirror(release, release.tarball, cache, ui, offline=request.offline)
     else:
-        where = where or git.UPSTREAM
+        where = where or mirror.repository_with(release.ref) or git.UPSTREAM
         tree = git.tree_at(where, release.ref, cache, ui, pin=release.tag, offline=request.offline)
     return Obtained(release.version.text, release.series, release, tree)
 
 
-def series_of(request: Request) -> str | None:
-    """The series of what is asked for, where its name tells; None for other refs of a repository."""
+def version_of(request: Request) -> Version | None:
+    """The version that is asked for, where its name tells; None for other refs of a repository."""
     try:
-        return Version.parse(request.version).series
+        return Version.parse(request.version)
     except UnknownVersionError:
         return None
 
@@ -82,6 +89,17 @@ def tarball_path(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, off
     """The release's tarball in the cache, with the pinned hash."""
     wanted = download.Wanted(pin.name, pin.sha256, pin.size)
     return download.fetch(wanted, lambda: places.places_for(release, pin, offline=offline), cache, ui, offline=offline)
+
+
+def _from_tarball_or_mirror(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> SourceTree:
+    """A mirror that was made from git has the release's tag in place of its tarball; the pins vouch for both."""
+    try:
+        return _from_tarball(release, pin, cache, ui, offline=offline)
+    except (OfflineError, NetworkUnavailableError, PlacesExhaustedError):
+        where = mirror.repository_with(release.ref) if release.tag else None
+        if where is None:
+            raise
+        return git.tree_at(where, release.ref, cache, ui, pin=release.tag, offline=offline)
 
 
 def _from_tarball(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> SourceTree:

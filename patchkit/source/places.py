@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from patchkit.releases.catalog import Release, TarballPin
+from patchkit.releases.libraries import Library
 from patchkit.source import debian
 
 # Hosts that upstream has published releases on; the last one is the GitHub release's asset.
@@ -17,6 +18,8 @@ _UPSTREAM = (
     "https://build.openvpn.net/downloads/releases/{name}",
     "https://github.com/OpenVPN/openvpn/releases/download/{tag}/{name}",
 )
+
+_LIBRARY_POOLS = {"OpenSSL": "main/o/openssl"}
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,21 @@ def mirrors() -> tuple[str, ...]:
 
 def places_for(release: Release, pin: TarballPin, *, offline: bool) -> Sequence[Place]:
     """Every place for a release's tarball, in the order to try them; offline, only the user's mirrors."""
+    urls = [url.format(name=pin.name, tag=release.ref) for url in _UPSTREAM]
+    return _places(pin, urls, "main/o/openvpn", offline=offline)
+
+
+def places_for_library(library: Library, *, offline: bool) -> Sequence[Place]:
+    """The same for a library's tarball."""
+    return _places(library.tarball, library.urls, _LIBRARY_POOLS[library.title], offline=offline)
+
+
+def _places(pin: TarballPin, urls: Sequence[str], pool: str, *, offline: bool) -> Sequence[Place]:
     names = [pin.name, *([pin.debian] if pin.debian else [])]
     places = [Place(f"{mirror.rstrip('/')}/{name}", mirror=True) for mirror in mirrors() for name in names]
     if offline:
         return places
-    places += [Place(url.format(name=pin.name, tag=release.ref)) for url in _UPSTREAM]
+    places += [Place(url) for url in urls]
     if pin.debian:
-        places += [Place(f"{mirror}/pool/main/o/openvpn/{pin.debian}") for mirror in debian.mirrors()]
+        places += [Place(f"{mirror}/pool/{pool}/{pin.debian}") for mirror in debian.mirrors()]
     return places

@@ -22,6 +22,7 @@ from patchkit.building.engine import Identity, one_file
 from patchkit.building.image import LABEL, base_image
 from patchkit.building.toolchain import toolchain
 from patchkit.errors import DockerMissingError, DockerSilentError, OfflineError, PatchkitError, UnknownTargetError
+from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.building.workspaces import check_workspace, run
@@ -86,7 +87,7 @@ def engine() -> Iterator[tuple[DockerEngine, Identity]]:
         pytest.skip(f"{error.what}: {error.why}")
     quiet, cache = Ui(quiet=True), Cache.default()
     found = DockerEngine(client, cache, quiet)
-    yield found, found.prepare(toolchain("2.6", "linux-amd64"), offline=False)
+    yield found, found.prepare(toolchain(Version("2.6.14"), "linux-amd64"), offline=False)
     client.close()
 
 
@@ -130,7 +131,7 @@ def test_a_kept_container_can_be_entered(engine: tuple[DockerEngine, Identity]) 
 def test_identity_says_what_is_in_the_image(engine: tuple[DockerEngine, Identity]) -> None:
     _, identity = engine
     assert identity.compiler.startswith("cc (Debian")
-    assert set(identity.packages) == set(toolchain("2.6", "linux-amd64").target.packages)
+    assert set(identity.packages) == set(toolchain(Version("2.6.14"), "linux-amd64").packages)
     assert identity.image is not None
     assert identity.image.startswith("sha256:")
 
@@ -172,14 +173,14 @@ def test_an_image_for_another_architecture_is_refused(
     engine: tuple[DockerEngine, Identity], cache: Cache, ui: Ui
 ) -> None:
     del engine
-    base = toolchain("2.6", "linux-amd64").base
+    base = toolchain(Version("2.6.14"), "linux-amd64").base
     with closing(connect()) as client, pytest.raises(UnknownTargetError, match="not for arm64"):
         base_image(client, base, "arm64", cache, ui, offline=True)
 
 
 @pytest.mark.slow
 def test_offline_without_image(engine: tuple[DockerEngine, Identity], cache: Cache, ui: Ui) -> None:
-    tools = toolchain("2.6", "linux-amd64")
+    tools = toolchain(Version("2.6.14"), "linux-amd64")
     other = tools.base.model_copy(update={"image": "patchkit-test-no-such-image:1"})
     with closing(connect()) as client, pytest.raises(OfflineError):
         DockerEngine(client, cache, ui).prepare(tools.model_copy(update={"base": other}), offline=True)

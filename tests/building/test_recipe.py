@@ -17,6 +17,7 @@ from patchkit.building.log import build_log
 from patchkit.building.recipe import ANSWERS, TREE, OpenVpnTree
 from patchkit.building.toolchain import toolchain
 from patchkit.errors import BadSourceError, CompileError, StorageError
+from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
 from patchkit.source.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
@@ -73,7 +74,7 @@ def source(origin: Origin = ORIGIN, more: Mapping[str, bytes] = MappingProxyType
 def opened(tree: SourceTree, cache: Cache, ui: Ui, folder: Path) -> Iterator[tuple[OpenVpnTree, Workspace]]:
     with build_log(folder / "log", ui) as log, HostEngine(ui).workspace(IDENTITY, keep=False) as workspace:
         answers = ConfigureAnswers(cache, IDENTITY, tree.origin)
-        tools = toolchain("2.6", "linux-amd64")
+        tools = toolchain(Version("2.6.14"), "linux-amd64")
         yield OpenVpnTree(workspace, tree, tools, jobs=2, log=log, answers=answers), workspace
 
 

@@ -10,6 +10,7 @@ from patchkit.building.host import HostEngine
 from patchkit.building.smoke import Subject
 from patchkit.building.toolchain import toolchain
 from patchkit.errors import SmokeError
+from patchkit.releases.version import Version
 from patchkit.ui import Ui
 from tests.building.workspaces import archive, run
 
@@ -17,7 +18,7 @@ VERSION = 'if [ "$1" = --version ]; then echo "OpenVPN 1.2.3+x for tests"; exit 
 
 
 def try_out(script: str, ui: Ui) -> None:
-    tools = toolchain("2.6", "linux-amd64")
+    tools = toolchain(Version("2.6.14"), "linux-amd64")
     with HostEngine(ui).workspace(Identity("host", "", {}), keep=False) as workspace:
         smoke.prepare(workspace)
         workspace.put(archive(bad=f"#!/bin/sh\n{script}".encode()))

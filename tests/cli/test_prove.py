@@ -46,7 +46,7 @@ def said(proof: Proof, monkeypatch: Monkey, capsys: Streams, *, as_json: bool = 
     try:
         cli.run(
             version="2.9.1", variant="made-up", target="linux-amd64", git=None, source=None, engine="host",
-            configure=[], jobs=1, offline=True, as_json=as_json, verbose=False,
+            configure=[], crypto=None, openssl_sources=[], jobs=1, offline=True, as_json=as_json, verbose=False,
         )  # fmt: skip
     except SystemExit as ending:
         code = int(str(ending.code))

@@ -1,0 +1,41 @@
+"""What a program needs from the system that it runs on: shared libraries, and how new a glibc."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from io import BytesIO
+
+from packaging.version import Version as Pep440
+
+_GLIBC = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
+
+
+@dataclass(frozen=True)
+class Linkage:
+    """Read from an ELF file's dynamic section."""
+
+    needed: tuple[str, ...]
+    """DT_NEEDED, sorted: the names of shared libraries."""
+    glibc: str | None
+    """The newest version of glibc that a symbol is asked of; the program does not start with an older one."""
+
+
+def linkage(program: bytes) -> Linkage:
+    """What an ELF program is linked with. Raises ValueError for what is no ELF file."""
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.dynamic import DynamicSection
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.gnuversions import GNUVerNeedSection
+
+    try:
+        needed, versions = [], set()
+        for section in ELFFile(BytesIO(program)).iter_sections():
+            if isinstance(section, DynamicSection):
+                needed += [str(vars(tag)["needed"]) for tag in section.iter_tags() if tag.entry.d_tag == "DT_NEEDED"]
+            elif isinstance(section, GNUVerNeedSection):
+                names = [one.name for _, ones in section.iter_versions() for one in ones]
+                versions |= {found[1] for name in names if (found := _GLIBC.fullmatch(name))}
+    except ELFError as error:
+        raise ValueError(str(error)) from error
+    return Linkage(tuple(sorted(needed)), max(versions, key=Pep440, default=None))

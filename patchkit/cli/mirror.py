@@ -1,0 +1,75 @@
+"""``patchkit mirror``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from patchkit.cli.ending import print_json
+from patchkit.errors import MirrorError
+from patchkit.jobs.mirror import Wish, sync
+from patchkit.jobs.mirror_check import Finding, check
+from patchkit.source.cache import Cache
+from patchkit.ui import Painted, Ui, table
+
+
+def run_sync(
+    *,
+    versions: list[str],
+    to: Path,
+    git: str | None,
+    target: str,
+    engine: Literal["auto", "docker", "host"],
+    crypto: str | None,
+    features: list[str],
+    openssl_sources: list[str],
+    as_json: bool,
+) -> None:
+    ui = Ui()
+    wish = Wish(
+        versions=[one for text in versions for one in text.split(",") if one],
+        to=to,
+        git=git,
+        target=target,
+        engine=engine,
+        crypto=crypto,
+        features=features,
+        openssl_sources=openssl_sources,
+    )
+    synced = sync(wish, Cache.default(), ui)
+    given = [str(to / one.name) for one in synced.index.files if one.kind == "given"]
+    if as_json:
+        extra = {"folder": str(to), "engine": synced.engine, "packages": list(synced.packages)}
+        print_json({**synced.index.model_dump(), **extra})
+    else:
+        rows: list[tuple[str, str, str, str]] = [
+            (one.name, one.kind, f"{one.size}", one.sha256) for one in synced.index.files
+        ]
+        rows += [(one.tag, "tag", "", one.commit) for one in synced.index.tags]
+        table(("name", "kind", "bytes", "sha256 or commit"), rows)
+    if synced.packages:
+        ui.note(f"a host that builds without Docker also needs: {' '.join(synced.packages)}")
+    options = "".join(f" --openssl-source {path}" for path in given)
+    ui.note(f"there: PATCHKIT_MIRROR={to} patchkit build --offline --version {wish.versions[0]}{options}")
+
+
+def run_verify(folder: Path, *, as_json: bool) -> None:
+    ui = Ui()
+    findings = check(folder, Cache.default(), ui)
+    if as_json:
+        print_json({"folder": str(folder), "findings": [vars(one) for one in findings]})
+    else:
+        rows = [(one.name, _painted(one), one.vouched, one.detail) for one in findings]
+        table(("name", "verdict", "vouched for by", ""), rows)
+    bad = [one for one in findings if one.bad]
+    if bad:
+        ui.error(
+            f"{folder} lacks or has damaged: {', '.join(one.name for one in bad)}",
+            "\n".join(f"{one.name}: {one.verdict}{', ' if one.detail else ''}{one.detail}" for one in bad),
+            "patchkit mirror sync, with the same --versions, brings what is missing",
+        )
+        raise SystemExit(MirrorError.exit_code)
+
+
+def _painted(finding: Finding) -> Painted:
+    return Painted(finding.verdict, "bold red" if finding.bad else "green" if finding.verdict == "good" else "yellow")

@@ -1,0 +1,79 @@
+"""The crypto library of a build: the system's own, or one that is compiled from source first."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from patchkit.building.engine import Engine, Identity
+from patchkit.building.linkage import Linkage
+from patchkit.building.openssl import StaticLibrary, static_openssl
+from patchkit.building.toolchain import Toolchain
+from patchkit.errors import BadUsageError, CompileError
+from patchkit.releases.libraries import Library
+from patchkit.source.cache import Cache
+from patchkit.source.library import LibrarySource, obtain_library
+from patchkit.ui import Ui
+
+
+def library_source(
+    tools: Toolchain, given: Sequence[str], cache: Cache, ui: Ui, *, offline: bool, strict: bool = True
+) -> LibrarySource | None:
+    """The source of what the toolchain wants compiled; None where the system's library is taken.
+
+    ``given`` is what --openssl-source said; where ``strict``, one of them must be what is wanted. Raises
+    BadUsageError where none is, and the source room's errors.
+    """
+    pinned = tools.crypto.pinned
+    if pinned is None:
+        if given and strict:
+            raise BadUsageError(
+                "--openssl-source is given, and the system's OpenSSL is to be taken",
+                why=f"{tools.series.name} is built with the system's unless told otherwise",
+                advice="--crypto pinned",
+            )
+        return None
+    source = obtain_library(pinned, given, cache, ui, offline=offline, strict=strict)
+    ui.note(f"{pinned.title} {source.version}: " + ("verified, sha256 as pinned" if source.verified else _NOT_VERIFIED))
+    warn_of_age(pinned, ui)
+    return source
+
+
+_NOT_VERIFIED = "NOT verified, no pin vouches for it"
+
+
+def warn_of_age(library: Library, ui: Ui) -> None:
+    """Say once a run that a library has reached the end of its life."""
+    if library.is_over(datetime.datetime.now(datetime.UTC).date()):
+        ui.warn(
+            f"{library.title} {library.branch} has had no fixes from upstream since {library.end_of_life}: "
+            "what is linked with it is for tests and for networks that you trust"
+        )
+
+
+def compiled(
+    source: LibrarySource | None, tools: Toolchain, engine: Engine, identity: Identity, cache: Cache, ui: Ui, jobs: int
+) -> StaticLibrary | None:
+    """The library, compiled on this engine or kept from an earlier run."""
+    if source is None:
+        return None
+    return static_openssl(source, tools, engine, identity, cache, ui, jobs=jobs)
+
+
+def check_linked(program: bytes, linked: Linkage, library: StaticLibrary | None) -> str:
+    """That the program holds the library it was meant to, and loads no other; a line that says so.
+
+    Raises CompileError where it does not: a configure script that finds another one would not say so.
+    """
+    loaded = [name for name in linked.needed if name.startswith(("libssl", "libcrypto"))]
+    if library is None:
+        if not loaded:
+            raise CompileError("the program does not load the system's OpenSSL", why=f"it loads {linked.needed}")
+        return f"loads {', '.join(linked.needed)}"
+    text = f"{library.source.library.title} {library.source.version}"
+    if loaded or text.encode() not in program:
+        raise CompileError(
+            f"the program was not linked with {text}",
+            why=f"it loads {', '.join(loaded)}" if loaded else "its version text is not in it",
+        )
+    return f"holds {text}, loads {', '.join(linked.needed)}"

@@ -1,0 +1,42 @@
+"""What can't be had, gathered: who is without a network wants to hear of all missing files at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from patchkit.errors import NetworkUnavailableError, OfflineError, PatchkitError, PlacesExhaustedError
+
+_Found = TypeVar("_Found")
+_SHORTAGES = (OfflineError, NetworkUnavailableError, PlacesExhaustedError)
+
+
+@dataclass
+class Shortages:
+    """Tries several things before the first failure is raised, if all that failed is a lack of files."""
+
+    gather: bool = True
+    """False: the first lack is raised at once, for who only has to try again."""
+    errors: list[PatchkitError] = field(default_factory=list)
+
+    def attempt(self, get: Callable[[], _Found]) -> _Found | None:
+        """What ``get`` gives, or None where that can't be had from any place in reach. Other errors are raised."""
+        try:
+            return get()
+        except _SHORTAGES as error:
+            if not self.gather:
+                raise
+            self.errors.append(error)
+            return None
+
+    def error(self) -> PatchkitError:
+        """One error for all that is missing, of the first one's kind. There must be one."""
+        first, *others = self.errors
+        if not others:
+            return first
+        return type(first)(
+            f"{len(self.errors)} things can't be had: {'; '.join(error.what for error in self.errors)}",
+            why="\n".join(f"{error.what}:\n{error.why}" for error in self.errors),
+            advice="; ".join(dict.fromkeys(error.advice for error in self.errors if error.advice)),
+        )

@@ -1,0 +1,62 @@
+"""The libraries that are compiled from source where a system no longer has them: ``libraries.toml``."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from patchkit.releases.catalog import TarballPin
+
+
+@dataclass(frozen=True)
+class Library:
+    """One pinned release of a library."""
+
+    name: str
+    """What tables call it: ``openssl-1.0.2``."""
+    title: str
+    """What its people call it: ``OpenSSL``."""
+    branch: str
+    version: str
+    tag: str
+    """Upstream's git tag of this release."""
+    stable: str
+    """Upstream's git branch of the whole series."""
+    tarball: TarballPin
+    urls: tuple[str, ...]
+    """Upstream's own places for the tarball."""
+    end_of_life: datetime.date
+    """The day after which upstream publishes no more fixes for this branch."""
+
+    def is_over(self, today: datetime.date) -> bool:
+        """Whether upstream has given this branch up by then."""
+        return today > self.end_of_life
+
+
+@cache
+def libraries() -> dict[str, Library]:
+    """All pinned libraries by name."""
+    table = tomllib.loads((resources.files("patchkit.releases") / "libraries.toml").read_text("utf-8"))
+    return {
+        name: Library(
+            name=name,
+            title=entry["title"],
+            branch=entry["branch"],
+            version=entry["version"],
+            tag=entry["tag"],
+            stable=entry["stable"],
+            tarball=TarballPin(
+                name=entry["name"],
+                sha256=entry["sha256"],
+                size=entry.get("size"),
+                debian=entry.get("debian"),
+                records=tuple(entry["records"]),
+            ),
+            urls=tuple(entry["urls"]),
+            end_of_life=entry["end_of_life"],
+        )
+        for name, entry in table.items()
+    }

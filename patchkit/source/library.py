@@ -1,0 +1,124 @@
+"""The source of a library: the pinned tarball, or what ``--openssl-source`` gave, which no pin need vouch for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from patchkit.errors import BadSourceError, BadUsageError, UnknownVersionError
+from patchkit.releases.libraries import Library
+from patchkit.source import directory, download, git, places
+from patchkit.source.cache import Cache
+from patchkit.source.tree import Origin, SourceTree
+from patchkit.source.unpack import as_tree
+from patchkit.ui import Ui
+
+_OPTION = "--openssl-source"
+# To 1.1.1 the version is a text in a header, which crypto/cversion.c puts into the library as it stands.
+_HEADERS = ("include/openssl/opensslv.h", "crypto/opensslv.h")
+_TEXT = re.compile(r'OPENSSL_VERSION_TEXT\s+"OpenSSL ([^"]+)"')
+_DATE = re.compile(r"\s+\d{1,2} \w{3} \d{4}$")  # "1.0.2u  20 Dec 2019"; a snapshot's is "xx XXX xxxx" or none
+
+
+@dataclass(frozen=True)
+class LibrarySource:
+    """A library's source, and which version it says that it is."""
+
+    library: Library
+    """The pinned release that it stands for."""
+    version: str
+    tree: SourceTree
+
+    @property
+    def verified(self) -> bool:
+        """Whether the pin vouches for every byte."""
+        return self.tree.origin.verified
+
+
+def obtain_library(
+    library: Library, given: Sequence[str], cache: Cache, ui: Ui, *, offline: bool = False, strict: bool = True
+) -> LibrarySource:
+    """The first given source that is of the library's branch; where none is given, the pinned tarball, verified.
+
+    ``given`` are tarballs, folders, or ``GIT`` and ``GIT#REF``; without a ref, the pinned release's tag is tried,
+    then the branch of the series. Where all that are given are of other branches, that is a BadUsageError if
+    ``strict``, and the pinned tarball is taken otherwise. Raises BadSourceError for one that is no OpenSSL, and what
+    the download and git raise.
+    """
+    others = []
+    for text in given:
+        found = _given(library, text, cache, ui, offline=offline)
+        if isinstance(found, LibrarySource):
+            return found
+        others.append(f"{text}: {found}")
+    if others and strict:
+        raise BadUsageError(
+            f"{library.title} {library.branch} is wanted, and {_OPTION} gives another one",
+            why="\n".join(others),
+            advice=f"give a source of {library.branch} too: the option may be repeated",
+        )
+    pin = library.tarball
+    data = tarball_path(library, cache, ui, offline=offline).read_bytes()
+    origin = Origin(kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=len(data))
+    tree = as_tree(data, origin)
+    return LibrarySource(library, version_in(tree), tree)
+
+
+def tarball_path(library: Library, cache: Cache, ui: Ui, *, offline: bool) -> Path:
+    """The pinned tarball in the cache."""
+    pin = library.tarball
+    wanted = download.Wanted(pin.name, pin.sha256, pin.size)
+    advice = f"{_OPTION} TARBALL|GIT takes another source of {library.title} {library.branch}"
+    asked = lambda: places.places_for_library(library, offline=offline)  # noqa: E731
+    return download.fetch(wanted, asked, cache, ui, offline=offline, advice=advice)
+
+
+def version_in(tree: SourceTree) -> str:
+    """The version that an OpenSSL calls itself, without its date. Raises BadSourceError where it is none."""
+    if "VERSION.dat" in tree:
+        rows = dict(re.findall(r"^(\w+)=(.*)$", tree.read("VERSION.dat").decode("utf-8", "replace"), re.MULTILINE))
+        if rows.keys() >= {"MAJOR", "MINOR", "PATCH"}:
+            pre = f"-{tag}" if (tag := rows.get("PRE_RELEASE_TAG", "").strip('"')) else ""
+            return f"{rows['MAJOR']}.{rows['MINOR']}.{rows['PATCH']}{pre}"
+    for header in _HEADERS:
+        if header in tree and "Configure" in tree:
+            texts = _TEXT.findall(tree.read(header).decode("utf-8", "replace"))
+            plain = [_DATE.sub("", text) for text in texts if "-fips" not in text]
+            if plain:
+                return plain[0]
+    raise BadSourceError(
+        f"{tree.origin.name} is no source of OpenSSL",
+        why="neither VERSION.dat nor opensslv.h says which version it is",
+        advice=f"check {_OPTION}",
+    )
+
+
+def _given(library: Library, text: str, cache: Cache, ui: Ui, *, offline: bool) -> LibrarySource | str:
+    """What a text leads to; where that is another branch than the wanted one, which it is."""
+    path = Path(text).expanduser()
+    if path.is_file() or (path / "Configure").is_file():
+        tree = directory.any_tree(path, _OPTION)
+        verified = tree.origin.sha256 == library.tarball.sha256
+        tree = SourceTree(replace(tree.origin, verified=verified), tree.entries)
+    else:
+        where, _, ref = text.partition("#")
+        found = _from_git(where, [ref] if ref else [library.tag, library.stable], cache, ui, offline=offline)
+        if found is None:
+            return f"it has neither {library.tag} nor {library.stable}"
+        tree = found
+    version = version_in(tree)
+    if not re.match(rf"{re.escape(library.branch)}(?!\d)", version):
+        return f"OpenSSL {version}"
+    return LibrarySource(library, version, tree)
+
+
+def _from_git(where: str, refs: Sequence[str], cache: Cache, ui: Ui, *, offline: bool) -> SourceTree | None:
+    for ref in refs:
+        try:
+            return git.tree_at(where, ref, cache, ui, offline=offline)
+        except UnknownVersionError:
+            if len(refs) == 1:
+                raise
+    return None
