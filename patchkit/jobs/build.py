@@ -18,7 +18,7 @@ from patchkit.building.recipe import OpenVpnTree
 from patchkit.building.smoke import Subject
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.errors import KnownBadError, PatchkitError
-from patchkit.jobs.crypto import check_linked, compiled, library_source
+from patchkit.jobs.crypto import check_linked, compiled, library_source, refuse_needless
 from patchkit.jobs.describe import describe
 from patchkit.jobs.plan import Ground, Order, Planned, plan
 from patchkit.jobs.shortages import Shortages
@@ -34,6 +34,9 @@ from patchkit.source.library import LibrarySource
 from patchkit.source.obtain import Obtained, obtain, version_of
 from patchkit.storage import check_writable
 from patchkit.ui import Ui
+
+
+_ALL_AT_ONCE = "patchkit mirror sync, where there is a network, then PATCHKIT_MIRROR here"
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     obtained = shortages.attempt(lambda: obtain(order.request, cache, ui))
     if obtained is None:
         _look_for_the_rest(known, order, shortages, cache, ui)
-        raise shortages.error()
+        raise shortages.error(_ALL_AT_ONCE)
     ui.note(_vouched(obtained))
     tools = _tools(obtained.version, order)
     if tools.series.name != obtained.series:
@@ -86,7 +89,7 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
         with choose(order.engine, cache, ui) as engine:
             identity = shortages.attempt(lambda: engine.prepare(tools, offline=order.request.offline))
             if identity is None or shortages.errors:
-                raise shortages.error()
+                raise shortages.error(_ALL_AT_ONCE)
             ui.note(f"{engine.name}: {identity.compiler}")
             library = compiled(source, tools, engine, identity, cache, ui, order.jobs)
             ground = Ground(obtained, tools, identity, library)
@@ -96,7 +99,10 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
 
 
 def _tools(version: Version, order: Order) -> Toolchain:
-    return toolchain(version, order.target, crypto=order.crypto, wanted=order.features)
+    tools = toolchain(version, order.target, crypto=order.crypto, wanted=order.features)
+    if not order.lenient:
+        refuse_needless(tools, order.openssl_sources)
+    return tools
 
 
 def _library_source(tools: Toolchain, order: Order, cache: Cache, ui: Ui) -> LibrarySource | None:

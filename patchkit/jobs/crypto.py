@@ -26,17 +26,21 @@ def library_source(
     """
     pinned = tools.crypto.pinned
     if pinned is None:
-        if given and strict:
-            raise BadUsageError(
-                "--openssl-source is given, and the system's OpenSSL is to be taken",
-                why=f"{tools.series.name} is built with the system's unless told otherwise",
-                advice="--crypto pinned",
-            )
         return None
     source = obtain_library(pinned, given, cache, ui, offline=offline, strict=strict)
     ui.note(f"{pinned.title} {source.version}: " + ("verified, sha256 as pinned" if source.verified else _NOT_VERIFIED))
     warn_of_age(pinned, ui)
     return source
+
+
+def refuse_needless(tools: Toolchain, given: Sequence[str]) -> None:
+    """Raise BadUsageError where --openssl-source is given and would be of no use."""
+    if given and tools.crypto.pinned is None:
+        raise BadUsageError(
+            "--openssl-source is given, and the system's OpenSSL is to be taken",
+            why=f"this release of {tools.series.name} is built with the system's unless told otherwise",
+            advice="--crypto pinned",
+        )
 
 
 _NOT_VERIFIED = "NOT verified, no pin vouches for it"

@@ -13,7 +13,7 @@ from patchkit.building.log import build_log
 from patchkit.building.recipe import OpenVpnTree
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.errors import BadUsageError, CompileError, ToolchainError
-from patchkit.jobs.crypto import compiled, library_source
+from patchkit.jobs.crypto import compiled, library_source, refuse_needless
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import Rendered, render
 from patchkit.patching.variants import GUARD_MACRO
@@ -101,6 +101,7 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
     ui.step(f"Source of {claim.request.version}")
     obtained = obtain(claim.request, cache, ui)
     tools = toolchain(obtained.version, claim.target, crypto=claim.crypto, linking=False)
+    refuse_needless(tools, claim.openssl_sources)
     source = library_source(tools, claim.openssl_sources, cache, ui, offline=claim.request.offline)
     plain = render(combined, obtained.tree, obtained.label, series=obtained.series)
     guard = None

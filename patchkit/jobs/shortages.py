@@ -30,13 +30,13 @@ class Shortages:
             self.errors.append(error)
             return None
 
-    def error(self) -> PatchkitError:
-        """One error for all that is missing, of the first one's kind. There must be one."""
+    def error(self, advice: str = "") -> PatchkitError:
+        """One error for all that is missing, of the first one's kind; ``advice`` is what helps with all at once."""
         first, *others = self.errors
         if not others:
             return first
         return type(first)(
             f"{len(self.errors)} things can't be had: {'; '.join(error.what for error in self.errors)}",
             why="\n".join(f"{error.what}:\n{error.why}" for error in self.errors),
-            advice="; ".join(dict.fromkeys(error.advice for error in self.errors if error.advice)),
+            advice=advice or "; ".join(dict.fromkeys(error.advice for error in self.errors if error.advice)),
         )
