@@ -35,7 +35,6 @@ from patchkit.source.obtain import Obtained, obtain, version_of
 from patchkit.storage import check_writable
 from patchkit.ui import Ui
 
-
 _ALL_AT_ONCE = "patchkit mirror sync, where there is a network, then PATCHKIT_MIRROR here"
 
 
