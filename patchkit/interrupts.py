@@ -30,6 +30,14 @@ def held_off() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def begin_worker() -> None:
+    """In a worker, forked while signals were held off, that tidies up after itself when it is told to end."""
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
+    sys.unraisablehook = _not_lost
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_ENDING, _AGAIN))
+
+
 def leave_to_parent() -> None:
     """In a worker, forked while signals were held off: its parent hears of them as well."""
     for number in _ENDING:

@@ -28,7 +28,7 @@ class Ui:
         self._verbose = verbose
         self._live = self._stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("CI")
         self._colour = self._live and not os.environ.get("NO_COLOR")
-        self._warned: set[str] = set()
+        self._warned: dict[str, None] = {}
 
     def step(self, text: str) -> None:
         """A stage of the job begins."""
@@ -43,8 +43,13 @@ class Ui:
     def warn(self, text: str) -> None:
         """Something that may surprise later; each text is said once a run."""
         if text not in self._warned:
-            self._warned.add(text)
+            self._warned[text] = None
             self._line(self._paint("1;33", "warning:") + " " + text)
+
+    @property
+    def warnings(self) -> list[str]:
+        """All that was warned of so far."""
+        return list(self._warned)
 
     def error(self, what: str, why: str, advice: str) -> None:
         """The last words of a run that failed."""

@@ -21,6 +21,8 @@ from patchkit.cli.options import (
     JsonOption,
     OfflineOption,
     OpensslSourceOption,
+    OptionalVersionOption,
+    SinceOption,
     SourceOption,
     TargetOption,
     VariantOption,
@@ -66,7 +68,11 @@ def _root(
 @app.command()
 @command
 def build(
-    version: VersionOption,
+    version: OptionalVersionOption = None,
+    all_releases: Annotated[
+        bool, typer.Option("--all-releases", help="Build every final release that the pins know, several at a time.")
+    ] = False,
+    since: SinceOption = None,
     variant: Annotated[
         list[str] | None,
         typer.Option("--variant", metavar="NAME", help="May be given several times. Default: retransmit."),
@@ -97,7 +103,8 @@ def build(
     from patchkit.cli.build import run
 
     run(
-        version=version, variants=variant or ["retransmit"], guard=guard, target=target, git=git, source=source,
+        version=version, all_releases=all_releases, since=since,
+        variants=variant or ["retransmit"], guard=guard, target=target, git=git, source=source,
         engine=engine.value, out=out, jobs=jobs, offline=offline, keep_going=keep_going, keep_build=keep_build,
         allow_known_bad=allow_known_bad, crypto=crypto, openssl_sources=openssl_source or [], features=features or [],
         as_json=as_json, verbose=verbose,
@@ -174,9 +181,7 @@ def export(
 def matrix(
     git: GitOption = None,
     source: SourceOption = None,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="V", help="From this release or series on, e.g. 2.3.")
-    ] = None,
+    since: SinceOption = None,
     ref: Annotated[
         list[str] | None,
         typer.Option("--ref", metavar="REF", help="Only this release, tag, branch or commit; may be repeated."),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from patchkit.building.engine import cores
 from patchkit.cli.ending import as_document, print_json
+from patchkit.errors import BadUsageError
 from patchkit.jobs.build import Outcome, build
+from patchkit.jobs.many import Built, build_many, final_releases
 from patchkit.jobs.plan import Order
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
@@ -17,7 +20,9 @@ from patchkit.ui import Ui, table
 
 def run(
     *,
-    version: str,
+    version: str | None,
+    all_releases: bool,
+    since: str | None,
     variants: list[str],
     guard: bool,
     target: str,
@@ -38,8 +43,14 @@ def run(
 ) -> None:
     began = time.monotonic()
     ui = Ui(verbose=verbose)
+    if (version is None) == (not all_releases):
+        raise BadUsageError("which release?", why="one of --version and --all-releases is wanted", advice="--version V")
+    if since is not None and not all_releases:
+        raise BadUsageError("--since goes with --all-releases")
+    if all_releases and source is not None:
+        raise BadUsageError("--source is one release", advice="--git takes a repository with all of them")
     order = Order(
-        request=Request(version=version, git=git, source=source, offline=offline),
+        request=Request(version=version or "", git=git, source=source, offline=offline),
         variants=variants,
         guard=guard,
         target=target,
@@ -53,23 +64,44 @@ def run(
         openssl_sources=openssl_sources,
         features=features,
     )
-    outcomes = build(order, Cache.default(), ui)
-    for outcome in outcomes:
-        if outcome.error is not None:
-            ui.error(f"{outcome.variant}: {outcome.error.what}", outcome.error.why, outcome.error.advice)
-    if all(outcome.error is None and not outcome.fresh for outcome in outcomes):
-        ui.step(f"Nothing has changed: {out} is up to date")
-    if as_json:
-        print_json({"outcomes": [_document(outcome, out) for outcome in outcomes]})
-    else:
-        _print_table(outcomes, out)
+    results = _all(order, since, ui) if all_releases else [Built(str(version), build(order, Cache.default(), ui))]
+    _report(results, out, ui, as_json=as_json)
     ui.note(f"{time.monotonic() - began:.1f} s in all")
-    failed = [outcome.error for outcome in outcomes if outcome.error is not None]
+    failed = [one.failure for one in results if one.failure is not None]
     if failed:
         raise SystemExit(failed[0].exit_code)
 
 
-def _print_table(outcomes: list[Outcome], out: Path) -> None:
+def _all(order: Order, since: str | None, ui: Ui) -> list[Built]:
+    versions = [one.version.text for one in final_releases(since)]
+    ui.step(f"{len(versions)} releases, {order.jobs} at a time")
+    results = list(build_many(order, versions, Cache.default(), ui))
+    return sorted(results, key=lambda one: versions.index(one.version))
+
+
+def _report(results: Sequence[Built], out: Path, ui: Ui, *, as_json: bool) -> None:
+    for one in results:
+        if one.error is not None:
+            ui.error(f"{one.version}: {one.error.what}", one.error.why, one.error.advice)
+        for outcome in one.outcomes:
+            if outcome.error is not None:
+                name = f"{one.version} {outcome.variant}" if len(results) > 1 else outcome.variant
+                ui.error(f"{name}: {outcome.error.what}", outcome.error.why, outcome.error.advice)
+    outcomes = [outcome for one in results for outcome in one.outcomes]
+    if not any(one.failure for one in results) and not any(outcome.fresh for outcome in outcomes):
+        ui.step(f"Nothing has changed: {out} is up to date")
+    if as_json:
+        print_json(
+            {
+                "outcomes": [_document(one.version, outcome, out) for one in results for outcome in one.outcomes],
+                "failed": [{"version": one.version, **as_document(one.error)} for one in results if one.error],
+            }
+        )
+    else:
+        _print_table(outcomes, out)
+
+
+def _print_table(outcomes: Sequence[Outcome], out: Path) -> None:
     rows = []
     for outcome in outcomes:
         for file in outcome.artifact.files if outcome.artifact else []:
@@ -85,8 +117,9 @@ def _size(count: int) -> str:
     )
 
 
-def _document(outcome: Outcome, out: Path) -> dict[str, object]:
+def _document(version: str, outcome: Outcome, out: Path) -> dict[str, object]:
     return {
+        "version": version,
         "variant": outcome.variant,
         "fresh": outcome.fresh,
         "seconds": round(outcome.seconds, 3),

@@ -28,6 +28,12 @@ class FormatChoice(StrEnum):
 VersionOption = Annotated[
     str, typer.Option("--version", metavar="V", help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.")
 ]
+OptionalVersionOption = Annotated[
+    str | None, typer.Option("--version", metavar="V", help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.")
+]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", metavar="V", help="From this release or series on, e.g. 2.3.")
+]
 VariantOption = Annotated[str, typer.Option("--variant", metavar="NAME", help="See `patchkit variants`.")]
 GuardOption = Annotated[
     bool, typer.Option("--guard/--no-guard", help="Put the change between #ifdef RETRY and #endif.")
