@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from patchkit.building.engine import Workspace
+from patchkit.building.known_failures import recognised
 from patchkit.errors import CompileError, DiskFullError
 from patchkit.storage import writing
 from patchkit.ui import Ui
@@ -62,10 +63,11 @@ class BuildLog:
             return DiskFullError("the disk is full in mid-build", why=why, advice="free some space, or set TMPDIR")
         short = command if len(command) <= 60 else command[:57] + "…"
         self.is_named = True
+        known = recognised(tail)
         return CompileError(
             f"{short} failed with exit code {code}",
-            why=f"{why}\nwhole log: {self.path}",
-            advice=f"less {self.path}",
+            why="\n".join([why, *([known.means] if known else []), f"whole log: {self.path}"]),
+            advice=known.helps if known else f"less {self.path}",
         )
 
 

@@ -180,14 +180,16 @@ def toolchain(
     *,
     crypto: str | None = None,
     wanted: Sequence[str] = (),
+    cflags: Sequence[str] = (),
     linking: bool = True,
 ) -> Toolchain:
     """The toolchain of a release; one of a series that is newer than all of the table gets the newest's.
 
     ``crypto`` is ``system``, ``pinned``, the name of a pinned library, or None for what the table has first;
-    ``wanted`` are names of features. Unless ``linking``, a toolchain that compiles single files will do, and the
-    system's library is taken first, since a proof wants no other. Raises UnknownTargetError, BadUsageError for a
-    feature or library that nobody knows, or ToolchainError for what the release can't be built with.
+    ``wanted`` are names of features; ``cflags`` go behind the target's own. Unless ``linking``, a toolchain that
+    compiles single files will do, and the system's library is taken first, since a proof wants no other. Raises
+    UnknownTargetError, BadUsageError for a feature or library that nobody knows, or ToolchainError for what the
+    release can't be built with.
     """
     tables = _tables()
     if target not in tables["target"]:
@@ -204,9 +206,11 @@ def toolchain(
     chosen = _crypto(series, version, crypto, linking=linking)
     found = [_feature(one) for one in dict.fromkeys(wanted)]
     pinned = chosen.pinned
+    of_target = Target.model_validate({"name": target, **tables["target"][target]})
+    of_target = of_target.model_copy(update={"cflags": [*of_target.cflags, *cflags]})
     return Toolchain(
         base=Base.model_validate(tables["base"][series.base]),
-        target=(of_target := Target.model_validate({"name": target, **tables["target"][target]})),
+        target=of_target,
         series=series,
         crypto=chosen,
         openssl=OpensslRecipe.model_validate(tables["openssl"][pinned.branch]) if pinned else None,

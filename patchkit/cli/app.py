@@ -10,6 +10,7 @@ import typer
 from patchkit import __version__
 from patchkit.cli.ending import command
 from patchkit.cli.options import (
+    CflagOption,
     CryptoOption,
     EngineChoice,
     EngineOption,
@@ -93,6 +94,7 @@ def build(
     crypto: CryptoOption = None,
     openssl_source: OpensslSourceOption = None,
     features: FeatureOption = None,
+    cflag: CflagOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -107,7 +109,7 @@ def build(
         variants=variant or ["retransmit"], guard=guard, target=target, git=git, source=source,
         engine=engine.value, out=out, jobs=jobs, offline=offline, keep_going=keep_going, keep_build=keep_build,
         allow_known_bad=allow_known_bad, crypto=crypto, openssl_sources=openssl_source or [], features=features or [],
-        as_json=as_json, verbose=verbose,
+        cflags=cflag or [], as_json=as_json, verbose=verbose,
     )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ def run(
     crypto: str | None,
     openssl_sources: list[str],
     features: list[str],
+    cflags: list[str],
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -63,6 +64,7 @@ def run(
         crypto=crypto,
         openssl_sources=openssl_sources,
         features=features,
+        cflags=cflags,
     )
     results = _all(order, since, ui) if all_releases else [Built(str(version), build(order, Cache.default(), ui))]
     _report(results, out, ui, as_json=as_json)

@@ -65,6 +65,10 @@ OpensslSourceOption = Annotated[
         help="Take the pinned OpenSSL's source from here; unverified unless its hash is pinned. May be repeated.",
     ),
 ]
+CflagOption = Annotated[
+    list[str] | None,
+    typer.Option("--cflag", metavar="FLAG", help="One more compiler flag, --cflag=-std=gnu17 say; may be repeated."),
+]
 FeatureOption = Annotated[
     list[str] | None,
     typer.Option("--with", metavar="FEATURE", help="pkcs11, systemd, net-tools or iproute2; may be repeated."),

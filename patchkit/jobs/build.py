@@ -98,7 +98,7 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
 
 
 def _tools(version: Version, order: Order) -> Toolchain:
-    tools = toolchain(version, order.target, crypto=order.crypto, wanted=order.features)
+    tools = toolchain(version, order.target, crypto=order.crypto, wanted=order.features, cflags=order.cflags)
     if not order.lenient:
         refuse_needless(tools, order.openssl_sources)
     return tools

@@ -34,6 +34,8 @@ class Order:
     crypto: str | None = None
     """``system``, ``pinned`` or a pinned library's name; None for what the toolchains' table has first."""
     features: Sequence[str] = ()
+    cflags: Sequence[str] = ()
+    """Compiler flags behind the toolchain's own."""
     openssl_sources: Sequence[str] = ()
     """Where to take a pinned library's source from instead, each a tarball, a folder or a git repository."""
     lenient: bool = False
