@@ -67,7 +67,7 @@ class StaticLibrary:
 # Every series asks with other names, and pkg-config where these are empty; what it does not know it ignores. -ldl and
 # -pthread: to glibc 2.33 these were libraries of their own.
 _CRYPTO, _BOTH = "-lcrypto -ldl -pthread", "-lssl -lcrypto -ldl -pthread"
-CONFIGURE: Mapping[str, str] = {
+_CONFIGURE: Mapping[str, str] = {
     "OPENSSL_CRYPTO_CFLAGS": "-pthread",  # to 2.4
     "OPENSSL_CRYPTO_LIBS": _CRYPTO,
     "OPENSSL_SSL_CFLAGS": "-pthread",
@@ -75,6 +75,11 @@ CONFIGURE: Mapping[str, str] = {
     "OPENSSL_CFLAGS": "-pthread",  # from 2.4 on
     "OPENSSL_LIBS": _BOTH,
 }
+
+
+def configure_words(library: StaticLibrary | None) -> list[str]:
+    """What makes OpenVPN's configure take the compiled library; nothing for the system's."""
+    return [f"{name}={words}" for name, words in _CONFIGURE.items()] if library else []
 
 
 def static_openssl(

@@ -12,11 +12,10 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
-from patchkit.building import openssl
 from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.engine import OWNER, Workspace, one_file
 from patchkit.building.log import BuildLog
-from patchkit.building.openssl import StaticLibrary
+from patchkit.building.openssl import StaticLibrary, configure_words
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import BadSourceError, CompileError
 from patchkit.source.tree import SourceTree
@@ -74,7 +73,7 @@ class OpenVpnTree:
             f"--prefix={PREFIX}",
             f"--host={target.triplet}",
             *self._toolchain.configure,
-            *(f"{name}={words}" for name, words in (openssl.CONFIGURE.items() if self._library else ())),
+            *configure_words(self._library),
             *further,
             f"CPPFLAGS={self._cppflags()}",
             f"CFLAGS={' '.join(target.cflags)}",

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from patchkit import __version__
 from patchkit.building.linkage import Linkage
+from patchkit.building.openssl import configure_words
 from patchkit.building.smoke import Check
 from patchkit.building.toolchain import SYSTEM
 from patchkit.jobs.plan import Ground, Planned
@@ -53,7 +54,7 @@ def describe(
             packages=dict(ground.identity.packages),
             image=ground.identity.image,
             base_image=ground.identity.base_image,
-            configure=ground.tools.configure,
+            configure=[*ground.tools.configure, *configure_words(ground.library)],
             cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],
             cflags=target.cflags,
             ldflags=target.ldflags,

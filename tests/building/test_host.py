@@ -11,7 +11,7 @@ import pytest
 from patchkit.building.engine import Identity
 from patchkit.building.host import HostEngine, installed
 from patchkit.building.toolchain import toolchain
-from patchkit.errors import ToolchainError
+from patchkit.errors import ToolchainError, UnknownTargetError
 from patchkit.releases.version import Version
 from patchkit.ui import Ui
 from tests.building.workspaces import check_workspace, run
@@ -61,3 +61,14 @@ def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
         )
     assert "no-such-package" in caught.value.advice
     assert caught.value.advice.startswith("apt-get install")
+
+
+def test_a_compiler_for_something_else_is_refused(ui: Ui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 32-bit system on a 64-bit kernel: uname does not tell, the compiler does."""
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\necho i686-linux-gnu\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(UnknownTargetError, match="does not make linux-amd64") as caught:
+        HostEngine(ui).prepare(toolchain(Version("2.6.14"), "linux-amd64"), offline=False)
+    assert "2038" in caught.value.why
