@@ -12,11 +12,13 @@ from patchkit.releases.catalog import Release, TarballPin
 from patchkit.releases.libraries import Library
 from patchkit.source import debian
 
-# Hosts that upstream has published releases on; the last one is the GitHub release's asset.
+# Where upstream has published releases over the years, today's places first.
 _UPSTREAM = (
     "https://swupdate.openvpn.org/community/releases/{name}",
+    "https://swupdate.openvpn.net/community/releases/{name}",
     "https://build.openvpn.net/downloads/releases/{name}",
     "https://github.com/OpenVPN/openvpn/releases/download/{tag}/{name}",
+    "https://openvpn.net/release/{name}",  # of 2.0 and 2.1
 )
 
 _LIBRARY_POOLS = {"OpenSSL": "main/o/openssl"}

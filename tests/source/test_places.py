@@ -29,16 +29,18 @@ def test_upstream_comes_first_and_debians_pool_last() -> None:
     found = where()
     assert [url.split("/")[2] for url in found] == [
         "swupdate.openvpn.org",
+        "swupdate.openvpn.net",
         "build.openvpn.net",
         "github.com",
+        "openvpn.net",
         "debian.example",
     ]
-    assert found[2].endswith("/v2.9.1/openvpn-2.9.1.tar.gz")
-    assert found[3] == "http://debian.example/debian/pool/main/o/openvpn/openvpn_2.9.1.orig.tar.gz"
+    assert found[3].endswith("/v2.9.1/openvpn-2.9.1.tar.gz")
+    assert found[-1] == "http://debian.example/debian/pool/main/o/openvpn/openvpn_2.9.1.orig.tar.gz"
 
 
 def test_a_tarball_that_debian_never_had_is_not_looked_for_there() -> None:
-    assert len(where(replace(PIN, debian=None))) == 3
+    assert len(where(replace(PIN, debian=None))) == 5
 
 
 def test_a_release_without_a_tag_pin_guesses_the_tag() -> None:
@@ -59,7 +61,7 @@ def test_mirrors_come_before_all_with_both_of_a_files_names(monkeypatch: pytest.
     ]
     found = places_for(RELEASE, PIN, offline=False)
     assert [place.where for place in found[:6]] == expected
-    assert [place.mirror for place in found] == [True] * 6 + [False] * 4
+    assert [place.mirror for place in found] == [True] * 6 + [False] * 6
     assert where(offline=True) == expected
 
 
