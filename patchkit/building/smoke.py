@@ -13,6 +13,7 @@ from io import BytesIO
 from patchkit import resources
 from patchkit.building.credentials import credentials
 from patchkit.building.engine import OWNER, Workspace
+from patchkit.building.known_failures import recognised
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import SmokeError
 
@@ -104,6 +105,7 @@ def _version(workspace: Workspace, subject: Subject) -> Check:
         raise SmokeError(
             f"{subject.name} does not say that it is {subject.version}",
             why="\n".join(said[:5]) or "it said nothing",
+            advice=known.helps if (known := recognised(said)) else "",
         )
     return Check("version", first)
 
