@@ -24,7 +24,7 @@ from patchkit.ui import Ui
 
 _COMMANDS = ("cc", "make", "pkg-config", "autoreconf", "libtoolize", "strip")
 # What a compiler may see of the caller's environment; flags set there must not leak into a build.
-_ENVIRONMENT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+_ENVIRONMENT = ("PATH", "HOME", "LD_LIBRARY_PATH")
 
 
 class HostEngine:
@@ -77,6 +77,8 @@ class HostWorkspace:
     def __init__(self, top: Path) -> None:
         self.top = str(top)
         self._running: set[int] = set()
+        self._temporary = Path(top, "tmp")
+        self._temporary.mkdir()
 
     def put(self, archive: bytes) -> None:
         with writing(Path(self.top)), tarfile.open(fileobj=io.BytesIO(archive)) as members:
@@ -94,7 +96,9 @@ class HostWorkspace:
         return out.getvalue()
 
     def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | dict(env)
+        # A compiler that is killed leaves its temporary files: they go with the workspace.
+        own = {"TMPDIR": str(self._temporary), **env}
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | own
         with subprocess.Popen(
             list(command),
             cwd=Path(self.top, cwd),
