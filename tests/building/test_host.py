@@ -29,6 +29,7 @@ def test_workspace(ui: Ui) -> None:
 def test_a_kept_workspace_stays(ui: Ui) -> None:
     with HostEngine(ui).workspace(IDENTITY, keep=True) as workspace:
         pass
+    (Path(workspace.top) / "tmp").rmdir()
     Path(workspace.top).rmdir()
 
 
