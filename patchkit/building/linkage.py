@@ -17,6 +17,8 @@ class Linkage:
 
     needed: tuple[str, ...]
     """DT_NEEDED, sorted: the names of shared libraries."""
+    executable_stack: bool
+    """Whether the system is asked for a stack that code can run on, as one old object file is enough to do."""
     glibc: str | None
     """The newest version of glibc that a symbol is asked of; the program does not start with an older one."""
 
@@ -24,13 +26,17 @@ class Linkage:
 def linkage(program: bytes) -> Linkage:
     """What an ELF program is linked with. Raises ValueError for what is no ELF file."""
     from elftools.common.exceptions import ELFError
+    from elftools.elf.constants import P_FLAGS
     from elftools.elf.dynamic import DynamicSection
     from elftools.elf.elffile import ELFFile
     from elftools.elf.gnuversions import GNUVerNeedSection
 
     try:
         needed, versions = [], set()
-        for section in ELFFile(BytesIO(program)).iter_sections():
+        elf = ELFFile(BytesIO(program))
+        stacks = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_GNU_STACK"]
+        executable = any(segment["p_flags"] & P_FLAGS.PF_X for segment in stacks) or not stacks
+        for section in elf.iter_sections():
             if isinstance(section, DynamicSection):
                 needed += [str(vars(tag)["needed"]) for tag in section.iter_tags() if tag.entry.d_tag == "DT_NEEDED"]
             elif isinstance(section, GNUVerNeedSection):
@@ -38,4 +44,4 @@ def linkage(program: bytes) -> Linkage:
                 versions |= {found[1] for name in names if (found := _GLIBC.fullmatch(name))}
     except ELFError as error:
         raise ValueError(str(error)) from error
-    return Linkage(tuple(sorted(needed)), max(versions, key=Pep440, default=None))
+    return Linkage(tuple(sorted(needed)), executable, max(versions, key=Pep440, default=None))

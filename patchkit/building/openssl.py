@@ -89,8 +89,8 @@ def static_openssl(
     if toolchain.openssl is None:
         raise ValueError("this toolchain has the system's library")
     arguments = [*toolchain.openssl.configure]
-    flags = shlex.join([*toolchain.target.cflags, *toolchain.target.cppflags])
-    command = [toolchain.target.openssl, flags, str(jobs if toolchain.openssl.parallel else 1), *arguments]
+    flags = shlex.join([*toolchain.base_target.cflags, *toolchain.base_target.cppflags])
+    command = [toolchain.base_target.openssl, flags, str(jobs if toolchain.openssl.parallel else 1), *arguments]
     script = _SCRIPT.format(openssldir=_OPENSSLDIR, date=_DATE_OF_102.strip(), deps=DEPENDENCIES)
     parts = [script, command[0], flags, *arguments, _contents(source.tree), identity.digest]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()

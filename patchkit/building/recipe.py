@@ -113,7 +113,7 @@ class OpenVpnTree:
         stale = self._put(changes, suffix)
         if stale:
             self._run("touch", *stale)
-        self._run("make", f"-j{self._jobs}", f"CPPFLAGS={self._cppflags(*defines)}")
+        self._run("make", f"-j{self._jobs}", f"CPPFLAGS={self._make_cppflags(*defines)}")
         binary = f"bin/{name}"
         self._run("install", "-D", self._binary(), f"../{binary}")
         return binary
@@ -208,6 +208,13 @@ class OpenVpnTree:
 
     def _cppflags(self, *defines: str) -> str:
         return " ".join([*self._toolchain.target.cppflags, *(f"-D{name}" for name in defines)])
+
+    def _make_cppflags(self, *defines: str) -> str:
+        """For make alone: configure's own probes may call what they do not declare.
+
+        A function without declaration is taken for one that returns int, which cuts pointers in half.
+        """
+        return f"{self._cppflags(*defines)} -Werror=implicit-function-declaration"
 
     def _binary(self) -> str:
         """Where the linker leaves the program: beside its sources."""

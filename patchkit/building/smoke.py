@@ -20,6 +20,7 @@ from patchkit.errors import SmokeError
 FOLDER = "smoke"
 _TEST_CRYPTO = re.compile(r"^.*?(OpenVPN crypto)")
 _PORT_TAKEN = 75  # handshake.sh's word for it (sysexits' EX_TEMPFAIL)
+_SIGNALLED = 124  # from here on: what timeout says of a command that it ended, and shells of one that crashed
 _PORTS = range(20000, 60000)
 _TRIES = 5  # ports for one handshake, no two of them the same among all that run side by side
 _LIMIT = 60  # seconds for any one command; a handshake gives up by itself after half of that
@@ -72,17 +73,18 @@ def smoke(
         pairs[subject.name, stock.name] = (subject, stock)
         pairs[stock.name, subject.name] = (stock, subject)
     ports = iter(random.sample(_PORTS, len(pairs) * _TRIES))
-    with ThreadPoolExecutor(max_workers=len(pairs) + 2) as pool:
+    with ThreadPoolExecutor(max_workers=len(pairs) + 3) as pool:
         try:
             waiting = [
                 pool.submit(_version, workspace, subject),
                 pool.submit(_crypto, workspace, toolchain, subject),
+                pool.submit(_refusal, workspace, subject),
                 *(
                     pool.submit(_handshake, workspace, toolchain, *pair, [next(ports) for _ in range(_TRIES)])
                     for pair in pairs.values()
                 ),
             ]
-            return [_outcome(future, must_pass=number < 2 or must_shake_hands) for number, future in enumerate(waiting)]
+            return [_outcome(future, must_pass=number < 3 or must_shake_hands) for number, future in enumerate(waiting)]
         except BaseException:
             workspace.stop()  # or the pool would wait for handshakes that nobody wants any more
             raise
@@ -124,6 +126,21 @@ def _crypto(workspace: Workspace, toolchain: Toolchain, subject: Subject) -> Che
     return Check("test-crypto", _TEST_CRYPTO.sub(r"\1", said[-1]) if said else "")
 
 
+def _refusal(workspace: Workspace, subject: Subject) -> Check:
+    """A certificate that is none: to say so, OpenVPN asks OpenSSL for texts, and some builds have crashed there."""
+    options = [f"--{what}" for what in ("ca", "cert", "key")]
+    junk = [word for option in options for word in (option, "handshake.sh")]
+    code, said = _run(
+        workspace,
+        [_path(workspace, subject), "--dev", "null", "--tls-client", "--remote", "127.0.0.1", "9", *junk],
+    )
+    if code == 0 or code >= _SIGNALLED:
+        raise SmokeError(
+            f"{subject.name} does not refuse a bad certificate: exit code {code}", why="\n".join(said[-15:])
+        )
+    return Check("refusal", f"a bad certificate, with exit code {code}")
+
+
 def _handshake(
     workspace: Workspace, toolchain: Toolchain, server: Subject, client: Subject, ports: Sequence[int]
 ) -> Check:
@@ -155,4 +172,4 @@ def _run(workspace: Workspace, command: Sequence[str]) -> tuple[int, list[str]]:
     environment: Mapping[str, str] = {"LC_ALL": "C"}
     limited = ["timeout", "--kill-after=2", str(_LIMIT), *command]
     code = workspace.run(limited, cwd=FOLDER, env=environment, line=said.append)
-    return code, said
+    return (code if code >= 0 else 128 - code), said  # a crash, as shells number it; Docker does too

@@ -104,12 +104,14 @@ class Series(_Table):
     name: str
     base: str
     configure: list[str]
+    cppflags: list[str] = []
+    """Preprocessor flags behind the target's own."""
     crypto: list[Crypto]
     """What its releases can be built with, what is taken by itself first."""
     peer_options: list[str]
     """Options that both peers of a handshake on this toolchain need."""
     modern_peer: list[str]
-    """Options that a peer of 2.6 needs in order to talk to a release of this series."""
+    """Options that a peer of 2.6 or 2.7 needs, point to point, to talk to any release of this series."""
     old_peer: list[str]
     """Options that the release of this series needs for that."""
     genkey: list[str]
@@ -121,6 +123,9 @@ class Toolchain(_Table):
 
     base: Base
     target: Target
+    """With the flags of this very release."""
+    base_target: Target
+    """With the flags that libraries are compiled with: the same for all series, so that they can share them."""
     series: Series
     crypto: Crypto
     openssl: OpensslRecipe | None
@@ -207,10 +212,11 @@ def toolchain(
     found = [_feature(one) for one in dict.fromkeys(wanted)]
     pinned = chosen.pinned
     of_target = Target.model_validate({"name": target, **tables["target"][target]})
-    of_target = of_target.model_copy(update={"cflags": [*of_target.cflags, *cflags]})
+    further = {"cppflags": [*of_target.cppflags, *series.cppflags], "cflags": [*of_target.cflags, *cflags]}
     return Toolchain(
         base=Base.model_validate(tables["base"][series.base]),
-        target=of_target,
+        target=of_target.model_copy(update=further),
+        base_target=of_target,
         series=series,
         crypto=chosen,
         openssl=OpensslRecipe.model_validate(tables["openssl"][pinned.branch]) if pinned else None,

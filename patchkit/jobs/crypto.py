@@ -69,6 +69,11 @@ def check_linked(program: bytes, linked: Linkage, library: StaticLibrary | None)
 
     Raises CompileError where it does not: a configure script that finds another one would not say so.
     """
+    if linked.executable_stack:
+        raise CompileError(
+            "the program's stack would be executable",
+            why="an object file in it does not say that it needs none: an assembler file, mostly",
+        )
     loaded = [name for name in linked.needed if name.startswith(("libssl", "libcrypto"))]
     if library is None:
         if not loaded:

@@ -86,7 +86,7 @@ class Build(_Part):
 class Check(_Part):
     """One part of the smoke test."""
 
-    name: str = Field(description="version, test-crypto or handshake")
+    name: str = Field(description="linkage, version, test-crypto, refusal (of a bad certificate) or handshake")
     detail: str = Field(description="what the binary said, or who spoke with whom")
     passed: bool = Field(
         default=True, description="only a handshake of a known-bad variant may fail: nothing else becomes an artifact"

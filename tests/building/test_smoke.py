@@ -15,6 +15,7 @@ from patchkit.ui import Ui
 from tests.building.workspaces import archive, run
 
 VERSION = 'if [ "$1" = --version ]; then echo "OpenVPN 1.2.3+x for tests"; exit 1; fi\n'
+REFUSES = 'case "$*" in *"--ca handshake.sh"*) echo "no certificate"; exit 1;; esac\n'
 
 
 def try_out(script: str, ui: Ui) -> None:
@@ -33,9 +34,14 @@ def try_out(script: str, ui: Ui) -> None:
         ("echo OpenVPN 1.2.3 for tests", "does not say that it is 1.2.3+x"),
         ("kill -SEGV $$", "does not say that it is"),
         (VERSION + "exit 3", "failed with exit code 3"),
-        (VERSION + 'case "$*" in *--tls-*) echo "link local (bound)"; echo no; exit 1;; esac', "no handshake"),
+        (VERSION + "exit 0", "does not refuse a bad certificate: exit code 0"),
+        (VERSION + 'case "$*" in *"--ca handshake.sh"*) kill -SEGV $$;; esac', "bad certificate: exit code 139"),
+        (
+            VERSION + REFUSES + 'case "$*" in *--tls-*) echo "link local (bound)"; echo no; exit 1;; esac',
+            "no handshake",
+        ),
     ],
-    ids=["says-it-is-stock", "crashes", "no-crypto", "no-handshake"],
+    ids=["says-it-is-stock", "crashes", "no-crypto", "takes-all", "crashes-at-an-error", "no-handshake"],
 )
 def test_a_bad_binary_does_not_pass(script: str, said: str, ui: Ui) -> None:
     with pytest.raises(SmokeError) as caught:
@@ -47,10 +53,10 @@ def test_a_bad_binary_does_not_pass(script: str, said: str, ui: Ui) -> None:
 def test_a_binary_that_will_not_end_is_ended(ui: Ui) -> None:
     deaf = "trap '' TERM; echo 'link local (bound)'; while :; do sleep 1; done"
     with pytest.raises(SmokeError, match="no handshake"):
-        try_out(VERSION + f'case "$*" in *--tls-*) {deaf};; esac', ui)
+        try_out(VERSION + REFUSES + f'case "$*" in *--tls-*) {deaf};; esac', ui)
 
 
 def test_a_binary_that_does_all_it_should_passes(ui: Ui) -> None:
     """So the refusals above are the binaries' fault and not the test's."""
     talks = 'case "$*" in *--tls-*) echo "link local (bound)"; echo "Initialization Sequence Completed"; sleep 9;; esac'
-    try_out(VERSION + talks, ui)
+    try_out(VERSION + REFUSES + talks, ui)

@@ -95,7 +95,12 @@ def test_manifest_checksums_and_json_agree(built: tuple[str, Path, Any]) -> None
     assert patched["build"]["engine"] == engine
     assert patched["patch"]["variant"] == "retransmit"
     assert [file["path"] for file in patched["patch"]["files"]] == ["src/openvpn/reliable.c"]
-    assert sorted(check["name"] for check in patched["checks"]) == ["handshake"] * 3 + ["test-crypto", "version"]
+    assert sorted(check["name"] for check in patched["checks"]) == ["handshake"] * 3 + [
+        "linkage",
+        "refusal",
+        "test-crypto",
+        "version",
+    ]
     assert "libssl-dev" in patched["build"]["packages"]
     assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == sorted(
         ["manifest.json", "SHA256SUMS", *(file["name"] for artifact in by_name.values() for file in artifact["files"])]

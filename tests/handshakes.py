@@ -1,0 +1,113 @@
+"""One real handshake over loopback, each side with a program and options of its own, and the data that passes then.
+
+docker/handshake.sh gives both sides the same options: it tries a program with its own sibling. An old release and a
+modern one need different ones, and a handshake that completes may still be followed by data that nobody can read.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchkit.building.credentials import credentials
+
+_BOUND = "link local (bound)"
+_COMPLETED = "Initialization Sequence Completed"
+_READABLE = "RECEIVED PING PACKET"  # at verbosity 7: it was decrypted, and is one
+_UNREADABLE = re.compile(r"Authenticate/Decrypt packet error|AEAD Decrypt error")
+_GRACE = 3.0  # seconds: to start in, and for the first ping to follow the handshake
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A program, and the options that it gets besides those that every handshake needs."""
+
+    program: Path
+    options: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What both sides logged."""
+
+    server: str
+    client: str
+
+    @property
+    def completed(self) -> bool:
+        """Whether both sides say that they are done."""
+        return all(_COMPLETED in log for log in (self.server, self.client))
+
+    @property
+    def data_passed(self) -> bool:
+        """Whether each side could decrypt what the other one sent, and nothing came that it could not."""
+        return all(_READABLE in log for log in (self.server, self.client)) and not self.unreadable
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether data came that one side could not decrypt."""
+        return any(_UNREADABLE.search(log) for log in (self.server, self.client))
+
+    @property
+    def tls(self) -> set[str]:
+        """The versions of TLS that the two sides say they speak: one, if all is well."""
+        return self._all(r"Control Channel: (TLSv[\d.]+),")
+
+    @property
+    def ciphers(self) -> set[str]:
+        """The data channel's ciphers, of both sides and both directions."""
+        return self._all(r"Cipher '([\w-]+)' initialized")
+
+    def _all(self, pattern: str) -> set[str]:
+        return {found for log in (self.server, self.client) for found in re.findall(pattern, log)}
+
+
+def handshake(folder: Path, server: Peer, client: Peer, *, window: int = 25) -> Outcome:
+    """Let two programs meet, until data has passed or can't, one of them ends, or ``window`` seconds are over."""
+    for name, content in credentials().items():
+        (folder / name).write_bytes(content)
+        (folder / name).chmod(0o600)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    as_server = ["--local", "127.0.0.1", "--port", port, "--tls-server", "--dh", "dh.pem", "--cert", "server.crt",
+                 "--key", "server.key"]  # fmt: skip
+    as_client = ["--remote", "127.0.0.1", port, "--nobind", "--tls-client", "--remote-cert-tls", "server",
+                 "--cert", "client.crt", "--key", "client.key"]  # fmt: skip
+    logs = server_log, client_log = folder / "server.log", folder / "client.log"
+    deadline = time.monotonic() + window + _GRACE
+    with started(server, as_server, server_log, window) as one:
+        while time.monotonic() < deadline and one.poll() is None and _BOUND not in said(server_log):
+            time.sleep(0.02)  # a client that is earlier than the server loses its first packet
+        with started(client, as_client, client_log, window) as other:
+            while time.monotonic() < deadline:
+                ended = one.poll() is not None or other.poll() is not None
+                outcome = Outcome(*map(said, logs))
+                if ended or outcome.data_passed or outcome.unreadable:
+                    break
+                time.sleep(0.05)
+    return Outcome(*map(said, logs))
+
+
+def said(log: Path) -> str:
+    return log.read_text(errors="replace")
+
+
+@contextmanager
+def started(peer: Peer, role: Sequence[str], log: Path, window: int) -> Iterator[subprocess.Popen[bytes]]:
+    # What would make it start all over again ends it: a test has no use for the second try.
+    command = [str(peer.program), "--dev", "null", "--proto", "udp", "--ca", "ca.crt", "--verb", "7", "--ping", "1",
+               "--hand-window", str(window), "--tls-exit", "--remap-usr1", "SIGTERM", *role, *peer.options]  # fmt: skip
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=log.parent, stdout=out, stderr=out)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
