@@ -75,7 +75,7 @@ class OpenVpnTree:
             *self._toolchain.configure,
             *configure_words(self._library),
             *further,
-            f"CPPFLAGS={self._cppflags()}",
+            f"CPPFLAGS={' '.join(self._toolchain.base_target.cppflags)}",
             f"CFLAGS={' '.join(target.cflags)}",
             f"LDFLAGS={' '.join(target.ldflags)}",
         ]
@@ -113,7 +113,7 @@ class OpenVpnTree:
         stale = self._put(changes, suffix)
         if stale:
             self._run("touch", *stale)
-        self._run("make", f"-j{self._jobs}", f"CPPFLAGS={self._make_cppflags(*defines)}")
+        self._run("make", f"-j{self._jobs}", f"CPPFLAGS={self._cppflags(*defines)}")
         binary = f"bin/{name}"
         self._run("install", "-D", self._binary(), f"../{binary}")
         return binary
@@ -207,14 +207,12 @@ class OpenVpnTree:
         return sorted(stale)
 
     def _cppflags(self, *defines: str) -> str:
-        return " ".join([*self._toolchain.target.cppflags, *(f"-D{name}" for name in defines)])
+        """For make; configure's probes declare what they look for in ways of their own, and call what they do not.
 
-    def _make_cppflags(self, *defines: str) -> str:
-        """For make alone: configure's own probes may call what they do not declare.
-
-        A function without declaration is taken for one that returns int, which cuts pointers in half.
+        A function without declaration is taken for one that returns int, which cuts pointers in half: an error.
         """
-        return f"{self._cppflags(*defines)} -Werror=implicit-function-declaration"
+        flags = [*self._toolchain.target.cppflags, *(f"-D{name}" for name in defines)]
+        return " ".join([*flags, "-Werror=implicit-function-declaration"])
 
     def _binary(self) -> str:
         """Where the linker leaves the program: beside its sources."""

@@ -105,7 +105,7 @@ class Series(_Table):
     base: str
     configure: list[str]
     cppflags: list[str] = []
-    """Preprocessor flags behind the target's own."""
+    """Preprocessor flags behind the target's own, for make alone: configure's probes don't bear them all."""
     crypto: list[Crypto]
     """What its releases can be built with, what is taken by itself first."""
     peer_options: list[str]
