@@ -98,14 +98,23 @@ class Feature(_Table):
         return next((one for one in self.options if series in one.series), FeatureOptions(series=[series]))
 
 
+class Portability(_Table):
+    """What a source needs so that today's compilers take it: flags, never a change of its text."""
+
+    releases: Range = ""
+    cppflags: list[str] = []
+    cflags: list[str] = []
+    why: str
+
+
 class Series(_Table):
     """What is particular to one series."""
 
     name: str
     base: str
     configure: list[str]
-    cppflags: list[str] = []
-    """Preprocessor flags behind the target's own, for make alone: configure's probes don't bear them all."""
+    portability: list[Portability] = []
+    """For make alone: configure's probes don't bear all of these flags."""
     crypto: list[Crypto]
     """What its releases can be built with, what is taken by itself first."""
     peer_options: list[str]
@@ -127,6 +136,8 @@ class Toolchain(_Table):
     base_target: Target
     """With the flags that libraries are compiled with: the same for all series, so that they can share them."""
     series: Series
+    portability: list[str]
+    """Why there are flags that today's compilers need for this release."""
     crypto: Crypto
     openssl: OpensslRecipe | None
     """How the pinned library is compiled; None with the system's own."""
@@ -212,13 +223,18 @@ def toolchain(
     found = [_feature(one) for one in dict.fromkeys(wanted)]
     pinned = chosen.pinned
     of_target = Target.model_validate({"name": target, **tables["target"][target]})
-    further = {"cppflags": [*of_target.cppflags, *series.cppflags], "cflags": [*of_target.cflags, *cflags]}
+    ported = [one for one in series.portability if holds(one.releases, version)]
+    further = {
+        "cppflags": [*of_target.cppflags, *(flag for one in ported for flag in one.cppflags)],
+        "cflags": [*of_target.cflags, *(flag for one in ported for flag in one.cflags), *cflags],
+    }
     return Toolchain(
         base=Base.model_validate(tables["base"][series.base]),
         target=of_target.model_copy(update=further),
         base_target=of_target,
         series=series,
         crypto=chosen,
+        portability=[one.why for one in ported],
         openssl=OpensslRecipe.model_validate(tables["openssl"][pinned.branch]) if pinned else None,
         features=[one.name for one in found],
         configure=[*series.configure, *chosen.configure, *_feature_words(series, chosen, found)],

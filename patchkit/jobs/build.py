@@ -74,6 +74,8 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     tools = _tools(obtained.version, order)
     if tools.series.name != obtained.series:
         ui.warn(f"series {obtained.series} is newer than this patchkit: taking the toolchain of {tools.series.name}")
+    for why in tools.portability:
+        ui.note(f"compiled with a flag for it: {why}")
     outcomes: dict[str, Outcome] = {}
     rendered = []
     for one in chosen:

@@ -59,6 +59,7 @@ def describe(
             cflags=target.cflags,
             ldflags=target.ldflags,
             crypto=_crypto(ground),
+            portability=ground.tools.portability,
             features=ground.tools.features,
             needed=list(linked.needed),
             glibc=linked.glibc,

@@ -78,6 +78,9 @@ class Build(_Part):
     cflags: list[str] = Field(description="compiler flags")
     ldflags: list[str] = Field(description="linker flags")
     crypto: Crypto | None = Field(default=None, description="the crypto library; null in manifests of older patchkits")
+    portability: list[str] = Field(
+        default=[], description="why there are flags that today's compilers need for this release"
+    )
     features: list[str] = Field(default=[], description="what --with asked for")
     needed: list[str] = Field(default=[], description="shared libraries that the program loads (DT_NEEDED)")
     glibc: str | None = Field(default=None, description="the oldest glibc that the program starts with")
