@@ -78,7 +78,7 @@ class UnsafeArchiveError(PatchkitError):
 
 class BadSourceError(PatchkitError):
     exit_code = 25
-    meaning = "a source given by hand can't be read as an OpenVPN source"
+    meaning = "a source given by hand can't be read as what it should be"
 
 
 class OfflineError(PatchkitError):

@@ -28,6 +28,14 @@ def check_writable(folder: Path, option: str) -> None:
         )
 
 
+def expanded(text: str) -> Path:
+    """A path whose ``~`` is somebody's home; as it stands, where that is nobody's."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn refusals about ``path`` into DiskFullError or StorageError. For the system calls alone, not for work."""
@@ -38,10 +46,21 @@ def writing(path: Path) -> Iterator[None]:
             raise DiskFullError(
                 f"no room left while writing {path}",
                 why=f"{error.strerror}; nothing was left under a final name",
-                advice="free some space, or set PATCHKIT_CACHE, TMPDIR or --out to a larger disk",
+                advice="free some space, or set PATCHKIT_CACHE, TMPDIR, --out or --to to a larger disk",
             ) from error
         raise StorageError(
             f"can't write {path}", why=error.strerror or str(error), advice="check its owner and permissions"
+        ) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn refusals to read ``path`` into StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"can't read {path}", why=error.strerror or str(error), advice="check its owner and permissions"
         ) from error
 
 

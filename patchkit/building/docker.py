@@ -92,9 +92,10 @@ class DockerEngine:
     def save_images(self, toolchain: Toolchain, folder: Path) -> list[Path]:
         """Write the toolchain's image and its base into a folder, under the names that a mirror has for them."""
         with daemon_errors():
-            found = image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=False)
+            image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=False)
+            tag = image.tag_of(self._client, toolchain)
             paths = [folder / name for name in self.image_archives(toolchain)]
-            for path, name in zip(paths, (toolchain.base.image, found.tags[0]), strict=True):
+            for path, name in zip(paths, (toolchain.base.image, tag), strict=True):
                 image.save(self._client, name, path, self._ui)
         return paths
 

@@ -27,7 +27,7 @@ from patchkit.errors import BaseImageError, DiskFullError, OfflineError, Toolcha
 from patchkit.interrupts import held_off
 from patchkit.source import debian, mirror
 from patchkit.source.cache import Cache
-from patchkit.storage import writing
+from patchkit.storage import reading, writing
 from patchkit.ui import Ui
 
 if TYPE_CHECKING:
@@ -91,6 +91,11 @@ def local_base(client: docker.DockerClient, base: Base) -> Any:
     return _local(client, base.image)
 
 
+def tag_of(client: docker.DockerClient, toolchain: Toolchain) -> str:
+    """The name of the toolchain's image on the base that is here."""
+    return _text_and_tag(toolchain, _local(client, toolchain.base.image))[1]
+
+
 def archive_name(toolchain: Toolchain) -> str:
     """What a mirror calls this toolchain's image; it does not depend on which build of the base it stands on."""
     digest = hashlib.sha256(dockerfile(toolchain, toolchain.base.image).encode()).hexdigest()
@@ -122,7 +127,7 @@ def _load(client: docker.DockerClient, name: str, cache: Cache, ui: Ui) -> bool:
     if path is None:
         return False
     ui.note(f"docker load {path}")
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         client.images.load(file)
     return True
 
@@ -132,7 +137,7 @@ def _with_the_mirrors_base(client: docker.DockerClient, toolchain: Toolchain, ca
     if not _load(client, base_archive_name(toolchain.base, toolchain.target.debian_arch), cache, ui):
         return None
     ui.note(f"{toolchain.base.image} is the mirror's now")
-    return _local(client, _text_and_tag(toolchain, _local(client, toolchain.base.image))[1])
+    return _local(client, tag_of(client, toolchain))
 
 
 def _text_and_tag(toolchain: Toolchain, base: Any) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from patchkit.building.engine import OWNER, Engine, Identity
 from patchkit.building.log import BuildLog, build_log
 from patchkit.building.toolchain import Toolchain
+from patchkit.errors import CompileError
 from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource
 from patchkit.source.tree import SourceTree
@@ -102,7 +103,10 @@ def static_openssl(
             ui.step(f"Compile {title}, static, for {toolchain.target.name}; it is kept")
             name = f"{source.library.name}-{toolchain.target.name}-{os.getpid()}.log"
             with build_log(cache.folder("logs") / name, ui) as log:
-                kept = _compile(source.tree, ["sh", "-c", script, "sh", *command], engine, identity, log)
+                try:
+                    kept = _compile(source.tree, ["sh", "-c", script, "sh", *command], engine, identity, log)
+                except CompileError as error:
+                    raise CompileError(f"{title} does not compile", why=error.why, advice=error.advice) from error
             replace_all({path: kept, _sum_of(path): hashlib.sha256(kept).hexdigest().encode()})
     return StaticLibrary(source, key, kept)
 
@@ -116,8 +120,10 @@ def _compile(tree: SourceTree, command: list[str], engine: Engine, identity: Ide
 
 
 def _contents(tree: SourceTree) -> str:
-    """A name for every byte of a source, whoever vouches for it."""
-    return tree.origin.sha256 or tree.origin.tree or hashlib.sha256(tree.tar("x")).hexdigest()
+    """A name for every byte of a source, whoever vouches for it, and for the date that it says it was built on."""
+    if tree.origin.tree is not None:
+        return f"{tree.origin.tree} {tree.origin.epoch}"  # several commits can have one tree
+    return tree.origin.sha256 or hashlib.sha256(tree.tar("x")).hexdigest()
 
 
 def _sum_of(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +28,7 @@ def run_sync(
 ) -> None:
     ui = Ui()
     wish = Wish(
-        versions=[one for text in versions for one in text.split(",") if one],
+        versions=[one.strip() for text in versions for one in text.split(",") if one.strip()],
         to=to,
         git=git,
         target=target,
@@ -37,9 +38,13 @@ def run_sync(
         openssl_sources=openssl_sources,
     )
     synced = sync(wish, Cache.default(), ui)
-    given = [str(to / one.name) for one in synced.index.files if one.kind == "given"]
     if as_json:
-        extra = {"folder": str(to), "engine": synced.engine, "packages": list(synced.packages)}
+        extra = {
+            "folder": str(to),
+            "engine": synced.engine,
+            "packages": list(synced.packages),
+            "options": list(synced.options),
+        }
         print_json({**synced.index.model_dump(), **extra})
     else:
         rows: list[tuple[str, str, str, str]] = [
@@ -49,8 +54,10 @@ def run_sync(
         table(("name", "kind", "bytes", "sha256 or commit"), rows)
     if synced.packages:
         ui.note(f"a host that builds without Docker also needs: {' '.join(synced.packages)}")
-    options = "".join(f" --openssl-source {path}" for path in given)
-    ui.note(f"there: PATCHKIT_MIRROR={to} patchkit build --offline --version {wish.versions[0]}{options}")
+    command = shlex.join(["patchkit", "build", "--offline", "--version", wish.versions[0], *synced.options])
+    ui.note(f"there: PATCHKIT_MIRROR={shlex.quote(str(to))} {command}")
+    if any(letter.isspace() for letter in str(to)):
+        ui.note("but in a folder whose name has no blanks: they separate several mirrors")
 
 
 def run_verify(folder: Path, *, as_json: bool) -> None:

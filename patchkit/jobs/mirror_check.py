@@ -10,7 +10,7 @@ from typing import Literal
 from patchkit.errors import MirrorError, PatchkitError
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries
-from patchkit.source import git, mirror
+from patchkit.source import mirror
 from patchkit.source.cache import Cache
 from patchkit.source.mirror import MirrorFile, MirrorTag
 from patchkit.ui import Ui
@@ -81,12 +81,11 @@ def _tag(folder: Path, tag: MirrorTag, cache: Cache, ui: Ui) -> Finding:
     pins = {one.tag.name: one.tag for one in catalog().releases if one.tag}
     pin = pins.get(tag.tag)
     try:
-        tree = git.tree_at(str(folder / mirror.REPOSITORY), tag.tag, cache, ui)
-        tree.tar("whole")  # reads and hashes every object
+        origin = mirror.tag_in(folder, tag.tag, cache, ui)
     except PatchkitError as error:
         missing = not (folder / mirror.REPOSITORY).is_dir()
         return Finding(name, "missing" if missing else "damaged", "pin" if pin else "index", error.what)
-    found = (tree.origin.commit, tree.origin.tree)
+    found = (origin.commit, origin.tree)
     if pin and found != (pin.commit, pin.tree):
         return Finding(name, "not as pinned", "pin", f"commit {found[0]}, pinned {pin.commit}")
     if found != (tag.commit, tag.tree):

@@ -32,11 +32,11 @@ class Shortages:
 
     def error(self, advice: str = "") -> PatchkitError:
         """One error for all that is missing, of the first one's kind; ``advice`` is what helps with all at once."""
-        first, *others = self.errors
+        first, *others = errors = list({error.what: error for error in self.errors}.values())
         if not others:
             return first
         return type(first)(
-            f"{len(self.errors)} things can't be had: {'; '.join(error.what for error in self.errors)}",
-            why="\n".join(f"{error.what}:\n{error.why}" for error in self.errors),
-            advice=advice or "; ".join(dict.fromkeys(error.advice for error in self.errors if error.advice)),
+            f"{len(errors)} things can't be had: {'; '.join(error.what for error in errors)}",
+            why="\n".join(f"{error.what}:\n{error.why}" for error in errors),
+            advice=advice or "; ".join(dict.fromkeys(error.advice for error in errors if error.advice)),
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchkit.errors import (
+    DiskFullError,
     GitError,
     NetworkUnavailableError,
     OfflineError,
@@ -23,6 +24,7 @@ from patchkit.releases.version import shown
 from patchkit.source.cache import Cache
 from patchkit.source.git_tree import gitpython, tree_of
 from patchkit.source.tree import SourceTree
+from patchkit.storage import expanded
 from patchkit.ui import Ui
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ def own_copy(where: str, cache: Cache) -> Iterator[git.Repo]:
 
 def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> git.Commit:
     if not is_url(where):
-        return resolve(open_repository(Path(where).expanduser()), ref, where)
+        return resolve(open_repository(expanded(where)), ref, where)
     with own_copy(where, cache) as repository:
         # A commit never changes; a tag or branch is asked for anew, unless there is no network to ask.
         if _COMMIT.fullmatch(ref) or offline:
@@ -139,7 +141,10 @@ def bare_repository(path: Path) -> git.Repo:
     module = gitpython()
     if not path.exists():
         # Named, because inside a git hook GIT_DIR names the hook's repository.
-        module.Git(path.parent).init("--quiet", "--bare", "--", str(path))
+        try:
+            module.Git(path.parent).init("--quiet", "--bare", "--", str(path.absolute()))
+        except module.GitCommandError as error:
+            raise GitError(f"git can't make {path}", why=str(error.stderr).strip()) from error
     return open_repository(path, _FETCHED_FROM)
 
 
@@ -180,6 +185,8 @@ def ask(repository: git.Repo, command: str, *arguments: str) -> str:
                 why=said,
                 advice="name a local clone with --git or PATCHKIT_GIT",
             ) from error
+        if "no space left" in said.lower():
+            raise DiskFullError(f"no room left for what git fetches from {where}", why=said) from error
         raise GitError(f"git {command} failed for {where}", why=said) from error
 
 

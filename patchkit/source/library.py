@@ -7,19 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from patchkit.errors import BadSourceError, BadUsageError, UnknownVersionError
+from patchkit.errors import BadSourceError, BadUsageError, OfflineError, UnknownVersionError
 from patchkit.releases.libraries import Library
+from patchkit.releases.version import shown
 from patchkit.source import directory, download, git, places
 from patchkit.source.cache import Cache
 from patchkit.source.tree import Origin, SourceTree
 from patchkit.source.unpack import as_tree
+from patchkit.storage import expanded
 from patchkit.ui import Ui
 
 _OPTION = "--openssl-source"
 # To 1.1.1 the version is a text in a header, which crypto/cversion.c puts into the library as it stands.
 _HEADERS = ("include/openssl/opensslv.h", "crypto/opensslv.h")
-_TEXT = re.compile(r'OPENSSL_VERSION_TEXT\s+"OpenSSL ([^"]+)"')
-_DATE = re.compile(r"\s+\d{1,2} \w{3} \d{4}$")  # "1.0.2u  20 Dec 2019"; a snapshot's is "xx XXX xxxx" or none
+# "OpenSSL 1.0.2u  20 Dec 2019"; a snapshot's date is "xx XXX xxxx".
+_TEXT = re.compile(r'OPENSSL_VERSION_TEXT\s+"OpenSSL ([0-9][\w.+-]*)[^"\n]*"', re.ASCII)
+_VERSION = re.compile(r"(\d+\.\d+\.\d+)(-[\w.+-]+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class LibrarySource:
     """The pinned release that it stands for."""
     version: str
     tree: SourceTree
+    pinned_tarball: Path | None = None
+    """The file that it was read from, where that is the pinned one."""
 
     @property
     def verified(self) -> bool:
@@ -60,10 +65,11 @@ def obtain_library(
             advice=f"give a source of {library.branch} too: the option may be repeated",
         )
     pin = library.tarball
-    data = tarball_path(library, cache, ui, offline=offline).read_bytes()
+    path = tarball_path(library, cache, ui, offline=offline)
+    data = path.read_bytes()
     origin = Origin(kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=len(data))
     tree = as_tree(data, origin)
-    return LibrarySource(library, version_in(tree), tree)
+    return LibrarySource(library, version_in(tree), tree, path)
 
 
 def tarball_path(library: Library, cache: Cache, ui: Ui, *, offline: bool) -> Path:
@@ -79,13 +85,14 @@ def version_in(tree: SourceTree) -> str:
     """The version that an OpenSSL calls itself, without its date. Raises BadSourceError where it is none."""
     if "VERSION.dat" in tree:
         rows = dict(re.findall(r"^(\w+)=(.*)$", tree.read("VERSION.dat").decode("utf-8", "replace"), re.MULTILINE))
-        if rows.keys() >= {"MAJOR", "MINOR", "PATCH"}:
-            pre = f"-{tag}" if (tag := rows.get("PRE_RELEASE_TAG", "").strip('"')) else ""
-            return f"{rows['MAJOR']}.{rows['MINOR']}.{rows['PATCH']}{pre}"
+        pre = f"-{tag}" if (tag := rows.get("PRE_RELEASE_TAG", "").strip('"')) else ""
+        version = ".".join(rows.get(part, "") for part in ("MAJOR", "MINOR", "PATCH")) + pre
+        if _VERSION.fullmatch(version):
+            return version
     for header in _HEADERS:
         if header in tree and "Configure" in tree:
-            texts = _TEXT.findall(tree.read(header).decode("utf-8", "replace"))
-            plain = [_DATE.sub("", text) for text in texts if "-fips" not in text]
+            texts: list[str] = _TEXT.findall(tree.read(header).decode("utf-8", "replace"))
+            plain = [text for text in texts if "-fips" not in text]
             if plain:
                 return plain[0]
     raise BadSourceError(
@@ -97,13 +104,20 @@ def version_in(tree: SourceTree) -> str:
 
 def _given(library: Library, text: str, cache: Cache, ui: Ui, *, offline: bool) -> LibrarySource | str:
     """What a text leads to; where that is another branch than the wanted one, which it is."""
-    path = Path(text).expanduser()
-    if path.is_file() or (path / "Configure").is_file():
+    path = None if git.is_url(text) else _local(text)
+    tarball = None
+    if path is not None and path.is_dir() and not any((path / name).exists() for name in ("Configure", ".git", "HEAD")):
+        raise BadSourceError(
+            f"{text} is no source of OpenSSL",
+            why="it has no Configure, and is no git repository",
+            advice=f"check {_OPTION}",
+        )
+    if path is not None and (path.is_file() or (path / "Configure").is_file()):
         tree = directory.any_tree(path, _OPTION)
-        verified = tree.origin.sha256 == library.tarball.sha256
-        tree = SourceTree(replace(tree.origin, verified=verified), tree.entries)
+        if tree.origin.sha256 == library.tarball.sha256:
+            tree, tarball = SourceTree(replace(tree.origin, verified=True), tree.entries), path
     else:
-        where, _, ref = text.partition("#")
+        where, ref = _split(text) if path is None else (text, "")
         found = _from_git(where, [ref] if ref else [library.tag, library.stable], cache, ui, offline=offline)
         if found is None:
             return f"it has neither {library.tag} nor {library.stable}"
@@ -111,14 +125,36 @@ def _given(library: Library, text: str, cache: Cache, ui: Ui, *, offline: bool) 
     version = version_in(tree)
     if not re.match(rf"{re.escape(library.branch)}(?!\d)", version):
         return f"OpenSSL {version}"
-    return LibrarySource(library, version, tree)
+    return LibrarySource(library, version, tree, tarball)
+
+
+def _local(text: str) -> Path | None:
+    """The file or folder of this very name, if there is one; a ``#`` may be part of it."""
+    path = expanded(text)
+    try:
+        return path if text and path.exists() else None
+    except OSError:  # too long a name
+        return None
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The repository and the ref in ``GIT#REF``. Raises BadSourceError where there can be no repository."""
+    where, _, ref = text.partition("#")
+    if not git.is_url(where) and _local(where) is None:
+        raise BadSourceError(
+            f"there is no tarball, folder or repository {shown(where)}", advice=f"{_OPTION} TARBALL, GIT or GIT#REF"
+        )
+    return where, ref
 
 
 def _from_git(where: str, refs: Sequence[str], cache: Cache, ui: Ui, *, offline: bool) -> SourceTree | None:
+    """The first ref that is there; None where none of several is."""
+    absent: UnknownVersionError | OfflineError | None = None
     for ref in refs:
         try:
             return git.tree_at(where, ref, cache, ui, offline=offline)
-        except UnknownVersionError:
-            if len(refs) == 1:
-                raise
+        except (UnknownVersionError, OfflineError) as error:
+            absent = absent or error
+    if absent is not None and (len(refs) == 1 or isinstance(absent, OfflineError)):
+        raise absent
     return None

@@ -2,7 +2,8 @@
 
 ``PATCHKIT_MIRROR`` names it, as a folder or, served by any web server, as a URL. Source tarballs lie in it under
 their own names, so that a folder that somebody filled by hand works as well; releases without a pinned tarball are
-tags of its ``openvpn.git``; and images of the docker engine are known by the index alone.
+tags of its ``openvpn.git``, which is read in folders only; and images of the docker engine are known by the index
+alone.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from patchkit.errors import MirrorError, WrongHashError
+from patchkit.errors import MirrorError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError
 from patchkit.source import download, git, places
 from patchkit.source.cache import Cache
 from patchkit.source.places import Place
-from patchkit.storage import writing
+from patchkit.source.tree import Origin
+from patchkit.storage import reading, writing
 from patchkit.ui import Ui
 
 INDEX = "mirror.json"
@@ -31,6 +33,10 @@ _INDEX_LIMIT = 4 << 20  # bytes; an index of all releases has some 40 kB
 FileKind = Literal["source", "library", "given", "image"]
 """A pinned tarball of OpenVPN or of a library, a library's source given by hand, or an image for Docker."""
 
+# What may be in an index, whoever wrote it: nothing that leaves the folder, nothing that a terminal obeys.
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=200)]
+_GitId = Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,21 +45,21 @@ class _Part(BaseModel):
 class MirrorFile(_Part):
     """One file of a mirror."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    name: _Name
     kind: FileKind
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    size: int
+    size: int = Field(ge=0)
     """In bytes."""
-    serves: list[str]
+    serves: list[_Name]
     """The releases that it is there for."""
 
 
 class MirrorTag(_Part):
     """One tag of a mirror's repository, with what it must lead to."""
 
-    tag: str
-    commit: str
-    tree: str
+    tag: _Name
+    commit: _GitId
+    tree: _GitId
 
 
 class MirrorIndex(_Part):
@@ -73,24 +79,32 @@ def read_index(folder: Path) -> MirrorIndex | None:
     path = folder / INDEX
     if not path.is_file():
         return None
-    with writing(path):
-        return parse_index(path.read_bytes(), str(path))
+    with reading(path), path.open("rb") as file:
+        data = file.read(_INDEX_LIMIT + 1)
+    return parse_index(data, str(path))
 
 
 def parse_index(data: bytes, where: str) -> MirrorIndex:
     """An index. Raises MirrorError for what is none."""
+    if len(data) > _INDEX_LIMIT:
+        raise MirrorError(f"{where} is not the index of a mirror", why=f"it is larger than {_INDEX_LIMIT >> 20} MiB")
     try:
         return MirrorIndex.model_validate_json(data)
     except ValidationError as error:
         raise MirrorError(
             f"{where} is not the index of a mirror",
-            why="\n".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()[:3]),
+            why="\n".join(f"{_place(part['loc'])}: {part['msg']}" for part in error.errors()[:3]),
             advice="patchkit mirror sync writes it anew",
         ) from error
 
 
+def _place(parts: tuple[int | str, ...]) -> str:
+    """Where in an index something is wrong; a key may be anything, a terminal's commands as well."""
+    return ascii(".".join(map(str, parts)))[1:-1]
+
+
 def indexed(name: str, cache: Cache, ui: Ui) -> Path | None:
-    """A file that only an index vouches for, from the first of the user's mirrors that has it.
+    """A file that only an index vouches for, from the first of the user's mirrors that has it; None if none has.
 
     Raises WrongHashError where it is not what the index says, and MirrorError for a damaged index.
     """
@@ -98,19 +112,9 @@ def indexed(name: str, cache: Cache, ui: Ui) -> Path | None:
         entry = index.file(name)
         if entry is None:
             continue
-        if place.path is not None:
-            path = place.path / name
-            if path.is_file() and sha256_of(path) != entry.sha256:
-                raise WrongHashError(
-                    f"{path} is not what {INDEX} says",
-                    why=f"wanted sha256 {entry.sha256}\nfound  sha256 {sha256_of(path)}",
-                    advice=f"patchkit mirror verify {place.path}",
-                )
-            if path.is_file():
-                return path
-            continue
-        wanted = download.Wanted(name, entry.sha256, entry.size)
-        return _fetch_from(Place(f"{place.where.rstrip('/')}/{name}", mirror=True), wanted, cache, ui)
+        found = _fetched(place, entry, cache, ui) if place.path is None else _at_hand(place.path, entry)
+        if found is not None:
+            return found
     return None
 
 
@@ -129,9 +133,19 @@ def repository_with(tag: str) -> str | None:
     return None
 
 
+def tag_in(folder: Path, tag: str, cache: Cache, ui: Ui) -> Origin:
+    """What a tag of a mirror's repository leads to; every object on the way is read and hashed.
+
+    Raises UnknownVersionError where it is not there, and GitError for a damaged repository.
+    """
+    tree = git.tree_at(str(folder.absolute() / REPOSITORY), tag, cache, ui)
+    tree.tar("whole")
+    return tree.origin
+
+
 def sha256_of(path: Path) -> str:
     """The hash of a file, in hex."""
-    with writing(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -146,8 +160,31 @@ def put(source: Path, folder: Path, name: str) -> None:
             part.unlink(missing_ok=True)
 
 
-def _fetch_from(place: Place, wanted: download.Wanted, cache: Cache, ui: Ui) -> Path:
-    return download.fetch(wanted, lambda: [place], cache, ui)
+def _at_hand(folder: Path, entry: MirrorFile) -> Path | None:
+    path = folder / entry.name
+    if not path.is_file():
+        return None
+    found = sha256_of(path)
+    if found != entry.sha256:
+        raise _not_as_indexed(str(path), f"wanted sha256 {entry.sha256}\nfound  sha256 {found}", str(folder))
+    return path
+
+
+def _fetched(mirror: Place, entry: MirrorFile, cache: Cache, ui: Ui) -> Path | None:
+    place = Place(f"{mirror.where.rstrip('/')}/{entry.name}", mirror=True)
+    # Two mirrors may have different files of one name: in the cache each has a name of its own.
+    wanted = download.Wanted(f"{entry.sha256[:16]}-{entry.name}", entry.sha256, entry.size)
+    try:
+        return download.fetch(wanted, lambda: [place], cache, ui)
+    except (NetworkUnavailableError, PlacesExhaustedError) as error:
+        ui.note(f"{error.what}: {error.why}")
+        return None  # another one may have it
+    except WrongHashError as error:
+        raise _not_as_indexed(place.where, error.why, "DIR, where that mirror is a folder") from error
+
+
+def _not_as_indexed(where: str, why: str, folder: str) -> WrongHashError:
+    return WrongHashError(f"{where} is not what {INDEX} says", why=why, advice=f"patchkit mirror verify {folder}")
 
 
 def _indices() -> Iterator[tuple[Place, MirrorIndex]]:
@@ -160,12 +197,21 @@ def _indices() -> Iterator[tuple[Place, MirrorIndex]]:
 
 def _fetched_index(url: str) -> MirrorIndex | None:
     import requests
+    from urllib3.exceptions import HTTPError
 
     where = f"{url.rstrip('/')}/{INDEX}"
+    timeout = (download.CONNECT_TIMEOUT, download.READ_TIMEOUT)
     try:
-        with requests.get(where, timeout=(download.CONNECT_TIMEOUT, download.READ_TIMEOUT), stream=True) as answer:
-            if answer.status_code != requests.codes.ok:
+        with requests.get(where, timeout=timeout, stream=True, headers={"Accept-Encoding": "identity"}) as answer:
+            # Whoever serves plain files may have a page for what is not there.
+            page = answer.headers.get("Content-Type", "").startswith("text/html")
+            if answer.status_code != requests.codes.ok or page:
                 return None
-            return parse_index(answer.raw.read(_INDEX_LIMIT, decode_content=True), where)
-    except requests.RequestException:
+            data = b""
+            for chunk in answer.raw.stream(1 << 16, decode_content=False):
+                data += chunk
+                if len(data) > _INDEX_LIMIT:
+                    break
+    except (requests.RequestException, HTTPError):
         return None  # one dead mirror is no reason to fail: another place may have it
+    return parse_index(data, where)

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from patchkit.releases.catalog import Release, TarballPin
 from patchkit.releases.libraries import Library
 from patchkit.source import debian
+from patchkit.storage import expanded
 
 # Where upstream has published releases over the years, today's places first.
 _UPSTREAM = (
@@ -38,7 +39,7 @@ class Place:
             return None
         if self.where.startswith("file://"):
             return Path(unquote(urlsplit(self.where).path))
-        return Path(self.where).expanduser()
+        return expanded(self.where)
 
 
 def mirrors() -> tuple[str, ...]:

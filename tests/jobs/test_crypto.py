@@ -76,8 +76,8 @@ def test_an_openssl_of_another_branch_is_refused_before_anything_is_compiled(sha
     upstream(OLD, shared_cache)
     path = tarball_path(LIBRARY, shared_cache, Ui(quiet=True), offline=False)
     said = run("build", "--version", OLD, "--crypto", "openssl-1.1.1", "--openssl-source", str(path.parent / "none"),
-               "--engine", "host", code=27)  # fmt: skip
-    assert "is not a git repository" in said.stderr
+               "--engine", "host", code=25)  # fmt: skip
+    assert "there is no tarball, folder or repository" in said.stderr
     said = run("build", "--version", "2.6.14", "--crypto", "openssl-3.0", "--openssl-source", str(path),
                "--engine", "host", code=BadUsageError.exit_code)  # fmt: skip
     assert f"OpenSSL {LIBRARY.version}" in said.stderr
