@@ -184,3 +184,12 @@ class InterruptedByUserError(PatchkitError):
 def all_errors() -> list[type[PatchkitError]]:
     """Every error class, by exit code; the first is the base, for faults of patchkit itself."""
     return sorted([PatchkitError, *PatchkitError.__subclasses__()], key=lambda error: error.exit_code)
+
+
+def fault(error: Exception) -> PatchkitError:
+    """What nobody has foreseen, as an error that says so."""
+    return PatchkitError(
+        f"{type(error).__name__}: {error}",
+        why="this is a fault in patchkit, not in what you asked for",
+        advice="the same command with PATCHKIT_DEBUG=1 shows where; please report it",
+    )

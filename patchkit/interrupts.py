@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Thread
 from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -36,6 +37,19 @@ def begin_worker() -> None:
         signal.signal(number, _interrupt)
     sys.unraisablehook = _not_lost
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_ENDING, _AGAIN))
+
+
+def watch_parent(end: Callable[[], object]) -> None:
+    """In a worker: call ``end`` when the parent is gone, however it went."""
+    from multiprocessing import parent_process
+
+    def wait() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            end()
+
+    Thread(target=wait, daemon=True).start()
 
 
 def leave_to_parent() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -62,6 +63,30 @@ def reading(path: Path) -> Iterator[None]:
         raise StorageError(
             f"can't read {path}", why=error.strerror or str(error), advice="check its owner and permissions"
         ) from error
+
+
+@contextmanager
+def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Hold a folder, made when missing, for one run at a time; another one waits.
+
+    The kernel frees the lock when a process dies. Raises StorageError or DiskFullError.
+    """
+    from filelock import FileLock
+
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sha256_of(path: Path) -> str:
+    """The hash of a file, in hex. Raises StorageError where it can't be read."""
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_full(error: OSError) -> bool:

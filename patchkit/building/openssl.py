@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchkit import resources
 from patchkit.building.engine import OWNER, Engine, Identity
 from patchkit.building.log import BuildLog, build_log
 from patchkit.building.toolchain import Toolchain
@@ -28,27 +29,6 @@ _TREE = "openssl"
 # Where a compiled-in OpenSSL looks for its configuration: upstream's own default, on purpose not the system's
 # folder, whose files are written for the system's OpenSSL.
 _OPENSSLDIR = "/usr/local/ssl"
-
-# To 1.0.2, OpenSSL writes the time of day into itself and does not know SOURCE_DATE_EPOCH. Its own script makes the
-# file before make would, and the date in it is replaced; make finds it up to date.
-_DATE_OF_102 = """
-perl util/mkbuildinf.pl "$2" "$1" | sed 's/built on: [^"]*/built on: reproducible build, date unspecified/' \
-    >crypto/buildinf.h
-"""
-_SCRIPT = """set -eu
-platform=$1 flags=$2 jobs=$3
-shift 3
-perl Configure "$platform" --prefix=/usr/local --openssldir={openssldir} "$@" $flags
-if ! grep -q SOURCE_DATE_EPOCH util/mkbuildinf.pl; then
-    make depend
-    set -- "$platform" "$flags"
-    {date}
-fi
-make -j"$jobs" build_libs
-mkdir -p ../{deps}/include ../{deps}/lib
-cp -RL include/openssl ../{deps}/include/
-cp libcrypto.a libssl.a ../{deps}/lib/
-"""
 
 
 @dataclass(frozen=True)
@@ -91,9 +71,10 @@ def static_openssl(
         raise ValueError("this toolchain has the system's library")
     arguments = [*toolchain.openssl.configure]
     flags = shlex.join([*toolchain.base_target.cflags, *toolchain.base_target.cppflags])
-    command = [toolchain.base_target.openssl, flags, str(jobs if toolchain.openssl.parallel else 1), *arguments]
-    script = _SCRIPT.format(openssldir=_OPENSSLDIR, date=_DATE_OF_102.strip(), deps=DEPENDENCIES)
-    parts = [script, command[0], flags, *arguments, _contents(source.tree), identity.digest]
+    platform = toolchain.base_target.openssl
+    command = [platform, flags, str(jobs if toolchain.openssl.parallel else 1), _OPENSSLDIR, *arguments]
+    script = (resources.folder("docker") / "openssl.sh").read_text("utf-8")
+    parts = [script, platform, flags, _OPENSSLDIR, *arguments, _contents(source), identity.digest]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     path = cache.folder("libraries") / f"{source.library.name}-{key[:32]}.tar"
     with cache.lock(path.name):
@@ -119,11 +100,12 @@ def _compile(tree: SourceTree, command: list[str], engine: Engine, identity: Ide
         return workspace.get(DEPENDENCIES)
 
 
-def _contents(tree: SourceTree) -> str:
+def _contents(source: LibrarySource) -> str:
     """A name for every byte of a source, whoever vouches for it, and for the date that it says it was built on."""
-    if tree.origin.tree is not None:
-        return f"{tree.origin.tree} {tree.origin.epoch}"  # several commits can have one tree
-    return tree.origin.sha256 or hashlib.sha256(tree.tar("x")).hexdigest()
+    origin = source.origin
+    if origin.tree is not None:
+        return f"{origin.tree} {origin.epoch}"  # several commits can have one tree
+    return origin.sha256 or hashlib.sha256(source.tree.tar("x")).hexdigest()
 
 
 def _sum_of(path: Path) -> Path:

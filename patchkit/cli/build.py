@@ -50,6 +50,9 @@ def run(
         raise BadUsageError("--since goes with --all-releases")
     if all_releases and source is not None:
         raise BadUsageError("--source is one release", advice="--git takes a repository with all of them")
+    if all_releases and (keep_build or verbose):
+        option = "--keep-build" if keep_build else "--verbose"
+        raise BadUsageError(f"{option} is for one release", advice="--version V, for the one that is to be looked at")
     order = Order(
         request=Request(version=version or "", git=git, source=source, offline=offline),
         variants=variants,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from patchkit import interrupts
-from patchkit.errors import DiskFullError, InterruptedByUserError, PatchkitError
+from patchkit.errors import DiskFullError, InterruptedByUserError, PatchkitError, fault
 from patchkit.storage import is_full
 from patchkit.ui import Ui, data
 
@@ -33,9 +33,9 @@ def command(function: Callable[_Params, None]) -> Callable[_Params, None]:
         except KeyboardInterrupt:
             _end(InterruptedByUserError("interrupted", why="nothing half-made was left"), as_json=as_json)
         except OSError as error:
-            _end(_disk_full(error) if is_full(error) else _fault(error), as_json=as_json)
+            _end(_disk_full(error) if is_full(error) else fault(error), as_json=as_json)
         except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback unasked
-            _end(_fault(error), as_json=as_json)
+            _end(fault(error), as_json=as_json)
 
     return run
 
@@ -72,12 +72,4 @@ def _disk_full(error: OSError) -> PatchkitError:
         "the disk is full",
         why=str(error),
         advice="free some space, or set PATCHKIT_CACHE, TMPDIR, --out or --to elsewhere",
-    )
-
-
-def _fault(error: Exception) -> PatchkitError:
-    return PatchkitError(
-        f"{type(error).__name__}: {error}",
-        why="this is a fault in patchkit, not in what you asked for",
-        advice="the same command with PATCHKIT_DEBUG=1 shows where; please report it",
     )

@@ -12,7 +12,6 @@ from patchkit.building import smoke
 from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.choose import choose
 from patchkit.building.engine import Engine, Workspace, one_file
-from patchkit.building.linkage import linkage
 from patchkit.building.log import BuildLog, build_log
 from patchkit.building.recipe import OpenVpnTree
 from patchkit.building.smoke import Subject
@@ -186,8 +185,7 @@ class _Job:
         defines = (GUARD_MACRO,) if planned.rendered.guard else ()
         binary = tree.build(name, planned.rendered.files, defines=defines, suffix=planned.suffix)
         program, _ = one_file(workspace.get(binary))
-        linked = linkage(program)
-        holds = smoke.Check("linkage", check_linked(program, linked, self.ground.library))
+        linked, holds = check_linked(program, self.ground.library)
         subject = Subject(name, binary, tree.version(planned.suffix))
         self.ui.step(f"Smoke test {planned.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:
@@ -201,7 +199,12 @@ class _Job:
             installed = workspace.get(waiting.result())
         files = self._files(planned, installed)
         artifact = describe(
-            planned, self.ground, version=subject.version, linked=linked, files=files, checks=[holds, *checks]
+            planned,
+            self.ground,
+            version=subject.version,
+            linked=linked,
+            files=files,
+            checks=[smoke.Check("linkage", holds), *checks],
         )
         self.dist.add(artifact, files)
         return artifact

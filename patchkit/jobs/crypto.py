@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 
 from patchkit.building.engine import Engine, Identity
-from patchkit.building.linkage import Linkage
+from patchkit.building.linkage import Linkage, linkage
 from patchkit.building.openssl import StaticLibrary, static_openssl
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import BadUsageError, CompileError
@@ -64,11 +64,15 @@ def compiled(
     return static_openssl(source, tools, engine, identity, cache, ui, jobs=jobs)
 
 
-def check_linked(program: bytes, linked: Linkage, library: StaticLibrary | None) -> str:
-    """That the program holds the library it was meant to, and loads no other; a line that says so.
+def check_linked(program: bytes, library: StaticLibrary | None) -> tuple[Linkage, str]:
+    """That the program holds the library it was meant to, and loads no other; what it loads, and a line on that.
 
     Raises CompileError where it does not: a configure script that finds another one would not say so.
     """
+    try:
+        linked = linkage(program)
+    except ValueError as error:
+        raise CompileError("what make left is no program", why=str(error)) from error
     if linked.executable_stack:
         raise CompileError(
             "the program's stack would be executable",
@@ -78,11 +82,11 @@ def check_linked(program: bytes, linked: Linkage, library: StaticLibrary | None)
     if library is None:
         if not loaded:
             raise CompileError("the program does not load the system's OpenSSL", why=f"it loads {linked.needed}")
-        return f"loads {', '.join(linked.needed)}"
+        return linked, f"loads {', '.join(linked.needed)}"
     text = f"{library.source.library.title} {library.source.version}"
     if loaded or text.encode() not in program:
         raise CompileError(
             f"the program was not linked with {text}",
             why=f"it loads {', '.join(loaded)}" if loaded else "its version text is not in it",
         )
-    return f"holds {text}, loads {', '.join(linked.needed)}"
+    return linked, f"holds {text}, loads {', '.join(linked.needed)}"

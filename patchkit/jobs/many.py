@@ -7,18 +7,18 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
-from threading import Thread
 
 from packaging.version import Version as Pep440
 
 from patchkit import interrupts
-from patchkit.errors import PatchkitError, UnknownVersionError
+from patchkit.errors import PatchkitError, UnknownVersionError, fault
 from patchkit.jobs.build import Outcome, build
 from patchkit.jobs.plan import Order
 from patchkit.releases.catalog import Release, catalog
@@ -141,7 +141,7 @@ class _Crew:
 def _work(order: Order, cache: Cache, answer: Connection) -> None:
     """In a process of its own: one release."""
     interrupts.begin_worker()
-    Thread(target=_end_with_parent, daemon=True).start()
+    interrupts.watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     ui = Ui(io.StringIO())
     began = time.monotonic()
     version = order.request.version
@@ -152,12 +152,7 @@ def _work(order: Order, cache: Cache, answer: Connection) -> None:
     except KeyboardInterrupt:
         os._exit(130)
     except Exception as error:  # noqa: BLE001 - it is told to whoever waits for this release
-        built = Built(version, error=PatchkitError(f"{type(error).__name__}: {error}", why="a fault in patchkit"))
+        if os.environ.get("PATCHKIT_DEBUG"):
+            traceback.print_exc()
+        built = Built(version, error=fault(error))
     answer.send(replace(built, seconds=time.monotonic() - began, warnings=ui.warnings))
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)

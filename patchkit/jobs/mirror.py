@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-from filelock import FileLock
 
 from patchkit.building.choose import choose
 from patchkit.building.docker import DockerEngine
@@ -25,7 +22,7 @@ from patchkit.source.library import obtain_library
 from patchkit.source.mirror import FileKind, MirrorFile, MirrorIndex, MirrorTag
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.tree import Origin
-from patchkit.storage import check_writable, expanded, replace_all, writing
+from patchkit.storage import check_writable, expanded, locked, replace_all, sha256_of, writing
 from patchkit.ui import Ui
 
 
@@ -68,7 +65,7 @@ def sync(wish: Wish, cache: Cache, ui: Ui) -> Synced:
     releases = list({one.version: one for one in map(catalog().find, wish.versions)}.values())
     plans = [(one, toolchain(one.version, wish.target, crypto=wish.crypto, wanted=wish.features)) for one in releases]
     check_writable(wish.to, "--to")
-    with choose(wish.engine, cache, ui) as engine, _writing_to(wish.to):
+    with choose(wish.engine, cache, ui) as engine, locked(wish.to):
         filling = _Filling(wish, _known(wish.to, ui), cache, ui)
         shortages = Shortages()
         try:
@@ -154,7 +151,7 @@ class _Filling:
             tar = source.tree.tar(pinned.name)
             path = Path(folder) / "given.tar"
             path.write_bytes(tar)
-            name = f"given-{pinned.name}-{mirror.sha256_of(path)[:12]}.tar"
+            name = f"given-{pinned.name}-{sha256_of(path)[:12]}.tar"
             self._add(path, name, "given", served)
             self.given.append(name)
 
@@ -186,15 +183,15 @@ class _Filling:
 
     def _add(self, path: Path, name: str, kind: FileKind, served: Sequence[Release]) -> None:
         known = self._files.get(name)
-        digest, final = mirror.sha256_of(path), self._wish.to / name
-        if not final.is_file() or mirror.sha256_of(final) != digest:
+        digest, final = sha256_of(path), self._wish.to / name
+        if not final.is_file() or sha256_of(final) != digest:
             mirror.put(path, self._wish.to, name)
         serves = sorted({*(known.serves if known else ()), *(one.version.text for one in served)})
         self._files[name] = MirrorFile(name=name, kind=kind, sha256=digest, size=final.stat().st_size, serves=serves)
 
     def _is_whole(self, name: str) -> bool:
         known, path = self._files.get(name), self._wish.to / name
-        return known is not None and path.is_file() and mirror.sha256_of(path) == known.sha256
+        return known is not None and path.is_file() and sha256_of(path) == known.sha256
 
     def _forget_images(self, kept: Sequence[str]) -> None:
         """The base is another one now: what stands on the one before would not be found."""
@@ -242,16 +239,3 @@ class _Filling:
             with writing(path):
                 path.rename(aside)
             self._ui.warn(f"{error.what}: kept as {aside.name}, its tags are fetched anew")
-
-
-@contextmanager
-def _writing_to(folder: Path) -> Iterator[None]:
-    """One at a time; a second run waits."""
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()

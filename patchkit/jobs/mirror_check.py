@@ -13,6 +13,7 @@ from patchkit.releases.libraries import libraries
 from patchkit.source import mirror
 from patchkit.source.cache import Cache
 from patchkit.source.mirror import MirrorFile, MirrorTag
+from patchkit.storage import sha256_of
 from patchkit.ui import Ui
 
 Verdict = Literal["good", "missing", "damaged", "not as pinned", "unknown"]
@@ -68,7 +69,7 @@ def _file(folder: Path, file: MirrorFile, pins: dict[str, str]) -> Finding:
     vouched: Literal["pin", "index"] = "pin" if pinned else "index"
     if not path.is_file():
         return Finding(file.name, "missing", vouched, f"for {', '.join(file.serves)}")
-    found = mirror.sha256_of(path)
+    found = sha256_of(path)
     if pinned and found != pinned:
         return Finding(file.name, "not as pinned", vouched, f"sha256 {found}, pinned {pinned}")
     if found != file.sha256:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from itertools import groupby
-from multiprocessing import get_context, parent_process
-from threading import Thread
+from multiprocessing import get_context
 
 from patchkit import interrupts
 from patchkit.building.engine import cores
@@ -72,11 +71,4 @@ def _done(work: Sequence[_Work]) -> Iterator[Iterator[_Results]]:
 def _begin() -> None:
     """The parent hears of signals, and ends its workers; where it is killed, they end as well."""
     interrupts.leave_to_parent()
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    interrupts.watch_parent(lambda: os._exit(1))

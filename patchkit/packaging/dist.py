@@ -6,12 +6,11 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from filelock import FileLock
 from pydantic import ValidationError
 
 from patchkit.errors import StorageError
 from patchkit.packaging.manifest import Artifact, File, Manifest
-from patchkit.storage import replace_all, writing
+from patchkit.storage import locked, replace_all, sha256_of, writing
 
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
@@ -32,19 +31,13 @@ class Dist:
 
     def add(self, artifact: Artifact, files: Mapping[str, bytes]) -> None:
         """Write an artifact's files with the manifest and the checksums. A second run in the folder waits."""
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / ".lock")
-            lock.acquire()
-        try:
+        with locked(self.folder):
             # Read first: a manifest that is not ours is refused before anything is written.
             others = [other for other in self._read().artifacts if other.name != artifact.name]
             manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda one: one.name))
             text = manifest.model_dump_json(indent=2).encode() + b"\n"
             named = {**files, MANIFEST: text, CHECKSUMS: _checksums(manifest, text)}
             replace_all({self.folder / name: data for name, data in named.items()})
-        finally:
-            lock.release()
 
     def _read(self) -> Manifest:
         path = self.folder / MANIFEST
@@ -62,8 +55,7 @@ class Dist:
 
     def _intact(self, file: File) -> bool:
         path = self.folder / file.name
-        with writing(path):
-            return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
+        return path.is_file() and sha256_of(path) == file.sha256
 
 
 def described(name: str, data: bytes) -> File:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from patchkit.errors import StorageError
-from patchkit.storage import writing
+from patchkit.storage import locked, writing
 
 # https://bford.info/cachedir/: the signature line is fixed by that document.
 _CACHEDIR_TAG = (
@@ -51,13 +51,5 @@ class Cache:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock ``name``; another run waits. The kernel frees it when a process dies."""
-        from filelock import FileLock
-
-        path = self.folder("locks") / f"{name}.lock"
-        lock = FileLock(path)
-        with writing(path):
-            lock.acquire()
-        try:
+        with locked(self.folder("locks"), f"{name}.lock"):
             yield
-        finally:
-            lock.release()

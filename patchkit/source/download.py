@@ -7,7 +7,6 @@ under its final name only once its hash is right.
 from __future__ import annotations
 
 import errno
-import hashlib
 import re
 import shutil
 import time
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 from patchkit.errors import NetworkUnavailableError, OfflineError, PlacesExhaustedError, WrongHashError
 from patchkit.source.cache import Cache
 from patchkit.source.places import Place
-from patchkit.storage import writing
+from patchkit.storage import sha256_of, writing
 from patchkit.ui import Ui
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def fetch(
     final = cache.folder("downloads") / wanted.name
     with cache.lock(wanted.name):
         if final.exists():
-            if _sha256(final) == wanted.sha256:
+            if sha256_of(final) == wanted.sha256:
                 return final
             ui.warn(f"the cached {wanted.name} is damaged, kept as {_set_aside(final, wanted).name}; fetching it again")
         return _from_places(wanted, places(), final, ui, offline=offline, advice=advice or _ADVICE)
@@ -85,14 +84,14 @@ def _from_places(wanted: Wanted, places: Sequence[Place], final: Path, ui: Ui, *
         resumed = part.exists()
         try:
             _from_place(wanted, place, part, ui)
-            if resumed and _sha256(part) != wanted.sha256:
+            if resumed and sha256_of(part) != wanted.sha256:
                 # The part may have been another place's, or another day's: this one gets a fair trial.
                 part.unlink()
                 _from_place(wanted, place, part, ui)
         except _PlaceFailedError as failure:
             failures.append((place, failure))
             continue
-        if _sha256(part) == wanted.sha256:
+        if sha256_of(part) == wanted.sha256:
             with writing(final):
                 part.replace(final)
             return final
@@ -111,7 +110,7 @@ def _failure(
 ) -> Exception:
     reasons = "\n".join(f"{place.where}: {failure}" for place, failure in failures)
     if rejected:
-        kept = "\n".join(f"{place.where}: kept as {path}, sha256 {_sha256(path)}" for place, path in rejected)
+        kept = "\n".join(f"{place.where}: kept as {path}, sha256 {sha256_of(path)}" for place, path in rejected)
         return WrongHashError(
             f"{wanted.name} is not the file that upstream published",
             why=f"wanted sha256 {wanted.sha256}\n{kept}" + (f"\n{reasons}" if reasons else ""),
@@ -243,16 +242,11 @@ def _never_connected(error: BaseException) -> bool:
 
 def _set_aside(path: Path, wanted: Wanted, name: str | None = None) -> Path:
     """Keep a file that is not the wanted one under a name that says so."""
-    digest = _sha256(path)
+    digest = sha256_of(path)
     aside = path.with_name(f"{name or wanted.name}.rejected-{digest[:12]}")
     with writing(aside):
         path.replace(aside)
     return aside
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _root(error: BaseException) -> str:

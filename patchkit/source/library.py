@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 from patchkit.errors import BadSourceError, BadUsageError, OfflineError, UnknownVersionError
@@ -32,14 +33,21 @@ class LibrarySource:
     library: Library
     """The pinned release that it stands for."""
     version: str
-    tree: SourceTree
+    origin: Origin
+    """As far as it is known without unpacking: a pinned tarball's epoch is not."""
+    read: Callable[[], SourceTree]
     pinned_tarball: Path | None = None
     """The file that it was read from, where that is the pinned one."""
 
     @property
     def verified(self) -> bool:
         """Whether the pin vouches for every byte."""
-        return self.tree.origin.verified
+        return self.origin.verified
+
+    @cached_property
+    def tree(self) -> SourceTree:
+        """The files, unpacked when first asked for: what is compiled and kept needs none."""
+        return self.read()
 
 
 def obtain_library(
@@ -66,10 +74,9 @@ def obtain_library(
         )
     pin = library.tarball
     path = tarball_path(library, cache, ui, offline=offline)
-    data = path.read_bytes()
-    origin = Origin(kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=len(data))
-    tree = as_tree(data, origin)
-    return LibrarySource(library, version_in(tree), tree, path)
+    size = path.stat().st_size
+    origin = Origin(kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=size)
+    return LibrarySource(library, library.version, origin, lambda: as_tree(path.read_bytes(), origin), path)
 
 
 def tarball_path(library: Library, cache: Cache, ui: Ui, *, offline: bool) -> Path:
@@ -77,7 +84,7 @@ def tarball_path(library: Library, cache: Cache, ui: Ui, *, offline: bool) -> Pa
     pin = library.tarball
     wanted = download.Wanted(pin.name, pin.sha256, pin.size)
     advice = f"{_OPTION} TARBALL|GIT takes another source of {library.title} {library.branch}"
-    asked = lambda: places.places_for_library(library, offline=offline)  # noqa: E731
+    asked = partial(places.places_for_library, library, offline=offline)
     return download.fetch(wanted, asked, cache, ui, offline=offline, advice=advice)
 
 
@@ -125,7 +132,7 @@ def _given(library: Library, text: str, cache: Cache, ui: Ui, *, offline: bool) 
     version = version_in(tree)
     if not re.match(rf"{re.escape(library.branch)}(?!\d)", version):
         return f"OpenSSL {version}"
-    return LibrarySource(library, version, tree, tarball)
+    return LibrarySource(library, version, tree.origin, lambda: tree, tarball)
 
 
 def _local(text: str) -> Path | None:

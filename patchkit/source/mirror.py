@@ -8,7 +8,6 @@ alone.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from patchkit.source import download, git, places
 from patchkit.source.cache import Cache
 from patchkit.source.places import Place
 from patchkit.source.tree import Origin
-from patchkit.storage import reading, writing
+from patchkit.storage import reading, sha256_of, writing
 from patchkit.ui import Ui
 
 INDEX = "mirror.json"
@@ -141,12 +140,6 @@ def tag_in(folder: Path, tag: str, cache: Cache, ui: Ui) -> Origin:
     tree = git.tree_at(str(folder.absolute() / REPOSITORY), tag, cache, ui)
     tree.tar("whole")
     return tree.origin
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file, in hex."""
-    with reading(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def put(source: Path, folder: Path, name: str) -> None:

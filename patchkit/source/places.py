@@ -22,8 +22,6 @@ _UPSTREAM = (
     "https://openvpn.net/release/{name}",  # of 2.0 and 2.1
 )
 
-_LIBRARY_POOLS = {"OpenSSL": "main/o/openssl"}
-
 
 @dataclass(frozen=True)
 class Place:
@@ -50,20 +48,21 @@ def mirrors() -> tuple[str, ...]:
 def places_for(release: Release, pin: TarballPin, *, offline: bool) -> Sequence[Place]:
     """Every place for a release's tarball, in the order to try them; offline, only the user's mirrors."""
     urls = [url.format(name=pin.name, tag=release.ref) for url in _UPSTREAM]
-    return _places(pin, urls, "main/o/openvpn", offline=offline)
+    return _places(pin, urls, offline=offline)
 
 
 def places_for_library(library: Library, *, offline: bool) -> Sequence[Place]:
     """The same for a library's tarball."""
-    return _places(library.tarball, library.urls, _LIBRARY_POOLS[library.title], offline=offline)
+    return _places(library.tarball, library.urls, offline=offline)
 
 
-def _places(pin: TarballPin, urls: Sequence[str], pool: str, *, offline: bool) -> Sequence[Place]:
+def _places(pin: TarballPin, urls: Sequence[str], *, offline: bool) -> Sequence[Place]:
     names = [pin.name, *([pin.debian] if pin.debian else [])]
     places = [Place(f"{mirror.rstrip('/')}/{name}", mirror=True) for mirror in mirrors() for name in names]
     if offline:
         return places
     places += [Place(url) for url in urls]
     if pin.debian:
-        places += [Place(f"{mirror}/pool/{pool}/{pin.debian}") for mirror in debian.mirrors()]
+        package = pin.debian.partition("_")[0]  # the pool's folders are named after source packages
+        places += [Place(f"{mirror}/pool/main/{package[0]}/{package}/{pin.debian}") for mirror in debian.mirrors()]
     return places

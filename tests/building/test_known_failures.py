@@ -17,7 +17,8 @@ def compiled(folder: Path, sources: dict[str, str], *flags: str) -> list[str]:
     for name, text in sources.items():
         (folder / name).write_text(text)
     command = ["gcc", *flags, *sources, "-o", "program"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"}, check=False)  # fmt: skip # noqa: E501
+    plain = {"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=plain, check=False)
     assert done.returncode != 0
     return done.stderr.splitlines()
 

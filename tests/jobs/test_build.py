@@ -27,7 +27,7 @@ from tests.interruption import interrupted
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 
-NEWEST_IN_DOCKER = ["2.7.8", "2.7.7"]
+NEWEST = ["2.7.8", "2.7.7"]
 
 pytestmark = pytest.mark.slow
 
@@ -167,11 +167,12 @@ def test_two_runs_at_once_share_a_cache_and_a_folder(built: tuple[str, Path, Any
     subprocess.run(["sha256sum", "--strict", "--check", "SHA256SUMS"], cwd=out, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("version", NEWEST_IN_DOCKER)
-def test_the_newest_series_builds_in_docker(version: str, tmp_path: Path, shared_cache: Cache) -> None:
-    engine_or_skip("docker")
+@pytest.mark.parametrize("version", NEWEST)
+@pytest.mark.parametrize("engine", ["host", "docker"])
+def test_the_newest_series_builds(engine: str, version: str, tmp_path: Path, shared_cache: Cache) -> None:
+    engine_or_skip(engine)
     upstream(version, shared_cache)
-    run("build", "--version", version, "--engine", "docker", "--out", str(tmp_path))
+    run("build", "--version", version, "--engine", engine, "--out", str(tmp_path))
     patched = unpack(tmp_path / f"openvpn-{version}+retransmit-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
     assert b"retransmit immediately" in patched.read_bytes()
 

@@ -88,4 +88,6 @@ def test_a_program_with_another_library_than_the_meant_one_is_no_artifact() -> N
     """configure would not say a word if it had found the system's."""
     program = Path("/bin/sh").read_bytes()
     with pytest.raises(CompileError, match="does not load the system's OpenSSL"):
-        check_linked(program, linkage(program), None)
+        check_linked(program, None)
+    with pytest.raises(CompileError, match="no program"):
+        check_linked(b"#!/bin/sh\n# as libtool leaves it", None)

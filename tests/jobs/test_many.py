@@ -38,8 +38,9 @@ def test_only_final_releases_are_meant() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [["build"], ["build", "--all-releases", "--version", "2.6.14"], ["build", "--version", "2.6.14", "--since", "2.6"],
-     ["build", "--all-releases", "--source", "x"]],
-    ids=["neither", "both", "since-of-one", "source-of-all"],
+     ["build", "--all-releases", "--source", "x"], ["build", "--all-releases", "--keep-build"],
+     ["build", "--all-releases", "--verbose"]],
+    ids=["neither", "both", "since-of-one", "source-of-all", "keep-all", "all-at-length"],
 )  # fmt: skip
 def test_which_releases_must_be_said_once(arguments: list[str]) -> None:
     run(*arguments, code=BadUsageError.exit_code)

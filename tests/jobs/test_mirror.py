@@ -122,9 +122,8 @@ class TestMadeUp:
             monkeypatch.setattr(module, "catalog", lambda: known)
         tarball_pin, urls = pin("openssl-3.0.20.tar.gz", self.OPENSSL), (f"{NOWHERE}/openssl",)
         pinned: Library = dataclasses.replace(libraries()[LIBRARY], tarball=tarball_pin, urls=urls)
-        table: Callable[[], dict[str, Library]] = lambda: {**libraries(), LIBRARY: pinned}  # noqa: E731
         for module in (toolchains, checking):
-            monkeypatch.setattr(module, "libraries", table)
+            monkeypatch.setattr(module, "libraries", lambda: {**libraries(), LIBRARY: pinned})
         monkeypatch.setattr("patchkit.source.places._UPSTREAM", (f"{NOWHERE}/{{name}}",))
         monkeypatch.setattr("patchkit.source.git.UPSTREAM", f"{NOWHERE}/openvpn.git")
         monkeypatch.setenv("PATCHKIT_DEBIAN_MIRROR", NOWHERE)
