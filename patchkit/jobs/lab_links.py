@@ -1,0 +1,138 @@
+"""The two kinds of link that a campaign can run on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from patchkit.lab import machine, netns
+from patchkit.lab.campaign import Machine
+from patchkit.lab.credentials import credentials
+from patchkit.lab.guest import Guest, guest
+from patchkit.lab.machine import Snapshot
+from patchkit.lab.programs import Binary
+from patchkit.lab.ran import Alive, Ran, count_of
+from patchkit.lab.scenario import Scenario
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui
+
+LinkName = Literal["machine", "netns"]
+SHIFT = 10
+"""Trials that one machine runs, one behind the other, before it is thrown away. Starting one costs as much as running
+three: QEMU translates all code anew."""
+_WALL_LEAST = 600.0  # seconds of wall time for a trial
+_WALL_SHARE = 2.0  # of a trial's guest time: real time needs all of it, and virtual time mostly far less
+
+
+class Link(Protocol):
+    """Where trials run."""
+
+    @property
+    def described(self) -> Machine:
+        """What decides its figures, for the report."""
+
+    def prepare(self, client: Binary, server: Binary, profile: str) -> None:
+        """Whatever can be done before the first trial of this pair."""
+
+    def run(
+        self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
+    ) -> list[Ran]:
+        """An order's trials, in order. From any thread."""
+
+    def stop(self) -> None:
+        """End all trials at once."""
+
+
+def ready(name: LinkName, cache: Cache, ui: Ui, *, offline: bool) -> Link:
+    """The link of that name. Raises GuestError or LinkError where this host has not what it takes."""
+    return MachineLink.ready(cache, ui, offline=offline) if name == "machine" else NetnsLink.ready(cache, ui)
+
+
+@dataclass
+class MachineLink:
+    """QEMU in virtual time; a booted machine for each pair of programs and set of credentials."""
+
+    cache: Cache
+    guest: Guest
+    ui: Ui
+    alive: Alive = field(default_factory=Alive)
+    _booted: dict[tuple[str, str, str], Snapshot] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def ready(cls, cache: Cache, ui: Ui, *, offline: bool) -> MachineLink:
+        """Raises GuestError where QEMU or the guest's packages are missing."""
+        machine.qemu()
+        return cls(cache, guest(cache, ui, offline=offline), ui)
+
+    @property
+    def described(self) -> Machine:
+        qemu = machine.qemu()[1]
+        return Machine(link="machine", guest=self.guest.digest, qemu=qemu, kernel=self.guest.release, shift=SHIFT)
+
+    def prepare(self, client: Binary, server: Binary, profile: str) -> None:
+        self.ui.note(f"booting: {client.program.name} as client, {server.program.name} as server, {profile}")
+        files = materials(client, server, profile, self.cache)
+        made = machine.snapshot(self.guest, files, ("peers/client", "peers/server"), self.cache, self.alive)
+        with self._lock:
+            self._booted[_key(client, server, profile)] = made
+
+    def run(
+        self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
+    ) -> list[Ran]:
+        booted = self._booted[_key(client, server, profile)]
+        return machine.run(booted, order, wall_limit=wall_limit(scenario, order), alive=self.alive)
+
+    def stop(self) -> None:
+        self.alive.stop()
+
+
+@dataclass
+class NetnsLink:
+    """Network namespaces of this host's kernel, in real time, as root."""
+
+    cache: Cache
+    kernel: netns.Kernel
+    alive: Alive = field(default_factory=Alive)
+
+    @classmethod
+    def ready(cls, cache: Cache, ui: Ui) -> NetnsLink:
+        """Raises LinkError where this host can't."""
+        kernel = netns.check()
+        if not kernel.seeded:
+            ui.warn("this netem knows no seeds: each trial meets losses of its own, and no figure can be repeated")
+        return cls(cache, kernel)
+
+    @property
+    def described(self) -> Machine:
+        return Machine(link="netns", guest=self.kernel.release, qemu=None, kernel=self.kernel.release, shift=SHIFT)
+
+    def prepare(self, client: Binary, server: Binary, profile: str) -> None:
+        materials(client, server, profile, self.cache)
+
+    def run(
+        self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
+    ) -> list[Ran]:
+        files = materials(client, server, profile, self.cache)
+        asked = order if self.kernel.seeded else netns.unseeded(order)
+        return netns.run(files, asked, wall_limit=wall_limit(scenario, order), alive=self.alive)
+
+    def stop(self) -> None:
+        self.alive.stop()
+
+
+def materials(client: Binary, server: Binary, profile: str, cache: Cache) -> dict[str, bytes]:
+    """What both kinds of link put into the folder where the peers run."""
+    files = {"peers/client": client.data, "peers/server": server.data}
+    return files | {f"credentials/{name}": data for name, data in credentials(profile, cache).items()}
+
+
+def wall_limit(scenario: Scenario, order: Mapping[str, object]) -> float:
+    """Seconds of wall time after which an order is given up."""
+    return count_of(order) * max(_WALL_LEAST, _WALL_SHARE * scenario.longest_s)
+
+
+def _key(client: Binary, server: Binary, profile: str) -> tuple[str, str, str]:
+    return client.program.sha256, server.program.sha256, profile

@@ -1,0 +1,43 @@
+"""docs/report.md: the files of a report, field by field."""
+
+from __future__ import annotations
+
+from patchkit.fields import tables
+from patchkit.lab.campaign import Arm, Campaign, Cell, Machine, Program
+from patchkit.lab.cell_result import CellResult, SoakSum
+from patchkit.lab.comparison import Comparison
+from patchkit.lab.crowd import CrowdSum
+from patchkit.lab.figures import Estimate
+from patchkit.lab.results import Results
+from patchkit.lab.scenario import Burst, Drop, Flow, Outage, Scenario
+from patchkit.lab.trial import Crowd, Soak, Traffic, Trial
+
+DOCUMENTS = {
+    "results.json": (
+        "What the trials show: made of the two files below and of nothing else, without a date. Figures have six "
+        "digits.",
+        (Results, CellResult, Comparison, Estimate, SoakSum, CrowdSum),
+    ),
+    "campaign.json": (
+        "What was asked for. With it any trial can be repeated.",
+        (Campaign, Arm, Program, Cell, Machine, Scenario, Flow, Burst, Drop, Outage),
+    ),
+    "trials.jsonl": ("A line a trial.", (Trial, Traffic, Soak, Crowd)),
+}
+
+
+def markdown() -> str:
+    """docs/report.md."""
+    out = [
+        "# The files of a report",
+        "",
+        "Generated from the models in `patchkit/lab` by `python -m patchkit.lab.documents`: do not edit.",
+        "",
+    ]
+    for name, (summary, models) in DOCUMENTS.items():
+        out += [f"## {name}", "", summary, "", *tables(models, level=3)]
+    return "\n".join(out)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")  # noqa: T201 - this is the generator's output

@@ -1,0 +1,136 @@
+"""The Debian packages that the lab's machine is made of: pinned by hash, fetched, opened."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import os
+import tarfile
+import tomllib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from patchkit.errors import GuestError, NetworkUnavailableError, OfflineError, PlacesExhaustedError
+from patchkit.fields import Part
+from patchkit.source import debian
+from patchkit.source.cache import Cache
+from patchkit.source.download import Wanted, fetch
+from patchkit.source.places import Place, mirrors
+from patchkit.storage import expanded, reading
+from patchkit.ui import Ui
+
+PINS = Path(__file__).with_name("guest.toml")
+# Debian keeps a package in its pool while a suite lists it, and every state of the archive here.
+_SNAPSHOT = "https://snapshot.debian.org/archive/debian/{moment}/{file}"
+_ARCHIVE = "https://deb.debian.org/debian/{file}"
+_ANOTHER = (
+    "PATCHKIT_GUEST=FILE takes other packages, as listed by `patchkit lab pin --to FILE`: with figures of their own"
+)
+
+
+class Package(Part):
+    """One .deb: ``file`` is its path in Debian's archive, ``size`` is in bytes."""
+
+    name: str
+    version: str
+    file: str
+    size: int
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        return self.file.rpartition("/")[2]
+
+
+class Pins(Part):
+    """All of them, the kernel first."""
+
+    suite: str
+    snapshot: str
+    package: list[Package] = Field(min_length=1)
+
+    @property
+    def kernel(self) -> str:
+        """Its release: 6.12.117+deb13-cloud-amd64."""
+        return self.package[0].name.removeprefix("linux-image-")
+
+
+def pins() -> Pins:
+    """patchkit's own, or those of the file that ``PATCHKIT_GUEST`` names. Raises GuestError or StorageError."""
+    named = os.environ.get("PATCHKIT_GUEST")
+    path = expanded(named) if named else PINS
+    with reading(path):
+        data = path.read_bytes()
+    try:
+        return Pins.model_validate(tomllib.loads(data.decode()))
+    except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise GuestError(f"{path} does not list a guest's packages", why=str(error)) from error
+
+
+def fetched(wanted: Pins, cache: Cache, ui: Ui, *, offline: bool = False) -> list[Path]:
+    """The packages' files, in order, each with the pinned hash.
+
+    Raises GuestError where no place has one, WrongHashError where a place has something else.
+    """
+    quietly = Ui(quiet=True)  # where each of some sixty small files comes from would bury all else
+    with ui.count("packages", len(wanted.package)) as advance:
+        files = []
+        for package in wanted.package:
+            files.append(_fetched(package, wanted, cache, quietly, offline=offline))
+            advance(1)
+    return files
+
+
+def _fetched(package: Package, wanted: Pins, cache: Cache, ui: Ui, *, offline: bool) -> Path:
+    what = Wanted(package.file_name, package.sha256, package.size)
+    try:
+        return fetch(
+            what, lambda: _places(package, wanted, offline=offline), cache, ui, offline=offline, advice=_ANOTHER
+        )
+    except (NetworkUnavailableError, OfflineError, PlacesExhaustedError) as error:
+        raise GuestError(
+            f"the lab's guest lacks a package: {error.what}", why=error.why, advice=error.advice
+        ) from error
+
+
+def _places(package: Package, wanted: Pins, *, offline: bool) -> list[Place]:
+    places = [Place(f"{mirror.rstrip('/')}/{package.file_name}", mirror=True) for mirror in mirrors()]
+    if offline:
+        return places
+    near = [Place(f"{mirror}/{package.file}") for mirror in debian.mirrors()]
+    far = [_ARCHIVE.format(file=package.file), _SNAPSHOT.format(moment=wanted.snapshot, file=package.file)]
+    return places + near + [Place(url) for url in far]
+
+
+def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """What a .deb installs. Raises GuestError where it is none, or packed in a way that Python can't read."""
+    with reading(path):
+        raw = path.read_bytes()
+    packed = _data_member(raw)
+    if packed is None:
+        raise GuestError(f"{path.name} is no Debian package", why="no data.tar in it that Python can open")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isreg() or member.islnk() else None
+                yield member, content.read() if content else b""
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, KeyError, OSError) as error:
+        raise GuestError(f"{path.name} is damaged", why=str(error)) from error
+
+
+def _data_member(raw: bytes) -> bytes | None:
+    """A .deb is an ar archive; see deb(5) and ar(5): after the magic, headers of 60 bytes, members on even offsets."""
+    at = 8
+    while raw.startswith(b"!<arch>\n") and at + 60 <= len(raw):
+        name, digits = raw[at : at + 16].rstrip(b" /"), raw[at + 48 : at + 58].rstrip()
+        if not digits.isdigit():
+            return None
+        size = int(digits)
+        at += 60
+        if name in (b"data.tar.xz", b"data.tar.gz", b"data.tar"):
+            return raw[at : at + size]
+        at += size + size % 2
+    return None

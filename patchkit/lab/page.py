@@ -1,0 +1,31 @@
+"""What all reports have in common: pages that need nothing but themselves, and Markdown that takes text as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+
+STYLE = Path(__file__).with_name("page.css")
+
+
+def page(template: Path, **values: object) -> str:
+    """An HTML page; the template gets its ``style`` besides the values, and all but that is escaped."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    style = Markup(STYLE.read_text(encoding="utf-8"))  # noqa: S704 - a file of our own
+    return environment.from_string(template.read_text(encoding="utf-8")).render(style=style, **values)
+
+
+def pipes(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    lines = ["| " + " | ".join(map(marked, row)) + " |" for row in (head, *rows)]
+    return [lines[0], "|" + "---|" * len(head), *lines[1:]]
+
+
+def marked(text: str) -> str:
+    """Text that Markdown takes as text."""
+    return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", escape(" ".join(text.split()), quote=False))

@@ -1,0 +1,105 @@
+"""Every OpenVPN packet that comes to the router, and every one that leaves it, with the kernel's time stamps.
+
+On each of the router's devices, what comes in has not yet been through netem, and what goes out has been: a
+packet socket is shown incoming packets by the driver, and outgoing ones when the queue lets them go.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import zlib
+from array import array
+
+_ETH_P_ALL = 3
+_SO_ATTACH_FILTER = 26
+_SO_TIMESTAMPNS = 35
+_SO_RCVBUFFORCE = 33
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
+_PACKET_OUTGOING = 4
+_BUFFER = 48 << 20  # bytes: a storm of 20,000 packets between two looks
+_SNAP = 400  # bytes of a frame that a capture file keeps
+_HEADERS = 14 + 20 + 8  # Ethernet, IPv4 without options, UDP
+RECORD = struct.Struct("<QBBHI")
+"""Time (ns since 1970), point, first byte, length of the UDP payload, its CRC-32."""
+FRAME = struct.Struct("<QBHH")
+"""Time, point, the frame's length and how many bytes of it follow."""
+UP_SENT, UP_DELIVERED, DOWN_SENT, DOWN_DELIVERED = range(4)
+"""Points."""
+
+# A classic BPF program: IPv4, UDP, from or to the port; see linux/filter.h and bpf(4).
+_LDH, _LDB, _JEQ, _RET = 0x28, 0x30, 0x15, 0x06
+
+
+def _filter(port: int) -> bytes:
+    program = (
+        (_LDH, 0, 0, 12), (_JEQ, 0, 7, 0x0800),
+        (_LDB, 0, 0, 23), (_JEQ, 0, 5, 17),
+        (_LDH, 0, 0, 34), (_JEQ, 2, 0, port),
+        (_LDH, 0, 0, 36), (_JEQ, 0, 1, port),
+        (_RET, 0, 0, 0xFFFF), (_RET, 0, 0, 0),
+    )  # fmt: skip
+    return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
+
+
+class Capture:
+    """Two packet sockets and what they have seen. ``control_only`` leaves data packets uncounted (a long soak)."""
+
+    def __init__(self, port: int, *, control_only: bool = False) -> None:
+        self.port = port
+        self.control_only = control_only
+        self.records = bytearray()
+        self.frames = bytearray()
+        self.lost = 0
+        """Packets that came faster than they were read."""
+        self.first_up: int | None = None
+        """When the client's first packet came to the router, in ns since 1970."""
+        self.sockets: list[tuple[socket.socket, int, int]] = []
+
+    def open(self, to_client: str, to_server: str) -> None:
+        """Begin. In the router's namespace."""
+        program = _filter(self.port)
+        kept = array("B", program)  # must live as long as its address is used
+        prog = struct.pack("HL", len(program) // 8, kept.buffer_info()[0])
+        points = ((to_client, UP_SENT, DOWN_DELIVERED), (to_server, DOWN_SENT, UP_DELIVERED))
+        for device, incoming, outgoing in points:
+            one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # 0: nothing yet
+            one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, prog)
+            one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+            one.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            one.setblocking(False)
+            one.bind((device, _ETH_P_ALL))
+            self.sockets.append((one, incoming, outgoing))
+
+    def drain(self) -> None:
+        """Take what has come since."""
+        for one, incoming, outgoing in self.sockets:
+            self._drain(one, incoming, outgoing)
+
+    def _drain(self, one: socket.socket, incoming: int, outgoing: int) -> None:
+        pack, crc = RECORD.pack, zlib.crc32
+        while True:
+            try:
+                frame, ancillary, _, address = one.recvmsg(2048, 64)
+            except BlockingIOError:
+                return
+            point = outgoing if address[2] == _PACKET_OUTGOING else incoming
+            seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
+            when = seconds * 1_000_000_000 + nanoseconds
+            payload = frame[_HEADERS:]
+            if point == UP_SENT and self.first_up is None:
+                self.first_up = when
+            if self.control_only and payload[:1] and payload[0] >> 3 in (6, 9):  # P_DATA_V1, P_DATA_V2
+                continue
+            self.records += pack(when, point, payload[0] if payload else 0, len(payload), crc(payload))
+            # Always, though few are asked for: a trial must take the same steps when somebody looks closely.
+            kept = frame[:_SNAP]
+            self.frames += FRAME.pack(when, point, len(frame), len(kept)) + kept
+
+    def close(self) -> None:
+        """Stop, and learn what was missed."""
+        self.drain()
+        for one, _, _ in self.sockets:
+            self.lost += struct.unpack("II", one.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
+            one.close()
+        self.sockets.clear()

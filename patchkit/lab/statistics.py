@@ -1,0 +1,215 @@
+"""Rates, means and pairs: numbers in, numbers out. What scipy has is scipy's; any other formula says whose it is.
+
+All intervals are two-sided, at 95 %. Resampling starts from a fixed seed, so the same numbers give the same interval.
+Sums are taken over whole millionths: they are exact, so no processor's order of adding changes a digit or a tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import comb, isfinite, sqrt
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from warnings import catch_warnings, simplefilter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+ALPHA = 1 - CONFIDENCE
+RESAMPLES = 9999  # scipy's own default; the smallest p-value it can give is 2/10000
+SEED = 20130313  # any will do, as long as it stays
+LEAST_FOR_P99 = 368  # 1 - 0.99**368 > 0.975: only then is the largest of them an upper limit of the 99th percentile
+
+
+class Interval(NamedTuple):
+    """From, to; both ends are the same where the data show no spread at all."""
+
+    low: float
+    high: float
+
+    def excludes(self, value: float) -> bool:
+        """Whether that value is outside."""
+        return value < self.low or value > self.high
+
+
+def rate_interval(successes: int, n: int) -> Interval | None:
+    """Exact interval for a rate (Clopper and Pearson 1934). None for n = 0."""
+    from scipy.stats import binomtest
+
+    if not n:
+        return None
+    found = binomtest(successes, n).proportion_ci(CONFIDENCE, method="exact")
+    return Interval(float(found.low), float(found.high))
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact p-value of McNemar's test: whether the discordant pairs go both ways equally often."""
+    from scipy.stats import binomtest
+
+    discordant = only_first + only_second
+    return float(binomtest(only_second, discordant).pvalue) if discordant else 1.0
+
+
+def rate_difference(both: int, only_first: int, only_second: int, neither: int) -> Interval | None:
+    """Interval for the second rate less the first one, of pairs. None without pairs.
+
+    Newcombe's method 10: Wilson's score limits of either rate, squared and added, with the correlation of the pairs.
+    R. G. Newcombe, Improved confidence intervals for the difference between binomial proportions based on paired
+    data, Statistics in Medicine 17 (1998) 2635-2650. Unlike Wald's it does not shrink to a point at 0 or 100 %.
+    """
+    from scipy.stats import binomtest
+
+    n = both + only_first + only_second + neither
+    if not n:
+        return None
+    firsts, seconds = both + only_first, both + only_second
+    wilson = [binomtest(count, n).proportion_ci(CONFIDENCE, method="wilson") for count in (firsts, seconds)]
+    below = [max(count / n - float(found.low), 0.0) for count, found in zip((firsts, seconds), wilson, strict=True)]
+    above = [max(float(found.high) - count / n, 0.0) for count, found in zip((firsts, seconds), wilson, strict=True)]
+    product = float(both * neither - only_first * only_second)
+    if product > 0:
+        product = max(product - n / 2, 0.0)  # his continuity correction
+    margins = firsts * (n - firsts) * seconds * (n - seconds)
+    phi = product / sqrt(margins) if margins else 0.0
+    difference = (seconds - firsts) / n
+
+    def joined(one: float, other: float) -> float:
+        return sqrt(max(one**2 - 2 * phi * one * other + other**2, 0.0))
+
+    return Interval(
+        max(difference - joined(below[1], above[0]), -1.0),
+        min(difference + joined(above[1], below[0]), 1.0),
+    )
+
+
+def mean_interval(values: Sequence[float]) -> Interval | None:
+    """Interval for a mean, also of pairs' differences. None for fewer than two values.
+
+    Bias-corrected and accelerated bootstrap (Efron 1987): times are skewed, and the limit piles some of them up.
+    Student's t for few values, as long as there are fewer different resamples than are drawn (up to 8 values).
+    A point where all values are the same: no method can see a spread that the data do not show.
+    """
+    from scipy.stats import ttest_1samp
+
+    if len(values) < 2:
+        return None
+    numbers = _millionths(values)
+    if numbers.min() == numbers.max():
+        return Interval(float(numbers[0]) / 1e6, float(numbers[0]) / 1e6)
+    if _too_few(len(values)):
+        low, high = ttest_1samp(numbers, 0).confidence_interval(CONFIDENCE)
+    else:
+        low, high = _bootstrapped((numbers,), _mean)
+    return Interval(float(low) / 1e6, float(high) / 1e6)
+
+
+def ratio_of_means(first: Sequence[float], second: Sequence[float]) -> Interval | None:
+    """Interval for the second mean over the first one, of pairs (BCa bootstrap of whole pairs).
+
+    None for fewer than 9 pairs, or with a zero among the first ones: a resample could be all zeros.
+    """
+    if _too_few(len(first)) or min(first) <= 0:
+        return None
+    return _bootstrapped((_millionths(first), _millionths(second)), _ratio_of_means)
+
+
+def ratio_of_p99(first: Sequence[float], second: Sequence[float]) -> Interval | None:
+    """Interval for the second 99th percentile over the first one, of pairs (percentile bootstrap of whole pairs).
+
+    BCa has no ground here: its acceleration comes from the jackknife, which fails for quantiles (Efron and Tibshirani
+    1993, section 11.6). None for fewer than 368 pairs.
+    """
+    if len(first) < LEAST_FOR_P99 or min(first) <= 0:
+        return None
+    return _bootstrapped((_millionths(first), _millionths(second)), _ratio_of_p99, method="percentile")
+
+
+def p99(values: Sequence[float]) -> float:
+    """The smallest value that 99 % do not exceed."""
+    from numpy import quantile
+
+    return float(quantile(values, 0.99, method="inverted_cdf"))
+
+
+def sign_flip(differences: Sequence[float]) -> float:
+    """p-value of the pairs' mean difference being 0: each pair's two sides exchanged at random (Fisher 1935).
+
+    Of every possible exchange where there are no more than 9999 (up to 13 pairs that differ), else of that many.
+    """
+    from numpy.random import default_rng
+    from scipy.stats import permutation_test
+
+    numbers = _millionths(differences)
+    numbers = numbers[numbers != 0]  # exchanging equals changes nothing
+    if len(numbers) < 2:
+        return 1.0  # a single one is as far from 0 either way
+    found = permutation_test(
+        (numbers,), _mean, permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, batch=500,
+        rng=default_rng(SEED),
+    )  # fmt: skip
+    return min(float(found.pvalue), 1.0)
+
+
+def holm(pvalues: Sequence[float]) -> list[float]:
+    """Adjusted p-values, in the order given: all of them together are wrong no more often than one would be.
+
+    S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979) 65-70.
+    """
+    adjusted = [0.0] * len(pvalues)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(pvalues)), key=lambda place: pvalues[place])):
+        highest = max(highest, min((len(pvalues) - rank) * pvalues[place], 1.0))
+        adjusted[place] = highest
+    return adjusted
+
+
+def _millionths(values: Sequence[float]) -> Numbers:
+    from numpy import array, rint
+
+    return rint(array(values, dtype=float) * 1e6)
+
+
+def _bootstrapped(
+    data: tuple[Numbers, ...], statistic: Callable[..., Numbers], method: Literal["BCa", "percentile"] = "BCa"
+) -> Interval:
+    from numpy.random import default_rng
+    from scipy.stats import bootstrap
+
+    with catch_warnings():
+        simplefilter("ignore")  # where BCa fails, it warns and gives NaN; then the plain percentiles are taken
+        found = bootstrap(
+            data, statistic, paired=len(data) > 1, vectorized=True, n_resamples=RESAMPLES, batch=500,
+            confidence_level=CONFIDENCE, method=method, rng=default_rng(SEED),
+        )  # fmt: skip
+        if not all(map(isfinite, found.confidence_interval)):
+            found = bootstrap(
+                data, statistic, paired=len(data) > 1, vectorized=True, n_resamples=0, bootstrap_result=found,
+                confidence_level=CONFIDENCE, method="percentile",
+            )  # fmt: skip
+    return Interval(float(found.confidence_interval.low), float(found.confidence_interval.high))
+
+
+def _too_few(n: int) -> bool:
+    """Whether n values can be resampled in fewer different ways than are drawn."""
+    return n < 2 or comb(2 * n - 1, n) < RESAMPLES
+
+
+def _mean(values: Numbers, axis: int) -> Numbers:
+    mean: Numbers = values.mean(axis=axis)
+    return mean
+
+
+def _ratio_of_means(first: Numbers, second: Numbers, axis: int) -> Numbers:
+    ratio: Numbers = second.mean(axis=axis) / first.mean(axis=axis)
+    return ratio
+
+
+def _ratio_of_p99(first: Numbers, second: Numbers, axis: int) -> Numbers:
+    from numpy import quantile
+
+    one, other = (quantile(values, 0.99, axis=axis, method="inverted_cdf") for values in (first, second))
+    ratio: Numbers = other / one
+    return ratio

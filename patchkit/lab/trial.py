@@ -1,0 +1,109 @@
+"""What one trial showed: a line of ``trials.jsonl``. It holds no date, no host name and no wall time."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from patchkit.fields import Part
+
+Direction = Literal["up", "down"]
+"""``up`` is client → server."""
+
+DIRECTIONS: tuple[Direction, ...] = ("up", "down")
+
+
+class Traffic(Part):
+    """What one direction of the link carried, counted at the router, not taken from logs."""
+
+    sent: int = Field(description="UDP packets that came to the router")
+    delivered: int = Field(description="UDP packets that left it, duplicates included")
+    dropped: int = Field(description="packets that came and never left, whatever dropped them")
+    duplicated: int = Field(description="packets that left more than once")
+    reordered: int = Field(description="packets that left behind one that had come later")
+    ruled_out: int = Field(
+        description="of the dropped ones, those that the scenario's own rules dropped: outages, the n-th packet"
+    )
+    delay_ms: float | None = Field(description="median time between the two, in ms; null when nothing was delivered")
+    opcodes: dict[str, int] = Field(description="packets sent, by opcode: P_CONTROL_V1, P_ACK_V1, …")
+    control_bytes: int = Field(description="bytes of UDP payload sent in control packets and ACKs")
+
+    @property
+    def control(self) -> int:
+        """Control packets sent (P_CONTROL_*), without ACKs and data."""
+        return sum(count for opcode, count in self.opcodes.items() if opcode.startswith("P_CONTROL_"))
+
+    @property
+    def acks(self) -> int:
+        """Pure ACKs sent."""
+        return self.opcodes.get("P_ACK_V1", 0)
+
+
+class Soak(Part):
+    """What became of a tunnel over a long time."""
+
+    seconds: float = Field(description="how long it was watched, in guest seconds")
+    pings_sent: int = Field(description="pings sent across the tunnel")
+    pings_answered: int = Field(description="those that were answered")
+    longest_outage: float = Field(description="longest time without an answer, in seconds")
+    outages: int = Field(description="times without an answer that were longer than the scenario calls an outage")
+    down_seconds: float = Field(description="how long all of these took together, in seconds")
+    renegotiations: int = Field(description="soft resets that the server or the client began")
+    failed_renegotiations: int = Field(description="'TLS key negotiation failed' on either side")
+    ping_restarts: int = Field(description="restarts for want of a ping, on either side")
+    reconnects: int = Field(description="times that the client completed again after the first")
+
+    @property
+    def held(self) -> bool:
+        """Whether the tunnel was there all the time."""
+        return not self.outages and not self.reconnects
+
+
+class Crowd(Part):
+    """What became of many clients of one server."""
+
+    clients: int = Field(description="how many were started")
+    completed: int = Field(description="those that were done within the limit, which counts from the first's packet")
+    seconds: list[float | None] = Field(
+        description="of each, in the order of their starts: from when it began to send until it was done; null for one "
+        "that was not done within the limit"
+    )
+
+
+class Trial(Part):
+    """One run of one cell with one seed."""
+
+    cell: str = Field(description="which cell it belongs to")
+    trial: int = Field(description="its number, from 1; the same number in two cells means the same seeds")
+    seed: int = Field(description="what netem and the guest's random generator were seeded with")
+    outcome: Literal["completed", "timeout", "crash", "hang", "void"] = Field(
+        description="completed: both sides within the limit, of many clients all. timeout: not within it. crash: a "
+        "peer died. hang: a peer did not end when told to, or used up its CPU time. void: the link did not do what was "
+        "asked; not counted"
+    )
+    seconds: float | None = Field(
+        description="from the client's first packet until both sides were done, of many clients from the first one's "
+        "until the last was; null unless completed"
+    )
+    detail: str = Field(default="", description="why it is void, how a peer died")
+    traffic: dict[Direction, Traffic] = Field(description="up to one second after the end of the handshake")
+    cpu: dict[Literal["client", "server"], float] = Field(description="CPU seconds of each peer, on the guest's clock")
+    guest_seconds: float = Field(description="how long the whole trial took on the guest's clock")
+    soak: Soak | None = Field(default=None, description="for soaks only")
+    crowd: Crowd | None = Field(default=None, description="for crowds only: one server, many clients")
+
+    @property
+    def succeeded(self) -> bool:
+        """What is compared: both sides were done within the limit; of a soak, that the tunnel held."""
+        return self.outcome == "completed" and (self.soak is None or self.soak.held)
+
+    @property
+    def control_packets(self) -> int:
+        """P_CONTROL_* sent, both directions."""
+        return sum(one.control for one in self.traffic.values())
+
+    @property
+    def ack_packets(self) -> int:
+        """P_ACK_V1 sent, both directions."""
+        return sum(one.acks for one in self.traffic.values())

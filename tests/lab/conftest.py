@@ -1,0 +1,51 @@
+"""What the lab's slow tests share: the guest, and programs that are really built. Both stay in the user's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from patchkit.errors import GuestError
+from patchkit.jobs.lab_programs import Bench
+from patchkit.jobs.lab_programs import programs as built
+from patchkit.lab import machine, packages
+from patchkit.lab.guest import Guest, guest
+from patchkit.lab.programs import Asked, Binary
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui
+from tests.conftest import PINNED
+
+_SLOW = {"the_guest", "programs"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is looked at
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for one of these is slow, said or not."""
+    for item in items:
+        if _SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session")
+def the_guest(shared_cache: Cache) -> Guest:
+    """The lab's machine. Skips where QEMU or the Debian packages can't be had, and only there."""
+    ui = Ui(quiet=True)
+    wanted = packages.pins()
+    try:
+        machine.qemu()
+        packages.fetched(wanted, shared_cache, ui)
+    except GuestError as error:
+        pytest.skip(f"{error.what}: {error.why}")
+    return guest(shared_cache, ui)
+
+
+@pytest.fixture(scope="session")
+def programs(shared_cache: Cache) -> Mapping[str, Binary]:
+    """2.6.14 by variant, ``stock`` and ``retransmit``: built once a cache, in some minutes."""
+    wanted = [Asked(PINNED), Asked(PINNED, "retransmit")]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CFLAGS", "CPPFLAGS", "LDFLAGS"):
+            patch.delenv(name, raising=False)
+        found = built(wanted, Bench(engine="host"), shared_cache, Ui(quiet=True))
+    return {one.variant: found[one] for one in wanted}
