@@ -1,8 +1,8 @@
 #!/bin/sh
-# A static OpenSSL from the source in this folder: openssl.sh PLATFORM FLAGS JOBS OPENSSLDIR [OPTION]...
-# Leaves ../deps/include and ../deps/lib.
+# A static OpenSSL from the source in this folder: openssl.sh JOBS PLATFORM FLAGS OPENSSLDIR [OPTION]...
+# Leaves ../deps/include, ../deps/lib and ../deps/licences.
 set -eu
-platform=$1 flags=$2 jobs=$3 openssldir=$4
+jobs=$1 platform=$2 flags=$3 openssldir=$4
 shift 4
 # FLAGS is several words.
 perl Configure "$platform" --prefix=/usr/local --openssldir="$openssldir" "$@" $flags
@@ -14,6 +14,7 @@ if ! grep -q SOURCE_DATE_EPOCH util/mkbuildinf.pl; then
         sed 's/built on: [^"]*/built on: reproducible build, date unspecified/' >crypto/buildinf.h
 fi
 make -j"$jobs" build_libs
-mkdir -p ../deps/include ../deps/lib
+mkdir -p ../deps/include ../deps/lib ../deps/licences/openssl
 cp -RL include/openssl ../deps/include/
 cp libcrypto.a libssl.a ../deps/lib/
+cp LICENSE* ../deps/licences/openssl/

@@ -5,10 +5,11 @@ RSA 2048 with SHA-256, which every series can read.
 
 from __future__ import annotations
 
-import base64
 import datetime
 from collections.abc import Mapping
 from functools import cache
+
+from patchkit.building.dh import dh_parameters
 
 
 @cache
@@ -67,7 +68,7 @@ def credentials(intermediates: int = 0) -> Mapping[str, bytes]:
     files = {
         "ca.crt": ca.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM),
         # Servers up to 2.3 want a group; later ones take it too, or an elliptic curve instead.
-        "dh.pem": _dh_parameters(_group_14(), 2),
+        "dh.pem": dh_parameters(),
     }
     usages = {"server": ExtendedKeyUsageOID.SERVER_AUTH, "client": ExtendedKeyUsageOID.CLIENT_AUTH}
     for side, usage in usages.items():
@@ -85,37 +86,3 @@ def credentials(intermediates: int = 0) -> Mapping[str, bytes]:
             serialization.NoEncryption(),
         )
     return files
-
-
-def _dh_parameters(prime: int, generator: int) -> bytes:
-    """PKCS #3 DHParameter in PEM: cryptography is about to drop what writes it, and old servers want it still."""
-    integers = b"".join(_der(0x02, number.to_bytes(number.bit_length() // 8 + 1)) for number in (prime, generator))
-    body = base64.encodebytes(_der(0x30, integers)).replace(b"\n", b"")
-    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
-    return b"\n".join([b"-----BEGIN DH PARAMETERS-----", *lines, b"-----END DH PARAMETERS-----", b""])
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    """One value in DER, of at most 65535 bytes."""
-    size = len(content)
-    length = bytes([size]) if size < 128 else b"\x82" + size.to_bytes(2)
-    return bytes([tag]) + length + content
-
-
-def _group_14() -> int:
-    """The 2048-bit prime of RFC 3526, section 3, by the formula that is given there."""
-    return int(2**2048 - 2**1984 - 1 + 2**64 * (_pi(1918) + 124476))
-
-
-def _pi(bits: int) -> int:
-    """The integer part of 2**bits times pi, by Machin's formula."""
-    spare = 64
-
-    def arctan_of_inverse(x: int) -> int:
-        power = total = (1 << bits + spare) // x
-        for n in range(3, bits + spare, 2):
-            power //= -x * x
-            total += power // n
-        return total
-
-    return 4 * (4 * arctan_of_inverse(5) - arctan_of_inverse(239)) >> spare

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from patchkit.building import image
-from patchkit.building.engine import OWNER, Identity, Workspace
+from patchkit.building.engine import OWNER, Identity, Workspace, versions
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import DiskFullError, DockerMissingError, DockerSilentError
 from patchkit.interrupts import held_off
@@ -23,9 +23,18 @@ from patchkit.ui import Ui
 if TYPE_CHECKING:
     import docker
 
+CONFINED: Mapping[str, Any] = {
+    "network_mode": "none",
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    "user": f"{OWNER}:{OWNER}",
+}
+"""What every container of patchkit's is created with, in the words of Docker's SDK: no network, no privileges."""
+
 # Seconds after which a container ends by itself, should patchkit be killed before it can remove it.
 _LIFETIME = 4 * 3600
 _NOBODY_THERE = ("FileNotFoundError", "No such file", "ConnectionRefusedError", "Connection refused")
+_ROW = "${Package} ${Architecture} ${Version}\\n"
 _PING = 10.0  # seconds for the first answer of the daemon
 _ANSWER = 600.0  # seconds for any later one: importing an image may take minutes
 
@@ -85,7 +94,7 @@ class DockerEngine:
     def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:
         with daemon_errors():
             found = image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=offline)
-            compiler, packages = self._contents(found.id, toolchain.packages)
+            compiler, packages = self._contents(found.id, toolchain)
             base = self._client.images.get(toolchain.base.image).id
         return Identity("docker", compiler, packages, image=found.id, base_image=base, system=found.id)
 
@@ -104,16 +113,19 @@ class DockerEngine:
         base = image.base_archive_name(toolchain.base, toolchain.target.debian_arch)
         return base, image.archive_name(toolchain)
 
-    def _contents(self, image_id: str, packages: Sequence[str]) -> tuple[str, dict[str, str]]:
+    def _contents(self, image_id: str, toolchain: Toolchain) -> tuple[str, dict[str, str]]:
         """What an image holds never changes, so it is asked once and remembered in the cache."""
         memory = self._cache.folder("images") / f"{image_id.removeprefix('sha256:')}.json"
         if not memory.exists():
-            query = "cc --version | head -n1; dpkg-query -W -f='${Package} ${Version}\\n' " + " ".join(packages)
+            compiler = toolchain.target.tool("gcc")
+            wanted = " ".join(toolchain.packages)
+            query = f"{compiler} --version | head -n1; dpkg-query -W -f='{_ROW}' {wanted}"
             said: list[str] = []
             with self._container(image_id, keep=False) as container:
                 DockerWorkspace(self._client, container).run(["sh", "-c", query], cwd=".", env={}, line=said.append)
             compiler, *rows = said
-            text = json.dumps({"compiler": compiler, "packages": dict(row.split() for row in rows)})
+            packages = versions(rows, toolchain.packages, toolchain.target.debian_arch)
+            text = json.dumps({"compiler": compiler, "packages": packages})
             replace_all({memory: text.encode()})
         known = json.loads(memory.read_text())
         return known["compiler"], known["packages"]
@@ -136,11 +148,8 @@ class DockerEngine:
                     name=name,
                     init=True,
                     auto_remove=not keep,
-                    network_mode="none",
-                    cap_drop=["ALL"],
-                    security_opt=["no-new-privileges"],
-                    user=f"{OWNER}:{OWNER}",
                     labels={image.LABEL: "workspace"},
+                    **CONFINED,
                 )
                 container.start()
             yield container

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -31,7 +31,7 @@ class Identity:
 
     engine: Literal["docker", "host"]
     compiler: str
-    """The first line of ``cc --version``."""
+    """The first line of ``cc --version``, or of the cross compiler's."""
     packages: Mapping[str, str]
     """Versions of the Debian packages in the toolchain's list; empty where dpkg is not at hand."""
     image: str | None = None
@@ -46,6 +46,22 @@ class Identity:
         """A hash of all of it but ``system``, in hex."""
         parts = {name: value for name, value in vars(self).items() if name != "system"}
         return sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+def versions(rows: Iterable[str], wanted: Sequence[str], native: str) -> dict[str, str]:
+    """Versions of the ``wanted`` packages, from lines of ``Package Architecture Version``.
+
+    ``name:arch`` is that very package; a name alone is the package of the ``native`` architecture, or of all.
+    """
+    found = {}
+    for row in rows:
+        name, architecture, version = row.split()
+        full = f"{name}:{architecture}"
+        if full in wanted:
+            found[full] = version
+        elif name in wanted and architecture in (native, "all"):
+            found[name] = version
+    return found
 
 
 class Workspace(Protocol):
@@ -79,6 +95,24 @@ class Engine(Protocol):
 
     def workspace(self, identity: Identity, *, keep: bool) -> AbstractContextManager[Workspace]:
         """An empty workspace, gone afterwards unless ``keep``."""
+
+
+def files(content: Mapping[str, bytes], mtime: int = 0, *, mode: int = 0o644, folder: str | None = None) -> bytes:
+    """A tar of files by path, for :meth:`Workspace.put`; with a ``folder`` they are in it, and it is made first.
+
+    What no entry names becomes root's in a container, where commands that are not root's could not write.
+    """
+    out = BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        if folder is not None:
+            top = tarfile.TarInfo(folder)
+            top.type, top.mode, top.mtime, top.uid, top.gid = tarfile.DIRTYPE, 0o755, mtime, OWNER, OWNER
+            archive.addfile(top)
+        for path, data in sorted(content.items()):
+            info = tarfile.TarInfo(path if folder is None else f"{folder}/{path}")
+            info.size, info.mode, info.mtime, info.uid, info.gid = len(data), mode, mtime, OWNER, OWNER
+            archive.addfile(info, BytesIO(data))
+    return out.getvalue()
 
 
 def one_file(archive: bytes) -> tuple[bytes, int]:

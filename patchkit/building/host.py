@@ -15,14 +15,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from patchkit.building.engine import Identity, Workspace
+from patchkit.building.engine import Identity, Workspace, versions
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import ToolchainError, UnknownTargetError
 from patchkit.interrupts import held_off
 from patchkit.storage import writing
 from patchkit.ui import Ui
 
-_COMMANDS = ("cc", "make", "pkg-config", "autoreconf", "libtoolize", "strip")
+_COMMANDS = ("make", "pkg-config", "autoreconf", "libtoolize")
+_OF_RECIPE = {"autotools": (), "cmake": ("cmake", "ninja")}
+_TOOLS = ("gcc", "strip")
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # what Debian and the kernel call them
 # What a compiler may see of the caller's environment; flags set there must not leak into a build.
 _ENVIRONMENT = ("PATH", "HOME", "LD_LIBRARY_PATH")
 
@@ -37,25 +40,28 @@ class HostEngine:
 
     def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:  # noqa: ARG002
         machine = os.uname()
-        if (machine.sysname, machine.machine) != ("Linux", toolchain.target.triplet.split("-")[0]):
+        target = toolchain.target
+        if (machine.sysname, machine.machine) != ("Linux", _MACHINES[target.debian_arch]):
             raise UnknownTargetError(
-                f"this host can't build {toolchain.target.name}",
+                f"this host can't build {target.name}",
                 why=f"it is {machine.sysname} on {machine.machine}",
                 advice="--engine docker",
             )
-        versions = installed(toolchain.packages)
-        missing = [name for name in toolchain.packages if versions is not None and name not in versions]
-        absent = [command for command in _COMMANDS if shutil.which(command) is None]
-        if missing or (versions is None and absent):
+        there = installed(toolchain.packages, target.debian_arch)
+        missing = [name for name in toolchain.packages if there is not None and name not in there]
+        commands = [*_COMMANDS, *_OF_RECIPE[toolchain.series.recipe]]
+        wanted = [*commands, *map(target.tool, _TOOLS), *target.runs_with[:1]]
+        absent = [command for command in wanted if shutil.which(command) is None]
+        if missing or (there is None and absent):
             lacking = missing or absent
             raise ToolchainError(
                 f"this host lacks {', '.join(lacking)}",
                 why="they compile OpenVPN " + toolchain.series.name,
-                advice=f"apt-get install {' '.join(missing)}" if missing else "install them, or use --engine docker",
+                advice=_install(missing, target.foreign) if missing else "install them, or use --engine docker",
             )
         _check_compiler(toolchain)
-        said = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=True).stdout
-        return Identity("host", said.splitlines()[0], versions or {}, system=_system())
+        said = subprocess.run([target.tool("gcc"), "--version"], capture_output=True, text=True, check=True).stdout
+        return Identity("host", said.splitlines()[0], there or {}, system=_system())
 
     @contextmanager
     def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:  # noqa: ARG002
@@ -127,16 +133,25 @@ class HostWorkspace:
                 os.killpg(group, signal.SIGKILL)
 
 
+def _install(packages: Sequence[str], foreign: str | None) -> str:
+    """The commands that help where packages are missing."""
+    install = f"apt-get install {' '.join(packages)}"
+    if foreign is None or not any(name.endswith(f":{foreign}") for name in packages):
+        return install
+    return f"dpkg --add-architecture {foreign} && apt-get update && {install}"
+
+
 def _check_compiler(toolchain: Toolchain) -> None:
     """The kernel may be of another kind than what runs on it: a 32-bit system on a 64-bit kernel, say."""
-    asked = subprocess.run(["cc", "-dumpmachine"], capture_output=True, text=True, check=False)
+    compiler = toolchain.target.tool("gcc")
+    asked = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=False)
     machine = asked.stdout.strip()
     if machine.split("-")[0] != toolchain.target.triplet.split("-")[0]:
         raise UnknownTargetError(
             f"this host's compiler does not make {toolchain.target.name}",
-            why=f"cc compiles for {machine or 'nothing that it names'}, not for {toolchain.target.triplet}: "
+            why=f"{compiler} compiles for {machine or 'nothing that it names'}, not for {toolchain.target.triplet}: "
             "what it makes would not be what its name says, and may hold its time in 32 bits, which end in 2038",
-            advice="--engine docker, or a compiler for that target as cc",
+            advice=f"--engine docker, or a compiler for that target as {compiler}",
         )
 
 
@@ -154,17 +169,20 @@ def _system() -> str | None:
     return digest.hexdigest()
 
 
-def installed(packages: Sequence[str]) -> dict[str, str] | None:
-    """Versions of those Debian packages that are installed; None where dpkg does not keep the system's records."""
+def installed(packages: Sequence[str], native: str) -> dict[str, str] | None:
+    """Versions of those Debian packages that are installed, of the ``native`` architecture where they name no other.
+
+    None where dpkg does not keep the system's records.
+    """
     if shutil.which("dpkg-query") is None:
         return None
     if subprocess.run(["dpkg-query", "-W", "dpkg"], capture_output=True, check=False).returncode != 0:
         return None  # a tool on some other distribution
     asked = subprocess.run(
-        ["dpkg-query", "-W", "-f=${db:Status-Status} ${Package} ${Version}\n", *packages],
+        ["dpkg-query", "-W", "-f=${db:Status-Status} ${Package} ${Architecture} ${Version}\n", *packages],
         capture_output=True,
         text=True,
         check=False,
     )
-    rows = [line.split() for line in asked.stdout.splitlines()]
-    return {row[1]: row[2] for row in rows if row[0] == "installed" and len(row) == 3}
+    rows = [line.partition(" ") for line in asked.stdout.splitlines()]
+    return versions((rest for status, _, rest in rows if status == "installed"), packages, native)

@@ -44,9 +44,9 @@ def toolchain_image(client: docker.DockerClient, toolchain: Toolchain, cache: Ca
     base = base_image(client, toolchain.base, toolchain.target.debian_arch, cache, ui, offline=offline)
     text, tag = _text_and_tag(toolchain, base)
     with cache.lock("docker-toolchain"):
-        found = _local(client, tag)
+        found = local(client, tag)
         if found is None and _load(client, archive_name(toolchain), cache, ui):
-            found = _local(client, tag) or _with_the_mirrors_base(client, toolchain, cache, ui)
+            found = local(client, tag) or _with_the_mirrors_base(client, toolchain, cache, ui)
         if found is not None:
             return found
         if offline:
@@ -66,9 +66,9 @@ def base_image(client: docker.DockerClient, base: Base, arch: str, cache: Cache,
     Also UnknownTargetError, where an image of that name is here for another architecture.
     """
     with cache.lock("docker-base"):
-        found = _local(client, base.image)
+        found = local(client, base.image)
         if found is None and _load(client, base_archive_name(base, arch), cache, ui):
-            found = _local(client, base.image)
+            found = local(client, base.image)
         if found is None and offline:
             raise OfflineError(
                 f"the base image {base.image} is not here",
@@ -86,14 +86,17 @@ def bootstrap(client: docker.DockerClient, base: Base, arch: str, cache: Cache, 
         return _of_architecture(_bootstrapped(client, base, arch, ui), base, arch)
 
 
-def local_base(client: docker.DockerClient, base: Base) -> Any:
-    """The base image if it is here, or None."""
-    return _local(client, base.image)
-
-
 def tag_of(client: docker.DockerClient, toolchain: Toolchain) -> str:
     """The name of the toolchain's image on the base that is here."""
-    return _text_and_tag(toolchain, _local(client, toolchain.base.image))[1]
+    return _text_and_tag(toolchain, local(client, toolchain.base.image))[1]
+
+
+def tag_if_here(client: docker.DockerClient, toolchain: Toolchain) -> str | None:
+    """The name of the toolchain's image where it is here, and its base with it."""
+    if local(client, toolchain.base.image) is None:
+        return None
+    tag = tag_of(client, toolchain)
+    return None if local(client, tag) is None else tag
 
 
 def archive_name(toolchain: Toolchain) -> str:
@@ -137,7 +140,7 @@ def _with_the_mirrors_base(client: docker.DockerClient, toolchain: Toolchain, ca
     if not _load(client, base_archive_name(toolchain.base, toolchain.target.debian_arch), cache, ui):
         return None
     ui.note(f"{toolchain.base.image} is the mirror's now")
-    return _local(client, tag_of(client, toolchain))
+    return local(client, tag_of(client, toolchain))
 
 
 def _text_and_tag(toolchain: Toolchain, base: Any) -> tuple[str, str]:
@@ -235,6 +238,7 @@ def dockerfile(toolchain: Toolchain, base_id: str) -> str:
         base_id=base_id,
         target=toolchain.target.name,
         packages=toolchain.packages,
+        foreign=toolchain.target.foreign,
         uid=OWNER,
         top=TOP,
     )
@@ -291,7 +295,8 @@ def _lines(stream: Iterator[dict[str, Any]]) -> Iterator[str]:
         yield from str(event.get("stream", "")).rstrip("\n").splitlines()
 
 
-def _local(client: docker.DockerClient, name: str) -> Any:
+def local(client: docker.DockerClient, name: str) -> Any:
+    """An image that is here, or None."""
     import docker
 
     try:

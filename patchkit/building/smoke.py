@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import random
 import re
-import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 
 from patchkit import resources
 from patchkit.building.credentials import credentials
-from patchkit.building.engine import OWNER, Workspace
+from patchkit.building.engine import Workspace, files
 from patchkit.building.known_failures import recognised
-from patchkit.building.toolchain import Toolchain
+from patchkit.building.launch import needs, scripts, warm_up, wind_down
+from patchkit.building.toolchain import Target, Toolchain
 from patchkit.errors import SmokeError
+from patchkit.interrupts import held_off
 
 FOLDER = "smoke"
 _TEST_CRYPTO = re.compile(r"^.*?(OpenVPN crypto)")
@@ -44,20 +45,18 @@ class Check:
     passed: bool = True
 
 
-def prepare(workspace: Workspace) -> None:
-    """Put the script and fresh certificates into the workspace."""
+@contextmanager
+def bench(workspace: Workspace, target: Target) -> Iterator[None]:
+    """Lay out what binaries are tried with: the script, fresh certificates, and whatever runs the target's programs."""
     script = (resources.folder("docker") / "handshake.sh").read_bytes()
-    files = {**credentials(), "handshake.sh": script}
-    out = BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        folder = tarfile.TarInfo(FOLDER)
-        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, 0o755, OWNER, OWNER
-        archive.addfile(folder)
-        for name, data in files.items():
-            info = tarfile.TarInfo(f"{FOLDER}/{name}")
-            info.size, info.mode, info.uid, info.gid = len(data), 0o600, OWNER, OWNER
-            archive.addfile(info, BytesIO(data))
-    workspace.put(out.getvalue())
+    content = {**credentials(), "handshake.sh": script, **needs(target)}
+    workspace.put(files(content, mode=0o600, folder=FOLDER))
+    try:
+        warm_up(workspace, target, FOLDER)
+        yield
+    finally:
+        with held_off():
+            wind_down(workspace, target, FOLDER)
 
 
 def smoke(
@@ -65,9 +64,12 @@ def smoke(
 ) -> list[Check]:
     """Try everything on ``subject``, the handshakes with itself and with ``stock`` in both roles, side by side.
 
-    Raises SmokeError with the log of the first thing that did not work. A handshake that fails is only noted
-    where none is promised: variants that are known to be bad are built to be looked at.
+    Wants :func:`bench` around it. Raises SmokeError with the log of the first thing that did not work. A handshake that
+    fails is only noted where none is promised: variants that are known to be bad are built to be looked at.
     """
+    programs = {_starter(one): f"{workspace.top}/{one.binary}" for one in (subject, stock)}
+    starters = scripts(workspace, toolchain.target, FOLDER, programs)
+    workspace.put(files(starters, mode=0o700, folder=FOLDER))
     pairs = {(subject.name, subject.name): (subject, subject)}
     if subject.name != stock.name:
         pairs[subject.name, stock.name] = (subject, stock)
@@ -163,13 +165,18 @@ def _handshake(
     return Check("handshake", f"{server.name} as server, {client.name} as client")
 
 
+def _starter(subject: Subject) -> str:
+    return f"run-{subject.name}"
+
+
 def _path(workspace: Workspace, subject: Subject) -> str:
-    return f"{workspace.top}/{subject.binary}"
+    return f"{workspace.top}/{FOLDER}/{_starter(subject)}"
 
 
 def _run(workspace: Workspace, command: Sequence[str]) -> tuple[int, list[str]]:
     said: list[str] = []
     environment: Mapping[str, str] = {"LC_ALL": "C"}
     limited = ["timeout", "--kill-after=2", str(_LIMIT), *command]
-    code = workspace.run(limited, cwd=FOLDER, env=environment, line=said.append)
+    # Windows ends its lines with two characters.
+    code = workspace.run(limited, cwd=FOLDER, env=environment, line=lambda text: said.append(text.rstrip("\r")))
     return (code if code >= 0 else 128 - code), said  # a crash, as shells number it; Docker does too

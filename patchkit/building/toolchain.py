@@ -6,13 +6,13 @@ import difflib
 import tomllib
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from patchkit import resources
 from patchkit.errors import BadUsageError, ToolchainError, UnknownTargetError
-from patchkit.releases.libraries import Library, libraries
+from patchkit.releases.libraries import Library, crypto_libraries, libraries
 from patchkit.releases.ranges import Range, holds
 from patchkit.releases.version import Version, shown
 
@@ -33,12 +33,25 @@ class Base(_Table):
     suite: str
 
 
+System = Literal["linux", "windows"]
+
+
 class Target(_Table):
     """What the binaries run on."""
 
     name: str
+    system: System
     triplet: str
     debian_arch: str
+    """Of the machine that compiles."""
+    cross: bool = False
+    """Whether the tools bear the triplet in their names."""
+    foreign: str | None = None
+    """A second architecture of Debian's that some of the packages are of."""
+    runs_with: list[str] = []
+    """What runs a program of this target on the machine that compiles: wine, say."""
+    environment: dict[str, str] = {}
+    """For every command of a build."""
     openssl: str
     """What OpenSSL's Configure calls it."""
     packages: list[str]
@@ -46,11 +59,17 @@ class Target(_Table):
     cflags: list[str]
     ldflags: list[str]
 
+    def tool(self, name: str) -> str:
+        """What a tool of the compiler's family is called: ``gcc``, ``strip``, …."""
+        return f"{self.triplet}-{name}" if self.cross else {"gcc": "cc"}.get(name, name)
+
 
 class OpensslRecipe(_Table):
     """How an OpenSSL of one branch is compiled."""
 
     configure: list[str]
+    elf: list[str] = []
+    """What goes along where the target has ELF files."""
     parallel: bool = True
     """Whether its makefiles bear more than one job at a time."""
 
@@ -91,6 +110,8 @@ class Feature(_Table):
     packages: list[str] = []
     crypto: str | None = None
     """The only crypto library that it can be combined with."""
+    systems: list[System] = ["linux"]
+    """The kinds of target that know it."""
     options: list[FeatureOptions]
 
     def words(self, series: str) -> FeatureOptions:
@@ -102,16 +123,22 @@ class Portability(_Table):
     """What a source needs so that today's compilers take it: flags, never a change of its text."""
 
     releases: Range = ""
+    systems: list[System] = ["linux", "windows"]
+    """The kinds of target that need it."""
     cppflags: list[str] = []
     cflags: list[str] = []
     why: str
 
 
 class Series(_Table):
-    """What is particular to one series."""
+    """What is particular to one series on one kind of target."""
 
     name: str
     base: str
+    recipe: Literal["autotools", "cmake"] = "autotools"
+    """What upstream's own builds for the target are made with."""
+    libraries: list[str] = []
+    """Pinned libraries that are linked statically, besides the crypto library."""
     configure: list[str]
     portability: list[Portability] = []
     """For make alone: configure's probes don't bear all of these flags."""
@@ -159,14 +186,23 @@ def targets() -> list[str]:
     return list(_tables()["target"])
 
 
+def known_target(name: str) -> Target:
+    """A target by name. Raises UnknownTargetError."""
+    entries = _tables()["target"]
+    if name not in entries:
+        raise UnknownTargetError(f"there is no target {shown(name)}", why=f"there are: {', '.join(targets())}")
+    return Target.model_validate({"name": name, **entries[name]})
+
+
 def bases() -> list[Base]:
     """All base images."""
     return [Base.model_validate(base) for base in _tables()["base"].values()]
 
 
-def all_series() -> list[Series]:
-    """The series that the table knows, oldest first."""
-    return [_series(name) for name in sorted(_tables()["series"], key=_order)]
+def all_series(system: System = "linux") -> list[Series]:
+    """The series that the table knows for targets of a kind, oldest first."""
+    names = [name for name, entry in _tables()["series"].items() if system == "linux" or system in entry]
+    return [_series(name, system) for name in sorted(names, key=_order)]
 
 
 def features() -> list[Feature]:
@@ -184,9 +220,19 @@ def _order(series: str) -> tuple[int, ...]:
 
 
 @cache
-def _series(name: str) -> Series:
+def _series(name: str, system: System) -> Series:
+    """Raises ToolchainError where a series is not built for a kind of target."""
     entry = dict(_tables()["series"][name])
     dialect = _tables()["dialect"].get(entry.pop("dialect", ""), {})
+    of_windows = entry.pop("windows", None)
+    if system == "windows":
+        if of_windows is None:
+            raise ToolchainError(
+                f"series {name} is not built for Windows",
+                why=f"there are toolchains for {', '.join(one.name for one in all_series('windows'))}; "
+                "docs/windows.md says why not for the others",
+            )
+        entry |= of_windows
     return Series.model_validate({"name": name, **dialect, **entry})
 
 
@@ -208,8 +254,7 @@ def toolchain(
     release can't be built with.
     """
     tables = _tables()
-    if target not in tables["target"]:
-        raise UnknownTargetError(f"there is no target {shown(target)}", why=f"there are: {', '.join(targets())}")
+    of_target = known_target(target)
     # A branch or a release of tomorrow: upstream changes its toolchain seldom, and a failure would be clear.
     name = newest() if _order(version.series) > _order(newest()) else version.series
     if name not in tables["series"]:
@@ -218,12 +263,11 @@ def toolchain(
             why=f"there are toolchains for {', '.join(sorted(tables['series'], key=_order))}",
             advice="patchkit render still gives you the diff for your own build, from 2.1 on",
         )
-    series = _series(name)
+    series = _series(name, of_target.system)
     chosen = _crypto(series, version, crypto, linking=linking)
     found = [_feature(one) for one in dict.fromkeys(wanted)]
     pinned = chosen.pinned
-    of_target = Target.model_validate({"name": target, **tables["target"][target]})
-    ported = [one for one in series.portability if holds(one.releases, version)]
+    ported = [one for one in series.portability if of_target.system in one.systems and holds(one.releases, version)]
     further = {
         "cppflags": [*of_target.cppflags, *(flag for one in ported for flag in one.cppflags)],
         "cflags": [*of_target.cflags, *(flag for one in ported for flag in one.cflags), *cflags],
@@ -237,13 +281,13 @@ def toolchain(
         portability=[one.why for one in ported],
         openssl=OpensslRecipe.model_validate(tables["openssl"][pinned.branch]) if pinned else None,
         features=[one.name for one in found],
-        configure=[*series.configure, *chosen.configure, *_feature_words(series, chosen, found)],
+        configure=[*series.configure, *chosen.configure, *_feature_words(series, of_target, chosen, found)],
         packages=sorted({*of_target.packages, *(package for one in found for package in one.packages)}),
     )
 
 
 def _crypto(series: Series, version: Version, choice: str | None, *, linking: bool) -> Crypto:
-    known = [SYSTEM, PINNED, *libraries()]
+    known = [SYSTEM, PINNED, *crypto_libraries()]
     if choice is not None and choice not in known:
         near = difflib.get_close_matches(choice, known, n=2, cutoff=0.5)
         raise BadUsageError(
@@ -274,9 +318,15 @@ def _feature(name: str) -> Feature:
     return known[name]
 
 
-def _feature_words(series: Series, chosen: Crypto, wanted: Sequence[Feature]) -> list[str]:
+def _feature_words(series: Series, target: Target, chosen: Crypto, wanted: Sequence[Feature]) -> list[str]:
     """configure's words for what was asked for, and against what was not: it would look for itself otherwise."""
     for one in wanted:
+        if target.system not in one.systems:
+            raise ToolchainError(
+                f"{target.name} is not built with {one.name}",
+                why=f"{one.name} is a matter of {', '.join(one.systems)} targets",
+                advice=f"drop --with {one.name}",
+            )
         if one.words(series.name).on is None:
             there = [name for words in one.options if words.on for name in words.series]
             raise ToolchainError(
@@ -293,6 +343,8 @@ def _feature_words(series: Series, chosen: Crypto, wanted: Sequence[Feature]) ->
     names = {one.name for one in wanted}
     said = []
     for one in features():
+        if target.system not in one.systems:
+            continue
         words = one.words(series.name)
         said += words.on or [] if one.name in names else words.off
     return said

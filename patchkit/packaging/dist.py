@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +11,11 @@ from pydantic import ValidationError
 
 from patchkit.errors import StorageError
 from patchkit.packaging.manifest import Artifact, File, Manifest
-from patchkit.storage import locked, replace_all, sha256_of, writing
+from patchkit.storage import finish, locked, replace_all, sha256_of, writing
 
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
+_JOURNAL = ".unfinished"
 
 
 class Dist:
@@ -24,6 +26,9 @@ class Dist:
 
     def find(self, name: str, inputs: str) -> Artifact | None:
         """The artifact of that name, if it was made from just these inputs and its files are unaltered."""
+        if self._journal.exists():
+            with locked(self.folder):
+                self._finish()
         for artifact in self._read().artifacts:
             if artifact.name == name and artifact.inputs == inputs and all(map(self._intact, artifact.files)):
                 return artifact
@@ -32,12 +37,31 @@ class Dist:
     def add(self, artifact: Artifact, files: Mapping[str, bytes]) -> None:
         """Write an artifact's files with the manifest and the checksums. A second run in the folder waits."""
         with locked(self.folder):
+            self._finish()
             # Read first: a manifest that is not ours is refused before anything is written.
             others = [other for other in self._read().artifacts if other.name != artifact.name]
             manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda one: one.name))
             text = manifest.model_dump_json(indent=2).encode() + b"\n"
             named = {**files, MANIFEST: text, CHECKSUMS: _checksums(manifest, text)}
-            replace_all({self.folder / name: data for name, data in named.items()})
+            for name in (*named, _JOURNAL):  # what a killed run has left; ours is the lock
+                for stale in self.folder.glob(f".{glob.escape(name)}.????????"):
+                    stale.unlink(missing_ok=True)
+            replace_all({self.folder / name: data for name, data in named.items()}, journal=self._journal)
+
+    def damaged(self) -> tuple[int, list[Path]]:
+        """How many of the manifest's files are there, and those that are not what it says. Raises StorageError."""
+        named = {self.folder / file.name: file for artifact in self._read().artifacts for file in artifact.files}
+        there = {path: file for path, file in named.items() if path.exists()}
+        return len(there), [path for path, file in there.items() if not self._intact(file)]
+
+    @property
+    def _journal(self) -> Path:
+        return self.folder / _JOURNAL
+
+    def _finish(self) -> None:
+        """A run that was killed when all of its files were there: they take their names now. Wants the lock."""
+        if self._journal.exists():
+            finish(self._journal)
 
     def _read(self) -> Manifest:
         path = self.folder / MANIFEST

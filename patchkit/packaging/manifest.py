@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from patchkit.fields import Part, tables
+
+# Whoever edits a manifest can't make patchkit look outside its folder.
+_FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Source(_Part):
+class Source(Part):
     """Where the source came from."""
 
     kind: Literal["tarball", "git", "directory"] = Field(description="what the source was read from")
@@ -29,7 +30,7 @@ class Source(_Part):
     epoch: int = Field(description="SOURCE_DATE_EPOCH of the build: seconds since 1970")
 
 
-class PatchedFile(_Part):
+class PatchedFile(Part):
     """A file that the variant changed."""
 
     path: str = Field(description="below the top of the source tree")
@@ -37,7 +38,7 @@ class PatchedFile(_Part):
     after: str = Field(description="sha256 after, in hex")
 
 
-class Patch(_Part):
+class Patch(Part):
     """The change, and what it did."""
 
     variant: str = Field(description="name of the variant; stock is the unchanged source")
@@ -47,7 +48,7 @@ class Patch(_Part):
     files: list[PatchedFile] = Field(description="every file that the diff changes")
 
 
-class Crypto(_Part):
+class Crypto(Part):
     """The crypto library."""
 
     choice: Literal["system", "pinned"] = Field(description="the system's own, or one compiled from a pinned release")
@@ -63,7 +64,22 @@ class Crypto(_Part):
     )
 
 
-class Build(_Part):
+class StaticLibrary(Part):
+    """A library that the programs hold, besides the crypto library."""
+
+    name: str = Field(description="lzo, lz4")
+    version: str = Field(description="upstream's")
+    source: Source = Field(description="where its source came from")
+
+
+class Signature(Part):
+    """An Authenticode signature of every program in the archive."""
+
+    subject: str = Field(description="of the certificate")
+    certificate: str = Field(description="sha256 of the certificate, in hex")
+
+
+class Build(Part):
     """How it was compiled."""
 
     target: str = Field(description="what the binaries run on")
@@ -73,20 +89,29 @@ class Build(_Part):
     packages: dict[str, str] = Field(description="Debian packages of the toolchain and their versions")
     image: str | None = Field(default=None, description="id of the toolchain image, for the docker engine")
     base_image: str | None = Field(default=None, description="id of the base image, for the docker engine")
-    configure: list[str] = Field(description="options given to ./configure besides --prefix, --host and the flags")
+    recipe: Literal["autotools", "cmake"] = Field(default="autotools", description="the build system")
+    configure: list[str] = Field(
+        description="options given to ./configure or cmake besides the prefix, the host and the flags"
+    )
     cppflags: list[str] = Field(description="preprocessor flags")
     cflags: list[str] = Field(description="compiler flags")
     ldflags: list[str] = Field(description="linker flags")
     crypto: Crypto | None = Field(default=None, description="the crypto library; null in manifests of older patchkits")
+    libraries: list[StaticLibrary] = Field(
+        default=[], description="what else the programs hold; for Linux they load the system's"
+    )
     portability: list[str] = Field(
         default=[], description="why there are flags that today's compilers need for this release"
     )
     features: list[str] = Field(default=[], description="what --with asked for")
-    needed: list[str] = Field(default=[], description="shared libraries that the program loads (DT_NEEDED)")
-    glibc: str | None = Field(default=None, description="the oldest glibc that the program starts with")
+    left_out: list[str] = Field(default=[], description="programs that this source can't give, with the reason")
+    needed: list[str] = Field(default=[], description="shared libraries that the program loads (DT_NEEDED, or DLLs)")
+    glibc: str | None = Field(
+        default=None, description="the oldest glibc that the program starts with; null for Windows"
+    )
 
 
-class Check(_Part):
+class Check(Part):
     """One part of the smoke test."""
 
     name: str = Field(description="linkage, version, test-crypto, refusal (of a bad certificate) or handshake")
@@ -96,15 +121,15 @@ class Check(_Part):
     )
 
 
-class File(_Part):
+class File(Part):
     """A file of the artifact."""
 
-    name: str = Field(description="beside the manifest")
+    name: str = Field(pattern=_FILE_NAME, description="beside the manifest")
     size: int = Field(description="in bytes")
     sha256: str = Field(description="in hex")
 
 
-class Artifact(_Part):
+class Artifact(Part):
     """One build: a release, a variant, a target."""
 
     name: str = Field(description="release+variant-target, the archive's name without its ending")
@@ -116,11 +141,14 @@ class Artifact(_Part):
     source: Source = Field(description="where the source came from")
     patch: Patch = Field(description="what was changed in it")
     build: Build = Field(description="how it was compiled")
-    checks: list[Check] = Field(description="the smoke test")
+    checks: list[Check] = Field(
+        description="the smoke test; for Windows under wine, for a foreign processor under QEMU"
+    )
+    signature: Signature | None = Field(default=None, description="of Windows programs; null where none was asked for")
     files: list[File] = Field(description="the archive and, except for stock, the diff")
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """All artifacts in one folder."""
 
     schema_version: Literal[1] = Field(default=1, description="goes up when a field changes its meaning or goes away")
@@ -129,38 +157,15 @@ class Manifest(_Part):
 
 def markdown() -> str:
     """docs/manifest.md."""
-    out = [
-        "# manifest.json",
-        "",
-        "Generated from `patchkit/packaging/manifest.py` by `python -m patchkit.packaging.manifest`: do not edit.",
-        "",
-    ]
-    for model in (Manifest, Artifact, Source, Patch, PatchedFile, Build, Crypto, Check, File):
-        out += [
-            f"## {model.__name__}",
+    return "\n".join(
+        [
+            "# manifest.json",
             "",
-            str(model.__doc__).strip(),
+            "Generated from `patchkit/packaging/manifest.py` by `python -m patchkit.packaging.manifest`: do not edit.",
             "",
-            "| field | type | meaning |",
-            "|---|---|---|",
+            *tables((Manifest, Artifact, Source, Patch, PatchedFile, Build, Crypto, Check, File)),
         ]
-        properties = model.model_json_schema()["properties"]
-        for name, field in model.model_fields.items():
-            out.append(f"| `{name}` | {_type(properties[name])} | {field.description} |")
-        out.append("")
-    return "\n".join(out)
-
-
-def _type(schema: dict[str, object]) -> str:
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    if "anyOf" in schema:
-        return " or ".join(_type(part) for part in schema["anyOf"])  # type: ignore[attr-defined]
-    if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])  # type: ignore[attr-defined]
-    if schema.get("type") == "array":
-        return f"list of {_type(schema['items'])}"  # type: ignore[arg-type]
-    return str(schema.get("type", schema.get("const")))
+    )
 
 
 if __name__ == "__main__":

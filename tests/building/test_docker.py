@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -98,6 +99,57 @@ def test_workspace(engine: tuple[DockerEngine, Identity]) -> None:
         check_workspace(workspace)
 
 
+def check_confined(attrs: dict[str, Any]) -> None:
+    """What the daemon says of a container: nothing of the host's in it, and no power over the host."""
+    host = attrs["HostConfig"]
+    assert attrs["Mounts"] == []
+    for nothing in (
+        "Binds",
+        "Mounts",
+        "VolumesFrom",
+        "Devices",
+        "DeviceRequests",
+        "CapAdd",
+        "GroupAdd",
+        "PortBindings",
+    ):
+        assert not host.get(nothing), nothing
+    assert host["Privileged"] is False
+    assert host["PublishAllPorts"] is False
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["NetworkMode"] == "none"
+    assert (host["PidMode"], host["UTSMode"], host.get("UsernsMode", "")) == ("", "", "")
+    assert host["IpcMode"] in ("", "private")
+    assert host.get("CgroupnsMode", "private") in ("", "private", "host")  # the daemon's own choice, by the kernel
+    assert attrs["Config"]["User"] == "1000:1000"
+    assert not attrs["Config"]["Volumes"]
+
+
+@pytest.mark.slow
+def test_a_build_creates_only_confined_containers(engine: tuple[DockerEngine, Identity], tmp_path: Path) -> None:
+    """Not a container that a test has made: those that a whole build makes, asked of the daemon while it runs."""
+    del engine
+    seen: dict[str, dict[str, Any]] = {}
+    with closing(connect()) as client:
+        events = client.events(filters={"type": "container", "event": "create", "label": LABEL}, decode=True)
+        command = [sys.executable, "-P", "-m", "patchkit", "build", "--version", "2.6.14", "--engine", "docker"]
+        with subprocess.Popen([*command, "--out", str(tmp_path / "dist")], stderr=subprocess.DEVNULL) as build:
+            watcher = Thread(target=lambda: [seen.update({one["id"]: _inspected(client, one["id"])}) for one in events])
+            watcher.start()
+            assert build.wait(timeout=600) == 0
+        events.close()
+        watcher.join(timeout=10)
+    assert seen
+    for attrs in seen.values():
+        check_confined(attrs)
+
+
+def _inspected(client: Any, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.api.inspect_container(name)
+    return found
+
+
 @pytest.mark.slow
 def test_a_container_has_no_network_no_privileges_and_nothing_of_the_host(
     engine: tuple[DockerEngine, Identity],
@@ -110,11 +162,12 @@ def test_a_container_has_no_network_no_privileges_and_nothing_of_the_host(
         fields = dict(line.split(":\t") for line in status if ":\t" in line)
         assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == 0
         assert fields["NoNewPrivs"] == "1"
-        (container,) = containers()
-        assert container.attrs["Mounts"] == []
+        _, (name,) = run(workspace, "hostname")
+        with closing(connect()) as client:
+            check_confined(_inspected(client, name))
         with pytest.raises(FileNotFoundError):
             one_file(workspace.get("nothing"))
-    assert containers() == []
+    assert name not in {one.short_id for one in containers()}
 
 
 @pytest.mark.slow

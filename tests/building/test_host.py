@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.building.engine import Identity
+from patchkit.building.engine import Identity, versions
 from patchkit.building.host import HostEngine, installed
 from patchkit.building.toolchain import toolchain
 from patchkit.errors import ToolchainError, UnknownTargetError
@@ -54,7 +54,7 @@ def test_an_interrupt_takes_the_whole_process_group(ui: Ui) -> None:
 
 def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
     tools = toolchain(Version("2.6.14"), "linux-amd64")
-    if installed(tools.packages) is None:
+    if installed(tools.packages, tools.target.debian_arch) is None:
         pytest.skip("no dpkg on this host")
     with pytest.raises(ToolchainError) as caught:
         HostEngine(ui).prepare(
@@ -62,6 +62,28 @@ def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
         )
     assert "no-such-package" in caught.value.advice
     assert caught.value.advice.startswith("apt-get install")
+
+
+def test_a_package_of_another_architecture_is_not_the_one_that_is_wanted() -> None:
+    rows = ["libssl-dev i386 3.0", "wine all 8.0", "wine32 i386 8.1", "make amd64 4.3", "less amd64 590"]
+    wanted = ["libssl-dev", "make", "wine", "wine32:i386"]
+    assert versions(rows, wanted, "amd64") == {"wine": "8.0", "wine32:i386": "8.1", "make": "4.3"}
+    assert versions(["make i386 4.1", "make amd64 4.3", "make i386 4.2"], ["make"], "amd64") == {"make": "4.3"}
+
+
+@pytest.mark.parametrize(("version", "lacking"), [("2.6.14", "make"), ("2.7.7", "make, cmake, ninja")])
+def test_without_packages_the_commands_of_the_recipe_are_asked_for(
+    version: str, lacking: str, ui: Ui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that is no Debian, and has all but these."""
+    tools = toolchain(Version(version), "windows-amd64")
+    there = ("pkg-config", "autoreconf", "libtoolize", "wine", *map(tools.target.tool, ("gcc", "strip")))
+    for name in there:
+        (tmp_path / name).symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolchainError) as caught:
+        HostEngine(ui).prepare(tools, offline=False)
+    assert caught.value.what == f"this host lacks {lacking}"
 
 
 def test_a_compiler_for_something_else_is_refused(ui: Ui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from patchkit.building.host import HostEngine
-from patchkit.building.openssl import DEPENDENCIES, StaticLibrary, static_openssl
+from patchkit.building.openssl import static_openssl
+from patchkit.building.static import DEPENDENCIES, StaticLibrary, environment, licences
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.errors import CompileError, NetworkUnavailableError, PlacesExhaustedError, ToolchainError
 from patchkit.releases.libraries import libraries
@@ -46,6 +47,7 @@ def made_up(count: Path, **changed: bytes) -> dict[str, bytes]:
         "Makefile": MAKEFILE.replace(b"COUNT", bytes(count)),
         "one.c": b"int one(void) { return 1; }\n",
         "include/openssl/opensslv.h": b"/* made up */\n",
+        "LICENSE": b"made up\n",
         "util/mkbuildinf.pl": MODERN,
         "crypto/none": b"",
         **changed,
@@ -97,9 +99,11 @@ def contents(archive: bytes) -> dict[str, bytes]:
 def test_headers_and_archives_are_what_comes_out(compile_it: Compile, count: Path) -> None:
     library = compile_it(source_of(made_up(count)))
     assert set(contents(library.archive)) == {
-        f"{DEPENDENCIES}/{name}" for name in ("include/openssl/opensslv.h", "lib/libcrypto.a", "lib/libssl.a")
+        f"{DEPENDENCIES}/{name}"
+        for name in ("include/openssl/opensslv.h", "lib/libcrypto.a", "lib/libssl.a", "licences/openssl/LICENSE")
     }
-    assert library.environment("/top") == {"CPATH": "/top/deps/include", "LIBRARY_PATH": "/top/deps/lib"}
+    assert licences([library]) == {"openssl/LICENSE": b"made up\n"}
+    assert environment("/top") == {"CPATH": "/top/deps/include", "LIBRARY_PATH": "/top/deps/lib"}
 
 
 def test_it_is_compiled_once(compile_it: Compile, count: Path, cache: Cache) -> None:

@@ -11,11 +11,12 @@ from types import MappingProxyType
 import pytest
 
 from patchkit.building.answers import ConfigureAnswers
+from patchkit.building.autotools import ANSWERS, AutotoolsTree
 from patchkit.building.engine import Identity, Workspace, one_file
 from patchkit.building.host import HostEngine
 from patchkit.building.log import build_log
-from patchkit.building.recipe import ANSWERS, TREE, OpenVpnTree
-from patchkit.building.toolchain import toolchain
+from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.building.tree import TREE
 from patchkit.errors import BadSourceError, CompileError, StorageError
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
@@ -63,6 +64,7 @@ FILES = {
 }
 ORIGIN = Origin(kind="tarball", name="sample", verified=True, epoch=1_600_000_000, sha256="5a")
 IDENTITY = Identity("host", "cc", {}, system="this")
+NATIVE = toolchain(Version("2.6.14"), "linux-amd64")
 
 
 def source(origin: Origin = ORIGIN, more: Mapping[str, bytes] = MappingProxyType({})) -> SourceTree:
@@ -71,11 +73,12 @@ def source(origin: Origin = ORIGIN, more: Mapping[str, bytes] = MappingProxyType
 
 
 @contextmanager
-def opened(tree: SourceTree, cache: Cache, ui: Ui, folder: Path) -> Iterator[tuple[OpenVpnTree, Workspace]]:
+def opened(
+    tree: SourceTree, cache: Cache, ui: Ui, folder: Path, tools: Toolchain = NATIVE
+) -> Iterator[tuple[AutotoolsTree, Workspace]]:
     with build_log(folder / "log", ui) as log, HostEngine(ui).workspace(IDENTITY, keep=False) as workspace:
         answers = ConfigureAnswers(cache, IDENTITY, tree.origin)
-        tools = toolchain(Version("2.6.14"), "linux-amd64")
-        yield OpenVpnTree(workspace, tree, tools, jobs=2, log=log, answers=answers), workspace
+        yield AutotoolsTree(workspace, tree, tools, jobs=2, log=log, answers=answers), workspace
 
 
 def compiled(workspace: Workspace) -> list[str]:
@@ -120,6 +123,29 @@ def test_what_neither_patch_nor_version_reaches_is_compiled_once(cache: Cache, u
         assert compiled(workspace) == ["main.o", "reliable.o"]
         tree.build("patched", {"src/openvpn/reliable.c": PATCHED}, defines=(), suffix="+p")
         assert compiled(workspace) == ["reliable.o"]
+
+
+def test_for_windows_make_is_given_what_configure_found_and_what_the_release_needs(
+    cache: Cache, ui: Ui, tmp_path: Path
+) -> None:
+    makefile = b"""
+CPPFLAGS = -DFOUND
+CFLAGS = -Wno-error=implicit-function-declaration
+src/openvpn/openvpn.exe:
+\techo $(CPPFLAGS) : $(CFLAGS) >seen.log
+\techo >$@
+"""
+    tools = toolchain(Version("2.6.14"), "windows-amd64")
+    tools = tools.model_copy(update={"target": tools.target.model_copy(update={"cppflags": ["-DNEEDED"]})})
+    tree = source(more={"src/openvpn/Makefile": makefile, "Makefile": makefile})
+    with opened(tree, cache, ui, tmp_path, tools) as (openvpn, workspace):
+        openvpn.configure()
+        openvpn.build("stock", {}, defines=("RETRY",), suffix="")
+        # What is last wins: a release may take back that functions must be declared.
+        assert one_file(workspace.get(f"{TREE}/seen.log"))[0].split() == [
+            b"-DFOUND", b"-DNEEDED", b"-DRETRY", b":",
+            b"-Werror=implicit-function-declaration", b"-Wno-error=implicit-function-declaration",
+        ]  # fmt: skip
 
 
 def seen_by_configure(tree: SourceTree, cache: Cache, ui: Ui, folder: Path) -> bytes:

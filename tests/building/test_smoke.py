@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from patchkit.building import smoke
@@ -21,11 +23,11 @@ REFUSES = 'case "$*" in *"--ca handshake.sh"*) echo "no certificate"; exit 1;; e
 def try_out(script: str, ui: Ui) -> None:
     tools = toolchain(Version("2.6.14"), "linux-amd64")
     with HostEngine(ui).workspace(Identity("host", "", {}), keep=False) as workspace:
-        smoke.prepare(workspace)
         workspace.put(archive(bad=f"#!/bin/sh\n{script}".encode()))
         assert run(workspace, "chmod", "+x", "bad")[0] == 0
         subject = Subject("bad", "bad", "1.2.3+x")
-        smoke.smoke(workspace, tools, subject, subject)
+        with smoke.bench(workspace, tools.target):
+            smoke.smoke(workspace, tools, subject, subject)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,13 @@ def test_a_binary_that_does_all_it_should_passes(ui: Ui) -> None:
     """So the refusals above are the binaries' fault and not the test's."""
     talks = 'case "$*" in *--tls-*) echo "link local (bound)"; echo "Initialization Sequence Completed"; sleep 9;; esac'
     try_out(VERSION + REFUSES + talks, ui)
+
+
+def test_what_is_secret_is_the_owners_alone(ui: Ui) -> None:
+    with (
+        HostEngine(ui).workspace(Identity("host", "", {}), keep=False) as workspace,
+        smoke.bench(workspace, toolchain(Version("2.6.14"), "linux-amd64").target),
+    ):
+        modes = {path.name: path.stat().st_mode & 0o777 for path in Path(workspace.top, smoke.FOLDER).iterdir()}
+    assert {"ca.crt", "server.key", "client.key", "handshake.sh"} <= modes.keys()
+    assert set(modes.values()) == {0o600}

@@ -17,7 +17,7 @@ from patchkit.building.toolchain import (
 )
 from patchkit.errors import BadUsageError, ToolchainError, UnknownTargetError
 from patchkit.releases.catalog import catalog
-from patchkit.releases.libraries import libraries
+from patchkit.releases.libraries import crypto_libraries
 from patchkit.releases.version import Version
 
 LINUX = "linux-amd64"
@@ -78,7 +78,8 @@ def test_an_unknown_library_is_refused_with_the_nearest() -> None:
     with pytest.raises(BadUsageError) as caught:
         chosen("2.6.14", "openssl-3.6")
     assert "perhaps you meant --crypto openssl-3." in caught.value.advice
-    assert all(name in caught.value.why for name in libraries())
+    assert all(name in caught.value.why for name in crypto_libraries())
+    assert "lzo" not in caught.value.why
 
 
 @pytest.mark.parametrize("version", ["2.1.4", "2.3.2", "2.4.2", "2.7.6"])
@@ -142,3 +143,45 @@ def test_the_dockerfile_names_base_and_packages_and_drops_root_before_it_ends() 
     assert "FROM sha256:base" in lines
     assert all(any(line.split()[:1] == [package] for line in lines) for package in tools.packages)
     assert [line.split()[0] for line in lines if line.startswith(("RUN", "USER", "COPY"))][-1] == "USER"
+
+
+@pytest.mark.parametrize("target", ["windows-amd64", "windows-i686"])
+def test_windows_has_everything_statically_and_upstreams_own_build_system(target: str) -> None:
+    for release in catalog().releases:
+        if release.series in ("2.1", "2.2"):
+            with pytest.raises(ToolchainError, match="is not built for Windows"):
+                toolchain(release.version, target)
+            continue
+        tools = toolchain(release.version, target)
+        assert tools.openssl is not None
+        assert "lzo" in tools.series.libraries
+        assert tools.series.recipe == ("cmake" if release.series == "2.7" else "autotools")
+        assert tools.target.tool("gcc") == f"{tools.target.triplet}-gcc"
+        assert not any("iproute2" in word or "systemd" in word for word in tools.configure)
+
+
+def test_a_feature_of_linux_is_refused_for_windows() -> None:
+    with pytest.raises(ToolchainError, match="windows-amd64 is not built with systemd"):
+        toolchain(Version("2.6.14"), "windows-amd64", wanted=["systemd"])
+
+
+def test_another_processor_takes_its_packages_and_nothing_else_of_this_machine() -> None:
+    here, there = (toolchain(Version("2.6.14"), f"linux-{name}") for name in ("amd64", "arm64"))
+    assert here.configure == there.configure
+    libraries_of_it = [name for name in there.packages if name.endswith("-dev:arm64")]
+    assert [f"{name.removesuffix(':arm64')}" for name in libraries_of_it] == [
+        name for name in here.packages if name.endswith("-dev")
+    ]
+    text = dockerfile(there, "base")
+    assert "dpkg --add-architecture arm64" in text
+    assert text.index("--add-architecture") < text.index("apt-get update")
+    assert "--add-architecture" not in dockerfile(here, "base")
+
+
+def test_what_only_one_kind_of_target_needs_is_not_given_to_the_other() -> None:
+    here, there = (toolchain(Version("2.3.4"), name) for name in (LINUX, "windows-amd64"))
+    assert "sys/uio.h" in here.target.cppflags
+    assert there.target.cppflags == there.base_target.cppflags
+    for tools in (here, there):
+        assert "-Wno-error=implicit-function-declaration" in tools.target.cflags
+    assert set(there.portability) < set(here.portability)

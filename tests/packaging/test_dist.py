@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -80,6 +84,57 @@ def test_runs_side_by_side_lose_nothing(tmp_path: Path) -> None:
     check(tmp_path)
 
 
+def killed_while_adding(folder: Path, moment: int) -> bool:
+    """Adds the new artifact in a process that is killed at its n-th system call; whether it was."""
+    child = os.fork()
+    if child == 0:
+        left = moment
+
+        def hook(event: str, _: object) -> None:
+            nonlocal left
+            if event in ("open", "os.rename", "os.remove", "os.chmod", "os.chown"):
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        Dist(folder).add(artifact("a", NEW, "new"), NEW)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+OLD, NEW = ({"a.tar.gz": content, "a.diff": content} for content in (b"old", b"new"))
+
+
+def test_killed_at_any_moment_the_old_or_the_new_state_is_there(tmp_path: Path) -> None:
+    """kill -9 before each system call in turn, until one run gets through: never a mixture, never a loss."""
+    seen = set()
+    for moment in range(100):
+        folder = tmp_path / str(moment)
+        dist = Dist(folder)
+        dist.add(artifact("a", OLD, "old"), OLD)
+        killed = killed_while_adding(folder, moment)
+        found = [inputs for inputs in ("old", "new") if dist.find("a", inputs) is not None]
+        assert len(found) == 1, f"killed at system call {moment}: {found}"
+        assert {name: (folder / name).read_bytes() for name in OLD} == (OLD if found == ["old"] else NEW)
+        check(folder)
+        seen.add((killed, *found))
+        dist.add(artifact("a", NEW, "new"), NEW)
+        check(folder)
+        assert sorted(path.name for path in folder.iterdir()) == sorted([".lock", MANIFEST, CHECKSUMS, *NEW])
+        if not killed:
+            break
+    assert moment > 10
+    assert seen == {(True, "old"), (True, "new"), (False, "new")}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[1]", '[["../x", "y"]]', '[["x", "/etc/passwd"]]', '{"a": "b"}'])
+def test_a_journal_that_is_not_ours_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / ".unfinished").write_text(text)
+    with pytest.raises(StorageError, match=r"\.unfinished is not what"):
+        Dist(tmp_path).find("a", "i")
+
+
 @pytest.mark.parametrize("text", ["", "{}x", '{"schema_version": 2, "artifacts": []}', '{"artifacts": [{}]}'])
 def test_a_manifest_that_is_not_ours_is_refused_not_overwritten(text: str, tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text(text)
@@ -87,6 +142,33 @@ def test_a_manifest_that_is_not_ours_is_refused_not_overwritten(text: str, tmp_p
         Dist(tmp_path).add(artifact("a", {"a": b"1"}), {"a": b"1"})
     assert (tmp_path / MANIFEST).read_text() == text
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", ".hidden", "a/b", "", "a\n", "-rf", "x\0y"])
+def test_a_hand_edited_manifest_does_not_lead_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    dist = Dist(tmp_path / "dist")
+    dist.add(artifact("a", {"a": b"1"}), {"a": b"1"})
+    path = dist.folder / MANIFEST
+    (tmp_path / "secret").write_bytes(b"1")
+    edited = json.loads(path.read_text())
+    edited["artifacts"][0]["files"][0]["name"] = name
+    path.write_text(json.dumps(edited))
+    with pytest.raises(StorageError, match="is not a manifest"):
+        dist.find("a", "i")
+
+
+@pytest.mark.parametrize("field", ["sha256", "inputs", "name"])
+def test_a_hand_edited_manifest_makes_nothing_up_to_date(field: str, tmp_path: Path) -> None:
+    dist = Dist(tmp_path)
+    dist.add(artifact("a", {"a": b"1"}), {"a": b"1"})
+    path = tmp_path / MANIFEST
+    edited = json.loads(path.read_text())
+    where = edited["artifacts"][0]["files"][0] if field == "sha256" else edited["artifacts"][0]
+    where[field] = "f" * 64
+    path.write_text(json.dumps(edited))
+    assert dist.find("a", "i") is None
+    dist.add(artifact("a", {"a": b"1"}), {"a": b"1"})
+    check(tmp_path)
 
 
 def test_the_documentation_is_generated() -> None:

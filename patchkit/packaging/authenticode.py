@@ -1,0 +1,85 @@
+"""Authenticode: Windows programs signed with the user's own key, by osslsigncode."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchkit.errors import SigningError
+from patchkit.storage import reading, writing
+
+_PROGRAM = "osslsigncode"
+_LIMIT = 120  # seconds for one program
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A key and the certificate that goes with it."""
+
+    key: Path
+    certificate: Path
+    """Both in PEM form; the certificate's file may hold the chain that leads to it, the certificate itself first."""
+    subject: str
+    fingerprint: str
+    """sha256 of the certificate, in hex."""
+
+    @classmethod
+    def ready(cls, key: Path, certificate: Path) -> Signer:
+        """Raises SigningError where the two do not belong together, or osslsigncode is missing; StorageError."""
+        from cryptography import x509
+        from cryptography.hazmat.primitives import serialization
+
+        if shutil.which(_PROGRAM) is None:
+            raise SigningError(
+                f"there is no {_PROGRAM}", why="it signs the programs", advice=f"apt-get install {_PROGRAM}"
+            )
+        try:
+            with reading(certificate):
+                named = x509.load_pem_x509_certificate(certificate.read_bytes())
+        except ValueError as error:
+            raise SigningError(
+                f"{certificate} holds no certificate", why=str(error), advice="--sign-cert PEM"
+            ) from error
+        try:
+            with reading(key):
+                private = serialization.load_pem_private_key(key.read_bytes(), None)
+        except (ValueError, TypeError) as error:
+            why = "it is encrypted" if isinstance(error, TypeError) else str(error)
+            raise SigningError(f"{key} holds no key that can be used", why=why, advice="--sign-key PEM") from error
+        form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        if private.public_key().public_bytes(*form) != named.public_key().public_bytes(*form):
+            raise SigningError(f"{key} is not the key of {certificate}", why="their public keys differ")
+        der = named.public_bytes(serialization.Encoding.DER)
+        return cls(key, certificate, named.subject.rfc4514_string(), hashlib.sha256(der).hexdigest())
+
+    def signed(self, name: str, program: bytes, *, epoch: int, url: str) -> bytes:
+        """The program with its signature, which has just been checked. ``epoch`` is the time that it is dated.
+
+        No time stamp authority is asked: the same program and key give the same bytes. Raises SigningError.
+        """
+        with writing(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="patchkit-sign-") as folder:
+            before, after = Path(folder, f"unsigned-{name}"), Path(folder, name)
+            before.write_bytes(program)
+            said = self._run(
+                "sign", "-certs", str(self.certificate), "-key", str(self.key), "-h", "sha256", "-time", str(epoch),
+                "-n", name, "-i", url, "-in", str(before), "-out", str(after),
+            )  # fmt: skip
+            if not after.is_file():
+                raise SigningError(f"{name} could not be signed", why=said)
+            data = after.read_bytes()
+        if data == program:
+            raise SigningError(f"{name} could not be signed", why=said)
+        return data
+
+    def _run(self, *words: str) -> str:
+        done = subprocess.run(
+            [_PROGRAM, *words], capture_output=True, text=True, errors="replace", timeout=_LIMIT, check=False
+        )
+        said = (done.stdout + done.stderr).strip()
+        if done.returncode != 0:
+            raise SigningError(f"{_PROGRAM} {words[0]} failed", why=said)
+        return said

@@ -1,0 +1,374 @@
+"""Programs for Windows: cross-compiled by real builds, looked at, signed, and tried under wine."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pefile
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from patchkit.building.portable_executable import executable
+from patchkit.building.toolchain import toolchain
+from patchkit.releases.version import Version
+from patchkit.source.cache import Cache
+from tests.conftest import PINNED, ROOT, upstream
+from tests.handshakes import Outcome, Peer, handshake
+from tests.isolation import network_of
+from tests.lossy_relay import Fate
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(shutil.which("wine") is None, reason="wine is not in PATH"),
+    pytest.mark.skipif(shutil.which("x86_64-w64-mingw32-gcc") is None, reason="x86_64-w64-mingw32-gcc is not in PATH"),
+]
+AMD64, I686, LINUX = "windows-amd64", "windows-i686", "linux-amd64"
+VARIANTS = ("--variant", "stock", "--variant", "retransmit")
+NEWEST = "2.7.7"
+HISTORY, OPENSSL = os.environ.get("PATCHKIT_GIT"), os.environ.get("PATCHKIT_OPENSSL_102")
+SIGNED = 4  # IMAGE_DIRECTORY_ENTRY_SECURITY: where a PE file's signature is
+
+
+def build(out: Path, *words: str, engine: str = "host", may_lack: str | None = None) -> list[dict[str, Any]]:
+    """The artifacts that were built; skips where this host lacks just the package that it ``may_lack``."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "patchkit", "build", *words, "--engine", engine, "--out", str(out), "--json"],
+        capture_output=True, text=True, timeout=3000, check=False, cwd=out.parent,
+    )  # fmt: skip
+    if done.returncode == 42 and "unmet dependencies" in done.stderr:
+        pytest.skip(f"the Debian mirror does not have all packages in one version today: {done.stderr[-600:]}")
+    if may_lack is not None and done.returncode == 42 and f"error: this host lacks {may_lack}\n" in done.stderr:
+        pytest.skip(f"this host lacks {may_lack}, a package of another architecture")
+    assert done.returncode == 0, done.stderr
+    return [outcome["artifact"] for outcome in json.loads(done.stdout)["outcomes"]]
+
+
+def members(artifact: dict[str, Any], out: Path) -> dict[str, bytes]:
+    """What is in an artifact's archive, without the folder that holds all of it."""
+    name = artifact["files"][0]["name"]
+    top = f"{artifact['name']}/"
+    with zipfile.ZipFile(out / name) as packed:
+        assert all(one.startswith(top) for one in packed.namelist())
+        return {one.removeprefix(top): packed.read(one) for one in packed.namelist()}
+
+
+@dataclass(frozen=True)
+class Built:
+    out: Path
+    artifacts: dict[tuple[str, str], dict[str, Any]]
+
+    def program(self, target: str, variant: str, folder: Path) -> Path:
+        """The program of an artifact, as a file."""
+        artifact = self.artifacts[target, variant]
+        archive = self.out / artifact["files"][0]["name"]
+        path = folder / f"{variant}-{target}.exe"
+        if target == LINUX:
+            with tarfile.open(archive) as packed:
+                content = packed.extractfile(f"{artifact['name']}/sbin/openvpn")
+                assert content is not None
+                path.write_bytes(content.read())
+        else:
+            path.write_bytes(members(artifact, self.out)["bin/openvpn.exe"])
+        path.chmod(0o755)
+        return path
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """One command, two targets, two variants."""
+    out = tmp_path_factory.mktemp("windows") / "dist"
+    made = build(out, "--version", PINNED, "--target", AMD64, "--target", LINUX, *VARIANTS)
+    return Built(out, {(one["build"]["target"], one["patch"]["variant"]): one for one in made})
+
+
+def test_one_plan_serves_both_targets(built: Built) -> None:
+    assert set(built.artifacts) == {(target, name) for target in (AMD64, LINUX) for name in ("stock", "retransmit")}
+    for name in ("stock", "retransmit"):
+        windows, linux = (built.artifacts[target, name] for target in (AMD64, LINUX))
+        assert windows["patch"] == linux["patch"]
+        assert windows["source"] == linux["source"]
+        assert windows["build"]["recipe"] == "autotools"
+        assert windows["build"]["crypto"]["version"].startswith("3.5.")
+        assert [one["name"] for one in windows["build"]["libraries"]] == ["lzo", "lz4"]
+        assert windows["build"]["glibc"] is None
+    manifest = json.loads((built.out / "manifest.json").read_text())
+    assert len(manifest["artifacts"]) == 4
+    assert subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=built.out, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("variant", ["stock", "retransmit"])
+def test_the_zip_holds_all_that_goes_along(built: Built, variant: str) -> None:
+    artifact = built.artifacts[AMD64, variant]
+    suffix = "" if variant == "stock" else f"+{variant}"
+    assert artifact["files"][0]["name"] == f"openvpn-{PINNED}{suffix}-windows-amd64.zip"
+    inside = members(artifact, built.out)
+    programs = {path for path in inside if path.endswith((".exe", ".dll"))}
+    assert programs == {"bin/openvpn.exe", "bin/openvpnserv.exe", "bin/tapctl.exe"}
+    assert {"licences/openvpn/COPYING", "licences/lzo/COPYING", "licences/lz4/LICENSE"} <= set(inside)
+    assert any(path.startswith("licences/openssl/LICENSE") for path in inside)
+    assert (f"doc/openvpn-{PINNED}{suffix}.diff" in inside) is (variant != "stock")
+    assert not any(path.endswith((".la", ".a", ".8")) for path in inside)
+    for path in programs:
+        found = executable(inside[path])
+        assert (found.target, found.lacking) == (AMD64, ()), path
+        # Some versions of strip write the date that they are told.
+        assert found.time_stamp in (0, artifact["source"]["epoch"]), path
+        assert not any("libssl" in one or "libgcc" in one or "pthread" in one for one in found.needed), path
+    named = inside["bin/openvpn.exe"].count(f"{PINNED}+retransmit".encode())
+    assert bool(named) is (variant != "stock")
+
+
+def test_what_was_tried_under_wine(built: Built) -> None:
+    checks = built.artifacts[AMD64, "retransmit"]["checks"]
+    assert all(check["passed"] for check in checks)
+    assert [check["name"] for check in checks] == [
+        "linkage", "version", "test-crypto", "refusal", "handshake", "handshake", "handshake",
+    ]  # fmt: skip
+    assert checks[1]["detail"].startswith(f"OpenVPN {PINNED}+retransmit [git:none] x86_64-w64-mingw32") or checks[1][
+        "detail"
+    ].startswith(f"OpenVPN {PINNED}+retransmit x86_64-w64-mingw32")
+
+
+def test_nothing_of_wine_stays_behind(built: Built) -> None:
+    assert built.artifacts
+    left = subprocess.run(["pgrep", "-a", "wineserver"], capture_output=True, text=True, check=False).stdout
+    ours = [line for line in left.splitlines() if "patchkit-" in _environment(line.split()[0]).get("WINEPREFIX", "")]
+    assert ours == []
+
+
+def _environment(pid: str) -> dict[str, str]:
+    try:
+        text = Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    except OSError:
+        return {}
+    return dict(row.split("=", 1) for row in text.split("\0") if "=" in row)
+
+
+def test_two_builds_are_the_same_to_the_byte(built: Built, tmp_path: Path) -> None:
+    """In another folder, one variant alone, and not from what is kept of the first."""
+    (again,) = build(tmp_path / "again", "--version", PINNED, "--target", AMD64, "--variant", "retransmit", "-j", "1")
+    assert again["files"] == built.artifacts[AMD64, "retransmit"]["files"]
+
+
+@dataclass(frozen=True)
+class Wine:
+    words: list[str]
+    """What starts a Windows program."""
+    prefix: Path
+
+    @property
+    def alone(self) -> int | None:
+        """The process in whose network its programs are."""
+        mark = self.prefix / "alone"
+        return int(mark.read_text()) if mark.exists() else None
+
+
+@pytest.fixture(scope="module")
+def wine() -> Iterator[Wine]:
+    with tempfile.TemporaryDirectory() as folder:  # 1.3 GB, which pytest would keep
+        made = Wine(["sh", str(ROOT / "docker/wine.sh"), folder], Path(folder))
+        booted = subprocess.run([*made.words, "--boot"], capture_output=True, text=True, timeout=300, check=False)
+        assert booted.returncode == 0, booted.stderr
+        yield made
+        subprocess.run([*made.words, "--end"], capture_output=True, timeout=60, check=False)
+        time.sleep(1)  # until nothing writes there any more
+
+
+def losing(percent: int, seed: int) -> Fate:
+    dice = random.Random(seed)  # noqa: S311
+    return lambda _data, _from_client: 0 if dice.randrange(100) < percent else 1
+
+
+def meet(
+    folder: Path,
+    wine: Wine,
+    windows: Path,
+    linux: Peer,
+    role: str,
+    options: Sequence[str] = (),
+    fate: Fate | None = None,
+) -> Outcome:
+    if wine.alone is not None and os.geteuid() != 0:
+        pytest.skip("only root may enter the network in which wine is")
+    here = Peer(windows, options, wine.words)
+    server, client = (here, linux) if role == "server" else (linux, here)
+    with network_of(wine.alone):
+        return handshake(folder, server, client, window=60, fate=fate)
+
+
+@pytest.mark.parametrize("loss", [0, 10])
+@pytest.mark.parametrize("variant", ["stock", "retransmit"])
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_it_talks_to_the_build_for_linux(
+    built: Built, wine: Wine, tmp_path: Path, role: str, variant: str, loss: int
+) -> None:
+    linux = Peer(built.program(LINUX, variant, tmp_path), [])
+    windows = built.program(AMD64, variant, tmp_path)
+    done = meet(tmp_path, wine, windows, linux, role, fate=losing(loss, 1) if loss else None)
+    assert done.completed, f"{done.server}\n{done.client}"
+    assert done.data_passed, f"{done.server}\n{done.client}"
+    assert done.tls == {"TLSv1.3"}
+
+
+def test_the_other_programs_start(built: Built, wine: Wine, tmp_path: Path) -> None:
+    """The service can't do more than that here: wine has no driver for it, and no service manager that asks for it."""
+    inside = members(built.artifacts[AMD64, "stock"], built.out)
+    for name, options, words in (
+        ("tapctl.exe", ["help"], "tapctl"),
+        ("openvpnserv.exe", ["-help"], "openvpnserv"),
+    ):
+        (tmp_path / name).write_bytes(inside[f"bin/{name}"])
+        done = subprocess.run(
+            [*wine.words, str(tmp_path / name), *options], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert words in done.stdout + done.stderr, f"{name}: {done}"
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> tuple[Path, Path]:
+    """A throw-away key and certificate for signing code."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "patchkit test")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    files = tmp_path / "sign.key", tmp_path / "sign.crt"
+    files[0].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    files[1].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return files
+
+
+@pytest.fixture(scope="module")
+def newest(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Built:
+    upstream(NEWEST, shared_cache)  # or skip
+    out = tmp_path_factory.mktemp("newest") / "dist"
+    made = build(out, "--version", NEWEST, "--target", AMD64, *VARIANTS)
+    return Built(out, {(one["build"]["target"], one["patch"]["variant"]): one for one in made})
+
+
+@pytest.mark.parametrize("variant", ["stock", "retransmit"])
+def test_the_newest_series_is_built_with_cmake(newest: Built, variant: str) -> None:
+    artifact = newest.artifacts[AMD64, variant]
+    assert artifact["build"]["recipe"] == "cmake"
+    assert artifact["build"]["crypto"]["version"].startswith("3.5.")
+    inside = members(artifact, newest.out)
+    # Upstream's tarball lacks a file of the service.
+    assert {path for path in inside if path.endswith((".exe", ".dll"))} == {"bin/openvpn.exe", "bin/tapctl.exe"}
+    assert "eventmsg.mc" in artifact["build"]["left_out"][0]
+    assert all(check["passed"] for check in artifact["checks"])
+    assert b"/patchkit-" not in inside["bin/openvpn.exe"]
+
+
+@pytest.mark.skipif(shutil.which("osslsigncode") is None, reason="osslsigncode is not in PATH")
+def test_signed_with_ones_own_key_it_is_the_same_but_for_the_signature(
+    newest: Built, identity: tuple[Path, Path], tmp_path: Path
+) -> None:
+    key, certificate = identity
+    words = ("--version", NEWEST, "--target", AMD64, "--variant", "retransmit")
+    (artifact,) = build(tmp_path / "signed", *words, "--sign-key", str(key), "--sign-cert", str(certificate))
+    assert artifact["signature"]["subject"] == "CN=patchkit test"
+    signed, plain = members(artifact, tmp_path / "signed"), members(newest.artifacts[AMD64, "retransmit"], newest.out)
+    assert signed.keys() == plain.keys()
+    for path in signed:
+        if not path.endswith(".exe"):
+            assert signed[path] == plain[path], path
+            continue
+        (tmp_path / "it.exe").write_bytes(signed[path])
+        verified = subprocess.run(
+            ["osslsigncode", "verify", "-CAfile", str(certificate), "-in", str(tmp_path / "it.exe")],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        assert without_signature(signed[path]) == without_signature(plain[path])
+
+
+def without_signature(program: bytes) -> bytes:
+    """A PE file up to its signature, with the fields empty that signing fills in."""
+    with pefile.PE(data=program, fast_load=True) as pe:
+        where = pe.OPTIONAL_HEADER.DATA_DIRECTORY[SIGNED]
+        end = where.VirtualAddress or len(program)
+        where.VirtualAddress = where.Size = pe.OPTIONAL_HEADER.CheckSum = 0
+        return bytes(pe.write())[:end]
+
+
+@pytest.mark.skipif(shutil.which("i686-w64-mingw32-gcc") is None, reason="i686-w64-mingw32-gcc is not in PATH")
+def test_32_bits(tmp_path: Path) -> None:
+    words = ("--version", PINNED, "--target", I686, "--variant", "retransmit")
+    (artifact,) = build(tmp_path / "dist", *words, may_lack="wine32:i386")
+    program = executable(members(artifact, tmp_path / "dist")["bin/openvpn.exe"])
+    assert (program.target, program.lacking) == (I686, ())
+    assert all(check["passed"] for check in artifact["checks"])
+
+
+@dataclass(frozen=True)
+class Old:
+    """A release that only a full clone of upstream has, and where its OpenSSL is to be had."""
+
+    version: str
+    targets: Sequence[str]
+    with_102: bool = False
+
+
+OLD = [Old("2.3.2", (AMD64, I686), with_102=True), Old("2.4.12", (AMD64,)), Old("2.5.11", (AMD64,))]
+
+
+@pytest.mark.skipif(HISTORY is None, reason="PATCHKIT_GIT is not set to a full clone of upstream")
+@pytest.mark.parametrize("old", OLD, ids=lambda old: old.version)
+def test_old_releases(old: Old, built: Built, wine: Wine, tmp_path: Path) -> None:
+    """Stock and patched, tried, and each as client and as server of a modern peer on Linux."""
+    words = [
+        "--version",
+        old.version,
+        "--git",
+        str(HISTORY),
+        *VARIANTS,
+        *(word for one in old.targets for word in ("--target", one)),
+    ]
+    if old.with_102:
+        if OPENSSL is None:
+            pytest.skip("PATCHKIT_OPENSSL_102 is not set to a source of OpenSSL 1.0.2")
+        words += ["--openssl-source", f"{OPENSSL}#OpenSSL_1_0_2-stable"]
+    out = tmp_path / "dist"
+    made = Built(out, {(one["build"]["target"], one["patch"]["variant"]): one for one in build(out, *words)})
+    series = toolchain(Version(old.version), AMD64).series
+    modern = Peer(built.program(LINUX, "stock", tmp_path), series.modern_peer)
+    for target in old.targets:
+        for variant in ("stock", "retransmit"):
+            windows = made.program(target, variant, tmp_path)
+            for role in ("client", "server"):
+                done = meet(tmp_path, wine, windows, modern, role, options=series.old_peer)
+                assert done.data_passed, f"{target} {variant} as {role}\n{done.server}\n{done.client}"
+
+
+def test_a_zip_is_the_same_whenever_it_is_packed(built: Built) -> None:
+    archive = built.out / built.artifacts[AMD64, "stock"]["files"][0]["name"]
+    with zipfile.ZipFile(io.BytesIO(archive.read_bytes())) as packed:
+        assert packed.namelist() == sorted(packed.namelist())
+        assert len({one.date_time for one in packed.infolist()}) == 1
