@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from patchkit.patching.csource import CSource
+from patchkit.patching.members import Struct
 from patchkit.patching.places import Call, Function, Signature
 
 
@@ -29,6 +30,18 @@ class Anchors:
         """The declaration of the function ``name``, as a header has it."""
         what = f"the declaration of {name}"
         return Signature.of(self._source, self._source.declaration(name, "declaration", what))
+
+    def defines(self, name: str) -> bool:
+        """Whether the function ``name`` is defined here; releases differ in which they have."""
+        return name in self._source.defined
+
+    def declares(self, name: str) -> bool:
+        """Whether the function ``name`` is defined or declared here."""
+        return bool(self._source.declarations(name))
+
+    def struct(self, name: str) -> Struct:
+        """The definition of ``struct name``."""
+        return Struct(self._source, name, self._source.struct(name, f"struct {name}"))
 
     def calls(self, name: str) -> list[Call]:
         """Every call of the function ``name``; each must be a statement on lines of its own."""

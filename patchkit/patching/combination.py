@@ -44,6 +44,21 @@ class Combination:
         return tuple(dict.fromkeys(name for part in self.parts for name in part.functions))
 
     @property
+    def touched(self) -> tuple[str, ...]:
+        """The functions that change, and the new ones."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.touched))
+
+    @property
+    def structs(self) -> tuple[str, ...]:
+        """The structs that get new members."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.structs))
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The functions that are new."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.added))
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Names of the touched files."""
         return tuple(dict.fromkeys(name for part in self.parts for name in part.files))

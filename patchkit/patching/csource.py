@@ -90,6 +90,46 @@ class CSource:
             )
         return found[0]
 
+    def struct(self, name: str, what: str) -> Node:
+        """The one definition of ``struct name``. Raises AnchorError as :meth:`declaration` does."""
+        found = self.structs(name)
+        if len(found) != 1:
+            raise self.refusal(what, f"struct {name}", [node.start_point.row + 1 for node in found])
+        if found[0].has_error:
+            raise AnchorError(
+                f"{what} in {self.name} can't be parsed as C",
+                why=f"it begins at line {found[0].start_point.row + 1}",
+            )
+        return found[0]
+
+    def structs(self, name: str) -> list[Node]:
+        """Every definition of ``struct name``."""
+        if len(self.data) > MAX_SOURCE or name.encode() not in self.data:
+            return []
+        return [
+            node.parent
+            for node in syntax.identifiers(self._root, self.data, name, kind="type_identifier")
+            if node.parent is not None
+            and node.parent.type == "struct_specifier"
+            and node.parent.child_by_field_name("body") is not None
+        ]
+
+    @cached_property
+    def defined(self) -> frozenset[str]:
+        """The names of all functions that are defined here."""
+        return frozenset(syntax.defined(self._root))
+
+    @cached_property
+    def code_rows(self) -> frozenset[int]:
+        """The lines, from 0, that hold more than comments and white space."""
+        leaves = (node for node in syntax.descend(self._root) if not node.children and node.type != "comment")
+        return frozenset(
+            row
+            for leaf in leaves
+            if syntax.text(leaf).strip()
+            for row in range(leaf.start_point.row, leaf.end_point.row + 1)
+        )
+
     def _identifiers(self, name: str, what: str) -> list[Node]:
         if len(self.data) > MAX_SOURCE:
             raise AnchorError(

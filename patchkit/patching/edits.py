@@ -66,6 +66,10 @@ def read_edits(text: str, lines: Sequence[bytes], variant: Variant, file: str) -
     return _joined(edits)
 
 
+NONE = "@@ none @@"
+"""All that a template yields for a file that is as the variant wants it: upstream has done so by itself."""
+
+
 def _joined(edits: Sequence[Edit]) -> list[Edit]:
     """Edits that touch become one, so that one guard holds them; old lines first, as in any diff."""
     joined: list[Edit] = []
@@ -82,6 +86,8 @@ def _joined(edits: Sequence[Edit]) -> list[Edit]:
 
 def _hunks(text: str, variant: Variant, file: str) -> list[tuple[int, list[str]]]:
     hunks: list[tuple[int, list[str]]] = []
+    if text.strip() == NONE:
+        return hunks
     for line in text.split("\n"):
         head = re.fullmatch(r"@@ (\d+) @@", line)
         if head:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from patchkit.errors import AnchorError
 from patchkit.patching import syntax
-from patchkit.patching.csource import CSource, split_lines
+from patchkit.patching.csource import CSource
+from patchkit.patching.lines import COMMENTS, Lines, in_braces, own_lines
+from patchkit.patching.members import Comparison, assigned_from, assigned_to, assignment, increment
 from patchkit.patching.style import Style
 
 if TYPE_CHECKING:
     from tree_sitter import Node
-
-_COMMENTS = rb"(?:\s*/\*(?:[^*]|\*(?!/))*\*/)*\s*"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,15 @@ class Function:
 
     def parameter(self, type_: str) -> str:
         """The name of the one parameter of the type ``type_``, e.g. ``struct reliable *``."""
+        found = self._parameters(type_)
+        if len(found) != 1:
+            raise AnchorError(
+                f"{self.name} in {self.source.name} has {len(found)} parameters of the type {type_}, not one",
+                why=f"line {self.node.start_point.row + 1}",
+            )
+        return found[0]
+
+    def _parameters(self, type_: str) -> list[str]:
         found = []
         for node in syntax.descend(self.node.child_by_field_name("declarator")):
             if node.type == "parameter_declaration":
@@ -50,12 +59,11 @@ class Function:
                     type_.encode()
                 ):
                     found.append(syntax.text(name).decode())
-        if len(found) != 1:
-            raise AnchorError(
-                f"{self.name} in {self.source.name} has {len(found)} parameters of the type {type_}, not one",
-                why=f"line {self.node.start_point.row + 1}",
-            )
-        return found[0]
+        return found
+
+    def takes(self, type_: str) -> bool:
+        """Whether it has a parameter of the type ``type_``."""
+        return bool(self._parameters(type_))
 
     @property
     def returned(self) -> str:
@@ -82,32 +90,78 @@ class Function:
             )
         if len(found) != 1:
             raise self.source.refusal(what, message, [node.start_point.row + 1 for node in found])
-        return Statement.at(self.source, _in_braces(self.source, found[0], what), what)
+        return Statement.at(self.source, in_braces(self.source, found[0], what), what)
+
+    def assigning(self, target: str, value: str | None = None) -> Statement:
+        """The one statement that assigns to ``->member`` of a struct, or to an expression such as ``*opcode``;
+        with ``value``, the one that assigns this.
+
+        It must stand between braces and on lines of its own.
+        """
+        what = f"the assignment {f'of {value} ' if value else ''}to {target}, in {self.name},"
+        found = assignment(self.source, self.node, target, value, what)
+        return Statement.at(self.source, in_braces(self.source, found, what), what)
+
+    def incrementing(self, target: str) -> Statement:
+        """The one statement that adds one to ``->member`` of a struct. As for :meth:`assigning`."""
+        what = f"the increment of {target}, in {self.name},"
+        found = increment(self.source, self.node, target, what)
+        return Statement.at(self.source, in_braces(self.source, found, what), what)
+
+    def branch_by(self, function: str) -> Branch:
+        """The one ``if`` whose whole condition is what ``function`` returns, or the contrary."""
+        what = f"the branch that {function} decides, in {self.name},"
+        found = []
+        for node in syntax.descend(self.node):
+            condition = node.child_by_field_name("condition") if node.type == "if_statement" else None
+            asked = condition.named_children[0] if condition is not None and condition.named_children else None
+            if asked is not None and asked.type == "unary_expression":
+                asked = asked.child_by_field_name("argument")
+            if asked is not None and asked.type == "call_expression":
+                called = asked.child_by_field_name("function")
+                if called is not None and syntax.text(called) == function.encode():
+                    found.append(node)
+        if len(found) != 1:
+            raise self.source.refusal(what, function, [node.start_point.row + 1 for node in found])
+        return Branch.at(self.source, found[0])
+
+    def mentions(self, member: str) -> bool:
+        """Whether it uses a struct's member of this name, which only some series have."""
+        fields = (part for part in syntax.descend(self.node) if part.type == "field_identifier")
+        return any(syntax.text(part) == member.encode() for part in fields)
+
+    def comparing(self, member: str) -> Comparison:
+        """The one comparison by ``>=`` with a member of a struct."""
+        return Comparison.of(self.source, self.node, member, f"the comparison with {member}, in {self.name},")
+
+    @property
+    def last_statement(self) -> Statement:
+        """The last statement of the body."""
+        what = f"the last statement of {self.name}"
+        body = self.node.child_by_field_name("body")
+        found = [part for part in body.named_children if part.type != "comment"] if body is not None else []
+        if not found:
+            raise self.source.refusal(what, self.name, [])
+        return Statement.at(self.source, found[-1], what)
+
+    @property
+    def end(self) -> End:
+        """The line of the brace that ends it. Raises AnchorError where something else stands there."""
+        body = self.node.child_by_field_name("body") or self.node
+        what = f"the end of {self.name}"
+        return End(self.source, body.children[-1], own_lines(self.source, body.children[-1], what), self.node)
 
 
 @dataclass(frozen=True)
-class Lines:
-    """Whole lines that hold one node and nothing else but, perhaps, a comment behind it."""
+class End(Lines):
+    """The line of the brace that ends a function, behind which new functions may stand."""
 
-    source: CSource
-    node: Node
-    lines: tuple[bytes, ...]
-    """With their line ends."""
+    function: Node
 
     @property
-    def line(self) -> int:
-        """The first line's number, from 1."""
-        return int(self.node.start_point.row) + 1
-
-    def code(self, neutral: str) -> tuple[bytes, ...]:
-        """Lines of new code, laid out like these: see :class:`patchkit.patching.style.Style`."""
-        return Style.around(self.node, self.source.lines).code(neutral)
-
-    def _with(self, at: int, text: str) -> tuple[bytes, ...]:
-        """The same lines with ``text`` put in at byte ``at`` of the file."""
-        start = int(self.node.start_byte) - int(self.node.start_point.column)
-        whole = b"".join(self.lines)
-        return tuple(split_lines(whole[: at - start] + text.encode() + whole[at - start :]))
+    def style(self) -> Style:
+        """Of whole functions."""
+        return Style.of_functions(self.function, self.source.lines)
 
 
 @dataclass(frozen=True)
@@ -116,7 +170,17 @@ class Statement(Lines):
 
     @classmethod
     def at(cls, source: CSource, node: Node, what: str) -> Statement:
-        return cls(source, node, _own_lines(source, node, what))
+        return cls(source, node, own_lines(source, node, what))
+
+    @property
+    def subject(self) -> str:
+        """The variable to whose member the statement assigns."""
+        return assigned_to(self.node)
+
+    @property
+    def read_from(self) -> str:
+        """The variable whose member it assigns to something."""
+        return assigned_from(self.node)
 
     def saying_also(self, suffix: str) -> tuple[bytes, ...]:
         """The same lines with ``suffix`` at the end of the logged text."""
@@ -162,8 +226,8 @@ class Call(Lines):
             raise AnchorError(
                 f"{here} does not keep its result in a variable", why=source.text(call.start_point.row + 1)
             )
-        _in_braces(source, statement, here)
-        return cls(source, statement, _own_lines(source, statement, here), call, syntax.text(name).decode())
+        in_braces(source, statement, here)
+        return cls(source, statement, own_lines(source, statement, here), call, syntax.text(name).decode())
 
     def argument(self, index: int) -> str:
         """One argument as it is spelled."""
@@ -187,15 +251,24 @@ class Call(Lines):
             return None
         if syntax.squeezed(syntax.bare(condition)) != f"({self.result})".encode():
             return None
-        first, last = after.start_point.row, condition.end_point.row
-        if not re.fullmatch(_COMMENTS, self.source.lines[first][: after.start_point.column]):
+        if not re.fullmatch(COMMENTS, self.source.lines[after.start_point.row][: after.start_point.column]):
             return None
-        return Branch(self.source, after, tuple(self.source.lines[first : last + 1]))
+        return Branch.at(self.source, after)
 
 
 @dataclass(frozen=True)
 class Branch(Lines):
     """The head of an ``if``: the lines from the word to the end of its condition."""
+
+    @classmethod
+    def at(cls, source: CSource, node: Node) -> Branch:
+        condition = node.child_by_field_name("condition") or node
+        return cls(source, node, tuple(source.lines[node.start_point.row : condition.end_point.row + 1]))
+
+    def only_if(self, condition: str) -> tuple[bytes, ...]:
+        """The same lines, taken only where ``condition`` holds too."""
+        given = self.node.child_by_field_name("condition") or self.node
+        return self._with(given.start_byte + 1, f"{self.style.spaced(condition)} && ")
 
     def has_call(self, functions: Sequence[str]) -> bool:
         """Whether the branch, taken, calls one of these functions."""
@@ -207,23 +280,3 @@ class Branch(Lines):
     def otherwise(self) -> tuple[bytes, ...]:
         """The same lines as the ``else`` of another ``if`` put before them."""
         return self._with(self.node.start_byte, "else ")
-
-
-def _own_lines(source: CSource, node: Node, what: str) -> tuple[bytes, ...]:
-    first, last = node.start_point.row, node.end_point.row
-    before = source.lines[first][: node.start_point.column]
-    behind = source.lines[last][node.end_point.column :].strip()
-    # A line comment that ends in a backslash would swallow what comes next.
-    if not re.fullmatch(_COMMENTS, before) or not re.fullmatch(_COMMENTS + rb"(//.*(?<!\\))?", behind):
-        raise AnchorError(f"{what} shares its line with other code", why=f"line {first + 1}: {source.text(first + 1)}")
-    return tuple(source.lines[first : last + 1])
-
-
-def _in_braces(source: CSource, node: Node, what: str) -> Node:
-    if node.parent is None or node.parent.type != "compound_statement":
-        raise AnchorError(
-            f"{what} stands in a branch without braces",
-            why=f"line {node.start_point.row + 1}: {source.text(node.start_point.row + 1)}",
-            advice="put braces round the branch, or render against an unaltered source",
-        )
-    return node

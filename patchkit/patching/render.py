@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchkit.errors import (
@@ -38,7 +39,7 @@ from patchkit.patching.edits import (
     seams,
     spliced,
 )
-from patchkit.patching.places import Lines
+from patchkit.patching.lines import Lines
 from patchkit.patching.variants import Variant
 from patchkit.source.tree import SYMLINK, Entry, SourceTree
 
@@ -160,7 +161,10 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
                 why=f"two of them change line {clash[1].start + 1}: {source.text(clash[1].start + 1)}",
             )
         _check_after(combined, change, _Change(path, source, change.mode, plain) if guard else None)
-        found.append(change)
+        if change.edits:
+            found.append(change)
+    if not found:
+        raise BadVariantError(f"{combined.name} changes nothing in this release")
     return found
 
 
@@ -175,7 +179,7 @@ def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) 
 
 
 def _check_after(combined: Combination, change: _Change, plain: _Change | None) -> None:
-    """The post-image: its functions can be parsed, and a guard hides or shows all of it."""
+    """The post-image: its functions can be parsed, the new ones are there, and a guard hides or shows all of it."""
     after = split_lines(change.after)
     if plain is not None and (
         resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != plain.after
@@ -185,9 +189,19 @@ def _check_after(combined: Combination, change: _Change, plain: _Change | None) 
             why="with the guard off, the preprocessor would not see the original source",
         )
     unguarded = parse(change.path, (plain or change).after)
-    for name in combined.functions:
-        if any(node.has_error for node in unguarded.declarations(name)):
-            raise BadVariantError(f"{combined.name} would leave {name} in {change.path} with a syntax error")
+    broken = [name for name in combined.touched if any(node.has_error for node in unguarded.declarations(name))]
+    broken += [
+        f"struct {name}"
+        for part in combined.parts
+        for name in part.structs
+        if any(node.has_error for node in unguarded.structs(name))
+    ]
+    if broken:
+        raise BadVariantError(f"{combined.name} would leave {broken[0]} in {change.path} with a syntax error")
+    new = unguarded.defined - change.source.defined
+    stray = sorted(new.difference(*(part.added for part in combined.parts)))
+    if stray or not change.source.defined <= unguarded.defined:
+        raise BadVariantError(f"{combined.name} would leave other functions in {change.path}", why=", ".join(stray))
 
 
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
@@ -198,7 +212,7 @@ def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
     _refuse_patched(part, source)
     _refuse_broken(part, source)
     try:
-        text = _template(part.template(file)).render(source=Anchors(source))
+        text = _template(part.folder.parent, part.template(file)).render(source=Anchors(source))
     except TemplateError as error:
         raise BadVariantError(f"the template of {part.name} for {file} fails", why=str(error)) from error
     edits = read_edits(text, source.lines, part, file)
@@ -229,29 +243,35 @@ def _refuse_broken(part: Variant, source: CSource) -> None:
 
 
 def _hold_inside(part: Variant, edits: Sequence[Edit], source: CSource) -> None:
-    """Nothing changes outside of the functions that the variant names."""
-    spans = [
-        (node.start_point.row, node.end_point.row + 1) for name in part.functions for node in source.declarations(name)
-    ]
+    """Nothing changes outside of the functions and structs that the variant names; new functions stand behind one."""
+    functions = [node for name in part.functions for node in source.declarations(name)]
+    structs = [node for name in part.structs for node in source.structs(name)]
+    spans = [(node.start_point.row, node.end_point.row + 1) for node in (*functions, *structs)]
     for edit in edits:
-        # What only puts lines in must stand between two lines of the function.
+        # What only puts lines in must stand between two lines of the function, or be functions behind it.
+        last = 1 if part.added else 0
         inside = (
-            (start <= edit.start and edit.end <= end) if edit.old else (start < edit.start < end)
+            (start <= edit.start and edit.end <= end) if edit.old else (start < edit.start < end + last)
             for start, end in spans
         )
         if not any(inside):
+            named = [*part.functions, *(f"struct {name}" for name in part.structs)]
             raise AnchorError(
-                f"{part.name} would change {source.name} outside of {', '.join(part.functions)}",
+                f"{part.name} would change {source.name} outside of {', '.join(named)}",
                 why=f"line {edit.start + 1}: {source.text(min(edit.start + 1, len(source.lines)))}",
             )
 
 
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    """Templates see bytes of unknown encoding as text by surrogate escapes, so nothing is lost."""
-    from jinja2 import Environment, StrictUndefined
+@lru_cache(maxsize=4)
+def _environment(folder: Path) -> Environment:
+    """Templates see bytes of unknown encoding as text by surrogate escapes, so nothing is lost.
+
+    ``folder`` is where all variants are: one may include another one's templates.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
+        loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -267,8 +287,8 @@ def _environment() -> Environment:
 
 
 @lru_cache(maxsize=64)
-def _template(text: str) -> Template:
-    return _environment().from_string(text)
+def _template(folder: Path, text: str) -> Template:
+    return _environment(folder).from_string(text)
 
 
 def _signed(sign: str, given: Lines | Iterable[bytes]) -> str:

@@ -8,7 +8,8 @@ whatever the file at hand has.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from patchkit.patching.syntax import ancestors, descend
@@ -38,6 +39,8 @@ class Style:
     gap: bool
     """Whether a space stands between a function's name and its arguments."""
     newline: bytes
+    body: int | None = None
+    """Columns from a function's brace to its statements, where code is whole functions: 2 in GNU style."""
 
     @classmethod
     def around(cls, node: Node, lines: list[bytes]) -> Style:
@@ -54,21 +57,36 @@ class Style:
             step=step,
             brace=brace,
             tabs=any(line.startswith(b"\t") for line in lines[inside.start_point.row : inside.end_point.row]),
-            gap=call is not None and call.named_children[1].start_byte > call.named_children[0].end_byte,
+            gap=_gap(call if call is not None else next(_declarators(inside), None)),
             newline=end[0] if end else b"\n",
         )
 
+    @classmethod
+    def of_functions(cls, function: Node, lines: list[bytes]) -> Style:
+        """The style of whole functions, to stand beside one of them."""
+        body = function.child_by_field_name("body")
+        statements = [part for part in body.named_children if part.type != "comment"] if body is not None else []
+        around = cls.around(statements[-1] if statements else function, lines)
+        columns = _column(_indent_of(statements[-1], lines)) if statements else around.step
+        return replace(around, indent=b"", gap=_gap(next(_declarators(function), None)), body=columns)
+
+    def spaced(self, code: str) -> str:
+        """Code within a line, with a space where the file has one before arguments."""
+        return _CALL.sub(r"\1 (", code) if self.gap else code
+
     def code(self, neutral: str) -> tuple[bytes, ...]:
         """Lines of neutral code in this style, beginning at the statement's own column, with line ends."""
-        return tuple(self._line(line) for line in neutral.strip("\n").split("\n"))
+        return tuple(self._line(line) for line in neutral.rstrip("\n").split("\n"))
 
     def _line(self, line: str) -> bytes:
         code = line.lstrip(" ")
-        level = (len(line) - len(code)) // _NEUTRAL_STEP
-        extra = level * self.step + (self.brace if code[:1] in ("{", "}") else 0)
-        if self.gap:
-            code = _CALL.sub(r"\1 (", code)
-        return self._indent(extra) + code.encode("utf-8", "surrogateescape") + self.newline
+        level, odd = divmod(len(line) - len(code), _NEUTRAL_STEP)
+        outermost = self.body is not None and level == 0
+        base = 0 if self.body is None or outermost else self.body - self.step
+        extra = base + level * self.step + (self.brace if code[:1] in ("{", "}") and not outermost else 0)
+        if not code:
+            return self.newline
+        return self._indent(extra + odd) + self.spaced(code).encode("utf-8", "surrogateescape") + self.newline
 
     def _indent(self, extra: int) -> bytes:
         if extra == 0 or not self.tabs:
@@ -90,7 +108,31 @@ def _steps(node: Node, lines: list[bytes]) -> tuple[int, int]:
             if step > 0:
                 return step, max(0, _column(_before(above, lines)) - at) if own_line else 0
         inside = above
+    return _steps_inside(next((one for one in ancestors(node) if one.type == "function_definition"), node), lines)
+
+
+def _steps_inside(function: Node, lines: list[bytes]) -> tuple[int, int]:
+    """The same, for a statement that no other one controls: as the function has it elsewhere."""
+    for control in descend(function):
+        block = next((part for part in control.children if part.type == "compound_statement"), None)
+        if control.type not in _CONTROL or block is None or not block.named_children:
+            continue
+        at = _column(_indent_of(control, lines))
+        step = _column(_indent_of(block.named_children[0], lines)) - at
+        if step > 0 and not _before(block, lines).strip():
+            return step, max(0, _column(_before(block, lines)) - at)
     return _NEUTRAL_STEP, 0
+
+
+def _declarators(function: Node) -> Iterator[Node]:
+    return (part for part in descend(function) if part.type == "function_declarator")
+
+
+def _gap(call: Node | None) -> bool:
+    """Whether a space stands before the arguments of a call, or before the parameters of a function."""
+    if call is None or len(call.named_children) < 2:
+        return False
+    return bool(call.named_children[1].start_byte > call.named_children[0].end_byte)
 
 
 def _before(node: Node, lines: list[bytes]) -> bytes:

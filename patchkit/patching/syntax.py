@@ -29,8 +29,8 @@ def root_of(data: bytes) -> Node:
     return _parser().parse(data).root_node
 
 
-def identifiers(root: Node, data: bytes, name: str) -> Iterator[Node]:
-    """All identifiers spelled ``name``, in file order; comments and strings hold none."""
+def identifiers(root: Node, data: bytes, name: str, *, kind: str = "identifier") -> Iterator[Node]:
+    """All identifiers of one kind spelled ``name``, in file order; comments and strings hold none."""
     wanted = name.encode()
     at = data.find(wanted)
     while at >= 0:
@@ -38,7 +38,7 @@ def identifiers(root: Node, data: bytes, name: str) -> Iterator[Node]:
         # Cheaper than a regular expression, which could not skip ahead.
         if data[end : end + 1] not in _WORD and data[at - 1 : at] not in _WORD:
             node = root.descendant_for_byte_range(at, end)
-            if node is not None and node.type == "identifier" and text(node) == wanted:
+            if node is not None and node.type == kind and text(node) == wanted:
                 yield node
         at = data.find(wanted, end)
 
@@ -50,6 +50,20 @@ def declared_by(identifier: Node) -> Node | None:
         node = parent
     is_function = any(part.type == "function_declarator" for part in descend(node.child_by_field_name("declarator")))
     return node if is_function and node.type in ("function_definition", "declaration") else None
+
+
+def defined(root: Node) -> Iterator[str]:
+    """The names of all functions that are defined, in file order."""
+    waiting = [root]
+    while waiting:
+        here = waiting.pop()
+        if here.type != "function_definition":
+            waiting.extend(part for part in here.children if part.type not in ("declaration", "comment"))
+            continue
+        names = (part for part in descend(here.child_by_field_name("declarator")) if part.type == "identifier")
+        name = next(names, None)
+        if name is not None:
+            yield text(name).decode("latin-1")
 
 
 def descend(node: Node | None) -> Iterator[Node]:

@@ -63,6 +63,10 @@ class Variant(_Table):
     """Names of the touched files; each has a template NAME.diff.j2. The release says which folder they are in."""
     functions: list[str]
     """The functions whose code or declaration changes, and no other; a release need not have all of them."""
+    structs: list[str] = []
+    """The structs that get new members."""
+    added: list[str] = []
+    """The functions that are new; each stands right behind one that was there before."""
     markers: list[str]
     """Texts that, inside one of the functions, mean that the source is patched already."""
     order: int
@@ -82,6 +86,11 @@ class Variant(_Table):
     @property
     def is_stock(self) -> bool:
         return not self.files
+
+    @property
+    def touched(self) -> list[str]:
+        """The functions that change, and the new ones."""
+        return [*self.functions, *self.added]
 
     def template(self, file: str) -> str:
         """The template for one of the files."""

@@ -44,10 +44,26 @@ def differences(source: str, before: Object, after: Object) -> list[Difference]:
     return found
 
 
-def visible_differences(before: Object, after: Object, allowed: Collection[str]) -> list[str]:
-    """Symbols that other files can see and that differ in more than the size of an allowed function."""
+def visible_differences(
+    before: Object, after: Object, allowed: Collection[str], added: Collection[str] = ()
+) -> list[str]:
+    """Symbols that other files can see and that differ in more than the size of an allowed function. Ordinary new
+    functions may be those in ``added``."""
 
     def seen(one: Object) -> set[Symbol]:
         return {replace(symbol, size=0) if symbol.name in allowed else symbol for symbol in one.symbols}
 
-    return sorted({symbol.name for symbol in seen(before) ^ seen(after)})
+    known = {symbol.name for symbol in before.symbols}
+    return sorted(
+        {
+            symbol.name
+            for symbol in seen(before) ^ seen(after)
+            if symbol.name not in added or symbol.name in known or not _is_ordinary(symbol)
+        }
+    )
+
+
+def _is_ordinary(symbol: Symbol) -> bool:
+    """Whether it is the one name of one function, as any compiler gives it to one without attributes."""
+    said = (symbol.binding, symbol.kind, symbol.visibility, symbol.place)
+    return said == ("STB_GLOBAL", "STT_FUNC", "STV_DEFAULT", f".text.{symbol.name}+0")

@@ -14,7 +14,7 @@ from patchkit.patching.csource import CSource, parse
 from patchkit.patching.render import Rendered
 
 if TYPE_CHECKING:
-    from unidiff.patch import PatchedFile
+    from unidiff.patch import PatchedFile, PatchSet
 
 
 _CONDITIONAL = re.compile(rb"\s*#\s*(?:if|el|end)")
@@ -22,11 +22,15 @@ _CONDITIONAL = re.compile(rb"\s*#\s*(?:if|el|end)")
 
 def neutral(rendered: Rendered) -> Mapping[str, bytes]:
     """The post-images of a diff, with every line that was there before under its old number."""
+    return {file.path: _renumbered(parse(file.path, rendered.files[file.path]), file) for file in patch_set(rendered)}
+
+
+def patch_set(rendered: Rendered) -> PatchSet:
+    """A diff, taken apart by unidiff."""
     from unidiff.patch import PatchSet
 
     text = rendered.diff.decode("utf-8", "surrogateescape").split("\n")
-    patch = PatchSet([line + "\n" for line in text[:-1]])
-    return {file.path: _renumbered(parse(file.path, rendered.files[file.path]), file) for file in patch}
+    return PatchSet([line + "\n" for line in text[:-1]])
 
 
 def _numbers(file: PatchedFile) -> dict[int, tuple[int, bool]]:

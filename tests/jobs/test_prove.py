@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from patchkit import resources
-from patchkit.errors import BadUsageError, CompileError, PatchkitError, ToolchainError, UnknownTargetError
+from patchkit.errors import (
+    AnchorError,
+    BadUsageError,
+    BadVariantError,
+    CompileError,
+    PatchkitError,
+    ToolchainError,
+    UnknownTargetError,
+)
 from patchkit.jobs import prove as job
-from patchkit.jobs.prove import Claim, Proof, prove
+from patchkit.jobs.proof import Proof
+from patchkit.jobs.prove import Claim, prove
 from patchkit.patching import combination, pins, variants
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, Request
@@ -115,6 +126,8 @@ last_update = 2026-11-23
 guard = %(guard)s
 files = %(files)s
 functions = %(functions)s
+structs = %(structs)s
+added = %(added)s
 markers = []
 order = 1
 conflicts = []
@@ -136,6 +149,8 @@ def deceive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache, ui: U
         changes: Mapping[str, Mapping[str, str]],
         *,
         functions: tuple[str, ...] = ("named",),
+        structs: tuple[str, ...] = (),
+        added: tuple[str, ...] = (),
         guard: bool = True,
         configure: tuple[str, ...] = (),
         files: Mapping[str, str] = FILES,
@@ -143,7 +158,10 @@ def deceive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache, ui: U
     ) -> Proof:
         made = tmp_path / "patches/made-up"
         made.mkdir(parents=True, exist_ok=True)
-        toml = TOML % {"guard": str(guard).lower(), "files": sorted(changes), "functions": list(functions)}
+        toml = TOML % {
+            "guard": str(guard).lower(), "files": sorted(changes), "functions": list(functions),
+            "structs": list(structs), "added": list(added),
+        }  # fmt: skip
         (made / "patch.toml").write_text(toml)
         for name, replaced in changes.items():
             (made / f"{name}.diff.j2").write_text(template(files[f"src/openvpn/{name}"], replaced))
@@ -179,12 +197,14 @@ def clear() -> None:
 
 
 def template(text: str, replaced: Mapping[str, str]) -> str:
-    """Whole lines become others; an empty text puts nothing in."""
+    """Whole lines become others, or stay where the text begins with them; an empty text puts nothing in."""
     lines = text.splitlines()
     out = []
     for old, new in replaced.items():
         (at,) = (number for number, line in enumerate(lines, 1) if line == old)
-        out += [f"@@ {at} @@", f"-{old}", *(f"+{line}" for line in new.splitlines())]
+        fresh = new.splitlines()
+        kept = fresh[:1] == [old]
+        out += [f"@@ {at} @@", f" {old}" if kept else f"-{old}", *(f"+{line}" for line in fresh[kept:])]
     return "\n".join(out)
 
 
@@ -313,6 +333,196 @@ def test_a_struct_that_moves_offsets_elsewhere_is_found(deceive: Deceive) -> Non
     assert names(proof) == (["shared"], ["caller"])
 
 
+GROWING = {
+    "src/openvpn/reliable.h": """#ifndef RELIABLE_H
+#define RELIABLE_H
+#define LIMIT 4
+struct entry
+{
+  int id;
+};
+struct other
+{
+  int one;
+};
+struct reliable
+{
+  struct entry array[LIMIT];
+  int size;
+};
+int named (struct reliable *rel);
+static inline int
+limited (int i)
+{
+  return i < LIMIT ? i : LIMIT;
+}
+#endif
+""",
+    "src/openvpn/reliable.c": """#include "reliable.h"
+int
+before (struct reliable *rel)
+{
+  return rel->array[1].id;
+}
+int
+named (struct reliable *rel)
+{
+  rel->size = 1;
+  return rel->size;
+}
+int
+after (struct other *other)
+{
+  return other->one + LIMIT;
+}
+""",
+    "src/openvpn/ssl.c": """#include "reliable.h"
+#include "made.h"
+int
+caller (struct reliable *rel)
+{
+  return rel->array[2].id + named (rel) + MADE;
+}
+int
+careless (int i)
+{
+  return limited (i);
+}
+""",
+}
+PROTOTYPE = "int named (struct reliable *rel);"
+BODY = "  return rel->size;"
+CODE = "  return added (rel);\n}\n\nint\nadded (struct reliable *rel)\n{\n  return limited (rel->array[0].sent);"
+GROWN = {
+    "reliable.h": {
+        "  int id;": "  int id;\n  int sent; /* when */",
+        "  int size;": "  int size;\n\n  /* what is new */\n  long turn;",
+        PROTOTYPE: f"{PROTOTYPE}\n\n/* what is new */\nint added (struct reliable *rel);",
+    },
+    "reliable.c": {BODY: CODE},
+}
+NAMED = {"structs": ("entry", "reliable"), "added": ("added",), "files": GROWING}
+INVENTED = "made-up names: src/openvpn/reliable.h, line"
+
+
+def growing(header: Mapping[str, str] | None = None, code: str = CODE) -> Mapping[str, Mapping[str, str]]:
+    """What GROWN changes, and more."""
+    return {"reliable.h": {**GROWN["reliable.h"], **(header or {})}, "reliable.c": {BODY: code}}
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_structs_that_grow_are_told_from_code_that_changes(guard: bool, deceive: Deceive) -> None:
+    proof = deceive(GROWN, guard=guard, **NAMED)
+    assert proof.failures == []
+    assert [(one.name, one.kind) for one in proof.changed] == [("added", "added"), ("named", "changed")]
+    assert [(one.source, one.name) for one in proof.layout] == [
+        ("src/openvpn/reliable.c", "before"),
+        ("src/openvpn/ssl.c", "caller"),
+    ]
+    assert [one.name for one in proof.inlines] == ["limited"]
+    assert (list(proof.structs), list(proof.reached)) == (["entry", "reliable"], ["src/openvpn/ssl.c"])
+    assert (proof.functions, proof.same) == (6, 3)  # after, careless, limited
+
+
+DECEITS: dict[str, tuple[Mapping[str, Mapping[str, str]], str]] = {
+    "a global variable": (
+        growing(code=CODE.replace("int\nadded", "int evil = 1;\nint\nadded")),
+        r"^\.data\.evil in .*reliable\.c differs",
+    ),
+    "a static variable": (
+        growing(
+            code=CODE.replace("int\nadded", "static int evil = 1;\nint\nadded").replace("d (rel->", "d (evil + rel->")
+        ),
+        r"^\.data\.evil in .*reliable\.c differs",
+    ),
+    "a function that others can replace": (
+        growing(code=CODE.replace("int\nadded", "__attribute__ ((weak)) int\nadded")),
+        "the symbol added differs",
+    ),
+    "a macro for what is behind the function": (
+        growing(code="#undef LIMIT\n#define LIMIT 5\n" + CODE),
+        r"^after in .*reliable\.c differs",
+    ),
+    "a macro behind the prototype": (
+        growing({PROTOTYPE: GROWN["reliable.h"][PROTOTYPE] + "\n#undef LIMIT\n#define LIMIT 5"}),
+        f"{INVENTED} 26: #define LIMIT 5",
+    ),
+    "a macro that nothing uses": (
+        growing({PROTOTYPE: GROWN["reliable.h"][PROTOTYPE] + "\n#define UNUSED 5"}),
+        f"{INVENTED} 25: #define UNUSED 5",
+    ),
+    "a variable behind the prototype": (
+        growing({PROTOTYPE: GROWN["reliable.h"][PROTOTYPE] + " extern int evil;"}),
+        "where more than members of structs",
+    ),
+    "a macro among the members": (
+        growing({"  int size;": "  int size;\n  long turn;\n#undef LIMIT\n#define LIMIT 5"}),
+        f"{INVENTED} 19: #define LIMIT",
+    ),
+    "a member that is not the last": (
+        growing({"  struct entry array[LIMIT];": "  struct entry array[LIMIT];\n  int evil;"}),
+        f"{INVENTED} 16: int evil;",
+    ),
+    "a member of another type": (
+        growing({"  struct entry array[LIMIT];": "  struct entry array[LIMIT + 1];"}),
+        f"{INVENTED} 15: struct entry",
+    ),
+    "a struct that ends early": (
+        growing({"  int size;": "  int size;\n  long turn;\n};\nstruct evil\n{\n  int more;"}),
+        f"{INVENTED} 19: struct evil",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deceit", DECEITS)
+def test_what_is_no_layout_is_not_taken_for_it(deceit: str, deceive: Deceive) -> None:
+    changes, said = DECEITS[deceit]
+    proof = deceive(changes, **NAMED)
+    assert [one for one in proof.failures if re.search(said, one)], proof.failures
+
+
+@pytest.mark.slow
+def test_a_member_that_is_a_macro_is_looked_into(deceive: Deceive) -> None:
+    """It ends the struct, and begins another: no object shows that."""
+    header = GROWING["src/openvpn/reliable.h"].replace(
+        "#define LIMIT 4", "#define DONE int turn; }; struct evil { int\n#define LIMIT 4"
+    )
+    files = {**GROWING, "src/openvpn/reliable.h": header}
+    proof = deceive(growing({"  int size;": "  int size;\n  DONE more;"}), **{**NAMED, "files": files})
+    assert [one.partition(", where more than members")[0] for one in proof.failures] == [
+        f"not explained by what made-up names: src/openvpn/{name}" for name in ("reliable.c", "ssl.c")
+    ]
+
+
+@pytest.mark.slow
+def test_a_new_function_that_is_not_compiled_is_not_proven(deceive: Deceive) -> None:
+    code = CODE.replace("int\nadded", "#ifdef NEVER\nint\nunused (void)\n{\n  return 1;\n}\n#endif\nint\nadded")
+    proof = deceive(growing(code=code), **{**NAMED, "added": ("added", "unused")})
+    assert proof.failures == [
+        "not explained by what made-up names: unused is new in src/openvpn/reliable.c and has no code there"
+    ]
+
+
+@pytest.mark.slow
+def test_a_name_that_stock_knows_is_not_new(deceive: Deceive) -> None:
+    files = {
+        **GROWING,
+        "src/openvpn/ssl.c": GROWING["src/openvpn/ssl.c"].replace("int i)", "int added)").replace("(i)", "(added)"),
+    }
+    proof = deceive(GROWN, **{**NAMED, "files": files})
+    assert proof.failures == ["not explained by what made-up names: added is no new name: src/openvpn/ssl.c knows it"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", [{"structs": ("entry",)}, {"added": ()}, {"functions": ("after",)}])
+def test_what_is_changed_and_not_named_is_not_even_rendered(
+    named: Mapping[str, tuple[str, ...]], deceive: Deceive
+) -> None:
+    with pytest.raises((AnchorError, BadVariantError)):
+        deceive(GROWN, **{**NAMED, **named})
+
+
 @pytest.mark.slow
 def test_what_the_variant_says_of_itself_is_not_believed(deceive: Deceive) -> None:
     """Functions that it names and does not change are not called changed."""
@@ -420,6 +630,57 @@ def test_retransmit_flag_changes_what_it_names_and_no_more(shared_cache: Cache) 
         "write_outgoing_tls_ciphertext",
     ]
     assert len(proof.reached) > 10
+
+
+ROUND_TRIP = ["reliable_can_send", "reliable_mark_active_outgoing", "reliable_send", "reliable_send_purge", "check_tls"]
+CHANGED = {
+    ("2.6.14", "early"): [*ROUND_TRIP[1:4]],
+    ("2.6.14", "recommended"): [*ROUND_TRIP, "tls_process_state"],
+    ("2.7.7", "adaptive"): ROUND_TRIP,
+    ("2.5.1", "recommended"): ["reliable_ack_write", *ROUND_TRIP, "tls_process"],
+    ("2.5.1", "ack-echo"): ["reliable_ack_write"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "variant"), CHANGED)
+def test_variants_whose_structs_grow(version: str, variant: str, shared_cache: Cache) -> None:
+    upstream(version, shared_cache)
+    proof = prove(Claim(Request(version), variant, engine="host"), shared_cache, Ui(quiet=True))
+    assert proof.failures == []
+    assert [one.name for one in proof.changed if one.kind == "changed"] == CHANGED[version, variant]
+    named = combination.combination(variant)
+    added = [one.name for one in proof.changed if one.kind == "added"]
+    assert sorted(added) == sorted({*named.added} - ({"reliable_ack_echo"} if version >= "2.6" else set()))
+    assert {one.name for one in proof.inlines} <= {"constrain_int", "max_int", "min_int", "tv_subtract"}
+    laid_out = {one.name for one in proof.layout}
+    assert ("tls_pre_decrypt" if variant == "ack-echo" else "key_state_init") in laid_out
+    assert laid_out.isdisjoint(one.name for one in proof.changed)
+    assert set(proof.structs) == {*named.structs} - ({"reliable_ack"} if version >= "2.6" else set())
+
+
+@pytest.mark.slow
+def test_a_variable_that_a_real_variant_does_not_name_is_found(
+    shared_cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream(PINNED, shared_cache)
+    shipped = resources.folder
+    shutil.copytree(shipped("patches"), tmp_path / "patches", ignore=shutil.ignore_patterns("pins.toml"))
+    changed = tmp_path / "patches/early/reliable.c.diff.j2"
+    text = changed.read_text()
+    before = "static void\nreliable_overtaken("
+    assert text.count(before) == 1
+    changed.write_text(text.replace(before, f"int reliable_evil;\n\n{before}"))
+    monkeypatch.setattr(resources, "folder", lambda name: tmp_path / name if name == "patches" else shipped(name))
+    clear()
+    try:
+        proof = prove(Claim(Request(PINNED), "early", engine="host"), shared_cache, Ui(quiet=True))
+    finally:
+        clear()
+    assert proof.failures == [
+        ".bss.reliable_evil in src/openvpn/reliable.c differs and is not named by early",
+        "the symbol reliable_evil differs",
+    ]
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from patchkit.patching.combination import combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import STOCK, names, variant
 from patchkit.releases.catalog import catalog
+from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
 from patchkit.source.tree import blob_id
 from tests.conftest import ROOT, upstream
@@ -70,9 +71,10 @@ def test_every_tag_of_the_catalogue_is_pinned(name: str) -> None:
     for release in catalog().releases:
         if release.tag is None or (found := one.upstream_of(release.version)) is None:
             continue
-        assert found.status == "not-applicable" or set(one.files) <= {
-            file for path, blob in release.tag.blobs.items() if blob in known.get(file := path.rpartition("/")[2], {})
-        }, release.version
+        listed = {path.rpartition("/")[2]: blob for path, blob in release.tag.blobs.items()}
+        # The catalogue lists the files of the reliable layer and its caller; of others upstream's history tells.
+        unpinned = [file for file in one.files if file in listed and listed[file] not in known[file]]
+        assert found.status == "not-applicable" or not unpinned, release.version
 
 
 @pytest.mark.parametrize("name", PATCHED)
@@ -88,10 +90,14 @@ def test_pins_are_well_formed_and_every_form_is_another_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", PATCHED)
 def test_no_pin_is_of_a_file_that_no_release_has(name: str) -> None:
-    tagged = {blob for release in catalog().releases if release.tag for blob in release.tag.blobs.values()}
+    tags = [release.tag for release in catalog().releases if release.tag]
+    tagged = {blob for tag in tags for blob in tag.blobs.values()}
+    listed = {path.rpartition("/")[2] for tag in tags for path in tag.blobs}
     only_tarballs = sum(release.tag is None for release in catalog().releases)
-    for blobs in pins_of(name).values():
-        assert len(blobs.keys() - tagged) <= only_tarballs
+    for file, blobs in pins_of(name).items():
+        if file in listed:
+            assert len(blobs.keys() - tagged) <= only_tarballs
+        assert len(blobs) <= len(tags) + only_tarballs
 
 
 def test_stock_has_no_pins() -> None:
@@ -142,6 +148,9 @@ def test_pins_that_are_no_pins_are_the_variants_fault(mine: Path, text: str) -> 
 @pytest.mark.parametrize("version", ["2.5.1", "2.6.14", "2.7.7", "2.7.8"])
 def test_a_tarball_in_reach_comes_out_as_pinned(version: str, name: str, shared_cache: Cache) -> None:
     source, known = upstream(version, shared_cache), pins_of(name)
+    found = variant(name).upstream_of(Version.parse(version))
+    if found is not None and found.status == "not-applicable":
+        pytest.skip(f"{name} has nothing to change there: {found.note}")
     for guard in (False, True):
         for path, after in render(combination(name), source, version, guard=guard).files.items():
             pinned = known[path.rpartition("/")[2]][blob_id(source.read(path))]

@@ -46,7 +46,9 @@ def test_no_template_holds_upstreams_lines(version: str, shared_cache: Cache) ->
         re.sub(r"\s+", "", line)
         for name in ("reliable.c", "reliable.h", "ssl.c")
         for line in source.read(source.find(name)).decode("latin-1").splitlines()
-    } - {"", "{", "}"}
+    }
+    # What any C file may say, "int i;" or "return false;", is nobody's.
+    theirs = {line for line in theirs if len(line) > len("returnfalse;") + 4}
     for path in resources.folder("patches").rglob("*.j2"):
         for line in path.read_text().splitlines():
             assert re.sub(r"\s+", "", line.lstrip("+- ")) not in theirs, f"{path}: {line}"

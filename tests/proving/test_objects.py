@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchkit.jobs.prove import APART
+from patchkit.jobs.prover import APART
 from patchkit.proving.compare import Difference, differences, visible_differences
 from patchkit.proving.objects import Object, read
 
@@ -314,6 +314,34 @@ def test_the_size_of_a_function_that_may_change_may_change() -> None:
     longer = read(compiled("int p(void); int a(void) { return p() + p(); }"))
     assert visible_differences(before, after, ["a"]) == visible_differences(before, longer, ["a"]) == []
     assert visible_differences(before, longer, []) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ("int n(void) { return 2; }", []),
+        ("static int n(void) { return 2; } int (*a2(void))(void) { return n; }", ["a2"]),
+        ("__attribute__((weak)) int n(void) { return 2; }", ["n"]),
+        ('__attribute__((visibility("hidden"))) int n(void) { return 2; }', ["n"]),
+        ('__attribute__((section(".mine"))) int n(void) { return 2; }', ["n"]),
+        ('int n(void) __attribute__((alias("a")));', ["n"]),
+        ("int n;", ["n"]),
+        ("int n(void) { return 2; } int more;", ["more"]),
+    ],
+)
+def test_a_new_symbol_is_an_ordinary_function_of_that_name(new: str, said: list[str]) -> None:
+    before, after = objects("int a(void) { return 1; }", f"int a(void) {{ return 1; }} {new}")
+    assert visible_differences(before, after, ["n"], ["n"]) == said
+    assert visible_differences(after, after, ["n"], ["n"]) == []
+
+
+def test_a_function_that_was_there_is_not_new() -> None:
+    before, after = objects(
+        "static int n(void) { return 1; } int (*p)(void) = n;", "int n(void) { return 1; } int (*p)(void) = n;"
+    )
+    assert visible_differences(before, after, [], ["n"]) == []  # nobody else saw it: what differs is its text's piece
+    before, after = objects("__attribute__((weak)) int n(void) { return 1; }", "int n(void) { return 1; }")
+    assert visible_differences(before, after, [], ["n"]) == ["n"]
 
 
 def test_a_jump_table_and_static_variables_belong_to_their_function() -> None:

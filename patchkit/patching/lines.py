@@ -1,0 +1,66 @@
+"""Whole lines of a C file that hold one node: what all places are made of."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from patchkit.errors import AnchorError
+from patchkit.patching.csource import CSource, split_lines
+from patchkit.patching.style import Style
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+COMMENTS = rb"(?:\s*/\*(?:[^*]|\*(?!/))*\*/)*\s*"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Whole lines that hold one node and nothing else but, perhaps, a comment behind it."""
+
+    source: CSource
+    node: Node
+    lines: tuple[bytes, ...]
+    """With their line ends."""
+
+    @property
+    def line(self) -> int:
+        """The first line's number, from 1."""
+        return int(self.node.start_point.row) + 1
+
+    @property
+    def style(self) -> Style:
+        """How code is laid out here."""
+        return Style.around(self.node, self.source.lines)
+
+    def code(self, neutral: str) -> tuple[bytes, ...]:
+        """Lines of new code, laid out like these: see :class:`patchkit.patching.style.Style`."""
+        return self.style.code(neutral)
+
+    def _with(self, at: int, text: str) -> tuple[bytes, ...]:
+        """The same lines with ``text`` put in at byte ``at`` of the file."""
+        start = int(self.node.start_byte) - int(self.node.start_point.column)
+        whole = b"".join(self.lines)
+        return tuple(split_lines(whole[: at - start] + text.encode() + whole[at - start :]))
+
+
+def own_lines(source: CSource, node: Node, what: str) -> tuple[bytes, ...]:
+    first, last = node.start_point.row, node.end_point.row
+    before = source.lines[first][: node.start_point.column]
+    behind = source.lines[last][node.end_point.column :].strip()
+    # A line comment that ends in a backslash would swallow what comes next.
+    if not re.fullmatch(COMMENTS, before) or not re.fullmatch(COMMENTS + rb"(//.*(?<!\\))?", behind):
+        raise AnchorError(f"{what} shares its line with other code", why=f"line {first + 1}: {source.text(first + 1)}")
+    return tuple(source.lines[first : last + 1])
+
+
+def in_braces(source: CSource, node: Node, what: str) -> Node:
+    if node.parent is None or node.parent.type != "compound_statement":
+        raise AnchorError(
+            f"{what} stands in a branch without braces",
+            why=f"line {node.start_point.row + 1}: {source.text(node.start_point.row + 1)}",
+            advice="put braces round the branch, or render against an unaltered source",
+        )
+    return node

@@ -1,0 +1,124 @@
+"""Places that have to do with structs: their last members, and what functions compare and assign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from patchkit.patching import syntax
+from patchkit.patching.csource import CSource
+from patchkit.patching.lines import Lines, own_lines
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+
+@dataclass(frozen=True)
+class Struct:
+    """One struct's definition."""
+
+    source: CSource
+    name: str
+    node: Node
+
+    @property
+    def last_member(self) -> Lines:
+        """The lines of the last member. Raises AnchorError where it shares them with other code."""
+        members = [part for part in syntax.descend(self.node) if part.type == "field_declaration"]
+        what = f"the last member of struct {self.name}"
+        own = [one for one in members if one.parent == self.node.child_by_field_name("body")]
+        if not own:
+            raise self.source.refusal(what, self.name, [])
+        return Lines(self.source, own[-1], own_lines(self.source, own[-1], what))
+
+
+@dataclass(frozen=True)
+class Comparison(Lines):
+    """The lines of a comparison with a struct's member, whatever else stands there."""
+
+    subject: str
+    """The variable whose member it is."""
+
+    @classmethod
+    def of(cls, source: CSource, inside: Node, member: str, what: str) -> Comparison:
+        """The one comparison by ``>=`` with ``VARIABLE->member``. Raises AnchorError where it is not one."""
+        found = []
+        for node in syntax.descend(inside):
+            operator = node.child_by_field_name("operator") if node.type == "binary_expression" else None
+            right = node.child_by_field_name("right")
+            if operator is None or right is None or operator.type != ">=" or right.type != "field_expression":
+                continue
+            if _member(right) == member:
+                found.append((node, right))
+        if len(found) != 1:
+            raise source.refusal(what, member, [node.start_point.row + 1 for node, _ in found])
+        node, right = found[0]
+        rows = source.lines[node.start_point.row : node.end_point.row + 1]
+        return cls(source, node, tuple(rows), _subject(right))
+
+    def either(self, other: str) -> tuple[bytes, ...]:
+        """The same lines, with ``other`` as good as the comparison."""
+        above = self.node.parent
+        operator = above.child_by_field_name("operator") if above is not None else None
+        alone = above is not None and (
+            above.type == "parenthesized_expression" or getattr(operator, "type", "") == "||"
+        )
+        lines = self._with(self.node.end_byte, f" || {self.style.spaced(other)}" + ("" if alone else ")"))
+        start = int(self.node.start_point.column)
+        return lines if alone else (lines[0][:start] + b"(" + lines[0][start:], *lines[1:])
+
+
+def assignment(source: CSource, inside: Node, target: str, value: str | None, what: str) -> Node:
+    """The one statement that assigns ``value``, or anything where it is None, to ``target``: ``->member`` of anything,
+    or an expression such as ``*opcode``.
+    """
+    found = []
+    for node in syntax.descend(inside):
+        left = node.child_by_field_name("left") if node.type == "assignment_expression" else None
+        right = node.child_by_field_name("right")
+        if right is None or (value is not None and syntax.squeezed(syntax.bare(right)) != value.encode()):
+            continue
+        operator = node.child_by_field_name("operator") if left is not None else None
+        if left is None or operator is None or operator.type != "=" or node.parent is None:
+            continue
+        names = {syntax.squeezed(syntax.bare(left)).decode("latin-1")}
+        names |= {f"->{_member(left)}"} if left.type == "field_expression" else set()
+        if node.parent.type == "expression_statement" and target in names:
+            found.append(node.parent)
+    if len(found) != 1:
+        raise source.refusal(what, target, [node.start_point.row + 1 for node in found])
+    return found[0]
+
+
+def increment(source: CSource, inside: Node, target: str, what: str) -> Node:
+    """The one statement ``VARIABLE->member++``, by its ``->member``."""
+    found = []
+    for node in syntax.descend(inside):
+        argument = node.child_by_field_name("argument") if node.type == "update_expression" else None
+        if argument is None or argument.type != "field_expression" or f"->{_member(argument)}" != target:
+            continue
+        if syntax.text(node).endswith(b"++") and node.parent is not None and node.parent.type == "expression_statement":
+            found.append(node.parent)
+    if len(found) != 1:
+        raise source.refusal(what, target, [node.start_point.row + 1 for node in found])
+    return found[0]
+
+
+def assigned_to(statement: Node) -> str:
+    """The variable whose member a statement assigns to."""
+    return _subject(statement.named_children[0].child_by_field_name("left"))
+
+
+def assigned_from(statement: Node) -> str:
+    """The variable whose member a statement assigns to something."""
+    return _subject(statement.named_children[0].child_by_field_name("right"))
+
+
+def _member(expression: Node) -> str:
+    field = expression.child_by_field_name("field")
+    return syntax.text(field).decode("latin-1") if field is not None else ""
+
+
+def _subject(expression: Node | None) -> str:
+    argument = expression.child_by_field_name("argument") if expression is not None else None
+    return syntax.bare(argument).decode("latin-1") if argument is not None else ""
