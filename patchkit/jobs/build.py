@@ -13,16 +13,24 @@ from patchkit.building.answers import ConfigureAnswers
 from patchkit.building.choose import choose
 from patchkit.building.engine import Engine, Workspace, one_file
 from patchkit.building.log import BuildLog, build_log
-from patchkit.building.recipe import OpenVpnTree
+from patchkit.building.recipe import tree_of
 from patchkit.building.smoke import Subject
 from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.building.tree import OpenVpnTree
 from patchkit.errors import KnownBadError, PatchkitError
-from patchkit.jobs.crypto import check_linked, compiled, library_source, refuse_needless
+from patchkit.jobs.crypto import (
+    check_linked,
+    compiled,
+    compiled_others,
+    library_source,
+    other_sources,
+    refuse_needless,
+)
 from patchkit.jobs.describe import describe
+from patchkit.jobs.packed import packed
 from patchkit.jobs.plan import Ground, Order, Planned, plan
 from patchkit.jobs.shortages import Shortages
 from patchkit.packaging import manifest
-from patchkit.packaging.archive import release_archive
 from patchkit.packaging.dist import Dist
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
@@ -85,6 +93,7 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
             outcomes[one.name] = _failed(one.name, error, 0.0, order)
     if rendered:
         source = shortages.attempt(lambda: _library_source(tools, order, cache, ui))
+        others = other_sources(tools, shortages, cache, ui, offline=order.request.offline)
         ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
         with choose(order.engine, cache, ui) as engine:
             identity = shortages.attempt(lambda: engine.prepare(tools, offline=order.request.offline))
@@ -92,7 +101,8 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
                 raise shortages.error(_ALL_AT_ONCE)
             ui.note(f"{engine.name}: {identity.compiler}")
             library = compiled(source, tools, engine, identity, cache, ui, order.jobs)
-            ground = Ground(obtained, tools, identity, library)
+            more = compiled_others(others, tools, engine, identity, cache, ui, order.jobs)
+            ground = Ground(obtained, tools, identity, library, more, order.signer)
             planned = [plan(one, diff, ground) for one, diff in rendered]
             outcomes |= _build(planned, _Job(order, ground, cache, ui), engine)
     return [outcomes[one.name] for one in chosen]
@@ -116,6 +126,7 @@ def _look_for_the_rest(known: Version | None, order: Order, shortages: Shortages
         return
     tools = _tools(known, order)
     shortages.attempt(lambda: _library_source(tools, order, cache, ui))
+    other_sources(tools, shortages, cache, ui, offline=order.request.offline)
     with choose(order.engine, cache, ui) as engine:
         shortages.attempt(lambda: engine.prepare(tools, offline=order.request.offline))
 
@@ -159,16 +170,18 @@ class _Job:
 
     def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[Planned]) -> dict[str, Outcome]:
         answers = ConfigureAnswers(self.cache, self.ground.identity, self.ground.obtained.tree.origin)
-        tree = OpenVpnTree(
+        tree = tree_of(self.ground.tools)(
             workspace, self.ground.obtained.tree, self.ground.tools,
-            jobs=self.order.jobs, log=log, answers=answers, library=self.ground.library,
+            jobs=self.order.jobs, log=log, answers=answers, libraries=self.ground.static,
         )  # fmt: skip
+        for text in tree.left_out:
+            self.ui.warn(f"left out: {text}")
         self.ui.step(f"Configure {self.ground.obtained.label}")
         tree.configure()
         self.ui.step(f"Compile {self.ground.obtained.label}")
-        smoke.prepare(workspace)
         stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
-        return {one.variant.name: self._one(workspace, tree, one, stock) for one in planned}
+        with smoke.bench(workspace, self.ground.tools.target):
+            return {one.variant.name: self._one(workspace, tree, one, stock) for one in planned}
 
     def _one(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> Outcome:
         name, began = planned.variant.name, time.monotonic()
@@ -185,7 +198,8 @@ class _Job:
         defines = (GUARD_MACRO,) if planned.rendered.guard else ()
         binary = tree.build(name, planned.rendered.files, defines=defines, suffix=planned.suffix)
         program, _ = one_file(workspace.get(binary))
-        linked, holds = check_linked(program, self.ground.library)
+        target, epoch = self.ground.tools.target, self.ground.obtained.tree.origin.epoch
+        linked, holds = check_linked(program, self.ground.library, target, epoch=epoch)
         subject = Subject(name, binary, tree.version(planned.suffix))
         self.ui.step(f"Smoke test {planned.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:
@@ -197,7 +211,7 @@ class _Job:
                 if not check.passed:
                     self.ui.warn(f"{check.name} failed, as it may for a known-bad variant: {check.detail}")
             installed = workspace.get(waiting.result())
-        files = self._files(planned, installed)
+        files = packed(planned, self.ground, installed, self.ui)
         artifact = describe(
             planned,
             self.ground,
@@ -205,21 +219,10 @@ class _Job:
             linked=linked,
             files=files,
             checks=[smoke.Check("linkage", holds), *checks],
+            left_out=tree.left_out,
         )
         self.dist.add(artifact, files)
         return artifact
-
-    def _files(self, planned: Planned, installed: bytes) -> dict[str, bytes]:
-        diff = f"{planned.stem}.diff"
-        extra = {} if planned.variant.is_stock else {f"share/doc/openvpn/{diff}": planned.rendered.diff}
-        files = {
-            f"{planned.name}.tar.gz": release_archive(
-                installed, planned.name, self.ground.obtained.tree.origin.epoch, extra
-            )
-        }
-        if not planned.variant.is_stock:
-            files[diff] = planned.rendered.diff
-        return files
 
 
 def _refuse_known_bad(chosen: Sequence[Combination], order: Order) -> None:

@@ -1,16 +1,20 @@
-"""The crypto library of a build: the system's own, or one that is compiled from source first."""
+"""What a build is linked with: the crypto library, the system's own or one that is compiled first, and all others."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from functools import partial
 
+from patchkit.building import portable_executable
 from patchkit.building.engine import Engine, Identity
 from patchkit.building.linkage import Linkage, linkage
-from patchkit.building.openssl import StaticLibrary, static_openssl
-from patchkit.building.toolchain import Toolchain
+from patchkit.building.openssl import static_openssl
+from patchkit.building.static import Recipe, StaticLibrary, flags, static_library
+from patchkit.building.toolchain import Target, Toolchain
 from patchkit.errors import BadUsageError, CompileError
-from patchkit.releases.libraries import Library
+from patchkit.jobs.shortages import Shortages
+from patchkit.releases.libraries import Library, libraries
 from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource, obtain_library
 from patchkit.ui import Ui
@@ -46,6 +50,32 @@ def refuse_needless(tools: Toolchain, given: Sequence[str]) -> None:
 _NOT_VERIFIED = "NOT verified, no pin vouches for it"
 
 
+def other_sources(
+    tools: Toolchain, shortages: Shortages, cache: Cache, ui: Ui, *, offline: bool
+) -> list[LibrarySource]:
+    """The sources of what else is linked statically: pinned tarballs, verified. Raises the source room's errors."""
+    wanted = [libraries()[name] for name in tools.series.libraries]
+    found = [shortages.attempt(partial(obtain_library, one, (), cache, ui, offline=offline)) for one in wanted]
+    return [one for one in found if one is not None]
+
+
+def compiled_others(
+    sources: Sequence[LibrarySource],
+    tools: Toolchain,
+    engine: Engine,
+    identity: Identity,
+    cache: Cache,
+    ui: Ui,
+    jobs: int,
+) -> list[StaticLibrary]:
+    """These, compiled on this engine or kept from an earlier run."""
+    words = [tools.base_target.triplet, flags(tools)]
+    return [
+        static_library(one, Recipe(f"{one.library.name}.sh", words, jobs), tools, engine, identity, cache, ui)
+        for one in sources
+    ]
+
+
 def warn_of_age(library: Library, ui: Ui) -> None:
     """Say once a run that a library has reached the end of its life."""
     if library.is_over(datetime.datetime.now(datetime.UTC).date()):
@@ -64,11 +94,7 @@ def compiled(
     return static_openssl(source, tools, engine, identity, cache, ui, jobs=jobs)
 
 
-def check_linked(program: bytes, library: StaticLibrary | None) -> tuple[Linkage, str]:
-    """That the program holds the library it was meant to, and loads no other; what it loads, and a line on that.
-
-    Raises CompileError where it does not: a configure script that finds another one would not say so.
-    """
+def _elf(program: bytes) -> Linkage:
     try:
         linked = linkage(program)
     except ValueError as error:
@@ -78,6 +104,18 @@ def check_linked(program: bytes, library: StaticLibrary | None) -> tuple[Linkage
             "the program's stack would be executable",
             why="an object file in it does not say that it needs none: an assembler file, mostly",
         )
+    return linked
+
+
+def check_linked(program: bytes, library: StaticLibrary | None, target: Target, *, epoch: int) -> tuple[Linkage, str]:
+    """That the program holds the library it was meant to, and loads no other; what it loads, and a line on that.
+
+    Raises CompileError where it does not: a configure script that finds another one would not say so.
+    """
+    if target.system == "windows":
+        linked = portable_executable.check("openvpn.exe", program, target, epoch=epoch)
+    else:
+        linked = _elf(program)
     loaded = [name for name in linked.needed if name.startswith(("libssl", "libcrypto"))]
     if library is None:
         if not loaded:

@@ -25,6 +25,7 @@ def describe(
     linked: Linkage,
     files: Mapping[str, bytes],
     checks: Sequence[Check],
+    left_out: Sequence[str],
 ) -> manifest.Artifact:
     """The artifact's entry; ``version`` is what its binary calls itself, ``files`` are its files by name."""
     rendered, origin, target = planned.rendered, ground.obtained.tree.origin, ground.tools.target
@@ -54,19 +55,40 @@ def describe(
             packages=dict(ground.identity.packages),
             image=ground.identity.image,
             base_image=ground.identity.base_image,
-            configure=[*ground.tools.configure, *configure_words(ground.library)],
+            recipe=ground.tools.series.recipe,
+            configure=_options(ground),
             cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],
             cflags=target.cflags,
             ldflags=target.ldflags,
             crypto=_crypto(ground),
             portability=ground.tools.portability,
             features=ground.tools.features,
+            libraries=[
+                manifest.StaticLibrary(
+                    name=one.source.library.name,
+                    version=one.source.version,
+                    source=manifest.Source(**asdict(one.source.tree.origin)),
+                )
+                for one in ground.others
+            ],
+            left_out=list(left_out),
             needed=list(linked.needed),
             glibc=linked.glibc,
         ),
         checks=[manifest.Check(name=check.name, passed=check.passed, detail=check.detail) for check in checks],
+        signature=_signature(ground),
         files=[described(name, data) for name, data in files.items()],
     )
+
+
+def _options(ground: Ground) -> list[str]:
+    by_hand = ground.tools.series.recipe == "autotools" and ground.library is not None
+    return [*ground.tools.configure, *(configure_words(ground.tools.target) if by_hand else [])]
+
+
+def _signature(ground: Ground) -> manifest.Signature | None:
+    signer = ground.signer
+    return manifest.Signature(subject=signer.subject, certificate=signer.fingerprint) if signer else None
 
 
 def _crypto(ground: Ground) -> manifest.Crypto:
@@ -82,7 +104,7 @@ def _crypto(ground: Ground) -> manifest.Crypto:
         linked="static",
         verified=source.verified,
         source=manifest.Source(**asdict(source.tree.origin)),
-        end_of_life=pinned.end_of_life.isoformat(),
+        end_of_life=pinned.end_of_life.isoformat() if pinned.end_of_life else None,
     )
 
 

@@ -29,9 +29,10 @@ from patchkit.ui import Ui
 
 @dataclass(frozen=True)
 class Built:
-    """What became of one release."""
+    """What became of one release on one target."""
 
     version: str
+    target: str
     outcomes: Sequence[Outcome] = ()
     error: PatchkitError | None = None
     """What failed before any variant could be tried."""
@@ -119,9 +120,9 @@ class _Crew:
                 error = PatchkitError(
                     f"the process that built {order.request.version} ended without a word",
                     why=f"exit code {process.exitcode}: killed, perhaps for want of memory",
-                    advice=f"patchkit build --version {order.request.version}",
+                    advice=f"patchkit build --version {order.request.version} --target {order.target}",
                 )
-                built = Built(order.request.version, error=error)
+                built = Built(order.request.version, order.target, error=error)
             process.join()
             ready.close()
             del self.running[ready]
@@ -146,13 +147,13 @@ def _work(order: Order, cache: Cache, answer: Connection) -> None:
     began = time.monotonic()
     version = order.request.version
     try:
-        built = Built(version, build(order, cache, ui))
+        built = Built(version, order.target, build(order, cache, ui))
     except PatchkitError as error:
-        built = Built(version, error=error)
+        built = Built(version, order.target, error=error)
     except KeyboardInterrupt:
         os._exit(130)
     except Exception as error:  # noqa: BLE001 - it is told to whoever waits for this release
         if os.environ.get("PATCHKIT_DEBUG"):
             traceback.print_exc()
-        built = Built(version, error=fault(error))
+        built = Built(version, order.target, error=fault(error))
     answer.send(replace(built, seconds=time.monotonic() - began, warnings=ui.warnings))

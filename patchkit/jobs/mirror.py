@@ -15,10 +15,12 @@ from patchkit.building.engine import EngineName
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.errors import BadUsageError, GitError, MirrorError, UnknownVersionError
 from patchkit.jobs.shortages import Shortages
+from patchkit.lab.packages import fetched, pins
 from patchkit.releases.catalog import Release, catalog
+from patchkit.releases.libraries import Library, libraries
 from patchkit.source import git, mirror
 from patchkit.source.cache import Cache
-from patchkit.source.library import obtain_library
+from patchkit.source.library import obtain_library, tarball_path
 from patchkit.source.mirror import FileKind, MirrorFile, MirrorIndex, MirrorTag
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.tree import Origin
@@ -39,6 +41,8 @@ class Wish:
     crypto: str | None = None
     features: Sequence[str] = ()
     openssl_sources: Sequence[str] = ()
+    lab: bool = False
+    """Whether the lab is to run there, too."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,11 @@ def sync(wish: Wish, cache: Cache, ui: Ui) -> Synced:
                 shortages.attempt(partial(filling.source, release))
             for tools, served in _shared(plans, lambda tools: tools.crypto.library):
                 shortages.attempt(partial(filling.library, served, tools))
+            for release, tools in plans:
+                for name in tools.series.libraries:
+                    shortages.attempt(partial(filling.other, libraries()[name], release))
+            if wish.lab:
+                shortages.attempt(lambda: filling.guest(releases))
             if isinstance(engine, DockerEngine):
                 for tools, served in _shared(plans, engine.image_archives):
                     filling.images(served, tools, engine)
@@ -105,6 +114,7 @@ def _known(folder: Path, ui: Ui) -> MirrorIndex:
 
 def _options(wish: Wish, given: Sequence[str]) -> list[str]:
     options = [] if wish.engine == "auto" else ["--engine", wish.engine]
+    options += [] if wish.target == Wish.target else ["--target", wish.target]
     options += [] if wish.crypto is None else ["--crypto", wish.crypto]
     for feature in wish.features:
         options += ["--with", feature]
@@ -154,6 +164,16 @@ class _Filling:
             name = f"given-{pinned.name}-{sha256_of(path)[:12]}.tar"
             self._add(path, name, "given", served)
             self.given.append(name)
+
+    def other(self, library: Library, served: Release) -> None:
+        """The source of something else that is linked statically."""
+        path = tarball_path(library, self._cache, self._ui, offline=False)
+        self._add(path, library.tarball.name, "library", [served])
+
+    def guest(self, served: Sequence[Release]) -> None:
+        """The packages of the lab's machine."""
+        for path in fetched(pins(), self._cache, self._ui):
+            self._add(path, path.name, "guest", served)
 
     def images(self, served: Sequence[Release], tools: Toolchain, engine: DockerEngine) -> None:
         """The toolchain's image and the base that it stands on."""

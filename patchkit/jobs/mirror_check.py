@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.errors import MirrorError, PatchkitError
+from patchkit.lab.packages import pins as guest_pins
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries
 from patchkit.source import mirror
@@ -58,10 +59,11 @@ def check(folder: Path, cache: Cache, ui: Ui) -> list[Finding]:
 
 
 def _pins() -> dict[str, str]:
-    """The hash of every pinned tarball, by both of its names."""
+    """The hash of every pinned tarball, by both of its names, and of the packages of the lab's guest."""
     tarballs = [one.tarball for one in catalog().releases if one.tarball]
     tarballs += [one.tarball for one in libraries().values()]
-    return {name: pin.sha256 for pin in tarballs for name in (pin.name, pin.debian) if name}
+    packages = {one.file_name: one.sha256 for one in guest_pins().package}
+    return packages | {name: pin.sha256 for pin in tarballs for name in (pin.name, pin.debian) if name}
 
 
 def _file(folder: Path, file: MirrorFile, pins: dict[str, str]) -> Finding:

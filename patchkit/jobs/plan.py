@@ -10,8 +10,9 @@ from pathlib import Path
 
 from patchkit import resources
 from patchkit.building.engine import EngineName, Identity, cores
-from patchkit.building.openssl import StaticLibrary
+from patchkit.building.static import StaticLibrary
 from patchkit.building.toolchain import Toolchain
+from patchkit.packaging.authenticode import Signer
 from patchkit.patching.combination import Combination
 from patchkit.patching.render import Rendered
 from patchkit.source.obtain import Obtained, Request
@@ -38,6 +39,8 @@ class Order:
     """Compiler flags behind the toolchain's own."""
     openssl_sources: Sequence[str] = ()
     """Where to take a pinned library's source from instead, each a tarball, a folder or a git repository."""
+    signer: Signer | None = None
+    """Who signs programs for Windows; other targets of the same order stay as they are."""
     lenient: bool = False
     """Among many releases: a source of OpenSSL that this one does not want is no mistake."""
 
@@ -51,6 +54,20 @@ class Ground:
     identity: Identity
     library: StaticLibrary | None
     """The crypto library that was compiled for it; None with the system's own."""
+    others: Sequence[StaticLibrary] = ()
+    """What else is linked statically."""
+    ordered: Signer | None = None
+    """Who was named to sign, whatever the target."""
+
+    @property
+    def signer(self) -> Signer | None:
+        """Who signs this build: only programs for Windows are signed."""
+        return self.ordered if self.tools.target.system == "windows" else None
+
+    @property
+    def static(self) -> list[StaticLibrary]:
+        """All that is linked statically."""
+        return [*([self.library] if self.library else []), *self.others]
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,8 @@ def plan(variant: Combination, rendered: Rendered, ground: Ground) -> Planned:
         "toolchain": ground.tools.model_dump(),
         "identity": ground.identity.digest,
         "library": ground.library.key if ground.library else None,
+        "others": [one.key for one in ground.others],
+        "signer": ground.signer.fingerprint if ground.signer else None,
     }
     return Planned(
         variant=variant,

@@ -21,19 +21,24 @@ class Library:
     """What its people call it: ``OpenSSL``."""
     branch: str
     version: str
-    tag: str
-    """Upstream's git tag of this release."""
-    stable: str
-    """Upstream's git branch of the whole series."""
     tarball: TarballPin
     urls: tuple[str, ...]
     """Upstream's own places for the tarball."""
-    end_of_life: datetime.date
-    """The day after which upstream publishes no more fixes for this branch."""
+    tag: str = ""
+    """Upstream's git tag of this release."""
+    stable: str = ""
+    """Upstream's git branch of the whole series."""
+    end_of_life: datetime.date | None = None
+    """The day after which upstream publishes no more fixes for this branch; None where it names no such day."""
 
     def is_over(self, today: datetime.date) -> bool:
         """Whether upstream has given this branch up by then."""
-        return today > self.end_of_life
+        return self.end_of_life is not None and today > self.end_of_life
+
+
+def crypto_libraries() -> list[str]:
+    """The names of those that OpenVPN encrypts with."""
+    return [one.name for one in libraries().values() if one.title == "OpenSSL"]
 
 
 @cache
@@ -46,8 +51,6 @@ def libraries() -> dict[str, Library]:
             title=entry["title"],
             branch=entry["branch"],
             version=entry["version"],
-            tag=entry["tag"],
-            stable=entry["stable"],
             tarball=TarballPin(
                 name=entry["name"],
                 sha256=entry["sha256"],
@@ -56,7 +59,9 @@ def libraries() -> dict[str, Library]:
                 records=tuple(entry["records"]),
             ),
             urls=tuple(entry["urls"]),
-            end_of_life=entry["end_of_life"],
+            tag=entry.get("tag", ""),
+            stable=entry.get("stable", ""),
+            end_of_life=entry.get("end_of_life"),
         )
         for name, entry in table.items()
     }

@@ -28,6 +28,7 @@ CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
 PAUSES = (0.5, 2.0)  # seconds before the second and the third try at one place
 _CHUNK = 1 << 18
+_MOST = 1 << 28  # bytes of a file whose size nobody has stated; the largest source has some 20 MB
 _ADVICE = "--source or --git takes another source"
 
 
@@ -74,6 +75,30 @@ def fetch(
                 return final
             ui.warn(f"the cached {wanted.name} is damaged, kept as {_set_aside(final, wanted).name}; fetching it again")
         return _from_places(wanted, places(), final, ui, offline=offline, advice=advice or _ADVICE)
+
+
+def fetch_unpinned(name: str, places: Sequence[Place], folder: Path, ui: Ui, *, offline: bool = False) -> Path:
+    """A file that no pin knows, newly fetched into ``folder`` from the first place that has one of that name.
+
+    What it is worth, others have to say. Raises OfflineError, NetworkUnavailableError or PlacesExhaustedError.
+    """
+    wanted = Wanted(name, "", None)
+    part = folder / f".{name}.part"
+    failures: list[tuple[Place, _PlaceFailedError]] = []
+    for place in places:
+        with writing(folder):
+            part.unlink(missing_ok=True)  # two places need not mean the same file
+        try:
+            _from_place(wanted, place, part, ui)
+            _refuse_page(part)
+        except _PlaceFailedError as failure:
+            failures.append((place, failure))
+            continue
+        with writing(folder):
+            return part.replace(folder / name)
+    with writing(folder):
+        part.unlink(missing_ok=True)
+    raise _failure(wanted, failures, [], offline=offline, advice=_ADVICE)
 
 
 def _from_places(wanted: Wanted, places: Sequence[Place], final: Path, ui: Ui, *, offline: bool, advice: str) -> Path:
@@ -154,6 +179,37 @@ def _from_place(wanted: Wanted, place: Place, part: Path, ui: Ui) -> None:
             raise _PlaceFailedError(f"{error} (tried {len(PAUSES) + 1} times)") from error
 
 
+def _refuse_page(part: Path) -> None:
+    """A portal's page may be called anything; neither an archive nor a signature begins like one."""
+    with writing(part), part.open("rb") as file:
+        if file.read(64).lstrip().startswith(b"<"):
+            raise _PlaceFailedError("a web page instead of the file")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a place would not give a file; ``unreachable`` when it was not even spoken to."""
+
+    why: str
+    unreachable: bool
+
+
+def refusal(wanted: Wanted, place: Place) -> Refusal | None:
+    """Ask a place for a file without taking it, once; None where it offers the file."""
+    if place.path is not None:
+        return None if place.path.is_file() else Refusal("not there", unreachable=False)
+    import requests
+
+    with requests.Session() as session:
+        try:
+            _stream(session, wanted, place.where, None, Ui(quiet=True))
+        except _PlaceFailedError as error:
+            return Refusal(str(error), error.unreachable)
+        except _TryAgainError as error:
+            return Refusal(str(error), unreachable=False)
+    return None
+
+
 def _copy(path: Path, part: Path) -> None:
     if not path.is_file():
         raise _PlaceFailedError("not there")
@@ -168,17 +224,20 @@ def _copy(path: Path, part: Path) -> None:
         raise _PlaceFailedError(f"can't be read: {error.strerror}") from error
 
 
-def _stream(session: requests.Session, wanted: Wanted, url: str, part: Path, ui: Ui) -> None:
+def _stream(session: requests.Session, wanted: Wanted, url: str, part: Path | None, ui: Ui) -> None:
+    """Add to ``part`` what it lacks; without one, only ask."""
     import requests
 
-    have = part.stat().st_size if part.exists() else 0
+    have = part.stat().st_size if part is not None and part.exists() else 0
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     try:
         with session.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)) as answer:
-            if answer.status_code == requests.codes.requested_range_not_satisfiable and have:
+            if part is not None and answer.status_code == requests.codes.requested_range_not_satisfiable and have:
                 part.unlink()
                 raise _TryAgainError("the part kept from an earlier run does not fit")
             _check_answer(answer, wanted, have)
+            if part is None:
+                return
             resumed = answer.status_code == requests.codes.partial_content
             ui.note(f"from {url}" + (f", resuming at {have} bytes" if resumed else ""))
             _save(answer, wanted, part, have if resumed else 0, ui)
@@ -186,6 +245,8 @@ def _stream(session: requests.Session, wanted: Wanted, url: str, part: Path, ui:
         raise _PlaceFailedError(f"no answer within {CONNECT_TIMEOUT:g} s", unreachable=True) from error
     except requests.exceptions.SSLError as error:
         raise _PlaceFailedError(f"TLS: {_root(error)}") from error
+    except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, requests.TooManyRedirects) as error:
+        raise _PlaceFailedError(_root(error)) from error  # it would lead there again
     except requests.ConnectionError as error:
         if _never_connected(error):
             raise _PlaceFailedError(_root(error), unreachable=True) from error
@@ -215,6 +276,8 @@ def _save(answer: requests.Response, wanted: Wanted, part: Path, have: int, ui: 
             advance(len(chunk))
             if wanted.size is not None and out.tell() > wanted.size:
                 raise _PlaceFailedError(f"more than the {wanted.size} bytes wanted")
+            if out.tell() > _MOST:
+                raise _PlaceFailedError(f"more than {_MOST >> 20} MiB")
         if wanted.size is not None and out.tell() < wanted.size:
             raise _TryAgainError(f"it ended after {out.tell()} of {wanted.size} bytes")
 

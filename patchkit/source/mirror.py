@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from patchkit.errors import MirrorError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError
+from patchkit.fields import Part
 from patchkit.source import download, git, places
 from patchkit.source.cache import Cache
 from patchkit.source.places import Place
@@ -29,19 +30,16 @@ REPOSITORY = "openvpn.git"
 _INDEX_LIMIT = 4 << 20  # bytes; an index of all releases has some 40 kB
 
 
-FileKind = Literal["source", "library", "given", "image"]
-"""A pinned tarball of OpenVPN or of a library, a library's source given by hand, or an image for Docker."""
+FileKind = Literal["source", "library", "given", "image", "guest"]
+"""A pinned tarball of OpenVPN or of a library, a library's source given by hand, an image for Docker, or a package of
+the lab's guest."""
 
 # What may be in an index, whoever wrote it: nothing that leaves the folder, nothing that a terminal obeys.
-_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$", max_length=200)]
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$", max_length=200)]
 _GitId = Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class MirrorFile(_Part):
+class MirrorFile(Part):
     """One file of a mirror."""
 
     name: _Name
@@ -53,7 +51,7 @@ class MirrorFile(_Part):
     """The releases that it is there for."""
 
 
-class MirrorTag(_Part):
+class MirrorTag(Part):
     """One tag of a mirror's repository, with what it must lead to."""
 
     tag: _Name
@@ -61,12 +59,12 @@ class MirrorTag(_Part):
     tree: _GitId
 
 
-class MirrorIndex(_Part):
+class MirrorIndex(Part):
     """What a mirror holds: ``mirror.json``."""
 
     schema_version: Literal[1] = 1
-    files: list[MirrorFile] = []
-    tags: list[MirrorTag] = []
+    files: list[MirrorFile] = Field(default=[])
+    tags: list[MirrorTag] = Field(default=[])
 
     def file(self, name: str) -> MirrorFile | None:
         """The entry of a file."""

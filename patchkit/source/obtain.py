@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from patchkit.errors import (
-    BadSourceError,
     BadUsageError,
     NetworkUnavailableError,
     OfflineError,
@@ -19,6 +17,7 @@ from patchkit.releases.catalog import Release, TarballPin, catalog
 from patchkit.releases.version import Version
 from patchkit.source import directory, download, git, mirror, places
 from patchkit.source.cache import Cache
+from patchkit.source.own_version import own_series
 from patchkit.source.tree import Origin, SourceTree, blob_id
 from patchkit.source.unpack import as_tree
 from patchkit.ui import Ui
@@ -127,20 +126,6 @@ def _unpinned(request: Request, where: str, cache: Cache, ui: Ui) -> Obtained:
         version = Version.parse(request.version)
     except UnknownVersionError:
         tree = git.tree_at(where, request.version, cache, ui, offline=request.offline)
-        return Obtained(f"git.{(tree.origin.commit or '')[:12]}", _series_in(tree), None, tree)
+        return Obtained(f"git.{(tree.origin.commit or '')[:12]}", own_series(tree), None, tree)
     tree = git.tree_at(where, f"v{version.text}", cache, ui, offline=request.offline)
     return Obtained(version.text, version.series, None, tree)
-
-
-def _series_in(tree: SourceTree) -> str:
-    """What version.m4 says of itself; upstream has it since 2.1_rc3 and splits the number since 2.4."""
-    text = tree.read("version.m4").decode("utf-8", "replace")
-    split = {part: re.search(rf"PRODUCT_VERSION_{part}\]?,\s*\[(\d+)\]", text) for part in ("MAJOR", "MINOR")}
-    if split["MAJOR"] and split["MINOR"]:
-        return f"{split['MAJOR'][1]}.{split['MINOR'][1]}"
-    whole = re.search(r"PRODUCT_VERSION\]?,\s*\[(\d+\.\d+)", text)
-    if whole is None:
-        raise BadSourceError(
-            f"{tree.origin.name} does not say which version it is", why="version.m4 holds no PRODUCT_VERSION"
-        )
-    return whole[1]

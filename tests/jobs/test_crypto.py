@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from patchkit.building.linkage import linkage
+from patchkit.building.toolchain import known_target
 from patchkit.errors import BadUsageError, CompileError, NetworkUnavailableError, PlacesExhaustedError
 from patchkit.jobs.crypto import check_linked
 from patchkit.releases.libraries import libraries
@@ -21,6 +22,7 @@ from tests.jobs.test_build import engine_or_skip, run, unpack, version_of
 OLD = "2.5.1"
 """The oldest release that the Debian pool serves; upstream wrote it for OpenSSL 1.1.1."""
 LIBRARY = libraries()["openssl-1.1.1"]
+TARGET = known_target("linux-amd64")
 
 
 @pytest.fixture(scope="module", params=["host", "docker"])
@@ -49,7 +51,7 @@ def test_the_manifest_says_which_library_and_the_end_of_its_life_is_warned_of_on
     for artifact in manifest["artifacts"]:
         crypto = artifact["build"]["crypto"]
         assert (crypto["choice"], crypto["linked"], crypto["verified"]) == ("pinned", "static", True)
-        assert (crypto["version"], crypto["end_of_life"]) == (LIBRARY.version, LIBRARY.end_of_life.isoformat())
+        assert (crypto["version"], crypto["end_of_life"]) == (LIBRARY.version, str(LIBRARY.end_of_life))
         assert crypto["source"]["sha256"] == LIBRARY.tarball.sha256
         assert not [name for name in artifact["build"]["needed"] if name.startswith(("libssl", "libcrypto"))]
         assert [check["detail"] for check in artifact["checks"] if check["name"] == "linkage"] == [
@@ -88,6 +90,6 @@ def test_a_program_with_another_library_than_the_meant_one_is_no_artifact() -> N
     """configure would not say a word if it had found the system's."""
     program = Path("/bin/sh").read_bytes()
     with pytest.raises(CompileError, match="does not load the system's OpenSSL"):
-        check_linked(program, None)
+        check_linked(program, None, TARGET, epoch=0)
     with pytest.raises(CompileError, match="no program"):
-        check_linked(b"#!/bin/sh\n# as libtool leaves it", None)
+        check_linked(b"#!/bin/sh\n# as libtool leaves it", None, TARGET, epoch=0)

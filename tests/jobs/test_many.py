@@ -12,8 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.errors import BadUsageError, NetworkUnavailableError, PlacesExhaustedError, UnknownVersionError
+from patchkit.errors import (
+    BadUsageError,
+    NetworkUnavailableError,
+    OfflineError,
+    PlacesExhaustedError,
+    UnknownVersionError,
+)
 from patchkit.jobs.many import final_releases
+from tests.conftest import PINNED
 from tests.jobs.test_build import GIT, left_overs, run
 
 NEWEST = "2.7.7"
@@ -44,6 +51,21 @@ def test_only_final_releases_are_meant() -> None:
 )  # fmt: skip
 def test_which_releases_must_be_said_once(arguments: list[str]) -> None:
     run(*arguments, code=BadUsageError.exit_code)
+
+
+def test_what_failed_says_for_which_target(tmp_path: Path) -> None:
+    """No cache, no network: neither target gets as far as a source."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "patchkit", "build", "--version", PINNED, "--target", "windows-amd64",
+         "--target", "linux-amd64", "--engine", "host", "--offline", "--keep-going", "--json"],
+        env={**os.environ, "PATCHKIT_CACHE": str(tmp_path / "cache")}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == OfflineError.exit_code, done.stderr
+    failed = json.loads(done.stdout)["failed"]
+    assert [(one["version"], one["target"]) for one in failed] == [(PINNED, "windows-amd64"), (PINNED, "linux-amd64")]
+    for target in ("windows-amd64", "linux-amd64"):
+        assert f"error: {PINNED} for {target}: " in done.stderr
 
 
 @pytest.mark.slow

@@ -8,19 +8,20 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from patchkit.errors import DiskFullError, PatchkitError, StorageError
-from patchkit.source.cache import Cache
+from patchkit.source.cache import Cache, keep_newest
 from patchkit.storage import writing
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from patchkit.source.cache import Cache
+from patchkit.source.cache import Cache, keep_newest
 with Cache(Path(sys.argv[1])).lock("one"):
     print("held", flush=True)
     time.sleep(60)
@@ -164,3 +165,32 @@ def test_a_cache_of_somebody_elses_is_a_storage_error(cache: Cache) -> None:
             pytest.fail("a lock was made in a folder that can't be written")
     finally:
         cache.root.chmod(0o755)
+
+
+def test_a_lock_that_is_held_elsewhere_is_waited_for_or_refused(cache: Cache) -> None:
+    with (
+        cache.lock("one"),
+        pytest.raises(StorageError, match=r"^my report is in use$"),
+        cache.lock("one", busy="my report"),
+    ):
+        pytest.fail("two hold it")
+    with cache.lock("one", busy="my report"):
+        pass
+
+
+def test_what_was_not_used_for_long_makes_room(tmp_path: Path) -> None:
+    """A day, so that nothing is taken from another run; and never the newest."""
+    long_ago = time.time() - 2 * 24 * 3600
+    for number in range(6):
+        path = tmp_path / str(number)
+        if number % 2:
+            path.mkdir()
+            (path / "inside").write_text("x")
+        else:
+            path.write_text("x")
+        os.utime(path, (long_ago + number, long_ago + number))
+    os.utime(tmp_path / "5")
+    keep_newest(tmp_path, 3, used=tmp_path / "0")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "4", "5"]
+    keep_newest(tmp_path, 0, used=tmp_path / "0")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "5"]

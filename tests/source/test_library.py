@@ -22,7 +22,7 @@ from patchkit.errors import (
     WrongHashError,
 )
 from patchkit.releases.catalog import TarballPin
-from patchkit.releases.libraries import Library, libraries
+from patchkit.releases.libraries import Library, crypto_libraries, libraries
 from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource, obtain_library, version_in
 from patchkit.source.tree import Entry, Origin, SourceTree
@@ -309,6 +309,13 @@ def test_the_pins_are_well_formed(library: Library) -> None:
     assert re.fullmatch("[0-9a-f]{64}", pin.sha256)
     assert len(set(pin.records)) >= 2, "nobody's word alone"
     assert library.urls
+    assert re.match(rf"{re.escape(library.branch)}(?!\d)", library.version)
+
+
+@pytest.mark.parametrize("name", crypto_libraries())
+def test_the_pins_of_openssl_are_well_formed(name: str) -> None:
+    library = libraries()[name]
+    pin = library.tarball
     for url in library.urls:
         assert re.fullmatch(rf"https://[\w.-]+/[\w./-]+/{re.escape(pin.name)}", url), url
     assert type(library.end_of_life) is datetime.date
@@ -318,7 +325,6 @@ def test_the_pins_are_well_formed(library: Library) -> None:
     assert pin.size is None or pin.size > 2**20
     assert pin.name == f"openssl-{library.version}.tar.gz"
     assert library.name == f"openssl-{library.branch}"
-    assert re.match(rf"{re.escape(library.branch)}(?!\d)", library.version)
     # As upstream calls them: OpenSSL_1_1_1w to 1.1.1, openssl-3.0.20 since.
     digits = library.version.replace(".", "_")
     assert library.tag in (f"OpenSSL_{digits}", f"openssl-{library.version}")

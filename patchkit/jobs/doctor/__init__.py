@@ -1,0 +1,1 @@
+"""What works here, tried rather than listed, and what mends the rest."""

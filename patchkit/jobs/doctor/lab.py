@@ -1,0 +1,26 @@
+"""The lab's two links: the machine is booted, and a netem is put on a device of this kernel."""
+
+from __future__ import annotations
+
+from patchkit.lab import machine, netns
+from patchkit.lab.guest import guest
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui
+
+# Stands in for openvpn where only the machine is to be tried.
+_STAND_IN = b"#!/usr/bin/busybox sh\necho OpenVPN stand-in\n"
+
+
+def booted(cache: Cache, ui: Ui) -> str:
+    """Boots the guest, and wakes a copy of it that has nothing to do."""
+    version = machine.qemu()[1]
+    files = {"peers/client": _STAND_IN, "peers/server": _STAND_IN}
+    found = machine.snapshot(guest(cache, ui), files, tuple(files), cache)
+    machine.run(found, {"turns": [], "wishes": []}, wall_limit=120)
+    return f"QEMU {version} boots Linux {found.guest.release}"
+
+
+def netem() -> str:
+    """Adds the queueing discipline in a network namespace that is gone afterwards."""
+    kernel = netns.check()
+    return f"netem of Linux {kernel.release}, {'with' if kernel.seeded else 'without'} seeds"

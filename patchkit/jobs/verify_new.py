@@ -1,0 +1,113 @@
+"""What upstream has that the pins do not know: new release tags, and known ones that lead elsewhere now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from packaging.version import Version as Pep440
+
+from patchkit.errors import NewReleaseError, PatchkitError, TagMovedError, UnknownVersionError
+from patchkit.jobs.matrix import Row, matrix
+from patchkit.jobs.survey import Question
+from patchkit.jobs.verify_exhibits import Looker, Sought
+from patchkit.patching.matrix import Cell
+from patchkit.releases.catalog import catalog
+from patchkit.releases.keys import upstream_keys
+from patchkit.releases.version import Version
+from patchkit.source import git
+from patchkit.source.cache import Cache
+from patchkit.source.openpgp import KeyRing, key_ring
+from patchkit.source.remote_tags import remote_tags
+from patchkit.source.signature import Judgement
+from patchkit.ui import Ui
+
+
+@dataclass(frozen=True)
+class NewTag:
+    """One tag that the pins do not know, or know otherwise."""
+
+    version: Version
+    tag: str
+    commit: str
+    """What it leads to now."""
+    pinned: str | None
+    """The commit that the pins have; None for a new release."""
+    signed: Judgement | None
+    """None for a tag that moved: it is not looked at."""
+    cells: tuple[Cell, ...] = ()
+    """What becomes of the variants."""
+    error: PatchkitError | None = None
+    """Why it is not as it should be."""
+
+
+def new_tags(where: str | None, since: str | None, cache: Cache, ui: Ui) -> list[NewTag]:
+    """Compare a repository's release tags with the pins; the new ones are fetched and looked at.
+
+    Raises NetworkUnavailableError, GitError, UnknownVersionError, OpenPgpMissingError.
+    """
+    repository = where or git.default_repository() or git.UPSTREAM
+    oldest = Pep440(f"{Version.parse(since).pep440}.dev0") if since else Pep440("2.1.dev0")
+    ui.step(f"Release tags of {repository}")
+    there = {
+        version: (tag, commit)
+        for tag, commit in remote_tags(repository, cache).items()
+        if (version := _version(tag)) is not None and version.pep440 >= oldest
+    }
+    pins = {release.version: release.tag for release in catalog().releases if release.tag}
+    moved = [
+        _moved(version, tag, commit, pin.commit)
+        for version, (tag, commit) in there.items()
+        if (pin := pins.get(version)) is not None and pin.name == tag and pin.commit != commit
+    ]
+    fresh = {version: found for version, found in there.items() if version not in pins}
+    ui.note(f"{len(there)} since {since or '2.1'}, {len(fresh)} that the pins do not know, {len(moved)} moved")
+    with key_ring([one.armour for one in upstream_keys()]) as ring:
+        found = [*moved, *_looked_at(fresh, repository, ring, cache, ui)]
+    return sorted(found, key=lambda one: one.version)
+
+
+def finding(found: list[NewTag]) -> PatchkitError | None:
+    """The gravest of it: a moved tag, a bad signature, a refused variant; otherwise that there are new releases."""
+    errors = [one.error for one in found if one.error is not None]
+    moved = [error for error in errors if isinstance(error, TagMovedError)]
+    fresh = [one.version.text for one in found if one.pinned is None]
+    news = NewReleaseError(
+        f"upstream has {len(fresh)} release{'' if len(fresh) == 1 else 's'} that the pins do not know",
+        why=", ".join(fresh),
+        advice=f"patchkit verify --version {fresh[-1] if fresh else 'V'}; ci/pin-releases writes the pins",
+    )
+    return next(iter([*moved, *errors, *([news] if fresh else [])]), None)
+
+
+def _version(tag: str) -> Version | None:
+    try:
+        return Version.parse(tag) if tag.startswith("v") else None
+    except UnknownVersionError:
+        return None
+
+
+def _moved(version: Version, tag: str, commit: str, pinned: str) -> NewTag:
+    error = TagMovedError(
+        f"the tag {tag} is not the one that was pinned",
+        why=f"pinned commit {pinned}\nfound  commit {commit}",
+        advice="compare both with upstream's repository",
+    )
+    return NewTag(version, tag, commit, pinned, None, error=error)
+
+
+def _looked_at(
+    fresh: Mapping[Version, tuple[str, str]], repository: str, ring: KeyRing, cache: Cache, ui: Ui
+) -> Iterator[NewTag]:
+    for version, (tag, commit) in fresh.items():
+        exhibit = Looker(Sought(version.text, git=repository), version, None, ring, cache, ui).tag()
+        row = _row(version, repository, cache, ui) if exhibit.tree is not None else None
+        errors = [*exhibit.findings, *([exhibit.absent] if exhibit.absent else [])]
+        cells = tuple(row.cells) if row else ()
+        errors += [cell.error for cell in cells if cell.error is not None and not cell.guard]
+        yield NewTag(version, tag, commit, None, exhibit.signed, cells, next(iter(errors), None))
+
+
+def _row(version: Version, repository: str, cache: Cache, ui: Ui) -> Row:
+    (row,) = matrix(Question(git=repository, refs=[version.text]), cache, ui)
+    return row

@@ -1,0 +1,77 @@
+"""The steps of a verification, and what each of them may end in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from patchkit.errors import PatchkitError
+from patchkit.fields import Part
+
+StepName = Literal["source", "variants", "prove", "build", "smoke", "lab"]
+TRIALS = 50
+"""Pairs of handshakes in the lab, unless asked otherwise."""
+STEPS: Sequence[StepName] = get_args(StepName)
+State = Literal["passed", "finding", "skipped", "not run"]
+TITLES: dict[StepName, str] = {
+    "source": "The source is upstream's",
+    "variants": "The variants apply",
+    "prove": "Only what the variant names has changed",
+    "build": "It compiles, stock and patched",
+    "smoke": "Both shake hands",
+    "lab": "The patch on a lossy link",
+}
+
+
+class Finding(Part):
+    """Something that is not as it should be."""
+
+    error: str = Field(description="the class of error, as in the README's table of exit codes")
+    exit_code: int = Field(description="its exit code")
+    what: str = Field(description="what was found")
+    why: str = Field(description="what it rests on; maybe several lines")
+    advice: str = Field(description="what helps")
+
+    @classmethod
+    def of(cls, error: PatchkitError) -> Finding:
+        return cls(error=error.name, exit_code=error.exit_code, what=error.what, why=error.why, advice=error.advice)
+
+
+class Fact(Part):
+    """One thing that was looked at."""
+
+    name: str = Field(description="what was looked at")
+    value: str = Field(description="what it showed")
+    good: bool | None = Field(description="null where it speaks neither for nor against")
+
+
+class StepResult(Part):
+    """One step."""
+
+    name: StepName = Field(description="as --only and --skip call it")
+    title: str = Field(description="what it is to show")
+    state: State = Field(description="passed, with a finding, skipped as asked, or not run because of an earlier one")
+    summary: str = Field(description="its result in one line")
+    facts: list[Fact] = Field(description="all that was looked at")
+    findings: list[Finding] = Field(description="what is not as it should be, the gravest first")
+    seconds: float = Field(description="wall time")
+
+
+class Verification(Part):
+    """The whole of it: ``report.json``."""
+
+    schema_version: Literal[1] = 1
+    patchkit: str = Field(description="version of patchkit")
+    release: str = Field(description="the release, or git. and a commit")
+    variants: list[str] = Field(description="the variants in question")
+    pinned: bool = Field(description="whether patchkit's pins know this release")
+    verdict: str = Field(description="in one sentence")
+    exit_code: int = Field(description="that of the first finding, in the order of the steps; 0 without any")
+    steps: list[StepResult] = Field(description="in order")
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings, in the order of the steps."""
+        return [finding for step in self.steps for finding in step.findings]

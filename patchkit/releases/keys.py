@@ -1,0 +1,66 @@
+"""Upstream's public keys: ``keys/`` has one file a key, named by its fingerprint, and ``keys.toml`` their validity.
+
+Both are written by ``ci/pin-keys``. Nothing here opens the network.
+"""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+
+@dataclass(frozen=True)
+class UpstreamKey:
+    """One primary key."""
+
+    fingerprint: str
+    """40 hex digits."""
+    name: str
+    signs: str
+    """What upstream signs with it."""
+    created: datetime.date
+    expires: datetime.date | None
+    records: tuple[str, ...]
+    """Public places that state this fingerprint as upstream's."""
+    armour: bytes
+    """The key with its subkeys, as ``gpg --export --armor`` writes it."""
+
+
+@dataclass(frozen=True)
+class MissingKey:
+    """A key that upstream has signed with and that is not at hand, by its 16-digit id."""
+
+    id: str
+    tags: tuple[str, ...]
+    """The first and the last tag that it has signed."""
+
+
+@cache
+def upstream_keys() -> tuple[UpstreamKey, ...]:
+    """All keys that count."""
+    return tuple(
+        UpstreamKey(
+            fingerprint=entry["fingerprint"],
+            name=entry["name"],
+            signs=entry["signs"],
+            created=entry["created"],
+            expires=entry.get("expires"),
+            records=tuple(entry["records"]),
+            armour=(resources.files("patchkit.releases") / "keys" / f"{entry['fingerprint']}.asc").read_bytes(),
+        )
+        for entry in _table()["key"]
+    )
+
+
+@cache
+def missing_keys() -> tuple[MissingKey, ...]:
+    """Keys whose signatures can't be judged."""
+    return tuple(MissingKey(entry["id"], tuple(entry["tags"])) for entry in _table()["missing"])
+
+
+def _table() -> dict[str, list[dict[str, Any]]]:
+    return tomllib.loads((resources.files("patchkit.releases") / "keys.toml").read_text("utf-8"))

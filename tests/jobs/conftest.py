@@ -1,0 +1,25 @@
+"""A made-up upstream with a release of its own, signed by a key of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.made_up_release import MADE, Upstream, made_up
+from tests.source.signers import Signer, signer
+
+
+@pytest.fixture(scope="module")
+def people() -> Iterator[tuple[Signer, str]]:
+    with signer() as home:
+        yield home, home.key("Upstream", made=MADE - 1000)
+
+
+@pytest.fixture
+def upstream(people: tuple[Signer, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upstream:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.delenv("GIT_DIR", raising=False)
+    return made_up(*people, tmp_path / "upstream")

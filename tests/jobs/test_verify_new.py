@@ -1,0 +1,79 @@
+"""What upstream has that the pins do not know."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from patchkit.errors import AnchorError, GitError, NewReleaseError, TagMovedError
+from patchkit.jobs.verify_new import finding, new_tags
+from patchkit.releases.catalog import catalog
+from patchkit.source.cache import Cache
+from patchkit.source.remote_tags import remote_tags
+from patchkit.ui import Ui
+from tests.conftest import PINNED
+from tests.jobs.made_up_release import VERSION, Upstream
+
+HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+
+
+@pytest.mark.parametrize("by_url", [False, True])
+def test_a_new_tag_is_looked_at(upstream: Upstream, cache: Cache, by_url: bool) -> None:
+    upstream.tag()
+    upstream.repository.git("tag", "start_of_2.9")
+    upstream.repository.git("tag", "v2.0.9")  # before all that is of interest
+    where = upstream.repository.url if by_url else upstream.git
+    (found,) = new_tags(where, None, cache, Ui(quiet=True))
+    assert (found.version.text, found.tag, found.pinned) == (VERSION, f"v{VERSION}", None)
+    assert found.commit == upstream.repository.git("rev-parse", "HEAD")
+    assert found.signed is not None
+    assert found.signed.worth == "unknown key"  # the made-up key is not among patchkit's own
+    assert {cell.variant: cell.verdict for cell in found.cells}["retransmit"] == "refused"
+    assert isinstance(finding([found]), AnchorError)
+
+
+def test_since_leaves_older_ones_out(upstream: Upstream, cache: Cache) -> None:
+    upstream.tag()
+    assert new_tags(upstream.git, "2.10", cache, Ui(quiet=True)) == []
+    assert finding([]) is None
+
+
+def test_a_known_tag_that_leads_elsewhere_comes_first(upstream: Upstream, cache: Cache) -> None:
+    upstream.tag()
+    upstream.tag(f"v{PINNED}")
+    moved, fresh = new_tags(upstream.git, "2.6", cache, Ui(quiet=True))
+    pin = catalog().find(PINNED).tag
+    assert pin is not None
+    assert (moved.pinned, fresh.pinned) == (pin.commit, None)
+    assert isinstance(finding([moved, fresh]), TagMovedError)
+
+
+def test_hostile_tags_are_no_releases(upstream: Upstream, cache: Cache) -> None:
+    for name in ("v2.9.1;id", "v2.9.1$(id)", "v2.9.1/../../x", "v" + "9" * 150):
+        commit = upstream.repository.git("rev-parse", "HEAD")
+        if "/.." not in name:
+            upstream.repository.git("update-ref", f"refs/tags/{name}", commit)
+    assert new_tags(upstream.git, None, cache, Ui(quiet=True)) == []
+
+
+def test_a_place_without_a_repository(cache: Cache, tmp_path: Path) -> None:
+    with pytest.raises(GitError):
+        remote_tags(str(tmp_path), cache)
+    with pytest.raises(GitError):
+        remote_tags(tmp_path.as_uri(), cache)
+
+
+def test_news_alone_have_a_code_of_their_own(upstream: Upstream, cache: Cache) -> None:
+    upstream.tag()
+    (found,) = new_tags(upstream.git, None, cache, Ui(quiet=True))
+    fine = type(found)(found.version, found.tag, found.commit, None, found.signed)
+    error = finding([fine])
+    assert isinstance(error, NewReleaseError)
+    assert VERSION in error.advice
+
+
+@pytest.mark.skipif(HISTORY is None, reason="PATCHKIT_GIT does not name upstream's full history")
+def test_upstreams_history_is_what_was_pinned(cache: Cache) -> None:
+    assert [one for one in new_tags(HISTORY, None, cache, Ui(quiet=True)) if one.pinned is not None] == []
