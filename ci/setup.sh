@@ -102,14 +102,16 @@ make_venv() {
     setup_unlock
 }
 
-# What the host engine compiles with, from the table that the docker engine reads too.
+# What the host engine compiles with, from the table that the docker engine reads too: for one target, the common one
+# where none is named.
 compile_packages_list() {
-    "${python:-$venv/bin/python}" - "$root/docker/toolchains.toml" <<'PY'
+    "${python:-$venv/bin/python}" - "$root/docker/toolchains.toml" "${1:-linux-amd64}" <<'PY'
 import sys, tomllib
 with open(sys.argv[1], "rb") as table:
-    print(*sorted(tomllib.load(table)["target"]["linux-amd64"]["packages"]))
+    print(*sorted(tomllib.load(table)["target"][sys.argv[2]]["packages"]))
 PY
 }
+
 
 # Asked for once a table: it is only advice where it can't be followed, since Docker may do the compiling.
 compile_packages() {
@@ -119,5 +121,17 @@ compile_packages() {
     # Docker without an image registry: the base image is bootstrapped with this.
     [ ! -S /var/run/docker.sock ] && [ -z "${DOCKER_HOST:-}" ] || apt_install mmdebstrap || :
     : >"$venv/system-packages"
+    setup_unlock
+}
+
+# What the lab's links are made of: the machine's QEMU, and the tools of the link netns.
+lab_packages_list="qemu-system-x86 ethtool iproute2 iputils-ping nftables"
+
+# Asked for once: it is only advice where it can't be followed, since each link wants a part of it.
+lab_packages() {
+    [ "$(cat "$venv/lab-packages" 2>/dev/null)" = "$lab_packages_list" ] && return 0
+    setup_lock
+    apt_install $lab_packages_list || say "    (the link 'machine' needs qemu-system-x86, the link 'netns' the others)"
+    printf '%s\n' "$lab_packages_list" >"$venv/lab-packages"
     setup_unlock
 }

@@ -1,0 +1,107 @@
+"""As much of GitHub Actions as the workflow uses. An expression of any other form is an error here, not a guess."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.ci.machine import Machine, cells, documents
+from tests.conftest import ROOT
+
+WORKFLOW = ROOT / "ci/github/patchkit.yml"
+WEEKLY = ROOT / "ci/github/patchkit-weekly.yml"
+TOKEN = "a-token"  # noqa: S105 -- nobody's
+
+
+@dataclass
+class Context:
+    """What expressions can see."""
+
+    values: dict[str, object]
+    outputs: dict[str, str] = field(default_factory=dict)
+
+    def value(self, expression: str) -> object:
+        """``inputs.x``, ``matrix.x``, ``github.token``, or ``fromJSON`` of one of these."""
+        if inner := re.fullmatch(r"fromJSON\((.+)\)", expression):
+            return json.loads(str(self.value(inner[1])))
+        return self.values[expression]
+
+    def filled(self, text: object) -> str:
+        """A text with its ``${{ }}`` replaced."""
+        return re.sub(r"\$\{\{ (.+?) \}\}", lambda found: str(self.value(found[1])), str(text))
+
+    def holds(self, condition: str, folder: Path, *, good: bool) -> bool:
+        """A step's or a job's ``if``."""
+        terms = condition.split(" && ")
+        said = {"success()": good, "failure()": not good, "always()": True}
+        result = good if not said.keys() & set(terms) else True
+        for term in terms:
+            if term in said:
+                result &= said[term]
+            elif there := re.fullmatch(r"hashFiles\('([^']+)'\) != ''", term):
+                result &= (folder / there[1]).exists()
+            elif same := re.fullmatch(r"steps\.(\w+\.outputs\.\w+) == '([^']*)'", term):
+                result &= self.outputs.get(same[1], "") == same[2]
+            else:
+                result &= bool(self.value(term))
+        return result
+
+
+@dataclass
+class Job:
+    """One job of a matrix."""
+
+    name: str
+    steps: list[dict[str, Any]]
+    environment: dict[str, str]
+    context: Context
+
+    def run(self, machine: Machine, *, without: frozenset[str] = frozenset()) -> bool:
+        """Execute each step's ``run``; whether all went well. ``without`` names steps that a machine has behind it."""
+        good = True
+        output = machine.folder.parent / "output"
+        for step in self.steps:
+            if step["name"] in without or not self.context.holds(
+                step.get("if", "success()"), machine.folder, good=good
+            ):
+                continue
+            if "uses" in step:
+                path = machine.folder / self.context.filled(step["with"]["path"])
+                good &= any(path.iterdir())
+                continue
+            output.write_text("")
+            own = {key: self.context.filled(text) for key, text in step.get("env", {}).items()}
+            environment = {**self.environment, **own, "GITHUB_OUTPUT": str(output)}
+            good &= machine.shell(
+                step["name"], self.context.filled(step["run"]), environment, step.get("working-directory", ".")
+            )
+            for line in output.read_text().splitlines():
+                key, _, text = line.partition("=")
+                self.context.outputs[f"{step['id']}.outputs.{key}"] = text
+        return good
+
+
+def jobs(inputs: Mapping[str, object]) -> list[Job]:
+    """All jobs that a call with these inputs starts."""
+    (workflow,) = documents(WORKFLOW)
+    declared = workflow["on"]["workflow_call"]["inputs"]
+    assert inputs.keys() <= declared.keys()
+    given = {
+        key: inputs[key] if one.get("required") else inputs.get(key, one["default"]) for key, one in declared.items()
+    }
+    seen = {**{f"inputs.{key}": value for key, value in given.items()}, "github.token": TOKEN}
+    found = []
+    for name, job in workflow["jobs"].items():
+        context = Context(seen)
+        if not context.holds(job["if"], Path(), good=True):
+            continue
+        axes = {key: context.value(text[4:-3]) for key, text in job["strategy"]["matrix"].items()}
+        for cell in cells(axes):  # type: ignore[arg-type]
+            own = Context({**seen, **{f"matrix.{key}": value for key, value in cell.items()}})
+            environment = {key: own.filled(text) for key, text in (workflow["env"] | job.get("env", {})).items()}
+            found.append(Job(name, job["steps"], environment, own))
+    return found

@@ -1,0 +1,91 @@
+"""As much of GitLab CI as the component uses. A rule of any other form is an error here, not a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.ci.machine import Machine, cells, documents
+from tests.conftest import ROOT
+
+COMPONENT = ROOT / "ci/gitlab/templates/patchkit.yml"
+TOKEN = "a-token"  # noqa: S105 -- nobody's
+
+
+def interpolated(inputs: Mapping[str, object]) -> dict[str, Any]:
+    """The component's jobs with inputs filled in: where ``$[[ inputs.x ]]`` stands alone as a value, else as text."""
+    head, body = documents(COMPONENT)
+    declared = head["spec"]["inputs"]
+    assert inputs.keys() <= declared.keys()
+    given = {key: inputs[key] if key in inputs else one["default"] for key, one in declared.items()}
+
+    def text(value: object) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def filled(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: filled(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [filled(value) for value in node]
+        if not isinstance(node, str):
+            return node
+        if alone := re.fullmatch(r"\$\[\[ inputs\.([\w-]+) \]\]", node):
+            return given[alone[1]]
+        return re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda found: text(given[found[1]]), node)
+
+    return {name: filled(job) for name, job in body.items()}
+
+
+@dataclass
+class Job:
+    """One job of a matrix."""
+
+    name: str
+    definition: dict[str, Any]
+    cell: dict[str, str]
+
+    def run(self, machine: Machine) -> bool:
+        """Execute ``before_script`` and ``script`` in one shell, then ``after_script``, as the runner does."""
+        environment = self.environment(machine)
+        good = machine.shell(
+            self.name, "\n".join(self.definition["before_script"] + self.definition["script"]), environment
+        )
+        self.run_after(machine)
+        return good
+
+    def run_after(self, machine: Machine) -> None:
+        if after := self.definition.get("after_script"):
+            machine.shell(f"{self.name}, after", "\n".join(after), self.environment(machine))
+
+    def environment(self, machine: Machine) -> dict[str, str]:
+        """The job's variables, those of the matrix above them, each with the platform's own filled in."""
+        known = {**machine.environment, "CI_PROJECT_DIR": str(machine.folder)}
+        asked = {**self.definition["variables"], **self.cell}
+        filled = {key: re.sub(r"\$(CI_\w+)", lambda found: known[found[1]], str(value)) for key, value in asked.items()}
+        return {"CI_PROJECT_DIR": str(machine.folder), **filled}
+
+
+def jobs(inputs: Mapping[str, object], variables: Mapping[str, str]) -> list[Job]:
+    """All jobs that a pipeline with these inputs and variables starts."""
+    body = interpolated(inputs)
+    found = []
+    for name, job in body.items():
+        if name.startswith(".") or not any(_holds(rule["if"], variables) for rule in job["rules"]):
+            continue
+        base = body[job["extends"]]
+        whole = {**base, **job, "variables": {**base["variables"], **job.get("variables", {})}}
+        found += [Job(name, whole, cell) for axes in job["parallel"]["matrix"] for cell in cells(axes)]
+    return found
+
+
+def _holds(rule: str, variables: Mapping[str, str]) -> bool:
+    """``"text" == "text"`` or ``$VARIABLE == "text"``, one or several."""
+    for term in rule.split(" && "):
+        found = re.fullmatch(r'(?:"(\w*)"|\$(\w+)) == "(\w*)"', term)
+        assert found, f"a rule of another form: {term}"
+        left = variables.get(found[2], "") if found[2] else found[1]
+        if left != found[3]:
+            return False
+    return True
