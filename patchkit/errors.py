@@ -2,7 +2,8 @@
 
 One class an error, one exit code a class (the README's table is tested against this module).
 0 is success, 1 is a fault in patchkit itself, 2 is a wrong command line; from 10 on the tens
-group the rooms: 10 names, 20 sources, 30 patching, 40 building, 50 storage.
+group the rooms: 10 names, 20 sources, 30 patching, 40 building, 50 storage, 60 the lab,
+70 what ``verify`` finds, 90 this machine.
 """
 
 from __future__ import annotations
@@ -96,6 +97,11 @@ class MirrorError(PatchkitError):
     meaning = "a mirror lacks files, or holds some that are not what they should be"
 
 
+class OpenPgpMissingError(PatchkitError):
+    exit_code = 29
+    meaning = "gpg is missing, which reads OpenPGP signatures"
+
+
 class AnchorError(PatchkitError):
     exit_code = 30
     meaning = "an anchor of the variant is missing from the source, or is there twice"
@@ -166,6 +172,91 @@ class SmokeError(PatchkitError):
     meaning = "the built binary failed its smoke test, so it is not an artifact"
 
 
+class SigningError(PatchkitError):
+    exit_code = 46
+    meaning = "a program could not be signed: the key, the certificate or osslsigncode is not as needed"
+
+
+class ScenarioError(PatchkitError):
+    exit_code = 60
+    meaning = "no such scenario, or one that does not make sense"
+
+
+class GuestError(PatchkitError):
+    exit_code = 61
+    meaning = "the lab's machine can't be made: its packages, or QEMU, or what a program needs are missing"
+
+
+class MachineError(PatchkitError):
+    exit_code = 62
+    meaning = "the lab's machine did not do its work"
+
+
+class LinkError(PatchkitError):
+    exit_code = 63
+    meaning = "this host's kernel can't be the lab's link: no netem, no namespaces, or not root"
+
+
+class ReportError(PatchkitError):
+    exit_code = 64
+    meaning = "a report can't be read, resumed, or is another campaign's"
+
+
+class NoEvidenceError(PatchkitError):
+    exit_code = 65
+    meaning = "too many trials are void: the link did not do what was asked"
+
+
+class SignatureFileError(PatchkitError):
+    exit_code = 70
+    meaning = "a file is no OpenPGP key or signature"
+
+
+class BadSignatureError(PatchkitError):
+    exit_code = 71
+    meaning = "a signature is of something else, or its key was no good when it was made"
+
+
+class UnknownKeyError(PatchkitError):
+    exit_code = 72
+    meaning = "nothing vouches for the source but a signature of a key that is not known as upstream's"
+
+
+class UnsignedError(PatchkitError):
+    exit_code = 73
+    meaning = "nothing vouches for the source: neither a pin nor a signature"
+
+
+class WeakSignatureError(PatchkitError):
+    exit_code = 74
+    meaning = "nothing vouches for the source but a signature whose hash (SHA-1, MD5) can be cheated"
+
+
+class TarballDiffersError(PatchkitError):
+    exit_code = 75
+    meaning = "a tarball has files that are neither in its git tag nor generated"
+
+
+class WrongReleaseError(PatchkitError):
+    exit_code = 76
+    meaning = "a source, or a tag's own text, says that it is another release"
+
+
+class NoBenefitError(PatchkitError):
+    exit_code = 77
+    meaning = "the lab has shown no benefit of the patch, and upstream has not cured the fault"
+
+
+class HarmError(PatchkitError):
+    exit_code = 78
+    meaning = "in the lab the patched build did worse than stock"
+
+
+class NewReleaseError(PatchkitError):
+    exit_code = 79
+    meaning = "upstream has releases that the pins do not know"
+
+
 class DiskFullError(PatchkitError):
     exit_code = 50
     meaning = "the disk is full"
@@ -174,6 +265,16 @@ class DiskFullError(PatchkitError):
 class StorageError(PatchkitError):
     exit_code = 51
     meaning = "a folder can't be written or read"
+
+
+class NotReadyError(PatchkitError):
+    exit_code = 90
+    meaning = "patchkit doctor: something is missing or broken that is needed here"
+
+
+class MendError(PatchkitError):
+    exit_code = 91
+    meaning = "patchkit doctor --fix: a command that should have helped failed, or wants root"
 
 
 class InterruptedByUserError(PatchkitError):

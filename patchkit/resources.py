@@ -8,6 +8,7 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSIDE = "_resources"
+_BUILDS_NOTHING = (_INSIDE, "lab")  # the lab takes what was built
 _KNOWN_BY = {"docker": "toolchains.toml", "patches": "stock/patch.toml"}
 
 
@@ -21,12 +22,12 @@ def folder(name: str) -> Path:
 
 @cache
 def fingerprint() -> str:
-    """A hash of all that decides what a build becomes: this package's code, ``patches/`` and ``docker/``."""
+    """A hash of all that decides what a build becomes: this package but for the lab, ``patches/`` and ``docker/``."""
     digest = hashlib.sha256()
     for top in (_PACKAGE, folder("patches"), folder("docker")):
         for path in sorted(top.rglob("*")):
             inside = path.relative_to(top)
-            if path.is_file() and path.suffix != ".pyc" and inside.parts[0] != _INSIDE:
+            if path.is_file() and path.suffix != ".pyc" and inside.parts[0] not in _BUILDS_NOTHING:
                 name, data = inside.as_posix().encode(), path.read_bytes()
                 digest.update(b"%d %b %d %b" % (len(name), name, len(data), data))
     return digest.hexdigest()

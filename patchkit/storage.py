@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from patchkit.errors import DiskFullError, StorageError
@@ -66,17 +67,22 @@ def reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """Hold a folder, made when missing, for one run at a time; another one waits.
+def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Iterator[None]:
+    """Hold a folder, made when missing, for one run at a time; another one waits, or, with ``busy``, is refused.
 
     The kernel frees the lock when a process dies. Raises StorageError or DiskFullError.
     """
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / name)
-        lock.acquire()
+        try:
+            lock.acquire(blocking=busy is None)
+        except Timeout:
+            raise StorageError(
+                f"{busy} is in use", why="another patchkit is at work with it", advice="wait for its end, or end it"
+            ) from None
     try:
         yield
     finally:
@@ -94,11 +100,12 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def replace_all(files: Mapping[Path, bytes], *, mode: int = 0o644) -> None:
+def replace_all(files: Mapping[Path, bytes], *, mode: int = 0o644, journal: Path | None = None) -> None:
     """Write files beside their places, and when all are there rename them, in the order given.
 
     A file that exists keeps its mode and, for root, its owner. Raises DiskFullError or StorageError; up to
-    the first rename no file has changed, and an interrupt waits until the last.
+    the first rename no file has changed, and an interrupt waits until the last. Who is killed between two renames
+    leaves some files old and some new, unless there is a ``journal``: with its name :func:`finish` does the rest.
     """
     with ExitStack() as stack:
         ready: list[tuple[Path, Path]] = []
@@ -106,9 +113,39 @@ def replace_all(files: Mapping[Path, bytes], *, mode: int = 0o644) -> None:
             with writing(final):
                 ready.append((_beside(final, data, mode, stack), final))
         with held_off():
+            if journal is not None:
+                names = [(temporary.name, final.name) for temporary, final in ready]
+                replace_all({journal: json.dumps(names).encode()})
             for temporary, final in ready:
                 with writing(final):
                     temporary.replace(final)
+            if journal is not None:
+                with writing(journal):
+                    journal.unlink()
+
+
+def finish(journal: Path) -> None:
+    """Rename what a run has not that was killed in :func:`replace_all`, all in the journal's own folder.
+
+    Raises StorageError.
+    """
+    with reading(journal):
+        data = journal.read_bytes()
+    try:
+        names = [(str(temporary), str(final)) for temporary, final in json.loads(data)]
+    except (TypeError, ValueError):
+        names = []
+    if not names or any(name in ("", "..") or "/" in name for pair in names for name in pair):
+        raise StorageError(
+            f"{journal} is not what a run leaves that was killed",
+            why="it should name files of its own folder",
+            advice=f"look at it, then rm {journal}",
+        )
+    for temporary, final in names:
+        with writing(journal.with_name(final)), suppress(FileNotFoundError):  # renamed already
+            journal.with_name(temporary).replace(journal.with_name(final))
+    with writing(journal):
+        journal.unlink()
 
 
 def _beside(final: Path, data: bytes, mode: int, stack: ExitStack) -> Path:

@@ -1,6 +1,7 @@
-"""The only place that draws on a terminal. Talk goes to stderr; data is the command's own business.
+"""Talk on stderr, and, from ``tables``, data on stdout: nothing else draws on a terminal.
 
-On a terminal: progress bars and a live line. In a pipe, in CI, with NO_COLOR or TERM=dumb: plain lines.
+On a terminal: progress bars and a live line, with NO_COLOR without colours. In a pipe, in CI, with TERM=dumb: plain
+lines.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
+
+from patchkit.locales import is_unicode
+from patchkit.tables import Painted, console, data, escaped, prose, table, to_nobody
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
+
+__all__ = ["Painted", "Ui", "data", "prose", "table"]
 
 _SILENCE_BETWEEN_PLAIN_LINES = 5.0  # seconds; a CI log wants a sign of life, not a bar
 
@@ -88,17 +93,42 @@ class Ui:
             yield self._plain_bar(label, total, "")
 
     @contextmanager
+    def tally(self, label: str, total: int) -> Iterator[Callable[[int, str], None]]:
+        """As ``count``, with a few words on how it goes that are told along with the number."""
+        if self._quiet:
+            yield lambda _, __: None
+        elif self._live:
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (
+                TextColumn("    {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                TextColumn("{task.fields[words]}", markup=False),
+            )  # fmt: skip
+            with Progress(*columns, console=console(self._stream), transient=True) as progress:
+                task = progress.add_task(label, total=total, words="")
+                yield lambda count, words: progress.update(task, advance=count, words=words)
+        else:
+            words_now = ""
+            plain = self._plain_bar(label, total, "", lambda: words_now)
+
+            def advance(count: int, words: str) -> None:
+                nonlocal words_now
+                words_now = f"  {words}"
+                plain(count)
+
+            yield advance
+
+    @contextmanager
     def log(self, label: str) -> Iterator[Callable[[str], None]]:
         """A tool's output, line by line: shown whole when verbose, else as one live line."""
         if self._verbose:
             yield self._line
         elif self._live and not self._quiet:
-            from rich.console import Console
-
-            console = Console(file=self._stream, no_color=not self._colour)
-            room = max(0, console.width - len(label) - 6)  # one line: the spinner, the label and what fits
-            with console.status(_escape(label)) as status:
-                yield lambda line: status.update(f"{_escape(label)}  [dim]{_escape(line[:room])}[/dim]")
+            terminal = console(self._stream)
+            room = max(0, terminal.width - len(label) - 6)  # one line: the spinner, the label and what fits
+            spinner = "dots" if is_unicode(self._stream) else "line"
+            with terminal.status(escaped(label), spinner=spinner) as status:
+                yield lambda line: status.update(f"{escaped(label)}  [dim]{escaped(line[:room])}[/dim]")
         else:
             yield lambda _: None
 
@@ -107,7 +137,7 @@ class Ui:
             print(text, file=self._stream, flush=True)
         except BrokenPipeError:
             # Whoever listened has gone (2>&1 | head): the work goes on all the same.
-            _to_nobody(self._stream)
+            to_nobody(self._stream)
 
     def _paint(self, code: str, text: str) -> str:
         return f"\033[{code}m{text}\033[0m" if self._colour else text
@@ -116,15 +146,15 @@ class Ui:
     def _rich_bar(
         self, label: str, total: int | None, columns: Sequence[ProgressColumn]
     ) -> Iterator[Callable[[int], None]]:
-        from rich.console import Console
         from rich.progress import Progress
 
-        console = Console(file=self._stream, no_color=not self._colour)
-        with Progress(*columns, console=console, transient=True) as progress:
+        with Progress(*columns, console=console(self._stream), transient=True) as progress:
             task = progress.add_task(label, total=total)
             yield lambda count: progress.advance(task, count)
 
-    def _plain_bar(self, label: str, total: int | None, unit: str) -> Callable[[int], None]:
+    def _plain_bar(
+        self, label: str, total: int | None, unit: str, words: Callable[[], str] = str
+    ) -> Callable[[int], None]:
         done, spoke = 0, time.monotonic()
 
         def advance(count: int) -> None:
@@ -132,64 +162,6 @@ class Ui:
             done += count
             if time.monotonic() - spoke >= _SILENCE_BETWEEN_PLAIN_LINES:
                 spoke = time.monotonic()
-                self._line(f"    {label}: {done}{unit}" + (f" of {total}" if total else ""))
+                self._line(f"    {label}: {done}{unit}" + (f" of {total}" if total else "") + words())
 
         return advance
-
-
-def data(text: str) -> None:
-    """Data on stdout, as it is. A reader that has gone away (| head) had enough: that is its right, and no error."""
-    try:
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        _to_nobody(sys.stdout)
-
-
-def _to_nobody(stream: TextIO) -> None:
-    """Point a stream whose reader has gone at nothing; or Python would fail over it once more when it ends."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, stream.fileno())
-    os.close(nothing)
-
-
-@dataclass(frozen=True)
-class Painted:
-    """A table's cell with a colour, in rich's words (``bold red``), for terminals."""
-
-    text: str
-    colour: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[str | Painted]]) -> None:
-    """A table on stdout: ruled on a terminal, aligned columns with two blanks between them in a pipe."""
-    if sys.stdout.isatty():
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-
-        ruled = Table(box=box.SIMPLE_HEAD)
-        for heading in headings:
-            ruled.add_column(heading, overflow="fold")  # half a hash is no hash
-        for row in rows:
-            ruled.add_row(
-                *(
-                    f"[{cell.colour}]{_escape(cell.text)}[/]" if isinstance(cell, Painted) else _escape(cell)
-                    for cell in row
-                )
-            )
-        Console(no_color=bool(os.environ.get("NO_COLOR"))).print(ruled)
-        return
-    lines = [list(headings), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
-    rows_out = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
-    data("".join(f"{row.rstrip()}\n" for row in rows_out))
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
 from patchkit.source.cache import Cache
@@ -28,6 +29,9 @@ def pytest_configure() -> None:
     """A shell that runs tests in the background (``ci/test &``) ignores SIGINT for them, and patchkit would too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long one example takes is the machine's load; a test as a whole has its time limit.
+    settings.register_profile("patchkit", deadline=None)
+    settings.load_profile("patchkit")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,7 +42,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The developer's own settings must not decide what a test does; one that wants them reads them itself."""
-    for name in ("PATCHKIT_GIT", "PATCHKIT_MIRROR", "PATCHKIT_DEBUG", "CFLAGS", "CPPFLAGS", "LDFLAGS"):
+    for name in (
+        "PATCHKIT_GIT",
+        "PATCHKIT_MIRROR",
+        "PATCHKIT_GUEST",
+        "PATCHKIT_DEBUG",
+        "CFLAGS",
+        "CPPFLAGS",
+        "LDFLAGS",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

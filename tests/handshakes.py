@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchkit.building.credentials import credentials
+from tests.lossy_relay import Fate, relay
 
 _BOUND = "link local (bound)"
 _COMPLETED = "Initialization Sequence Completed"
@@ -30,6 +31,8 @@ class Peer:
 
     program: Path
     options: Sequence[str]
+    starter: Sequence[str] = ()
+    """What the program is started through: wine, say."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,11 @@ class Outcome:
         return {found for log in (self.server, self.client) for found in re.findall(pattern, log)}
 
 
-def handshake(folder: Path, server: Peer, client: Peer, *, window: int = 25) -> Outcome:
-    """Let two programs meet, until data has passed or can't, one of them ends, or ``window`` seconds are over."""
+def handshake(folder: Path, server: Peer, client: Peer, *, window: int = 25, fate: Fate | None = None) -> Outcome:
+    """Let two programs meet, until data has passed or can't, one of them ends, or ``window`` seconds are over.
+
+    ``fate`` decides what a relay between them does with each datagram; None: there is no relay.
+    """
     for name, content in credentials().items():
         (folder / name).write_bytes(content)
         (folder / name).chmod(0o600)
@@ -78,6 +84,13 @@ def handshake(folder: Path, server: Peer, client: Peer, *, window: int = 25) -> 
         port = str(probe.getsockname()[1])
     as_server = ["--local", "127.0.0.1", "--port", port, "--tls-server", "--dh", "dh.pem", "--cert", "server.crt",
                  "--key", "server.key"]  # fmt: skip
+    if fate is None:
+        return _meet(folder, server, as_server, client, port, window)
+    with relay(int(port), fate) as between:
+        return _meet(folder, server, as_server, client, str(between), window)
+
+
+def _meet(folder: Path, server: Peer, as_server: list[str], client: Peer, port: str, window: int) -> Outcome:
     as_client = ["--remote", "127.0.0.1", port, "--nobind", "--tls-client", "--remote-cert-tls", "server",
                  "--cert", "client.crt", "--key", "client.key"]  # fmt: skip
     logs = server_log, client_log = folder / "server.log", folder / "client.log"
@@ -102,7 +115,8 @@ def said(log: Path) -> str:
 @contextmanager
 def started(peer: Peer, role: Sequence[str], log: Path, window: int) -> Iterator[subprocess.Popen[bytes]]:
     # What would make it start all over again ends it: a test has no use for the second try.
-    command = [str(peer.program), "--dev", "null", "--proto", "udp", "--ca", "ca.crt", "--verb", "7", "--ping", "1",
+    command = [*peer.starter, str(peer.program),
+               "--dev", "null", "--proto", "udp", "--ca", "ca.crt", "--verb", "7", "--ping", "1",
                "--hand-window", str(window), "--tls-exit", "--remap-usr1", "SIGTERM", *role, *peer.options]  # fmt: skip
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=log.parent, stdout=out, stderr=out)

@@ -45,6 +45,7 @@ def test_set_up_once_then_silent_and_never_another_checkouts_code(checkout: Path
 def test_scripts_are_posix_sh() -> None:
     scripts = [
         *ROOT.glob("ci/*.sh"),
+        ROOT / "ci/install",
         ROOT / "ci/patchkit",
         ROOT / "ci/test",
         ROOT / ".ci/run",

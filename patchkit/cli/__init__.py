@@ -5,6 +5,8 @@ from __future__ import annotations
 
 def main() -> None:
     """The entry point of the ``patchkit`` command."""
+    from patchkit import locales
     from patchkit.cli.app import app
 
+    locales.install()
     app(prog_name="patchkit")

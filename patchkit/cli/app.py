@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from patchkit import __version__
+from patchkit.cli import completion
+from patchkit.cli.commands import Commands
 from patchkit.cli.ending import command
+from patchkit.cli.lab_app import lab_app
 from patchkit.cli.options import (
     CflagOption,
     CryptoOption,
@@ -20,9 +23,11 @@ from patchkit.cli.options import (
     GuardOption,
     JobsOption,
     JsonOption,
+    KnownBadOption,
     OfflineOption,
     OpensslSourceOption,
     OptionalVersionOption,
+    PurposeChoice,
     SinceOption,
     SourceOption,
     TargetOption,
@@ -33,6 +38,7 @@ from patchkit.cli.options import (
 
 app = typer.Typer(
     name="patchkit",
+    cls=Commands,
     help="Verify, patch, build and prove OpenVPN releases.",
     no_args_is_help=True,
     add_completion=True,
@@ -40,14 +46,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-image_app = typer.Typer(help="Images of the docker engine.", no_args_is_help=True, rich_markup_mode=None)
+image_app = typer.Typer(cls=Commands, help="Images of the docker engine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(image_app, name="image")
 mirror_app = typer.Typer(
+    cls=Commands,
     help="Folders that hold all that builds need, for places without a network.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.add_typer(mirror_app, name="mirror")
+app.add_typer(lab_app, name="lab")
 
 
 def _print_version(wanted: bool) -> None:
@@ -76,10 +84,23 @@ def build(
     since: SinceOption = None,
     variant: Annotated[
         list[str] | None,
-        typer.Option("--variant", metavar="NAME", help="May be given several times. Default: retransmit."),
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help="May be given several times. Default: retransmit.",
+            autocompletion=completion.variants,
+        ),
     ] = None,
     guard: GuardOption = False,
-    target: TargetOption = "linux-amd64",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="NAME",
+            help="May be given several times. Default: linux-amd64.",
+            autocompletion=completion.targets,
+        ),
+    ] = None,
     git: GitOption = None,
     source: SourceOption = None,
     engine: EngineOption = EngineChoice.auto,
@@ -88,28 +109,33 @@ def build(
     offline: OfflineOption = False,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Build the other variants when one fails.")] = False,
     keep_build: Annotated[bool, typer.Option("--keep-build", help="Keep the build folder or container.")] = False,
-    allow_known_bad: Annotated[
-        bool, typer.Option("--allow-known-bad", help="Build variants that are known to be bad, too.")
-    ] = False,
+    allow_known_bad: KnownBadOption = False,
     crypto: CryptoOption = None,
     openssl_source: OpensslSourceOption = None,
     features: FeatureOption = None,
     cflag: CflagOption = None,
+    sign_key: Annotated[
+        Path | None, typer.Option("--sign-key", metavar="PEM", help="Sign programs for Windows with this key.")
+    ] = None,
+    sign_cert: Annotated[
+        Path | None, typer.Option("--sign-cert", metavar="PEM", help="The key's certificate, its chain behind it.")
+    ] = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Build a release, patched, tried and packed, into DIR.
 
+    \b
     Example: patchkit build --version 2.6.14 --variant stock --variant retransmit
     """
     from patchkit.cli.build import run
 
     run(
         version=version, all_releases=all_releases, since=since,
-        variants=variant or ["retransmit"], guard=guard, target=target, git=git, source=source,
+        variants=variant or ["retransmit"], guard=guard, targets=target or ["linux-amd64"], git=git, source=source,
         engine=engine.value, out=out, jobs=jobs, offline=offline, keep_going=keep_going, keep_build=keep_build,
         allow_known_bad=allow_known_bad, crypto=crypto, openssl_sources=openssl_source or [], features=features or [],
-        cflags=cflag or [], as_json=as_json, verbose=verbose,
+        cflags=cflag or [], sign_key=sign_key, sign_cert=sign_cert, as_json=as_json, verbose=verbose,
     )  # fmt: skip
 
 
@@ -125,6 +151,7 @@ def render(
 ) -> None:
     """Print a variant's diff for a release, with a DEP-3 header.
 
+    \b
     Example: patchkit render --version 2.6.14 --variant retransmit --guard
     """
     from patchkit.cli.patch import render_to_stdout
@@ -142,6 +169,7 @@ def apply(
 ) -> None:
     """Apply a variant to a source tree of your own: exactly, or not at all.
 
+    \b
     Example: patchkit apply openvpn-2.6.14 --variant retransmit
     """
     from patchkit.cli.patch import apply_to
@@ -168,6 +196,7 @@ def export(
 ) -> None:
     """Write a variant's diffs for people who build elsewhere: with quilt, git am or patch.
 
+    \b
     Example: patchkit export --version 2.6.14 --format git --to patches
     """
     from patchkit.cli.export import run
@@ -186,24 +215,39 @@ def matrix(
     since: SinceOption = None,
     ref: Annotated[
         list[str] | None,
-        typer.Option("--ref", metavar="REF", help="Only this release, tag, branch or commit; may be repeated."),
+        typer.Option(
+            "--ref",
+            metavar="REF",
+            help="Only this release, tag, branch or commit; may be repeated.",
+            autocompletion=completion.versions,
+        ),
     ] = None,
     variant: Annotated[
-        list[str] | None, typer.Option("--variant", metavar="NAME", help="Only this one; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--variant", metavar="NAME", help="Only this one; may be repeated.", autocompletion=completion.variants
+        ),
     ] = None,
     offline: OfflineOption = False,
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    note: Annotated[
+        Path | None,
+        typer.Option(
+            "--note", metavar="FILE", help="Write what was refused, for an issue: a title, then Markdown. Else no FILE."
+        ),
+    ] = None,
 ) -> None:
     """Say which variants apply to which releases, exactly: render, apply in memory, verify.
 
+    \b
     Example: patchkit matrix --ref 2.6.14
     """
     from patchkit.cli.matrix import run
 
     run(
         git=git, source=source, since=since, refs=ref or [], variants=variant or [],
-        offline=offline, as_json=as_json, as_markdown=as_markdown,
+        offline=offline, as_json=as_json, as_markdown=as_markdown, note=note,
     )  # fmt: skip
 
 
@@ -229,6 +273,7 @@ def prove(
 ) -> None:
     """Prove from object files that only the functions a variant names have changed, and none with the guard off.
 
+    \b
     Example: patchkit prove --version 2.6.14 --variant retransmit
     """
     from patchkit.cli.prove import run
@@ -237,6 +282,69 @@ def prove(
         version=version, variant=variant, target=target, git=git, source=source, engine=engine.value,
         configure=configure or [], crypto=crypto, openssl_sources=openssl_source or [],
         jobs=jobs, offline=offline, as_json=as_json, verbose=verbose,
+    )  # fmt: skip
+
+
+@app.command()
+@command
+def verify(
+    version: OptionalVersionOption = None,
+    new: Annotated[bool, typer.Option("--new", help="Look for release tags that the pins do not know.")] = False,
+    since: SinceOption = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help="In question; may be repeated. Default: the one with the status recommended, else retransmit.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="STEP,...", help="Of source, variants, prove, build, smoke and lab."),
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option("--skip", metavar="STEP,...", help="All but these steps.")] = None,
+    git: GitOption = None,
+    source: Annotated[
+        Path | None, typer.Option("--source", metavar="TARBALL|DIR", help="A source at hand, to be judged.")
+    ] = None,
+    signature: Annotated[
+        Path | None,
+        typer.Option("--signature", metavar="FILE", help="That tarball's. Default: the .asc or .sig beside it."),
+    ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", metavar="FILE", help="Further OpenPGP keys that count as upstream's; may be repeated."),
+    ] = None,
+    engine: EngineOption = EngineChoice.auto,
+    crypto: CryptoOption = None,
+    openssl_source: OpensslSourceOption = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", metavar="N", min=1, help="Of the lab, for each side. Default: 50.")
+    ] = None,
+    jobs: JobsOption = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Gets a folder for the release, with the reports.")
+    ] = Path("verify"),
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Compile and run even what has turned out not to be upstream's.")
+    ] = False,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Verify a release of upstream's: genuine? do the variants apply, do what they say, build, shake hands, help?
+
+    \b
+    Example: patchkit verify --version 2.6.14 --only source,variants
+    """
+    from patchkit.cli.verify import run
+
+    run(
+        version=version, new=new, since=since, variants=variant or [], only=only or [], skip=skip or [], git=git,
+        source=source, signature=signature, keys=key or [], engine=engine.value, crypto=crypto,
+        openssl_sources=openssl_source or [], trials=trials, jobs=jobs, out=out, keep_going=keep_going,
+        offline=offline, as_json=as_json, verbose=verbose,
     )  # fmt: skip
 
 
@@ -253,6 +361,7 @@ def fetch(
 ) -> None:
     """Fetch and verify a release's source; print where it is.
 
+    \b
     Example: patchkit fetch --version 2.6.14 --to openvpn-2.6.14
     """
     from patchkit.cli.fetch import run
@@ -265,6 +374,7 @@ def fetch(
 def releases(as_json: JsonOption = False) -> None:
     """List the releases that the pins know.
 
+    \b
     Example: patchkit releases --json
     """
     from patchkit.cli.listings import list_releases
@@ -275,11 +385,15 @@ def releases(as_json: JsonOption = False) -> None:
 @app.command()
 @command
 def variants(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Tell all about this one.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Tell all about this one.", autocompletion=completion.variants),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the variants, or tell what one does, whose it is, and what upstream's own code makes of it.
 
+    \b
     Example: patchkit variants retransmit
     """
     from patchkit.cli.listings import list_variants, show_variant
@@ -290,6 +404,30 @@ def variants(
         show_variant(name, as_json=as_json)
 
 
+@app.command()
+@command
+def doctor(
+    purpose: Annotated[
+        list[PurposeChoice] | None,
+        typer.Argument(metavar="PURPOSE", help="build, windows, lab, matrix or verify. Default: all of them."),
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Run the commands that help, as root, then try again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fix: do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Try what patchkit needs here: run a container, compile, boot the lab's machine, reach a mirror.
+
+    Each trial works, is missing or is broken, with the command that mends it on this distribution. The exit code is
+    90 unless all that the purposes need works.
+
+    \b
+    Example: patchkit doctor build
+    """
+    from patchkit.cli.doctor import run
+
+    run(purposes=[one.value for one in purpose or []], fix=fix, yes=yes, as_json=as_json)
+
+
 @image_app.command("base")
 @command
 def image_base(
@@ -298,6 +436,7 @@ def image_base(
 ) -> None:
     """Bootstrap the base images from a Debian mirror, for places without an image registry.
 
+    \b
     Example: patchkit image base
     """
     from patchkit.cli.images import make_bases
@@ -309,7 +448,13 @@ def image_base(
 @command
 def mirror_sync(
     versions: Annotated[
-        list[str], typer.Option("--versions", metavar="V,V,...", help="The releases to be built; may be repeated.")
+        list[str],
+        typer.Option(
+            "--versions",
+            metavar="V,V,...",
+            help="The releases to be built; may be repeated.",
+            autocompletion=completion.version_lists,
+        ),
     ],
     to: Annotated[
         Path, typer.Option("--to", metavar="DIR", help="The mirror; made when missing, filled up otherwise.")
@@ -320,17 +465,19 @@ def mirror_sync(
     crypto: CryptoOption = None,
     features: FeatureOption = None,
     openssl_source: OpensslSourceOption = None,
+    lab: Annotated[bool, typer.Option("--lab", help="The packages of the lab's guest, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Collect all that builds of these releases need: sources, the crypto library's source, Docker's images.
 
-    Example: patchkit mirror sync --versions 2.6.14,2.5.11 --to mirror
+    \b
+    Example: patchkit mirror sync --versions 2.6.14,2.5.1 --to mirror
     """
     from patchkit.cli.mirror import run_sync
 
     run_sync(
         versions=versions, to=to, git=git, target=target, engine=engine.value, crypto=crypto, features=features or [],
-        openssl_sources=openssl_source or [], as_json=as_json,
+        openssl_sources=openssl_source or [], lab=lab, as_json=as_json,
     )  # fmt: skip
 
 
@@ -342,6 +489,7 @@ def mirror_verify(
 ) -> None:
     """Check that a mirror holds all that its index names, whole and as pinned.
 
+    \b
     Example: patchkit mirror verify mirror
     """
     from patchkit.cli.mirror import run_verify

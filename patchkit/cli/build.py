@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from patchkit.building.engine import cores
+from patchkit.building.toolchain import known_target
 from patchkit.cli.ending import as_document, print_json
-from patchkit.errors import BadUsageError
+from patchkit.errors import BadUsageError, PatchkitError
 from patchkit.jobs.build import Outcome, build
 from patchkit.jobs.many import Built, build_many, final_releases
 from patchkit.jobs.plan import Order
+from patchkit.packaging.authenticode import Signer
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
 from patchkit.ui import Ui, table
@@ -25,7 +28,7 @@ def run(
     since: str | None,
     variants: list[str],
     guard: bool,
-    target: str,
+    targets: list[str],
     git: str | None,
     source: Path | None,
     engine: Literal["auto", "docker", "host"],
@@ -39,6 +42,8 @@ def run(
     openssl_sources: list[str],
     features: list[str],
     cflags: list[str],
+    sign_key: Path | None,
+    sign_cert: Path | None,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -57,7 +62,6 @@ def run(
         request=Request(version=version or "", git=git, source=source, offline=offline),
         variants=variants,
         guard=guard,
-        target=target,
         engine=engine,
         out=out,
         jobs=jobs or cores(),
@@ -68,8 +72,15 @@ def run(
         openssl_sources=openssl_sources,
         features=features,
         cflags=cflags,
+        signer=_signer(sign_key, sign_cert, targets),
     )
-    results = _all(order, since, ui) if all_releases else [Built(str(version), build(order, Cache.default(), ui))]
+    orders = [replace(order, target=target) for target in dict.fromkeys(targets)]
+    for one in orders:
+        known_target(one.target)
+    if all_releases:
+        results = [built for one in orders for built in _all(one, since, ui)]
+    else:
+        results = _one(orders, str(version), ui)
     _report(results, out, ui, as_json=as_json)
     ui.note(f"{time.monotonic() - began:.1f} s in all")
     failed = [one.failure for one in results if one.failure is not None]
@@ -77,9 +88,34 @@ def run(
         raise SystemExit(failed[0].exit_code)
 
 
+def _one(orders: Sequence[Order], version: str, ui: Ui) -> list[Built]:
+    """One release for each target; with --keep-going, a target that fails does not keep the others back."""
+    results = []
+    for order in orders:
+        if len(orders) > 1:
+            ui.step(f"For {order.target}")
+        try:
+            results.append(Built(version, order.target, build(order, Cache.default(), ui)))
+        except PatchkitError as error:
+            if not order.keep_going or len(orders) == 1:
+                raise
+            results.append(Built(version, order.target, error=error))
+    return results
+
+
+def _signer(key: Path | None, certificate: Path | None, targets: Sequence[str]) -> Signer | None:
+    if key is None and certificate is None:
+        return None
+    if key is None or certificate is None:
+        raise BadUsageError("--sign-key and --sign-cert go together")
+    if not any(known_target(name).system == "windows" for name in targets):
+        raise BadUsageError("only programs for Windows are signed", advice="--target windows-amd64")
+    return Signer.ready(key, certificate)
+
+
 def _all(order: Order, since: str | None, ui: Ui) -> list[Built]:
     versions = [one.version.text for one in final_releases(since)]
-    ui.step(f"{len(versions)} releases, {order.jobs} at a time")
+    ui.step(f"{len(versions)} releases for {order.target}, {order.jobs} at a time")
     results = list(build_many(order, versions, Cache.default(), ui))
     return sorted(results, key=lambda one: versions.index(one.version))
 
@@ -87,10 +123,10 @@ def _all(order: Order, since: str | None, ui: Ui) -> list[Built]:
 def _report(results: Sequence[Built], out: Path, ui: Ui, *, as_json: bool) -> None:
     for one in results:
         if one.error is not None:
-            ui.error(f"{one.version}: {one.error.what}", one.error.why, one.error.advice)
+            ui.error(f"{one.version} for {one.target}: {one.error.what}", one.error.why, one.error.advice)
         for outcome in one.outcomes:
             if outcome.error is not None:
-                name = f"{one.version} {outcome.variant}" if len(results) > 1 else outcome.variant
+                name = f"{one.version} {outcome.variant} for {one.target}" if len(results) > 1 else outcome.variant
                 ui.error(f"{name}: {outcome.error.what}", outcome.error.why, outcome.error.advice)
     outcomes = [outcome for one in results for outcome in one.outcomes]
     if not any(one.failure for one in results) and not any(outcome.fresh for outcome in outcomes):
@@ -98,8 +134,8 @@ def _report(results: Sequence[Built], out: Path, ui: Ui, *, as_json: bool) -> No
     if as_json:
         print_json(
             {
-                "outcomes": [_document(one.version, outcome, out) for one in results for outcome in one.outcomes],
-                "failed": [{"version": one.version, **as_document(one.error)} for one in results if one.error],
+                "outcomes": [_document(one, outcome, out) for one in results for outcome in one.outcomes],
+                "failed": [{**_which(one), **as_document(one.error)} for one in results if one.error],
             }
         )
     else:
@@ -122,9 +158,13 @@ def _size(count: int) -> str:
     )
 
 
-def _document(version: str, outcome: Outcome, out: Path) -> dict[str, object]:
+def _which(one: Built) -> dict[str, object]:
+    return {"version": one.version, "target": one.target}
+
+
+def _document(one: Built, outcome: Outcome, out: Path) -> dict[str, object]:
     return {
-        "version": version,
+        **_which(one),
         "variant": outcome.variant,
         "fresh": outcome.fresh,
         "seconds": round(outcome.seconds, 3),

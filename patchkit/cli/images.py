@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from patchkit.building.docker import connect, daemon_errors
-from patchkit.building.image import bootstrap, local_base
+from patchkit.building.image import bootstrap, local
 from patchkit.building.toolchain import bases
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui, table
@@ -15,7 +15,7 @@ def make_bases(*, arch: str, force: bool) -> None:
     ui, rows = Ui(), []
     with closing(connect()) as client, daemon_errors():
         for base in bases():
-            found = None if force else local_base(client, base)
+            found = None if force else local(client, base.image)
             made = found or bootstrap(client, base, arch, Cache.default(), ui)
             rows.append((base.image, made.id))
     table(("image", "id"), rows)

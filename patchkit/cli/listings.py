@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from patchkit.cli.ending import print_json
-from patchkit.ui import data, table
+from patchkit.ui import data, prose, table
 
 if TYPE_CHECKING:
     from patchkit.patching.variants import Variant
@@ -69,13 +69,16 @@ def show_variant(name: str, *, as_json: bool) -> None:
         ("guard", "yes" if one.guard else "no"),
         ("files", ", ".join(one.files) or "none"),
         ("functions", ", ".join(one.functions) or "none"),
+        ("new functions", ", ".join(one.added) or "none"),
+        ("structs", ", ".join(one.structs) or "none"),
         ("order", str(one.order)),
         ("conflicts", ", ".join(one.conflicts) or "none"),
     ]
     for upstream in one.upstream:
         by = f" ({', '.join(commit[:12] for commit in upstream.commits)})" if upstream.commits else ""
         rows.append((upstream.releases, f"{upstream.status}: {upstream.note.strip()}{by}"))
-    data(f"{one.title}\n\n{one.description.strip()}\n\n")
+    prose(f"{one.title}\n\n{one.description.strip()}\n")
+    data("\n")
     table((one.name, ""), rows)
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from patchkit.cli.ending import as_document, print_json
+from patchkit.cli.refusals import column, reasons, write_note
 from patchkit.errors import BadUsageError, PatchkitError
 from patchkit.jobs.matrix import Row, matrix
 from patchkit.jobs.survey import Question
@@ -30,6 +31,7 @@ def run(
     offline: bool,
     as_json: bool,
     as_markdown: bool,
+    note: Path | None,
 ) -> None:
     if as_json and as_markdown:
         raise BadUsageError("--json and --markdown exclude each other")
@@ -39,6 +41,8 @@ def run(
         raise BadUsageError("--since and --ref exclude each other")
     began = time.monotonic()
     ui = Ui()
+    if note is not None:
+        write_note([], note)  # one of another run must not be there when this one fails
     question = Question(git, since, refs, source, variants, offline)
     rows = matrix(question, Cache.default(), ui)
     seconds = time.monotonic() - began
@@ -56,6 +60,8 @@ def run(
     else:
         table(_headings(rows), [[row.name, *_painted(row, len(_headings(rows)) - 1)] for row in rows])
     failed = _say_refusals(rows, ui)
+    if note is not None:
+        write_note(rows, note)
     verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _VERDICTS)
     unread = sum(row.error is not None for row in rows)
     verdicts += f"; {unread} that could not be read" if unread else ""
@@ -71,25 +77,14 @@ def _counted(number: int, thing: str) -> str:
 
 def _say_refusals(rows: Sequence[Row], ui: Ui) -> list[PatchkitError]:
     """Each refusal once, with the columns that it is the reason of; all errors, in order."""
-    failed = []
-    for row in rows:
-        said: dict[tuple[str, str, str], list[str]] = {}
-        for column, error in [("", row.error), *((_column(cell), cell.error) for cell in row.cells)]:
-            if error is not None:
-                failed.append(error)
-                said.setdefault((error.what, error.why, error.advice), []).append(column)
-        for (what, why, advice), columns in said.items():
-            where = f" ({'; '.join(columns)})" if any(columns) else ""
-            ui.error(f"{row.name}{where}: {what}", why, advice)
-    return failed
+    found = [(row, reason) for row in rows for reason in reasons(row)]
+    for row, reason in found:
+        ui.error(f"{reason.where(row)}: {reason.error.what}", reason.error.why, reason.error.advice)
+    return [reason.error for _, reason in found]
 
 
 def _headings(rows: Sequence[Row]) -> list[str]:
-    return ["release", *(_column(cell) for cell in next((row.cells for row in rows if row.cells), ()))]
-
-
-def _column(cell: Cell) -> str:
-    return f"{cell.variant}, guarded" if cell.guard else cell.variant
+    return ["release", *(column(cell) for cell in next((row.cells for row in rows if row.cells), ()))]
 
 
 def _text(cell: Cell) -> str:
@@ -108,7 +103,7 @@ def _markdown(rows: Sequence[Row]) -> str:
     lines = [headings, ["---"] * len(headings)]
     lines += [[row.name, *map(str, _painted(row, len(headings) - 1))] for row in rows]
     refused = [
-        f"- {row.name}, {_column(cell)}: {cell.error.what}" for row in rows for cell in row.cells if cell.error
+        f"- {row.name}, {column(cell)}: {cell.error.what}" for row in rows for cell in row.cells if cell.error
     ] + [f"- {row.name}: {row.error.what}" for row in rows if row.error]
     text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     return text + ("\nRefused:\n\n" + "\n".join(refused) + "\n" if refused else "")

@@ -24,6 +24,7 @@ def run_sync(
     crypto: str | None,
     features: list[str],
     openssl_sources: list[str],
+    lab: bool,
     as_json: bool,
 ) -> None:
     ui = Ui()
@@ -36,6 +37,7 @@ def run_sync(
         crypto=crypto,
         features=features,
         openssl_sources=openssl_sources,
+        lab=lab,
     )
     synced = sync(wish, Cache.default(), ui)
     if as_json:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from patchkit.cli import completion
+
 
 class EngineChoice(StrEnum):
     """Where commands run."""
@@ -25,16 +27,43 @@ class FormatChoice(StrEnum):
     plain = "plain"
 
 
+class PurposeChoice(StrEnum):
+    """What somebody may want to do here."""
+
+    build = "build"
+    windows = "windows"
+    lab = "lab"
+    matrix = "matrix"
+    verify = "verify"
+
+
 VersionOption = Annotated[
-    str, typer.Option("--version", metavar="V", help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.")
+    str,
+    typer.Option(
+        "--version",
+        metavar="V",
+        help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.",
+        autocompletion=completion.versions,
+    ),
 ]
 OptionalVersionOption = Annotated[
-    str | None, typer.Option("--version", metavar="V", help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.")
+    str | None,
+    typer.Option(
+        "--version",
+        metavar="V",
+        help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.",
+        autocompletion=completion.versions,
+    ),
 ]
 SinceOption = Annotated[
-    str | None, typer.Option("--since", metavar="V", help="From this release or series on, e.g. 2.3.")
+    str | None,
+    typer.Option(
+        "--since", metavar="V", help="From this release or series on, e.g. 2.3.", autocompletion=completion.versions
+    ),
 ]
-VariantOption = Annotated[str, typer.Option("--variant", metavar="NAME", help="See `patchkit variants`.")]
+VariantOption = Annotated[
+    str, typer.Option("--variant", metavar="NAME", help="See `patchkit variants`.", autocompletion=completion.variants)
+]
 GuardOption = Annotated[
     bool, typer.Option("--guard/--no-guard", help="Put the change between #ifdef RETRY and #endif.")
 ]
@@ -46,7 +75,8 @@ SourceOption = Annotated[
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the cache and mirrors only.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 EngineOption = Annotated[EngineChoice, typer.Option("--engine", help="Where to compile.")]
-TargetOption = Annotated[str, typer.Option("--target", metavar="NAME")]
+TargetOption = Annotated[str, typer.Option("--target", metavar="NAME", autocompletion=completion.targets)]
+KnownBadOption = Annotated[bool, typer.Option("--allow-known-bad", help="Take variants that are known to be bad, too.")]
 JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")]
 CryptoOption = Annotated[
@@ -55,6 +85,7 @@ CryptoOption = Annotated[
         "--crypto",
         metavar="system|pinned|NAME",
         help="The system's OpenSSL, or one compiled from pinned source; by default what the release is known to like.",
+        autocompletion=completion.crypto,
     ),
 ]
 OpensslSourceOption = Annotated[
@@ -71,5 +102,10 @@ CflagOption = Annotated[
 ]
 FeatureOption = Annotated[
     list[str] | None,
-    typer.Option("--with", metavar="FEATURE", help="pkcs11, systemd, net-tools or iproute2; may be repeated."),
+    typer.Option(
+        "--with",
+        metavar="FEATURE",
+        help="pkcs11, systemd, net-tools or iproute2; may be repeated.",
+        autocompletion=completion.features,
+    ),
 ]

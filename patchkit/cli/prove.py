@@ -11,7 +11,9 @@ from typing import Literal
 from patchkit.building.engine import cores
 from patchkit.cli.ending import print_json
 from patchkit.errors import NotProvenError
-from patchkit.jobs.prove import APART, Claim, Proof, prove
+from patchkit.jobs.proof import Proof
+from patchkit.jobs.prove import Claim, prove
+from patchkit.jobs.prover import APART
 from patchkit.proving.compare import Difference
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
@@ -73,10 +75,18 @@ def _findings(proof: Proof) -> list[tuple[str, str]]:
         ]
     else:
         rows.append(("guard", "the variant has none"))
-    moved = ", ".join(one.name for one in proof.renumbered) or "none"
-    rows.append(("differ by the numbers of their own lines only", moved))
+    rows.append(("differ by the numbers of their own lines only", _names(proof.renumbered)))
+    if proof.structs:
+        rows.append((f"differ by the layout of struct {', '.join(proof.structs)} only", _names(proof.layout)))
+    if proof.inlines:
+        rows.append(("stock's own inline functions, used where they were not", _names(proof.inlines)))
+    rows += [(line, "NOT EXPLAINED") for line in proof.unexplained]
     rows.append((f"{proof.variant} on {proof.release}", "NOT PROVEN" if proof.failures else "proven"))
     return rows
+
+
+def _names(found: Sequence[Difference]) -> str:
+    return ", ".join(dict.fromkeys(one.name for one in found)) or "none"
 
 
 def _sizes(one: Difference) -> str:

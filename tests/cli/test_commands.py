@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -30,22 +29,21 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_help_is_fast() -> None:
+    """It is about what we import: so seconds of the CPU count, the best of five, whatever else the machine does."""
     took = []
-    for _ in range(5):  # the best of five: this is about what we import, not about what else the machine does
-        began = time.monotonic()
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([Path(sys.executable).with_name("patchkit"), "--help"], check=True, capture_output=True)
-        took.append(time.monotonic() - began)
-    assert min(took) < 0.2
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(took) < 0.3
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["build", "render", "apply", "export", "matrix", "prove", "fetch", "releases", "variants", "image base"],
-)
-def test_every_command_has_help_with_an_example(command: str, patchkit: Run) -> None:
-    said = patchkit(*command.split(), "--help")
-    assert said.returncode == 0
-    assert f"Example: patchkit {command}" in said.stdout
+def test_help_imports_nothing_that_it_does_not_need() -> None:
+    code = "import sys, patchkit.cli.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
+    heavy = {"docker", "git", "jinja2", "matplotlib", "numpy", "pydantic", "requests", "scipy", "tree_sitter"}
+    assert not heavy & set(done.stdout.split())
 
 
 def test_version(patchkit: Run) -> None:
@@ -60,7 +58,7 @@ def test_releases_as_text_and_json(patchkit: Run) -> None:
 
 
 def test_variants_as_text_and_json(patchkit: Run) -> None:
-    known = ["stock", "retransmit", "retransmit-flag"]
+    known = ["stock", "ack-echo", "adaptive", "early", "recommended", "retransmit", "retransmit-flag"]
     assert [row.split()[0] for row in patchkit("variants").stdout.splitlines()] == ["variant", *known]
     assert [one["name"] for one in json.loads(patchkit("variants", "--json").stdout)] == known
 
@@ -201,31 +199,3 @@ def test_a_tag_that_moved(patchkit: Run, source: Path) -> None:
     done = patchkit("render", "--version", "2.6.14", "--git", str(source))
     assert done.returncode == 23
     assert "f588592ee6c6323b9674f470054e1638182c5b71" in done.stderr
-
-
-def test_colour_only_on_a_terminal_and_not_with_no_color(source: Path) -> None:
-    assert "\033[" in on_terminal(["apply", "nowhere"], {})
-    assert "\033[" not in on_terminal(["apply", "nowhere"], {"NO_COLOR": "1"})
-
-
-def on_terminal(arguments: list[str], env: dict[str, str]) -> str:
-    """What the command writes when a terminal is at the other end."""
-    ours, theirs = pty.openpty()
-    environment = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "patchkit", *arguments],
-        stdout=theirs, stderr=theirs, env={**environment, "TERM": "xterm", **env},
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        said = b""
-        while True:
-            try:
-                chunk = os.read(ours, 4096)
-            except OSError:  # EIO: the other side has closed
-                break
-            if not chunk:
-                break
-            said += chunk
-        os.close(ours)
-        process.wait()
-    return said.decode()

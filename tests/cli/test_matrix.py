@@ -15,12 +15,15 @@ from typing import Any
 
 import pytest
 
+from patchkit.cli import refusals
+from patchkit.errors import AnchorError
+from patchkit.jobs.matrix import Row
 from patchkit.patching.variants import STOCK, names
 from patchkit.releases.catalog import catalog
-from tests.cli.test_commands import on_terminal
 from tests.conftest import Run
 from tests.patching.samples import ALLMAN, GNU
 from tests.source.samples import Repository, folder_of
+from tests.terminal import on_terminal
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 PATH = "src/openvpn/reliable.c"
@@ -240,16 +243,16 @@ def test_a_reader_that_goes_away_is_no_error(fine: Repository) -> None:
 
 @pytest.mark.slow
 def test_on_a_terminal(bad: Repository, fine: Repository) -> None:
-    said = on_terminal(["matrix", "--git", str(bad.path), *ONE], {"COLUMNS": "60"})
+    said = on_terminal(["matrix", "--git", str(bad.path), *ONE], columns=60).text
     assert "\033[1;31mrefused" in said
     assert "\033[36msuperseded" in said
     assert "render and verify" in said
-    assert "\033[32mexact" in on_terminal(["matrix", "--git", str(fine.path), *ONE], {})
+    assert "\033[32mexact" in on_terminal(["matrix", "--git", str(fine.path), *ONE]).text
 
 
 @pytest.mark.slow
 def test_on_a_narrow_terminal_without_colours(bad: Repository) -> None:
-    said = on_terminal(["matrix", "--git", str(bad.path), *ONE], {"COLUMNS": "60", "NO_COLOR": "1"})
+    said = on_terminal(["matrix", "--git", str(bad.path), *ONE], {"NO_COLOR": "1"}, columns=60).text
     assert not re.findall(r"\033\[[0-9;]*3[0-9][0-9;]*m", said)
     table = re.sub(r"\033\[[0-9;?]*[A-Za-z]", "", said)
     lines = [line for line in table.partition("error:")[0].splitlines() if "\r" not in line]
@@ -375,3 +378,32 @@ def wait_for_workers(run: subprocess.Popen[str]) -> None:
         if forks >= min(2, len(os.sched_getaffinity(0))):
             return
     pytest.fail(f"no workers came: {run.poll()}")
+
+
+def test_a_note_of_what_was_refused(bad: Repository, patchkit: Run, tmp_path: Path) -> None:
+    """Its first line is an issue's title; a reason that several columns share is there once."""
+    done = patchkit("matrix", "--git", str(bad.path), *ONE, "--note", "refused.md")
+    assert done.returncode == 23  # the oldest release's reason: a tag that has moved
+    title, blank, *lines = (tmp_path / "refused.md").read_text("utf-8").splitlines()
+    assert title == "patchkit refuses OpenVPN 2.8.1, 2.8.0, 2.7.1: retransmit"
+    assert blank == ""
+    assert sum(line.startswith("- **2.8.1 (retransmit; retransmit, guarded)**: ") for line in lines) == 1
+    assert any(line.startswith("- **2.7.1**: ") for line in lines)
+    assert not any("2.9.0" in line for line in lines)
+
+
+def test_a_note_only_when_there_is_something_to_note(fine: Repository, patchkit: Run, tmp_path: Path) -> None:
+    note = tmp_path / "refused.md"
+    note.write_text("of last week")
+    done = patchkit("matrix", "--git", str(fine.path), *ONE, "--note", "refused.md")
+    assert done.returncode == 0, done.stderr
+    assert not note.exists()
+    note.write_text("of last week")
+    assert patchkit("matrix", "--git", str(tmp_path / "nowhere"), *ONE, "--note", "refused.md").returncode == 27
+    assert not note.exists()
+
+
+def test_a_notes_title_is_short(tmp_path: Path) -> None:
+    error = AnchorError("no such anchor")
+    rows = [Row(f"2.8_rc{number}", "", "2.8", None, [], error) for number in range(90)]
+    assert refusals.note(rows).splitlines()[0] == "patchkit refuses OpenVPN 2.8_rc89, 2.8_rc88, 2.8_rc87 and 87 more"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from patchkit.building.engine import Identity
 from patchkit.cli import prove as cli
-from patchkit.jobs.prove import Proof
+from patchkit.jobs.proof import Proof
 from patchkit.proving.compare import Difference
 from patchkit.source.cache import Cache
 from patchkit.source.place_tree import place
@@ -81,6 +82,7 @@ DATA = Difference(SOURCE, ".data.table", "added", 0, 8)
         (replace(PROVEN, strays=[STRAY]), f"victim in {SOURCE} differs and is not named by made-up"),
         (replace(PROVEN, strays=[DATA]), f".data.table in {SOURCE} differs and is not named by made-up"),
         (replace(PROVEN, exposed=["shown"]), "the symbol shown differs"),
+        (replace(PROVEN, unexplained=["a.h, line 3"]), "not explained by what made-up names: a.h, line 3"),
         (replace(PROVEN, guard_off=[SOURCE]), f"with the guard off, {SOURCE} is not compiled to what stock is"),
         (replace(PROVEN, guard_on=[SOURCE]), f"with the guard on, {SOURCE} is not compiled to what the patch is"),
     ],
@@ -105,6 +107,19 @@ def test_a_stray_has_a_row_that_can_not_be_overlooked(monkeypatch: Monkey, capsy
     assert "all data" not in out  # one of them is data
 
 
+def test_structs_that_grow_have_rows_of_their_own(monkeypatch: Monkey, capsys: Streams) -> None:
+    grown = replace(PROVEN, structs=["a", "b"], layout=[STRAY, STRAY], inlines=[replace(STRAY, name="max_int")])
+    rows = [re.split("  +", row) for row in said(grown, monkeypatch, capsys)[1].splitlines()]
+    assert ["differ by the layout of struct a, b only", "victim"] in rows
+    assert ["stock's own inline functions, used where they were not", "max_int"] in rows
+    assert rows[-1] == ["made-up on 2.9.1", "proven"]
+    out = said(PROVEN, monkeypatch, capsys)[1]
+    assert "layout" not in out
+    assert "inline" not in out
+    _, out, _ = said(replace(grown, unexplained=["a.h, line 3: int x;"]), monkeypatch, capsys)
+    assert ["a.h, line 3: int x;", "NOT EXPLAINED"] in [re.split("  +", row) for row in out.splitlines()]
+
+
 def test_a_variant_without_a_guard_says_so(monkeypatch: Monkey, capsys: Streams) -> None:
     _, out, _ = said(replace(PROVEN, guard=False), monkeypatch, capsys)
     assert "the variant has none" in out
@@ -117,6 +132,7 @@ def test_a_variant_without_a_guard_says_so(monkeypatch: Monkey, capsys: Streams)
         (["--variant", "stock"], 2, "nothing to prove"),
         (["--engine", "abacus"], 2, "abacus"),
         (["--version", "9.9.9"], 10, "9.9.9"),
+        (["--target", "windows-amd64"], 12, "no proof for windows-amd64"),
     ],
 )
 def test_what_can_not_be_proven(arguments: list[str], code: int, words: str, patchkit: Run) -> None:

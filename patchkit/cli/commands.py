@@ -1,0 +1,20 @@
+"""Groups of commands, whose list never cuts a sentence short."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+_WHOLE = 1000  # letters: a limit that no first sentence reaches
+
+
+class Commands(TyperGroup):
+    """Wraps what each command does, where click ends it with dots."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """One row a command: its name, and the first sentence of its help."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, one.get_short_help_str(_WHOLE)) for name, one in found if one is not None and not one.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)

@@ -1,0 +1,60 @@
+"""What a shell may complete: real values, read when it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def versions(incomplete: str) -> list[str]:
+    """Releases that the pins know, newest first."""
+    from patchkit.releases.catalog import catalog
+
+    return _fitting(incomplete, [one.version.text for one in reversed(catalog().releases)])
+
+
+def version_lists(incomplete: str) -> list[str]:
+    """The same for the last one of several with commas between them."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{one}" for one in versions(last)]
+
+
+def variants(incomplete: str) -> list[str]:
+    from patchkit.patching.variants import names
+
+    return _fitting(incomplete, names())
+
+
+def targets(incomplete: str) -> list[str]:
+    from patchkit.building.toolchain import targets
+
+    return _fitting(incomplete, targets())
+
+
+def crypto(incomplete: str) -> list[str]:
+    """The two kinds, and every pinned library."""
+    from patchkit.building.toolchain import PINNED, SYSTEM
+    from patchkit.releases.libraries import crypto_libraries
+
+    return _fitting(incomplete, [SYSTEM, PINNED, *crypto_libraries()])
+
+
+def features(incomplete: str) -> list[str]:
+    from patchkit.building.toolchain import features
+
+    return _fitting(incomplete, [one.name for one in features()])
+
+
+def scenarios(incomplete: str) -> list[str]:
+    from patchkit.lab.scenario import built_in
+
+    return _fitting(incomplete, built_in())
+
+
+def profiles(incomplete: str) -> list[str]:
+    from patchkit.lab.profile import BUILT_IN
+
+    return _fitting(incomplete, BUILT_IN)
+
+
+def _fitting(incomplete: str, words: Iterable[str]) -> list[str]:
+    return [word for word in words if word.startswith(incomplete)]

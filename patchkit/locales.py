@@ -1,0 +1,45 @@
+"""What a stream's encoding can't hold: written in plain letters, never a reason to fail.
+
+Python speaks UTF-8 in the locale C by itself (PEP 538, PEP 540). This is for the rest: an old locale with an encoding
+of its own, or one that was asked for with PYTHONIOENCODING.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import sys
+from typing import TextIO
+
+PLAIN = "patchkit-plain"
+"""The name of the error handler that :func:`install` registers."""
+_INSTEAD = {
+    "→": "->",
+    "…": "...",
+    "\N{EN DASH}": "-",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "≤": "<=",
+    "≥": ">=",
+    "±": "+-",
+    "─": "-",
+    "•": "*",
+}
+
+
+def install() -> None:
+    """Let stdout and stderr write anything."""
+    codecs.register_error(PLAIN, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not is_unicode(stream):
+            stream.reconfigure(errors=PLAIN)
+
+
+def is_unicode(stream: TextIO) -> bool:
+    """Whether it can hold every letter."""
+    return (stream.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_INSTEAD.get(letter, "?") for letter in error.object[error.start : error.end]), error.end

@@ -1,0 +1,154 @@
+"""Data on stdout: text as it is, and tables as wide as there is room."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from patchkit.locales import is_unicode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_BETWEEN = 3  # columns that rich puts between two of a table's
+_PLAIN_RULE = "    \n    \n -- \n    \n    \n    \n    \n    \n"  # rich's SIMPLE_HEAD in ASCII
+_INDENT = 4
+_READABLE = 12  # columns; what is longer than this may be broken between words
+
+
+def data(text: str) -> None:
+    """Data on stdout, as it is. A reader that has gone away (| head) had enough: that is its right, and no error."""
+    try:
+        if sys.stdout.isatty() and not is_unicode(sys.stdout):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+            sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        to_nobody(sys.stdout)
+
+
+def prose(text: str) -> None:
+    """Paragraphs on stdout: as they stand in a pipe, and on a terminal that is too narrow for that as wide as it is."""
+    if sys.stdout.isatty() and max(map(len, text.splitlines()), default=0) > (width := console(sys.stdout).width):
+        text = "\n\n".join(textwrap.fill(part, width, break_long_words=False) for part in text.split("\n\n")) + "\n"
+    data(text)
+
+
+def to_nobody(stream: TextIO) -> None:
+    """Point a stream whose reader has gone at nothing; or Python would fail over it once more when it ends."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A table's cell with a colour, in rich's words (``bold red``), for terminals."""
+
+    text: str
+    colour: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Row = Sequence[str | Painted]
+
+
+def table(headings: Sequence[str], rows: Sequence[Row]) -> None:
+    """A table on stdout: aligned columns with two blanks between them in a pipe.
+
+    On a terminal it is ruled, and where its words do not fit side by side, each row is a list of its own: half a hash
+    is no hash.
+    """
+    if not sys.stdout.isatty():
+        _aligned(headings, rows)
+    elif _narrowest(headings, rows) > (terminal := console(sys.stdout)).width:
+        _records(headings, rows, terminal)
+    else:
+        _ruled(headings, rows, terminal)
+
+
+def console(stream: TextIO) -> Console:
+    """Rich's view of a terminal; with NO_COLOR one that knows no colours."""
+    from rich.console import Console
+
+    return Console(file=stream, color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
+
+
+def escaped(text: str) -> str:
+    """Text in which rich sees no markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _aligned(headings: Sequence[str], rows: Sequence[Row]) -> None:
+    lines = [list(headings), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    rows_out = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    data("".join(f"{row.rstrip()}\n" for row in rows_out))
+
+
+def _ruled(headings: Sequence[str], rows: Sequence[Row], terminal: Console) -> None:
+    from rich import box
+    from rich.table import Table
+
+    ruled = Table(box=box.SIMPLE_HEAD if is_unicode(sys.stdout) else box.Box(_PLAIN_RULE, ascii=True))
+    for heading, least in zip(headings, _widths(headings, rows), strict=True):
+        ruled.add_column(heading, overflow="fold", min_width=least)
+    for row in rows:
+        ruled.add_row(*map(_marked, row))
+    terminal.print(ruled)
+
+
+def _records(headings: Sequence[str], rows: Sequence[Row], terminal: Console) -> None:
+    """What each thing is called in front of it; of two columns, the first one calls the second by name."""
+    margin = _INDENT if len(headings) == 2 else max(map(len, headings)) + 2
+    terminal.print()
+    for row in rows:
+        if len(headings) == 2:
+            terminal.print(f"[bold]{escaped(str(row[0]))}[/]", soft_wrap=True)
+            _record("", row[1], margin, terminal)
+            continue
+        for heading, cell in zip(headings, row, strict=True):
+            _record(heading, cell, margin, terminal)
+        terminal.print()
+
+
+def _record(heading: str, cell: str | Painted, margin: int, terminal: Console) -> None:
+    first, *more = _wrapped(str(cell), terminal.width - margin)
+    shown = Painted(first, cell.colour) if isinstance(cell, Painted) else first
+    terminal.print(f"[bold]{escaped(heading.ljust(margin))}[/]{_marked(shown)}", soft_wrap=True)
+    for line in more:
+        terminal.print(" " * margin + escaped(line), soft_wrap=True)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(width, _READABLE), break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _marked(cell: str | Painted) -> str:
+    return f"[{cell.colour}]{escaped(cell.text)}[/]" if isinstance(cell, Painted) else escaped(cell)
+
+
+def _widths(headings: Sequence[str], rows: Sequence[Row]) -> list[int]:
+    """What each column must have, so that no word of it is cut."""
+    return [
+        max(_longest(text) for text in (heading, *(str(row[column]) for row in rows)))
+        for column, heading in enumerate(headings)
+    ]
+
+
+def _narrowest(headings: Sequence[str], rows: Sequence[Row]) -> int:
+    return sum(_widths(headings, rows)) + _BETWEEN * (len(headings) - 1) + 2
+
+
+def _longest(text: str) -> int:
+    return max(map(len, text.split()), default=0)

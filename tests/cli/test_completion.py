@@ -1,0 +1,71 @@
+"""Shells complete real values."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# As a user's bash does it: the script that patchkit prints, and the function that it names called with the words.
+BASH = """\
+eval "$(_PATCHKIT_COMPLETE=source_bash patchkit)"
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
+$(complete -p patchkit | sed 's/.*-F \\([^ ]*\\).*/\\1/') patchkit "${COMP_WORDS[COMP_CWORD]}" ""
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+
+def completed(*words: str) -> list[str]:
+    done = subprocess.run(
+        ["bash", "--norc", "-c", BASH, "bash", "patchkit", *words],
+        env={**os.environ, "PATH": PATH}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+QUICK = [
+    (["lab", "re"], ["replay"]),
+    (["build", "--version", "2.6.1"], ["2.6.19", "2.6.18", "2.6.14"]),
+]
+SLOW = [
+    (["render", "--variant", "re"], ["retransmit", "retransmit-flag"]),
+    (["build", "--target", "win"], ["windows-amd64", "windows-i686"]),
+    (["lab", "run", "--scenario", "loss-"], ["loss-10", "loss-20"]),
+    (["bu"], ["build"]),
+    (["build", "--variant", "st"], ["stock"]),
+    (["variants", "sto"], ["stock"]),
+    (["build", "--engine", "d"], ["docker"]),
+    (["build", "--crypto", "openssl-3"], ["openssl-3.0", "openssl-3.5"]),
+    (["build", "--with", "sys"], ["systemd"]),
+    (["lab", "run", "--variant", "sto"], ["stock"]),
+    (["lab", "run", "--credentials", "chain-8"], ["chain-8", "chain-8-ec"]),
+    (["matrix", "--ref", "2.1_rc22"], ["2.1_rc22"]),
+    (["mirror", "sync", "--versions", "2.3.2,2.6.14"], ["2.3.2,2.6.14"]),
+    (["doctor", "wi"], ["windows"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "some"),
+    [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)],
+    ids=" ".join,
+)
+def test_bash(words: list[str], some: list[str]) -> None:
+    found = completed(*words)
+    assert set(some) <= set(found)
+    assert all(one.startswith(words[-1]) for one in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shell", "sign"), [("zsh", "compdef"), ("fish", "complete --command patchkit")])
+def test_other_shells_get_their_scripts(shell: str, sign: str) -> None:
+    said = subprocess.run(
+        ["patchkit"], env={**os.environ, "PATH": PATH, "_PATCHKIT_COMPLETE": f"source_{shell}"},
+        capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    assert sign in said

@@ -1,0 +1,98 @@
+"""Every command's help has an example, and every example runs: quick ones with the quick tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from patchkit.building.docker import connect
+from patchkit.cli.app import app
+from patchkit.errors import PatchkitError
+from tests.conftest import ROOT
+from tests.test_architecture import README
+
+QUICK = {"releases", "variants", "lab scenarios"}
+BEFORE = {"apply": ["fetch"], "lab replay": ["lab run"], "mirror verify": ["mirror sync"]}
+"""Examples that work on what another example has left."""
+WANTS_DOCKER = {"image base"}
+_EXAMPLE = re.compile(r"Example: patchkit (.+)")
+
+
+def commands(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, by the words that call it."""
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            yield from commands(one, *names, name)
+        else:
+            yield " ".join((*names, name)), one
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def example(command: str) -> list[str]:
+    """The words behind ``patchkit`` in its help's one example."""
+    (found,) = _EXAMPLE.findall(COMMANDS[command].help or "")
+    return shlex.split(found)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_an_example_of_its_own(command: str) -> None:
+    assert " ".join(example(command)).startswith(command)
+
+
+def test_what_is_listed_here_is_there() -> None:
+    assert QUICK | BEFORE.keys() | WANTS_DOCKER <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(one, marks=[] if one in QUICK else pytest.mark.slow) for one in COMMANDS]
+)
+def test_the_example_runs(command: str, tmp_path: Path) -> None:
+    if command in WANTS_DOCKER:
+        try:
+            connect().close()
+        except PatchkitError as error:
+            pytest.skip(error.what)
+    for one in (*BEFORE.get(command, []), command):
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "patchkit", *example(one)],
+            cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert done.stdout or list(tmp_path.iterdir())
+
+
+def test_the_readme_names_every_command() -> None:
+    for command in COMMANDS:
+        assert f"patchkit {command}" in README, command
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_help_fits_and_is_whole_at_any_width(columns: int) -> None:
+    for names, command in {"": typer.main.get_command(app), **COMMANDS}.items():
+        said = CliRunner().invoke(app, [*names.split(), "--help"], terminal_width=columns).stdout
+        if names:
+            # On one line, however long: it can be copied.
+            assert f"Example: patchkit {' '.join(example(names))}\n" in said
+        for line in said.splitlines():
+            one_word = len(re.split(r"  +", line.strip())) == 1  # an option that is longer than the column beside it
+            assert len(line) <= columns or "Example: " in line or one_word, line
+        assert not re.search(r"\w\.\.\.$", said.partition("Commands:")[2], re.MULTILINE)
+        assert command.help
+
+
+def test_what_the_checkout_ships_is_what_it_says() -> None:
+    """The files that people look for first."""
+    for name in ("README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/licensing.md"):
+        assert (ROOT / name).stat().st_size > 500, name

@@ -1,0 +1,54 @@
+"""The command with a terminal at the other end: of any width, in any locale."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_NOT_HANDED_ON = ("CI", "NO_COLOR", "COLUMNS", "LINES", "PYTHONIOENCODING", "PYTHONUTF8", "FORCE_COLOR")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What came to the terminal, both streams as they came, and how it ended."""
+
+    text: str
+    code: int
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.replace("\r", "").splitlines()
+
+
+def on_terminal(
+    arguments: Sequence[str], env: Mapping[str, str] | None = None, *, columns: int = 80, cwd: Path | None = None
+) -> Shown:
+    """Run ``patchkit`` on a terminal of that width."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "patchkit", *arguments],
+        stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env={**environment, "TERM": "xterm", **(env or {})},
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                chunk = os.read(ours, 4096)
+            except OSError:  # EIO: the other side has closed
+                break
+            if not chunk:
+                break
+            said += chunk
+        os.close(ours)
+        code = process.wait()
+    return Shown(said.decode("utf-8", "replace"), code)
