@@ -109,16 +109,24 @@ def test_manifest_checksums_and_json_agree(built: tuple[str, Path, Any]) -> None
     )
 
 
+def quickest(*command: str) -> float:
+    """Seconds, the best of three: this is about what we do, not about what else the machine does."""
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        subprocess.run(command, check=True, capture_output=True)
+        took.append(time.monotonic() - began)
+    return min(took)
+
+
 def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any]) -> None:
     engine, out, _ = built
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
-    took = []
-    for _ in range(3):  # the best of three: this is about what we do, not about what else the machine does
-        began = time.monotonic()
-        again = run("build", "--version", PINNED, "--engine", engine, "--out", str(out))
-        took.append(time.monotonic() - began)
-    assert "Nothing has changed" in again.stderr
-    assert min(took) < 1.0
+    again = ["build", "--version", PINNED, "--engine", engine, "--out", str(out)]
+    assert "Nothing has changed" in run(*again).stderr
+    # A second, or what that is on a slow machine: where this took 0.6 s, importing two libraries alone took 0.17.
+    machine = quickest(sys.executable, "-P", "-c", "import typer, docker")
+    assert quickest(sys.executable, "-P", "-m", "patchkit", *again) < max(1.0, 5 * machine)
     assert {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"} == before
 
 
