@@ -207,6 +207,11 @@ class NoEvidenceError(PatchkitError):
     meaning = "too many trials are void: the link did not do what was asked"
 
 
+class StormError(PatchkitError):
+    exit_code = 66
+    meaning = "in the lab a variant sent more packets than its patch.toml promises"
+
+
 class SignatureFileError(PatchkitError):
     exit_code = 70
     meaning = "a file is no OpenPGP key or signature"

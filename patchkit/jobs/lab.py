@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from patchkit.building.engine import cores
-from patchkit.errors import InterruptedByUserError, NoEvidenceError, PatchkitError
+from patchkit.errors import InterruptedByUserError, NoEvidenceError, PatchkitError, StormError
 from patchkit.jobs.lab_links import Link, LinkName, ready
 from patchkit.jobs.lab_programs import Bench, programs
 from patchkit.jobs.lab_shift import arm_of, shift, shifts
 from patchkit.lab.arms import REFERENCE_TRIALS, arm, campaign
+from patchkit.lab.bound import exceeded
 from patchkit.lab.campaign import Campaign, Cell
 from patchkit.lab.folder import TRIALS, Folder, file_stem, in_order, line
 from patchkit.lab.peers import refuse_unknown
@@ -68,8 +69,8 @@ class Done:
 def run(asked: LabOrder, cache: Cache, ui: Ui) -> Done:
     """Run what is missing of a campaign and write its report.
 
-    Raises what building raises, and GuestError, MachineError, LinkError, ReportError, NoEvidenceError. ^C ends it:
-    what is done is kept and reported, and InterruptedByUserError tells how to go on.
+    Raises what building raises, and GuestError, MachineError, LinkError, ReportError, NoEvidenceError and
+    StormError. ^C ends it: what is done is kept and reported, and InterruptedByUserError tells how to go on.
     """
     check_writable(asked.out, "--out")
     folder = Folder(asked.out)
@@ -110,6 +111,7 @@ def _run(asked: LabOrder, folder: Folder, link: Link, cache: Cache, ui: Ui) -> D
         raise
     done = job.finish()
     _refuse_void(done)
+    refuse_storms(done)
     return done
 
 
@@ -263,4 +265,22 @@ def _refuse_void(done: Done) -> None:
             f"{len(void)} of {len(done.trials)} trials are void",
             why="\n".join(f"{count} times: {reason}" for reason, count in reasons.most_common(3)),
             advice="the report holds them all; nothing is concluded from a link that does not do what it is told",
+        )
+
+
+def refuse_storms(done: Done) -> None:
+    """Raise StormError where a side sent more than its variant promises."""
+    arms = {cell.id: arm_of(done.campaign, cell) for cell in [*done.campaign.cells, *done.campaign.reference]}
+    clients = {cell.id: done.campaign.scenarios[cell.scenario].clients for cell in done.campaign.cells}
+    found = [
+        (trial, fault)
+        for trial in done.trials
+        for fault in exceeded(arms[trial.cell], trial, clients.get(trial.cell, 1))
+    ]
+    if found:
+        trial, fault = found[0]
+        raise StormError(
+            f"trial {trial.trial} of {trial.cell}: {fault}",
+            why=f"what the variant promises in its patch.toml was exceeded {len(found)} times",
+            advice=f"look at it: patchkit lab replay REPORT --cell {trial.cell} --trial {trial.trial}",
         )

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from patchkit.fields import Part
 from patchkit.lab.scenario import Scenario
+from patchkit.patching.variants import Bound
 
 
 class Program(Part):
@@ -18,6 +19,7 @@ class Program(Part):
     guard: bool = Field(default=False, description="built from the guarded rendering, with -DRETRY")
     version: str = Field(description="what it says of itself")
     sha256: str = Field(description="of the program, in hex")
+    bound: Bound | None = Field(default=None, description="what its variant's patch.toml promises; null where nothing")
 
     @property
     def name(self) -> str:

@@ -10,7 +10,8 @@ from patchkit.lab.crowd import CrowdSum
 from patchkit.lab.figures import Estimate
 from patchkit.lab.results import Results
 from patchkit.lab.scenario import Burst, Drop, Flow, Outage, Scenario
-from patchkit.lab.trial import Crowd, Soak, Traffic, Trial
+from patchkit.lab.trial import Crowd, Sending, Soak, Traffic, Trial
+from patchkit.patching.variants import Bound
 
 DOCUMENTS = {
     "results.json": (
@@ -20,9 +21,9 @@ DOCUMENTS = {
     ),
     "campaign.json": (
         "What was asked for. With it any trial can be repeated.",
-        (Campaign, Arm, Program, Cell, Machine, Scenario, Flow, Burst, Drop, Outage),
+        (Campaign, Arm, Program, Bound, Cell, Machine, Scenario, Flow, Burst, Drop, Outage),
     ),
-    "trials.jsonl": ("A line a trial.", (Trial, Traffic, Soak, Crowd)),
+    "trials.jsonl": ("A line a trial.", (Trial, Traffic, Sending, Soak, Crowd)),
 }
 
 

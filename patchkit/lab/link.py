@@ -18,6 +18,13 @@ _SESSION_ID = 8  # bytes, behind the first one
 _TLS_AUTH = 20 + 8  # bytes more: HMAC-SHA1, and the packet's ID and time
 
 
+def acks_at(wrap: Wrap) -> int | None:
+    """How many bytes stand before the number of ACKs in a control packet; None where that is encrypted."""
+    if wrap == "tls-crypt":
+        return None
+    return 1 + _SESSION_ID + (_TLS_AUTH if wrap == "tls-auth" else 0)
+
+
 def derived(seed: int, *labels: object) -> int:
     """A seed of 63 bits for one purpose: the same for the same labels, on any machine."""
     text = ":".join(map(str, (seed, *labels)))
@@ -96,7 +103,7 @@ def _of(direction: Direction, lines: Sequence[tuple[Direction, str]]) -> list[st
 def _drop(drop: Drop, wrap: Wrap, chain: str) -> list[tuple[Direction, str]]:
     """@th counts bits from the UDP header's first one: its eight bytes, then OpenVPN's packet."""
     match = f"@th,64,5 {_OPCODES[drop.kind]} " if drop.kind != "any" else ""
-    acks = 1 + _SESSION_ID + (_TLS_AUTH if wrap == "tls-auth" else 0)
+    acks = acks_at(wrap) or 0  # with tls-crypt, a scenario has no rule that looks so far
     if drop.acknowledges is not None:
         match += _byte(acks, "!= 0") + _word(acks + 1, f"{drop.acknowledges}")
     if drop.packet_id is not None:

@@ -64,6 +64,7 @@ def order(
         "cpu_limit_s": max(_CPU_LEAST, _CPU_SHARE * scenario.longest_s),
         "kill": scenario.kill,
         "rules": link.rules(scenario),
+        "acks_at": link.acks_at(scenario.wrap),
         "outages": link.outages(scenario),
         "peers": sides,
         "soak": {"duration_s": scenario.duration_s, "ping_s": scenario.ping_s, "address": peers.SERVER_TUNNEL},

@@ -10,7 +10,7 @@ from statistics import median
 
 from patchkit.lab.runner import capture
 from patchkit.lab.scenario import Flow
-from patchkit.lab.trial import DIRECTIONS, Direction, Traffic
+from patchkit.lab.trial import CONTROL, DIRECTIONS, Direction, Sending, Traffic
 
 # ssl_pkt.h of 2.6, ssl.h before it: the upper five bits of a packet's first byte.
 OPCODES = {
@@ -27,6 +27,7 @@ OPCODES = {
     11: "P_CONTROL_WKC_V1",
 }
 _DATA = ("P_DATA_V1", "P_DATA_V2")
+_SECOND = 1_000_000_000  # ns
 _MARGIN = 100_000_000  # ns: what is sent later than the longest delay and this before the end may be on its way
 _SLACK = 200_000_000  # ns: a storm can keep the router waiting; OpenVPN itself waits longer before it sends again
 _OVERTAKEN = 1_000_000  # ns: of packets sent closer together than this, it may be their likeness that misleads
@@ -41,6 +42,8 @@ class Packet:
     opcode: str
     size: int
     crc: int
+    message: int = 0
+    """The same for all copies of a control packet; 0 where that can't be told."""
 
 
 @dataclass
@@ -58,8 +61,8 @@ class _Fates:
 def read(records: bytes) -> list[Packet]:
     """The runner's records, by time. Raises struct.error where they are not whole."""
     packets = [
-        Packet(when, point, OPCODES.get(first >> 3, f"opcode {first >> 3}"), size, crc)
-        for when, point, first, size, crc in capture.RECORD.iter_unpack(records)
+        Packet(when, point, OPCODES.get(first >> 3, f"opcode {first >> 3}"), size, crc, message)
+        for when, point, first, size, crc, message in capture.RECORD.iter_unpack(records)
     ]
     return sorted(packets, key=lambda packet: packet.when)
 
@@ -92,6 +95,26 @@ def traffic(
         delay_ms=round(median(fates.delays) / 1e6, 3) if fates.delays else None,
         opcodes=dict(sorted(Counter(packet.opcode for packet in counted).items())),
         control_bytes=sum(packet.size for packet in counted if packet.opcode not in _DATA),
+        sending=_sending([packet for packet in counted if packet.opcode.startswith(CONTROL)]),
+    )
+
+
+def _sending(control: Sequence[Packet]) -> Sending | None:
+    if not all(packet.message for packet in control):
+        return None
+    copies = Counter(packet.message for packet in control)
+    begin, peak = 0, control[:0]
+    for end, packet in enumerate(control, start=1):
+        while packet.when - control[begin].when >= _SECOND:
+            begin += 1
+        if end - begin > len(peak):
+            peak = control[begin:end]
+    return Sending(
+        messages=len(copies),
+        copies=max(copies.values(), default=0),
+        seconds=round((control[-1].when - control[0].when) / _SECOND, 6) if control else 0.0,
+        peak=len(peak),
+        peak_messages=len({packet.message for packet in peak}),
     )
 
 

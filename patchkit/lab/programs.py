@@ -13,6 +13,7 @@ from pathlib import Path
 from patchkit.errors import BadUsageError, GuestError
 from patchkit.lab.campaign import Program
 from patchkit.packaging.manifest import Artifact
+from patchkit.patching.combination import combination
 from patchkit.releases.version import Version
 from patchkit.storage import reading
 
@@ -78,5 +79,6 @@ def unpacked(artifact: Artifact, folder: Path, *, variant: str, guard: bool) -> 
     program = Program(
         release=artifact.release, variant=variant, guard=guard, version=artifact.version,
         sha256=hashlib.sha256(data).hexdigest(),
+        bound=combination(variant).bound,
     )  # fmt: skip
     return Binary(program, data)

@@ -14,6 +14,20 @@ Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 
 
+CONTROL = "P_CONTROL_"
+"""How the names of control packets' opcodes begin, pure ACKs left out."""
+
+
+class Sending(Part):
+    """How one end sent its control packets: what a variant's bound is held against."""
+
+    messages: int = Field(description="different control packets: sessions, keys and packet IDs that differ")
+    copies: int = Field(description="how often the one that was sent most often was sent")
+    seconds: float = Field(description="from the first control packet to the last one")
+    peak: int = Field(description="control packets within the second that had most of them")
+    peak_messages: int = Field(description="different ones among these")
+
+
 class Traffic(Part):
     """What one direction of the link carried, counted at the router, not taken from logs."""
 
@@ -28,11 +42,14 @@ class Traffic(Part):
     delay_ms: float | None = Field(description="median time between the two, in ms; null when nothing was delivered")
     opcodes: dict[str, int] = Field(description="packets sent, by opcode: P_CONTROL_V1, P_ACK_V1, …")
     control_bytes: int = Field(description="bytes of UDP payload sent in control packets and ACKs")
+    sending: Sending | None = Field(
+        description="how control packets were sent; null where their IDs can't be read, as with tls-crypt"
+    )
 
     @property
     def control(self) -> int:
         """Control packets sent (P_CONTROL_*), without ACKs and data."""
-        return sum(count for opcode, count in self.opcodes.items() if opcode.startswith("P_CONTROL_"))
+        return sum(count for opcode, count in self.opcodes.items() if opcode.startswith(CONTROL))
 
     @property
     def acks(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from patchkit.errors import BadUsageError, ConflictError
-from patchkit.patching.variants import Status, UpstreamStatus, Variant, variant
+from patchkit.patching.variants import Bound, Status, UpstreamStatus, Variant, variant
 from patchkit.releases.version import Version, shown
 
 # The combination is as good as its worst part.
@@ -37,6 +37,11 @@ class Combination:
     def status(self) -> Status:
         """The worst of the parts'."""
         return min((part.status for part in self.parts), key=_WORST_FIRST.index)
+
+    @property
+    def bound(self) -> Bound | None:
+        """What it promises not to exceed: what the one part promises that decides when packets are sent."""
+        return next((part.bound for part in self.parts if part.bound is not None), None)
 
     @property
     def functions(self) -> tuple[str, ...]:

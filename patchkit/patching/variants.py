@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from patchkit import resources
 from patchkit.errors import BadVariantError, UnknownVariantError
+from patchkit.fields import Part
 from patchkit.releases.ranges import Range, holds
 from patchkit.releases.version import Version, shown
 
@@ -45,6 +46,17 @@ class Upstream(_Table):
         return holds(self.releases, version)
 
 
+class Bound(Part):
+    """What one end sends at most: of n different control packets, copies * n + per_second * t within t seconds.
+
+    That goes for a whole handshake and for any second of it, n being the different ones among those that were sent.
+    docs/variants.md derives it from the code; the lab holds every trial against it.
+    """
+
+    copies: int = Field(ge=1, description="control packets for each different one")
+    per_second: int = Field(ge=1, description="control packets a second besides")
+
+
 class Variant(_Table):
     """One named change to the source, as its patch.toml describes it."""
 
@@ -73,6 +85,8 @@ class Variant(_Table):
     """Where several variants are combined, lower ones come first in a series of patches."""
     conflicts: list[str]
     """Variants that this one can't be combined with."""
+    bound: Bound | None = None
+    """What it promises not to exceed; None for one that promises nothing, or that leaves sending to upstream."""
     upstream: list[Upstream]
     """Ranges that hold every release once. What a range says of 2.8 goes for branches of that series too."""
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from patchkit.lab.campaign import Arm, Campaign, Cell, Machine, Program
 from patchkit.lab.scenario import built_in
-from patchkit.lab.trial import Crowd, Soak, Traffic, Trial
+from patchkit.lab.trial import Crowd, Sending, Soak, Traffic, Trial
 
 Outcome = Literal["completed", "timeout", "crash", "hang", "void"]
 CREDENTIALS = "leaf-rsa2048"
@@ -19,6 +19,7 @@ def traffic(sent: int = 30, dropped: int = 6, control: int = 14, acks: int = 10)
         sent=sent, delivered=sent - dropped, dropped=dropped, duplicated=0, reordered=0, ruled_out=0, delay_ms=50.2,
         opcodes={"P_CONTROL_V1": control - 1, "P_CONTROL_HARD_RESET_CLIENT_V2": 1, "P_ACK_V1": acks},
         control_bytes=9000,
+        sending=Sending(messages=6, copies=4, seconds=20.0, peak=5, peak_messages=5),
     )  # fmt: skip
 
 

@@ -94,12 +94,12 @@ def test_of_a_storm_the_first_frames_are_kept_and_all_packets_counted(monkeypatc
     frame = FRAME.pack(1, 0, 4, 4) + b"data"
 
     def drain(self: Capture) -> None:
-        self.records += RECORD.pack(1, 0, 0x20, 4, 7)
+        self.records += RECORD.pack(1, 0, 0x20, 4, 7, 9)
         self.frames += frame
 
     monkeypatch.setattr(Capture, "drain", drain)
     monkeypatch.setattr(runner, "_FRAMES", 3 * len(frame))
-    capture = runner.CrowdCapture(1194)
+    capture = runner.CrowdCapture(1194, 9)
     for _ in range(5):
         capture.drain()
     assert capture.frames == 3 * frame
@@ -140,7 +140,7 @@ while True:
 def test_clients_are_started_and_each_is_timed(clients: int, outcome: str, completed: int) -> None:
     scenario = Scenario(summary="a test", clients=max(clients, 2), limit_s=9)
     order = {
-        "run": "handshake", "limit_s": 9, "cpu_limit_s": 20, "kill": "client", "rules": "", "outages": [],
+        "run": "handshake", "limit_s": 9, "cpu_limit_s": 20, "kill": "client", "rules": "", "acks_at": 9, "outages": [],
         "crowd": {"begun": " link remote: "},
         "peers": {
             side: {"command": [f"peers/{side}"], "ready": "ready", "done": "done", "count": {}}

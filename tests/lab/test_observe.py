@@ -22,8 +22,8 @@ def records(*lost: int, delay: float = 50.0) -> bytes:
         points = ((UP_SENT, 0.0), (UP_DELIVERED, delay), (DOWN_SENT, 1.0), (DOWN_DELIVERED, delay + 1))
         for point, late in points:
             if not (point == UP_DELIVERED and n in lost):
-                out += RECORD.pack(BEGAN + int((10 * n + late) * 1e6), point, 4 << 3, 1, zlib.crc32(data))
-    return out + RECORD.pack(BEGAN + 1_300_000_000, UP_SENT, 9 << 3, 4, 0)
+                out += RECORD.pack(BEGAN + int((10 * n + late) * 1e6), point, 4 << 3, 1, zlib.crc32(data), 1 + n)
+    return out + RECORD.pack(BEGAN + 1_300_000_000, UP_SENT, 9 << 3, 4, 0, 0)
 
 
 def outcome(**more: Any) -> dict[str, Any]:

@@ -21,7 +21,8 @@ CONTROL, ACK, DATA = 4 << 3, 5 << 3, 9 << 3
 def records(*seen: tuple[float, int, bytes], first: int = CONTROL) -> bytes:
     """(ms, point, contents), in any order."""
     return b"".join(
-        RECORD.pack(BEGAN + round(ms * 1e6), point, first, len(data), zlib.crc32(data)) for ms, point, data in seen
+        RECORD.pack(BEGAN + round(ms * 1e6), point, first, len(data), zlib.crc32(data), zlib.crc32(data))
+        for ms, point, data in seen
     )
 
 

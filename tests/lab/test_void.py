@@ -21,7 +21,7 @@ def carried(
 ) -> Traffic:
     return Traffic(
         sent=sent, delivered=sent - dropped + doubled, dropped=dropped, duplicated=doubled, reordered=reordered,
-        ruled_out=ruled_out, delay_ms=delay if dropped < sent else None, opcodes={}, control_bytes=0,
+        ruled_out=ruled_out, delay_ms=delay if dropped < sent else None, opcodes={}, control_bytes=0, sending=None,
     )  # fmt: skip
 
 

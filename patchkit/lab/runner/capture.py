@@ -20,8 +20,8 @@ _PACKET_OUTGOING = 4
 _BUFFER = 48 << 20  # bytes: a storm of 20,000 packets between two looks
 _SNAP = 400  # bytes of a frame that a capture file keeps
 _HEADERS = 14 + 20 + 8  # Ethernet, IPv4 without options, UDP
-RECORD = struct.Struct("<QBBHI")
-"""Time (ns since 1970), point, first byte, length of the UDP payload, its CRC-32."""
+RECORD = struct.Struct("<QBBHII")
+"""Time (ns since 1970), point, first byte, length of the UDP payload, its CRC-32, which message it is."""
 FRAME = struct.Struct("<QBHH")
 """Time, point, the frame's length and how many bytes of it follow."""
 UP_SENT, UP_DELIVERED, DOWN_SENT, DOWN_DELIVERED = range(4)
@@ -45,8 +45,10 @@ def _filter(port: int) -> bytes:
 class Capture:
     """Two packet sockets and what they have seen. ``control_only`` leaves data packets uncounted (a long soak)."""
 
-    def __init__(self, port: int, *, control_only: bool = False) -> None:
+    def __init__(self, port: int, acks_at: int | None, *, control_only: bool = False) -> None:
         self.port = port
+        self.acks_at = acks_at
+        """Where in the payload the number of ACKs stands; None where it can't be read."""
         self.control_only = control_only
         self.records = bytearray()
         self.frames = bytearray()
@@ -91,10 +93,22 @@ class Capture:
                 self.first_up = when
             if self.control_only and payload[:1] and payload[0] >> 3 in (6, 9):  # P_DATA_V1, P_DATA_V2
                 continue
-            self.records += pack(when, point, payload[0] if payload else 0, len(payload), crc(payload))
+            message = self.message(payload) if point in (UP_SENT, DOWN_SENT) else 0
+            self.records += pack(when, point, payload[0] if payload else 0, len(payload), crc(payload), message)
             # Always, though few are asked for: a trial must take the same steps when somebody looks closely.
             kept = frame[:_SNAP]
             self.frames += FRAME.pack(when, point, len(frame), len(kept)) + kept
+
+    def message(self, payload: bytes) -> int:
+        """Of a control packet, one number for its session, key and packet ID: another copy of it has the same.
+
+        The ID stands behind the ACKs and, where there are any, the session ID of whom they are for.
+        """
+        at = self.acks_at
+        if at is None or len(payload) <= at or payload[0] >> 3 in (5, 6, 9):  # ACKs alone, data
+            return 0
+        at += 1 + (4 * payload[at] + 8) * bool(payload[at])
+        return zlib.crc32(payload[at : at + 4], zlib.crc32(payload[:9]))
 
     def close(self) -> None:
         """Stop, and learn what was missed."""

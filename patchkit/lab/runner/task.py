@@ -43,7 +43,7 @@ def perform(
     the order's ``kinds``.
     """
     turn = order["turns"][number]
-    capture = capturing(PORT, control_only=order["run"] == "soak")
+    capture = capturing(PORT, order["acks_at"], control_only=order["run"] == "soak")
     capture.open(network.TO_CLIENT, network.TO_SERVER)
     experiment = experimenting(order, turn, prefix, capture)
     outcome = experiment.run()
