@@ -16,6 +16,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from patchkit.patching.variants import Bound
 from patchkit.patching.variants import variant as variant_of
 from tests.reliable.conftest import DriverOf
 from tests.reliable.harness import Driver, Run, ViolationError, is_upstreams_overflow
@@ -26,6 +27,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 RUNS = int(os.environ.get("PATCHKIT_RELIABLE_RUNS", "2000"))
 STORMS = {"retransmit"}
 """Kept as it was published: while the window is full it sends all of it again for each packet that comes in."""
+
+
+def most(bound: Bound, run: Run, *, ends: int) -> float:
+    """The control packets that a variant's patch.toml allows for a run; docs/variants.md derives it."""
+    return bound.copies * run.needed + bound.per_second * ends * run.ms / 1000
+
 
 runs = settings(
     max_examples=max(1, RUNS // SEEDS),
@@ -60,7 +67,7 @@ def answers_to(driver: Driver, line: str, version: str, variant: str) -> tuple[l
 
 def test_any_link(version: str, variant: str, driver_of: DriverOf) -> None:
     driver = driver_of(version, variant)
-    known_bad = variant_of(variant).status == "known-bad"
+    known_bad, bound = variant_of(variant).status == "known-bad", variant_of(variant).bound
     seen = {"runs": 0, "overflows": 0, "storms": 0, "lines": 0}
 
     @(no_shrinking if known_bad else runs)
@@ -71,6 +78,7 @@ def test_any_link(version: str, variant: str, driver_of: DriverOf) -> None:
         for one in answers:
             assert one.storm or one.finished
             assert variant in STORMS or not one.storm, f"{one.data} packets for {one.needed}: {line}"
+            assert bound is None or one.data <= most(bound, one, ends=2), f"{one} exceeds {bound}: {line}"
             seen["runs"] += 1
             seen["storms"] += one.storm
             seen["lines"] += one.lines
