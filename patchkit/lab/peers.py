@@ -80,11 +80,11 @@ def command(program: str, side: Side, scenario: Scenario, own: Version, other: V
     if scenario.run == "soak":
         words += ["--reneg-sec", str(scenario.reneg_s), "--tran-window", str(scenario.tran_window_s)]
     extra = scenario.server_options if side == "server" else scenario.client_options
-    return [*words, *_for_old_releases(own, other, scenario), *extra]
+    return [*words, *for_old_releases(own, other, scenario), *extra]
 
 
-def _for_old_releases(own: Version, other: Version, scenario: Scenario) -> Sequence[str]:
-    """What the two need to understand each other."""
+def for_old_releases(own: Version, other: Version, scenario: Scenario) -> Sequence[str]:
+    """Options that ``own`` needs to talk to ``other``, whichever of them is the server."""
     words: list[str] = []
     modern = holds(">=2.6a0", own)
     if modern and (holds("<2.3.3", other) or holds(">=2.3.4, <2.3.7", other)):
