@@ -142,7 +142,8 @@ def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same
         shutil.copytree(shared_cache.root / "images", cold / "images")
     (tmp_path / "elsewhere").mkdir()
     run("build", "--version", PINNED, "--variant", "retransmit", "--engine", engine, "--out", str(tmp_path / "out"),
-        "--jobs", "1", PATCHKIT_CACHE=str(cold), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati", LC_ALL="C")  # fmt: skip
+        "--jobs", "1", PATCHKIT_CACHE=str(cold), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati",
+        LC_ALL="C")  # fmt: skip
     for name in (f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz", f"openvpn-{PINNED}+retransmit.diff"):
         assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
     assert list((tmp_path / "elsewhere").iterdir()) == []
