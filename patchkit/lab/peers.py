@@ -87,7 +87,8 @@ def for_old_releases(own: Version, other: Version, scenario: Scenario) -> Sequen
     """Options that ``own`` needs to talk to ``other``, whichever of them is the server."""
     words: list[str] = []
     modern = holds(">=2.6a0", own)
-    if modern and (holds("<2.3.3", other) or holds(">=2.3.4, <2.3.7", other)):
+    # 2.5 as well: the system's OpenSSL 3 refuses TLS 1.0 and SHA-1 of old, unless it is told not to.
+    if holds(">=2.5a0", own) and (holds("<2.3.3", other) or holds(">=2.3.4, <2.3.7", other)):
         words += _OLD_TLS
     old = min(own, other)
     if holds("<2.4a0", old):
