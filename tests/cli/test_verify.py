@@ -12,9 +12,11 @@ import pytest
 
 from patchkit.cli.verify import run
 from patchkit.errors import BadUsageError
+from tests.cli.test_terminals import ASCII
 from tests.conftest import Run
 from tests.jobs.made_up_release import MADE, VERSION, Upstream, made_up
 from tests.source.signers import Signer, signer
+from tests.terminal import on_terminal
 
 QUIET = {"GIT_CONFIG_GLOBAL": os.devnull}
 
@@ -42,6 +44,17 @@ def test_ticks_a_verdict_and_reports(patchkit: Run, upstream: Upstream, tmp_path
     assert verdict == f"{VERSION}: nothing is wrong in the 1 of 6 steps that were run"
     assert (tmp_path / "verify" / VERSION / "report.html").is_file()
     assert "[1/6]" in done.stderr
+
+
+def test_ticks_differ_on_a_terminal_without_them(upstream: Upstream, tmp_path: Path) -> None:
+    env = {**QUIET, **ASCII, "NO_COLOR": "1", "PATCHKIT_CACHE": str(tmp_path / "c")}
+    words = ["verify", "--version", VERSION, "--git", upstream.git, "--key", str(upstream.public), "--only", "source"]
+    for altered, tick in ((False, "+"), (True, "x")):
+        upstream.tag(altered=altered)
+        shown = on_terminal([*words, "--offline"], env, columns=200, cwd=tmp_path)
+        rows = [line.split()[:2] for line in shown.lines]
+        assert [tick, "source"] in rows, shown.text
+        assert ["-", "variants"] in rows
 
 
 def test_a_finding_has_its_exit_code_in_the_document_as_well(patchkit: Run, upstream: Upstream, tmp_path: Path) -> None:
