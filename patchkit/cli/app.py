@@ -296,7 +296,10 @@ def verify(
         typer.Option(
             "--variant",
             metavar="NAME",
-            help="In question; may be repeated. Default: the one with the status recommended, else retransmit.",
+            help=(
+                "In question; may be repeated. Default: the one with the status recommended, else retransmit; all with "
+                "--new."
+            ),
         ),
     ] = None,
     only: Annotated[

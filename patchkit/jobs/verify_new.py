@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from packaging.version import Version as Pep440
 
-from patchkit.errors import NewReleaseError, PatchkitError, TagMovedError, UnknownVersionError
+from patchkit.errors import BadUsageError, NewReleaseError, PatchkitError, TagMovedError, UnknownVersionError
 from patchkit.jobs.matrix import Row, matrix
 from patchkit.jobs.survey import Question
-from patchkit.jobs.verify_exhibits import Looker, Sought
+from patchkit.jobs.verify_exhibits import Looker, Sought, armours
+from patchkit.patching.combination import combination
 from patchkit.patching.matrix import Cell
+from patchkit.patching.variants import STOCK
 from patchkit.releases.catalog import catalog
-from patchkit.releases.keys import upstream_keys
 from patchkit.releases.version import Version
 from patchkit.source import git
 from patchkit.source.cache import Cache
@@ -21,6 +23,20 @@ from patchkit.source.openpgp import KeyRing, key_ring
 from patchkit.source.remote_tags import remote_tags
 from patchkit.source.signature import Judgement
 from patchkit.ui import Ui
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the user asked for."""
+
+    git: str | None = None
+    """URL or path of a repository; ``PATCHKIT_GIT`` is the default, upstream's own the last resort."""
+    since: str | None = None
+    """The oldest release, or series, that is of interest."""
+    variants: Sequence[str] = ()
+    """The ones in question; all if none is named."""
+    keys: Sequence[Path] = ()
+    """Files with further keys that count."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +57,16 @@ class NewTag:
     """Why it is not as it should be."""
 
 
-def new_tags(where: str | None, since: str | None, cache: Cache, ui: Ui) -> list[NewTag]:
+def new_tags(watch: Watch, cache: Cache, ui: Ui) -> list[NewTag]:
     """Compare a repository's release tags with the pins; the new ones are fetched and looked at.
 
-    Raises NetworkUnavailableError, GitError, UnknownVersionError, OpenPgpMissingError.
+    Raises BadUsageError, UnknownVariantError, NetworkUnavailableError, GitError, UnknownVersionError, StorageError,
+    SignatureFileError, OpenPgpMissingError.
     """
-    repository = where or git.default_repository() or git.UPSTREAM
+    since, variants = watch.since, list(dict.fromkeys(combination(name).name for name in watch.variants))
+    if STOCK in variants:
+        raise BadUsageError("stock applies everywhere: it changes nothing", advice="--variant NAME of another one")
+    repository = watch.git or git.default_repository() or git.UPSTREAM
     oldest = Pep440(f"{Version.parse(since).pep440}.dev0") if since else Pep440("2.1.dev0")
     ui.step(f"Release tags of {repository}")
     there = {
@@ -62,8 +82,8 @@ def new_tags(where: str | None, since: str | None, cache: Cache, ui: Ui) -> list
     ]
     fresh = {version: found for version, found in there.items() if version not in pins}
     ui.note(f"{len(there)} since {since or '2.1'}, {len(fresh)} that the pins do not know, {len(moved)} moved")
-    with key_ring([one.armour for one in upstream_keys()]) as ring:
-        found = [*moved, *_looked_at(fresh, repository, ring, cache, ui)]
+    with key_ring(armours(watch.keys)) as ring:
+        found = [*moved, *_looked_at(fresh, Question(git=repository, variants=variants), ring, cache, ui)]
     return sorted(found, key=lambda one: one.version)
 
 
@@ -97,17 +117,17 @@ def _moved(version: Version, tag: str, commit: str, pinned: str) -> NewTag:
 
 
 def _looked_at(
-    fresh: Mapping[Version, tuple[str, str]], repository: str, ring: KeyRing, cache: Cache, ui: Ui
+    fresh: Mapping[Version, tuple[str, str]], question: Question, ring: KeyRing, cache: Cache, ui: Ui
 ) -> Iterator[NewTag]:
     for version, (tag, commit) in fresh.items():
-        exhibit = Looker(Sought(version.text, git=repository), version, None, ring, cache, ui).tag()
-        row = _row(version, repository, cache, ui) if exhibit.tree is not None else None
+        exhibit = Looker(Sought(version.text, git=question.git), version, None, ring, cache, ui).tag()
+        row = _row(version, question, cache, ui) if exhibit.tree is not None else None
         errors = [*exhibit.findings, *([exhibit.absent] if exhibit.absent else [])]
         cells = tuple(row.cells) if row else ()
         errors += [cell.error for cell in cells if cell.error is not None and not cell.guard]
         yield NewTag(version, tag, commit, None, exhibit.signed, cells, next(iter(errors), None))
 
 
-def _row(version: Version, repository: str, cache: Cache, ui: Ui) -> Row:
-    (row,) = matrix(Question(git=repository, refs=[version.text]), cache, ui)
+def _row(version: Version, question: Question, cache: Cache, ui: Ui) -> Row:
+    (row,) = matrix(replace(question, refs=[version.text]), cache, ui)
     return row

@@ -91,6 +91,10 @@ def test_new_tags_are_listed(patchkit: Run, upstream: Upstream, tmp_path: Path) 
     (tag,) = json.loads(done.stdout)["tags"]
     assert (tag["tag"], tag["signature"]["worth"]) == (f"v{VERSION}", "unknown key")
     assert done.returncode == 30  # the made-up source has no anchors
+    words = ("--since", "2.9", "--key", str(upstream.public), "--variant", "early")
+    done = patchkit("verify", "--new", "--git", upstream.git, *words, "--json", env=env)
+    (tag,) = json.loads(done.stdout)["tags"]
+    assert (tag["signature"]["worth"], tag["variants"]) == ("good", {"early": "refused"})
     done = patchkit("verify", "--new", "--git", upstream.git, env=env)
     assert done.returncode == 23  # v2.6.14 is not the one that was pinned
     assert "MOVED" in done.stdout
@@ -113,6 +117,18 @@ NOTHING: dict[str, Any] = {
         {"version": "2.6.14", "signature": Path("x.asc")},
         {"version": "2.6.14", "signature": Path("x.asc"), "source": Path()},
         {"new": True, "only": ["source"]},
+        {"new": True, "skip": ["lab"]},
+        {"new": True, "source": Path("x.tar.gz")},
+        {"new": True, "signature": Path("x.asc")},
+        {"new": True, "trials": 10},
+        {"new": True, "engine": "host"},
+        {"new": True, "crypto": "system"},
+        {"new": True, "openssl_sources": ["1.1.1w=x"]},
+        {"new": True, "jobs": 1},
+        {"new": True, "out": Path("elsewhere")},
+        {"new": True, "keep_going": True},
+        {"new": True, "offline": True},
+        {"new": True, "variants": ["stock"]},
         {"version": "2.6.14", "variants": ["stock"]},
     ],
 )
