@@ -122,9 +122,10 @@ def _new(watch: Watch, ui: Ui, *, as_json: bool) -> None:
         print_json({"tags": [_document(one) for one in found], "finding": as_document(error) if error else None})
     elif found:
         rows = [
-            (one.version.text, one.commit[:12], _state(one), ", ".join(_cells(one)) or "not looked at") for one in found
+            (one.version.text, one.commit[:12], one.known, _signature(one), ", ".join(_cells(one)) or "not looked at")
+            for one in found
         ]
-        table(("release", "commit", "signature", "variants"), rows)
+        table(("release", "commit", "pins", "signature", "variants"), rows)
     else:
         data("nothing new\n")
     for one in found:
@@ -136,8 +137,10 @@ def _new(watch: Watch, ui: Ui, *, as_json: bool) -> None:
         raise SystemExit(error.exit_code)
 
 
-def _state(one: NewTag) -> str:
-    return "MOVED" if one.pinned else one.signed.worth if one.signed else "missing"
+def _signature(one: NewTag) -> str:
+    if one.known == "moved":
+        return "not looked at"
+    return one.signed.worth if one.signed else "missing"
 
 
 def _cells(one: NewTag) -> list[str]:
@@ -150,6 +153,7 @@ def _document(one: NewTag) -> dict[str, object]:
         "version": one.version.text,
         "tag": one.tag,
         "commit": one.commit,
+        "known": one.known,
         "pinned": one.pinned,
         "signature": {"worth": signed.worth, "detail": signed.detail, "key": signed.key} if signed else None,
         "variants": {cell.variant: cell.verdict for cell in one.cells if not cell.guard},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from packaging.version import Version as Pep440
 
@@ -24,6 +25,8 @@ from patchkit.source.remote_tags import remote_tags
 from patchkit.source.signature import Judgement
 from patchkit.ui import Ui
 
+Known = Literal["new", "pinned as a tarball only", "moved"]
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -41,20 +44,29 @@ class Watch:
 
 @dataclass(frozen=True)
 class NewTag:
-    """One tag that the pins do not know, or know otherwise."""
+    """One tag that the pins do not have, or have otherwise."""
 
     version: Version
     tag: str
     commit: str
     """What it leads to now."""
     pinned: str | None
-    """The commit that the pins have; None for a new release."""
+    """The commit that the pins have; None where they have none."""
     signed: Judgement | None
     """None for a tag that moved: it is not looked at."""
     cells: tuple[Cell, ...] = ()
     """What becomes of the variants."""
     error: PatchkitError | None = None
     """Why it is not as it should be."""
+    tarball_pinned: bool = False
+    """The pins know the release by its tarball: it is no news, though nobody has pinned this tag."""
+
+    @property
+    def known(self) -> Known:
+        """What the pins have to say of it."""
+        if self.pinned is not None:
+            return "moved"
+        return "pinned as a tarball only" if self.tarball_pinned else "new"
 
 
 def new_tags(watch: Watch, cache: Cache, ui: Ui) -> list[NewTag]:
@@ -74,16 +86,22 @@ def new_tags(watch: Watch, cache: Cache, ui: Ui) -> list[NewTag]:
         for tag, commit in remote_tags(repository, cache).items()
         if (version := _version(tag)) is not None and version.pep440 >= oldest
     }
-    pins = {release.version: release.tag for release in catalog().releases if release.tag}
+    releases = {release.version: release for release in catalog().releases}
+    pins = {version: release.tag for version, release in releases.items() if release.tag}
     moved = [
         _moved(version, tag, commit, pin.commit)
         for version, (tag, commit) in there.items()
         if (pin := pins.get(version)) is not None and pin.name == tag and pin.commit != commit
     ]
     fresh = {version: found for version, found in there.items() if version not in pins}
-    ui.note(f"{len(there)} since {since or '2.1'}, {len(fresh)} that the pins do not know, {len(moved)} moved")
+    by_tarball = fresh.keys() & releases.keys()
+    ui.note(
+        f"{len(there)} since {since or '2.1'}, {len(fresh) - len(by_tarball)} that the pins do not know, "
+        f"{len(by_tarball)} pinned as a tarball only, {len(moved)} moved"
+    )
     with key_ring(armours(watch.keys)) as ring:
-        found = [*moved, *_looked_at(fresh, Question(git=repository, variants=variants), ring, cache, ui)]
+        looked = list(_looked_at(fresh, Question(git=repository, variants=variants), ring, cache, ui))
+    found = [*moved, *(replace(one, tarball_pinned=one.version in by_tarball) for one in looked)]
     return sorted(found, key=lambda one: one.version)
 
 
@@ -91,7 +109,7 @@ def finding(found: list[NewTag]) -> PatchkitError | None:
     """The gravest of it: a moved tag, a bad signature, a refused variant; otherwise that there are new releases."""
     errors = [one.error for one in found if one.error is not None]
     moved = [error for error in errors if isinstance(error, TagMovedError)]
-    fresh = [one.version.text for one in found if one.pinned is None]
+    fresh = [one.version.text for one in found if one.known == "new"]
     news = NewReleaseError(
         f"upstream has {len(fresh)} release{'' if len(fresh) == 1 else 's'} that the pins do not know",
         why=", ".join(fresh),

@@ -97,7 +97,9 @@ def test_new_tags_are_listed(patchkit: Run, upstream: Upstream, tmp_path: Path) 
     assert (tag["signature"]["worth"], tag["variants"]) == ("good", {"early": "refused"})
     done = patchkit("verify", "--new", "--git", upstream.git, env=env)
     assert done.returncode == 23  # v2.6.14 is not the one that was pinned
-    assert "MOVED" in done.stdout
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["release", "2.6.14", VERSION]
+    assert "  moved  " in done.stdout
+    assert "  new  " in done.stdout
 
 
 NOTHING: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,21 @@ def test_a_known_tag_that_leads_elsewhere_comes_first(upstream: Upstream, cache:
     assert pin is not None
     assert (moved.pinned, fresh.pinned) == (pin.commit, None)
     assert isinstance(finding([moved, fresh]), TagMovedError)
+
+
+def test_a_release_that_is_pinned_as_a_tarball_is_no_news(upstream: Upstream, cache: Cache) -> None:
+    by_tarball = max(release.version for release in catalog().releases if release.tag is None)
+    upstream.tag(f"v{by_tarball}")
+    (found,) = looked(upstream.git, cache, since=by_tarball.text)
+    assert (found.known, found.pinned) == ("pinned as a tarball only", None)
+    assert found.signed is not None  # its tag is as unknown as a new release's
+    assert finding([replace(found, error=None)]) is None
+    upstream.tag()
+    old, fresh = looked(upstream.git, cache, since=by_tarball.text)
+    assert (old.known, fresh.known) == ("pinned as a tarball only", "new")
+    error = finding([replace(one, error=None) for one in (old, fresh)])
+    assert isinstance(error, NewReleaseError)
+    assert (error.what, error.why) == ("upstream has 1 release that the pins do not know", VERSION)
 
 
 def test_hostile_tags_are_no_releases(upstream: Upstream, cache: Cache) -> None:
