@@ -9,7 +9,15 @@ from typing import Literal
 
 from packaging.version import Version as Pep440
 
-from patchkit.errors import BadUsageError, NewReleaseError, PatchkitError, TagMovedError, UnknownVersionError
+from patchkit.errors import (
+    BadSignatureError,
+    BadUsageError,
+    NewReleaseError,
+    PatchkitError,
+    TagMovedError,
+    UnknownVersionError,
+    WrongReleaseError,
+)
 from patchkit.jobs.matrix import Row, matrix
 from patchkit.jobs.survey import Question
 from patchkit.jobs.verify_exhibits import Looker, Sought, armours
@@ -25,6 +33,7 @@ from patchkit.source.remote_tags import remote_tags
 from patchkit.source.signature import Judgement
 from patchkit.ui import Ui
 
+_FORGED = (BadSignatureError, WrongReleaseError)
 Known = Literal["new", "pinned as a tarball only", "moved"]
 
 
@@ -106,16 +115,21 @@ def new_tags(watch: Watch, cache: Cache, ui: Ui) -> list[NewTag]:
 
 
 def finding(found: list[NewTag]) -> PatchkitError | None:
-    """The gravest of it: a moved tag, a bad signature, a refused variant; otherwise that there are new releases."""
-    errors = [one.error for one in found if one.error is not None]
-    moved = [error for error in errors if isinstance(error, TagMovedError)]
+    """The gravest of it: a moved tag; a tag that is not what it seems; any other finding, as a refused variant;
+    otherwise that there are new releases. That nothing vouches for a tag yet is none: `verify --version` asks the
+    tarball's signature, too."""
+    errors = sorted((one.error for one in found if one.error is not None), key=_lightness)
     fresh = [one.version.text for one in found if one.known == "new"]
     news = NewReleaseError(
         f"upstream has {len(fresh)} release{'' if len(fresh) == 1 else 's'} that the pins do not know",
         why=", ".join(fresh),
         advice=f"patchkit verify --version {fresh[-1] if fresh else 'V'}; ci/pin-releases writes the pins",
     )
-    return next(iter([*moved, *errors, *([news] if fresh else [])]), None)
+    return next(iter([*errors, *([news] if fresh else [])]), None)
+
+
+def _lightness(error: PatchkitError) -> int:
+    return 0 if isinstance(error, TagMovedError) else 1 if isinstance(error, _FORGED) else 2
 
 
 def _version(tag: str) -> Version | None:

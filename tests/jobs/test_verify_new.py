@@ -11,12 +11,14 @@ import pytest
 
 from patchkit.errors import (
     AnchorError,
+    BadSignatureError,
     BadUsageError,
     GitError,
     NewReleaseError,
     StorageError,
     TagMovedError,
     UnknownVariantError,
+    WrongReleaseError,
 )
 from patchkit.jobs.verify_new import NewTag, Watch, finding, new_tags
 from patchkit.releases.catalog import catalog
@@ -25,6 +27,7 @@ from patchkit.source.remote_tags import remote_tags
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.jobs.made_up_release import VERSION, Upstream
+from tests.patching.samples import GNU
 
 
 def looked(where: str | None, cache: Cache, **more: Any) -> list[NewTag]:
@@ -131,6 +134,38 @@ def test_news_alone_have_a_code_of_their_own(upstream: Upstream, cache: Cache) -
     error = finding([fine])
     assert isinstance(error, NewReleaseError)
     assert VERSION in error.advice
+
+
+@pytest.mark.parametrize(
+    ("how", "worth"),
+    [({}, "unknown key"), ({"key": ""}, "missing"), ({"hash": "SHA1"}, "weak")],
+    ids=["unknown key", "unsigned", "weak"],
+)
+def test_what_nothing_vouches_for_is_news_and_no_finding(
+    upstream: Upstream, cache: Cache, how: dict[str, Any], worth: str
+) -> None:
+    """`verify --version` gives 72 to 74 for these, unless the tarball is signed."""
+    upstream.repository.commit({"src/openvpn/reliable.c": GNU.encode()})  # the variant applies to it
+    upstream.tag(**how)
+    keys = [upstream.public] if worth == "weak" else []
+    found = looked(upstream.git, cache, variants=["retransmit"], keys=keys)
+    assert [(one.signed.worth, one.error) for one in found if one.signed] == [(worth, None)]
+    assert isinstance(finding(found), NewReleaseError)
+
+
+@pytest.mark.parametrize(
+    ("how", "error"), [({"altered": True}, BadSignatureError), ({"name": "v2.9.0"}, WrongReleaseError)]
+)
+def test_a_forged_tag_is_not_hidden_behind_a_refused_variant(
+    upstream: Upstream, cache: Cache, how: dict[str, Any], error: type[Exception]
+) -> None:
+    """The older release, which comes first, has no anchors; the newer one is not what it seems."""
+    upstream.tag()
+    upstream.tag("v2.9.2", **how)
+    refused, forged = looked(upstream.git, cache, variants=["retransmit"], keys=[upstream.public])
+    assert isinstance(refused.error, AnchorError)
+    assert isinstance(forged.error, error)
+    assert finding([refused, forged]) is forged.error
 
 
 @pytest.mark.skipif(HISTORY is None, reason="PATCHKIT_GIT does not name upstream's full history")
