@@ -135,3 +135,11 @@ lab_packages() {
     printf '%s\n' "$lab_packages_list" >"$venv/lab-packages"
     setup_unlock
 }
+
+# What reads signatures, the agent aside, which only signing wants. patchkit itself says what it can't do without it.
+openpgp_packages() {
+    command -v gpg >/dev/null && return 0
+    setup_lock
+    apt_install gpg || say "    (verify reads signatures with it)"
+    setup_unlock
+}

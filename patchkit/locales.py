@@ -15,6 +15,7 @@ PLAIN = "patchkit-plain"
 """The name of the error handler that :func:`install` registers."""
 _INSTEAD = {
     "→": "->",
+    "←": "<-",
     "…": "...",
     "\N{EN DASH}": "-",
     "\N{MULTIPLICATION SIGN}": "x",
@@ -23,6 +24,10 @@ _INSTEAD = {
     "±": "+-",
     "─": "-",
     "•": "*",
+    "\N{MIDDLE DOT}": "-",
+    "\N{MINUS SIGN}": "-",
+    "\N{CHECK MARK}": "+",
+    "\N{BALLOT X}": "x",
 }
 
 

@@ -8,6 +8,9 @@ import shutil
 import subprocess
 import sys
 
+import typer
+
+from patchkit.cli.app import app
 from patchkit.lab import documents
 from tests.conftest import PINNED, ROOT
 from tests.jobs.test_build import NEWEST
@@ -44,6 +47,17 @@ def test_a_reports_files_are_documented() -> None:
     document = (ROOT / "docs/report.md").read_text("utf-8")
     assert document == documents.markdown()
     assert "| None |" not in document  # every field says what it means
+
+
+def test_the_changes_name_every_command_and_the_pipelines() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    named = {word for text in re.findall(r"`([^`]+)`", changes) for word in text.split()}
+    assert set(commands) <= named
+    assert {"--markdown", "--note", "--new"} <= named
+    for folder, name in (("github", "GitHub Actions"), ("gitlab", "GitLab CI")):
+        assert (ROOT / "ci" / folder).is_dir()
+        assert name in changes
 
 
 def test_what_it_says_of_tests_is_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,69 @@ def test_set_up_once_then_silent_and_never_another_checkouts_code(checkout: Path
     init = copy / "patchkit/__init__.py"
     init.write_text(init.read_text().replace(__version__, "9.9.9"))
     assert launch(copy, "--version").stdout == "patchkit 9.9.9\n"
+
+
+NEEDED = ["cat", "cksum", "cp", "dirname", "flock", "mktemp", "printf", "rm", "sh", "tail"]
+COMPILER, LAB, OPENPGP = "build-essential", "qemu-system-x86", "gpg"
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A checkout that is set up, on a Debian that lacks every package: apt-get is a script that notes its calls."""
+    for name in ("ci/patchkit", "ci/setup.sh", "docker/toolchains.toml", "requirements.lock"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy2(ROOT / name, tmp_path / name)
+    scripts = {
+        ".venv/bin/python": f'[ "$1" != -P ] || {{ echo "$@"; exit; }}\nexec {sys.executable} "$@"',
+        "bin/apt-get": f'echo "$@" >>{tmp_path}/called',
+        "bin/dpkg-query": '[ "$*" = "-W dpkg" ]',
+        "bin/id": "echo ${USER_ID:-0}",
+    }
+    for name, text in scripts.items():
+        script = tmp_path / name
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(f"#!/bin/sh\n{text}\n")
+        script.chmod(0o755)
+    for name in NEEDED:
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or f"/bin/{name}")
+    stamp = f'. "$0"; root={tmp_path} venv={tmp_path}/.venv; stamp requirements.lock >"$venv/requirements.lock.stamp"'
+    subprocess.run(["sh", "-c", stamp, tmp_path / "ci/setup.sh"], env={"PATH": f"{tmp_path}/bin"}, check=True)
+    return tmp_path
+
+
+def prepared(bare: Path, *arguments: str, **env: str) -> tuple[subprocess.CompletedProcess[str], set[str]]:
+    """What became of a command, and what it has installed before."""
+    done = subprocess.run(
+        [bare / "ci/patchkit", *arguments], env={"PATH": f"{bare}/bin", **env}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    called = (bare / "called").read_text() if (bare / "called").exists() else ""
+    return done, set(called.split()) & {COMPILER, LAB, OPENPGP}
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        ("releases", set()),
+        ("build --version 2.6.14", {COMPILER}),
+        ("prove --version 2.6.14", {COMPILER}),
+        ("lab run --version 2.6.14", {COMPILER, LAB}),
+        ("verify --version 2.6.14", {COMPILER, LAB, OPENPGP}),
+        ("verify --since 2.6 --new", {OPENPGP}),
+    ],
+)
+def test_each_command_installs_what_it_needs(bare: Path, command: str, wanted: set[str]) -> None:
+    done, installed = prepared(bare, *command.split())
+    assert (done.returncode, done.stdout) == (0, f"-P -m patchkit {command}\n"), done.stderr
+    assert installed == wanted
+
+
+def test_who_is_not_root_is_told_and_goes_on(bare: Path) -> None:
+    done, installed = prepared(bare, "verify", "--version", "2.6.14", USER_ID="1000")
+    assert (done.returncode, done.stdout) == (0, "-P -m patchkit verify --version 2.6.14\n"), done.stderr
+    assert installed == set()
+    told = [line.split() for line in done.stderr.splitlines() if line.startswith("    apt-get install")]
+    assert {name for line in told for name in line} >= {COMPILER, LAB, OPENPGP}
 
 
 def test_scripts_are_posix_sh() -> None:

@@ -297,7 +297,7 @@ def verify(
         typer.Option(
             "--variant",
             metavar="NAME",
-            help="In question; may be repeated. Default: the recommended one.",
+            help="In question; may be repeated. Default: the recommended one; all with --new.",
         ),
     ] = None,
     only: Annotated[

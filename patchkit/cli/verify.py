@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +12,15 @@ from patchkit.cli.ending import as_document, print_json
 from patchkit.errors import BadUsageError
 from patchkit.jobs.verify import VerifyOrder, chosen_steps, verify
 from patchkit.jobs.verify_exhibits import Sought
-from patchkit.jobs.verify_new import NewTag, finding, new_tags
+from patchkit.jobs.verify_new import NewTag, Watch, finding, new_tags
 from patchkit.jobs.verify_report import TICKS, write
 from patchkit.jobs.verify_steps import TRIALS, State, Verification
 from patchkit.source.cache import Cache
 from patchkit.storage import check_writable
 from patchkit.ui import Painted, Ui, data, table
 
+OUT = Path("verify")
+"""Where reports go unless asked otherwise."""
 _COLOURS: dict[State, str] = {"passed": "green", "finding": "bold red", "skipped": "dim", "not run": "yellow"}
 
 
@@ -52,9 +54,12 @@ def run(
     if since is not None and not new:
         raise BadUsageError("--since goes with --new")
     if new:
-        if source is not None or only or skip or offline:
-            raise BadUsageError("--new looks at a repository's tags, and at nothing else", advice="--git URL|PATH")
-        _new(git, since, ui, as_json=as_json)
+        _refuse({
+            "--only": only, "--skip": skip, "--source": source, "--signature": signature, "--trials": trials,
+            "--engine": engine != "auto", "--crypto": crypto, "--openssl-source": openssl_sources, "--jobs": jobs,
+            "--out": out != OUT, "--keep-going": keep_going, "--offline": offline,
+        })  # fmt: skip
+        _new(Watch(git, since, variants, keys), ui, as_json=as_json)
         return
     if signature is not None and (source is None or source.is_dir()):
         raise BadUsageError("--signature is of a tarball", advice="--source TARBALL")
@@ -85,6 +90,17 @@ def run(
         raise SystemExit(found.exit_code)
 
 
+def _refuse(given: Mapping[str, object]) -> None:
+    """What would have no effect is no option."""
+    odd = [name for name, value in given.items() if value]
+    if odd:
+        raise BadUsageError(
+            f"{', '.join(odd)} {'has' if len(odd) == 1 else 'have'} no meaning with --new",
+            why="--new looks at a repository's tags, and at nothing else: it builds nothing, and writes no report",
+            advice="--git, --since, --variant and --key go with it",
+        )
+
+
 def _show(found: Verification) -> None:
     rows = [
         (
@@ -99,16 +115,17 @@ def _show(found: Verification) -> None:
     data(f"{found.verdict}\n")
 
 
-def _new(git: str | None, since: str | None, ui: Ui, *, as_json: bool) -> None:
-    found = new_tags(git, since, Cache.default(), ui)
+def _new(watch: Watch, ui: Ui, *, as_json: bool) -> None:
+    found = new_tags(watch, Cache.default(), ui)
     error = finding(found)
     if as_json:
         print_json({"tags": [_document(one) for one in found], "finding": as_document(error) if error else None})
     elif found:
         rows = [
-            (one.version.text, one.commit[:12], _state(one), ", ".join(_cells(one)) or "not looked at") for one in found
+            (one.version.text, one.commit[:12], one.known, _signature(one), ", ".join(_cells(one)) or "not looked at")
+            for one in found
         ]
-        table(("release", "commit", "signature", "variants"), rows)
+        table(("release", "commit", "pins", "signature", "variants"), rows)
     else:
         data("nothing new\n")
     for one in found:
@@ -120,8 +137,10 @@ def _new(git: str | None, since: str | None, ui: Ui, *, as_json: bool) -> None:
         raise SystemExit(error.exit_code)
 
 
-def _state(one: NewTag) -> str:
-    return "MOVED" if one.pinned else one.signed.worth if one.signed else "missing"
+def _signature(one: NewTag) -> str:
+    if one.known == "moved":
+        return "not looked at"
+    return one.signed.worth if one.signed else "missing"
 
 
 def _cells(one: NewTag) -> list[str]:
@@ -134,6 +153,7 @@ def _document(one: NewTag) -> dict[str, object]:
         "version": one.version.text,
         "tag": one.tag,
         "commit": one.commit,
+        "known": one.known,
         "pinned": one.pinned,
         "signature": {"worth": signed.worth, "detail": signed.detail, "key": signed.key} if signed else None,
         "variants": {cell.variant: cell.verdict for cell in one.cells if not cell.guard},

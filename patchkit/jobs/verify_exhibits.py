@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from patchkit.errors import (
 )
 from patchkit.jobs.verify_steps import Fact
 from patchkit.releases.catalog import Release, TarballPin
-from patchkit.releases.keys import missing_keys
+from patchkit.releases.keys import missing_keys, upstream_keys
 from patchkit.releases.version import Version, shown
 from patchkit.source import directory, git, mirror, obtain, unpinned
 from patchkit.source.cache import Cache
@@ -54,6 +55,15 @@ class Sought:
     offline: bool = False
     now: float | None = None
     """Seconds since 1970 at which keys count as expired; None for the clock's."""
+
+
+def armours(keys: Sequence[Path]) -> list[bytes]:
+    """The keys that count: upstream's, and those in further files. Raises StorageError."""
+    found = [one.armour for one in upstream_keys()]
+    for path in keys:
+        with reading(path):
+            found.append(path.read_bytes())
+    return found
 
 
 @dataclass

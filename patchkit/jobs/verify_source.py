@@ -14,10 +14,9 @@ from patchkit.errors import (
     WeakSignatureError,
     WrongReleaseError,
 )
-from patchkit.jobs.verify_exhibits import Exhibit, Looker, Sought
+from patchkit.jobs.verify_exhibits import Exhibit, Looker, Sought, armours
 from patchkit.jobs.verify_steps import Fact
 from patchkit.releases.catalog import Release, catalog
-from patchkit.releases.keys import upstream_keys
 from patchkit.releases.version import Version
 from patchkit.source import git
 from patchkit.source.cache import Cache
@@ -27,7 +26,6 @@ from patchkit.source.openpgp import key_ring
 from patchkit.source.own_version import own_version
 from patchkit.source.signature import GOOD
 from patchkit.source.tree import SourceTree
-from patchkit.storage import reading
 from patchkit.ui import Ui
 
 _NAMED = 12  # files of a tarball that a one-line summary names
@@ -77,11 +75,7 @@ def judge_source(sought: Sought, cache: Cache, ui: Ui) -> Judged:
     """
     version = version_of(Request(sought.version))
     release = _known(sought.version)
-    armours = [one.armour for one in upstream_keys()]
-    for path in sought.keys:
-        with reading(path):
-            armours.append(path.read_bytes())
-    with key_ring(armours) as ring:
+    with key_ring(armours(sought.keys)) as ring:
         looker = Looker(sought, version, release, ring, cache, ui)
         exhibits = [looker.tag(), looker.tarball()]
         found = [one for one in exhibits if one.tree is not None]

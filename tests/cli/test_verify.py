@@ -12,9 +12,11 @@ import pytest
 
 from patchkit.cli.verify import run
 from patchkit.errors import BadUsageError
+from tests.cli.test_terminals import ASCII
 from tests.conftest import Run
 from tests.jobs.made_up_release import MADE, VERSION, Upstream, made_up
 from tests.source.signers import Signer, signer
+from tests.terminal import on_terminal
 
 QUIET = {"GIT_CONFIG_GLOBAL": os.devnull}
 
@@ -42,6 +44,17 @@ def test_ticks_a_verdict_and_reports(patchkit: Run, upstream: Upstream, tmp_path
     assert verdict == f"{VERSION}: nothing is wrong in the 1 of 6 steps that were run"
     assert (tmp_path / "verify" / VERSION / "report.html").is_file()
     assert "[1/6]" in done.stderr
+
+
+def test_ticks_differ_on_a_terminal_without_them(upstream: Upstream, tmp_path: Path) -> None:
+    env = {**QUIET, **ASCII, "NO_COLOR": "1", "PATCHKIT_CACHE": str(tmp_path / "c")}
+    words = ["verify", "--version", VERSION, "--git", upstream.git, "--key", str(upstream.public), "--only", "source"]
+    for altered, tick in ((False, "+"), (True, "x")):
+        upstream.tag(altered=altered)
+        shown = on_terminal([*words, "--offline"], env, columns=200, cwd=tmp_path)
+        rows = [line.split()[:2] for line in shown.lines]
+        assert [tick, "source"] in rows, shown.text
+        assert ["-", "variants"] in rows
 
 
 def test_a_finding_has_its_exit_code_in_the_document_as_well(patchkit: Run, upstream: Upstream, tmp_path: Path) -> None:
@@ -78,9 +91,15 @@ def test_new_tags_are_listed(patchkit: Run, upstream: Upstream, tmp_path: Path) 
     (tag,) = json.loads(done.stdout)["tags"]
     assert (tag["tag"], tag["signature"]["worth"]) == (f"v{VERSION}", "unknown key")
     assert done.returncode == 30  # the made-up source has no anchors
+    words = ("--since", "2.9", "--key", str(upstream.public), "--variant", "early")
+    done = patchkit("verify", "--new", "--git", upstream.git, *words, "--json", env=env)
+    (tag,) = json.loads(done.stdout)["tags"]
+    assert (tag["signature"]["worth"], tag["variants"]) == ("good", {"early": "refused"})
     done = patchkit("verify", "--new", "--git", upstream.git, env=env)
     assert done.returncode == 23  # v2.6.14 is not the one that was pinned
-    assert "MOVED" in done.stdout
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["release", "2.6.14", VERSION]
+    assert "  moved  " in done.stdout
+    assert "  new  " in done.stdout
 
 
 NOTHING: dict[str, Any] = {
@@ -100,6 +119,18 @@ NOTHING: dict[str, Any] = {
         {"version": "2.6.14", "signature": Path("x.asc")},
         {"version": "2.6.14", "signature": Path("x.asc"), "source": Path()},
         {"new": True, "only": ["source"]},
+        {"new": True, "skip": ["lab"]},
+        {"new": True, "source": Path("x.tar.gz")},
+        {"new": True, "signature": Path("x.asc")},
+        {"new": True, "trials": 10},
+        {"new": True, "engine": "host"},
+        {"new": True, "crypto": "system"},
+        {"new": True, "openssl_sources": ["1.1.1w=x"]},
+        {"new": True, "jobs": 1},
+        {"new": True, "out": Path("elsewhere")},
+        {"new": True, "keep_going": True},
+        {"new": True, "offline": True},
+        {"new": True, "variants": ["stock"]},
         {"version": "2.6.14", "variants": ["stock"]},
     ],
 )

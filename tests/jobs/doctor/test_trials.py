@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -175,13 +177,50 @@ def test_a_compiler_that_compiles_nothing(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert found.detail == f"{compiler} failed with exit code 1: cc1: cannot execute"
 
 
-@pytest.mark.slow
-def test_a_key_is_made_and_its_signature_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    assert "checks signatures" in tools.gpg()
+def test_gpg_is_tried_where_no_agent_is() -> None:
+    """A fresh Debian has gpg without gpg-agent: verify works there, so doctor has to say so."""
+    agent = shutil.which("gpg-agent")
+    command = [sys.executable, "-P", "-c", "from patchkit.jobs.doctor import tools; print(tools.gpg())"]
+    if agent is not None:
+        if os.geteuid() != 0:
+            pytest.skip("only root can hide gpg-agent")
+        hide = 'mount --bind /dev/null "$1" && shift && ! gpg-agent --version 2>/dev/null && exec "$@"'
+        command = ["unshare", "--mount", "--", "sh", "-c", hide, "sh", agent, *command]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("gpg (GnuPG) ")
+    assert "checks signatures" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("judges", "said"),
+    [
+        ("exit 1", "calls a good signature bad"),
+        (
+            'exec GPG --no-options --status-fd 1 --verify "$SIGNED/text.asc" "$SIGNED/text"',
+            "a forged text's signature good",
+        ),
+    ],
+    ids=["nothing is good", "all is good"],
+)
+def test_a_gpg_that_judges_wrongly_is_broken(
+    judges: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The host's own gpg, which then says either nothing of signatures or that all of them fit."""
+    signed = Path(tools.__file__).with_name("signed")
+    text = f'SIGNED={signed}\ncase "$*" in\n*--verify*) {judges} ;;\n*) exec GPG "$@" ;;\nesac'
+    program(tmp_path, "gpg", text.replace("GPG", str(shutil.which("gpg"))))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = tried(Trial("openpgp", "", tools.gpg, "openpgp", ("gpg",)), NOWHERE)
+    assert found.state == "broken"
+    assert said in found.detail
+
+
+def test_no_gpg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(FaultError, match="no gpg in PATH"):
-        tools.gpg()
+    found = tried(Trial("openpgp", "", tools.gpg, "openpgp", ("gpg",)), of({"ID": "debian"}))
+    assert (found.state, found.detail) == ("missing", "there is no gpg in PATH")
+    assert found.fix == "apt-get update && apt-get install -y --no-install-recommends gpg"
 
 
 @pytest.mark.slow
