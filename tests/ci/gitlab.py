@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from patchkit.source.cache import Cache
 from tests.ci.machine import Machine, cells, documents
 from tests.conftest import ROOT
 
@@ -46,14 +47,26 @@ class Job:
     definition: dict[str, Any]
     cell: dict[str, str]
 
-    def run(self, machine: Machine) -> bool:
-        """Execute ``before_script`` and ``script`` in one shell, then ``after_script``, as the runner does."""
-        environment = self.environment(machine)
-        good = machine.shell(
-            self.name, "\n".join(self.definition["before_script"] + self.definition["script"]), environment
-        )
+    def run(self, machine: Machine, *, prepared: bool = False) -> bool:
+        """Execute ``before_script`` and ``script`` in one shell, then ``after_script``, as the runner does.
+
+        ``prepared``: the machine has ``before_script`` behind it, and loses only what was left by the job itself.
+        """
+        if prepared:
+            machine.clean(keep={".patchkit", ".cache"})
+        else:
+            self.restore(machine)
+        lines = ([] if prepared else self.definition["before_script"]) + self.definition["script"]
+        good = machine.shell(self.name, "\n".join(lines), self.environment(machine))
         self.run_after(machine)
         return good
+
+    def restore(self, machine: Machine) -> None:
+        """Put in place what the runner kept of earlier jobs: here a link to the user's own cache."""
+        assert self.definition["cache"] == {"key": "patchkit", "paths": [".cache/patchkit/"]}
+        place = machine.folder / self.definition["cache"]["paths"][0]
+        place.parent.mkdir(parents=True)
+        place.symlink_to(Cache.default().folder())
 
     def run_after(self, machine: Machine) -> None:
         if after := self.definition.get("after_script"):

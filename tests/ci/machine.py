@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -68,6 +68,12 @@ class Machine:
         self.ran.append(Ran(name, script, done.returncode, time.monotonic() - began, done.stdout))
         _LOG.info("%s: exit code %d after %.1f s", name, done.returncode, self.ran[-1].seconds)
         return done.returncode == 0
+
+    def clean(self, keep: Collection[str]) -> None:
+        """Delete what jobs have left in the folder, but for the names to keep."""
+        for path in self.folder.iterdir():
+            if path.name not in keep:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def story(self) -> str:
         """All that happened, for the message of a test that fails."""

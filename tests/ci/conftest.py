@@ -1,0 +1,47 @@
+"""What jobs are fed with: this checkout as a repository, upstream's tags, and an API."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ci.tracker import Tracker, tracker
+from tests.conftest import ROOT
+from tests.patching.samples import ALLMAN
+from tests.source.samples import Repository
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """patchkit as it is in this checkout, committed or not, as a repository and a commit."""
+    made = Repository(tmp_path_factory.mktemp("source") / "patchkit")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).exists():
+            (made.path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, made.path / name)
+    made.git("add", "--all")
+    return str(made.path), made.commit({})
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Repository:
+    """Two releases that no pin knows: the variant applies to the first and is refused by the second."""
+    made = Repository(tmp_path / "upstream")
+    path = "src/openvpn/reliable.c"
+    made.commit({path: ALLMAN.encode()})
+    made.tag("v2.9.0")
+    made.commit({path: ALLMAN.replace("sequence broken", "is full").encode()})
+    made.tag("v2.9.1")
+    return made
+
+
+@pytest.fixture
+def api() -> Iterator[Tracker]:
+    with tracker() as one:
+        yield one
