@@ -81,3 +81,20 @@ def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, 
     api.titles.append(TITLE)
     assert not job.run(machine, prepared=True)
     assert [one.method for one in api.sent] == ["GET", "POST", "GET"]
+    # Without a token the failed job has to do.
+    token = machine.environment.pop("PATCHKIT_TOKEN")
+    api.titles.clear()
+    assert not job.run(machine, prepared=True)
+    assert [one.status for one in machine.ran[-2:]] == [30, 0], machine.story()
+    assert (machine.folder / "refused.md").exists()
+    machine.environment["PATCHKIT_TOKEN"] = token
+    # Where nothing is refused nobody is asked; nor where upstream can't be read.
+    upstream.git("tag", "--delete", "v2.9.1")
+    assert job.run(machine, prepared=True), machine.story()
+    table = (machine.folder / "matrix.md").read_text("utf-8")
+    assert "2.9.0" in table
+    assert "refused" not in table
+    lost = {**inputs, "upstream": str(upstream.path / "nowhere")}
+    (job,) = gitlab.jobs(lost, {"CI_PIPELINE_SOURCE": "schedule"})
+    assert not job.run(machine, prepared=True)
+    assert len(api.sent) == 3
