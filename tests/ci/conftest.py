@@ -4,15 +4,43 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.ci.machine import Line
 from tests.ci.tracker import Tracker, tracker
 from tests.conftest import ROOT
 from tests.patching.samples import ALLMAN
 from tests.source.samples import Repository
+
+_PASSED = pytest.StashKey[set[str]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep which tests went well: what all walks together have executed is known only when all have ended."""
+    report = yield
+    if report.when == "call" and report.passed:
+        item.session.stash.setdefault(_PASSED, set()).add(item.nodeid)
+    return report
+
+
+@pytest.fixture(scope="module")
+def walked() -> set[Line]:
+    """The lines that a module's walks have executed."""
+    return set()
+
+
+@pytest.fixture
+def all_walked(walked: set[Line], request: pytest.FixtureRequest) -> set[Line]:
+    """The same, once every other test of the module is through; skips where one is not."""
+    passed = request.session.stash.get(_PASSED, set())
+    tests = [name for name in vars(request.module) if name.startswith("test_") and name != request.node.name]
+    if absent := [name for name in tests if f"{request.node.parent.nodeid}::{name}" not in passed]:
+        pytest.skip(f"not all walks were walked to their end, here and now: {', '.join(absent)}")
+    return walked
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.ci.machine import Machine, cells, documents
+from tests.ci.machine import Line, Machine, cells, documents
 from tests.conftest import ROOT
 
 WORKFLOW = ROOT / "ci/github/patchkit.yml"
@@ -76,9 +76,8 @@ class Job:
             output.write_text("")
             own = {key: self.context.filled(text) for key, text in step.get("env", {}).items()}
             environment = {**self.environment, **own, "GITHUB_OUTPUT": str(output)}
-            good &= machine.shell(
-                step["name"], self.context.filled(step["run"]), environment, step.get("working-directory", ".")
-            )
+            command = Line(WORKFLOW.name, self.name, step["name"], self.context.filled(step["run"]))
+            good &= machine.shell(step["name"], [command], environment, step.get("working-directory", "."))
             for line in output.read_text().splitlines():
                 key, _, text = line.partition("=")
                 self.context.outputs[f"{step['id']}.outputs.{key}"] = text
@@ -105,3 +104,15 @@ def jobs(inputs: Mapping[str, object]) -> list[Job]:
             environment = {key: own.filled(text) for key, text in (workflow["env"] | job.get("env", {})).items()}
             found.append(Job(name, job["steps"], environment, own))
     return found
+
+
+def lines() -> set[Line]:
+    """Every ``run`` in a workflow here."""
+    return {
+        Line(path.name, name, step["name"], step["run"])
+        for path in WORKFLOW.parent.rglob("*.yml")
+        for workflow in documents(path)
+        for name, job in workflow["jobs"].items()
+        for step in job.get("steps", [])
+        if "run" in step
+    }

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.ci import github
-from tests.ci.machine import Machine
+from tests.ci.machine import Line, Machine
 from tests.ci.tracker import Tracker
 from tests.ci.walking import BUILT, MARKS, TITLE, asked, check_built, check_report
 from tests.source.samples import Repository
@@ -24,7 +24,7 @@ SET_UP = frozenset({"Fetch patchkit", "Take the asked one", "Install it"})
 
 
 @pytest.fixture
-def machine(tmp_path: Path, api: Tracker) -> Machine:
+def machine(tmp_path: Path, api: Tracker, walked: set[Line]) -> Machine:
     (tmp_path / "temp").mkdir()
     known = {
         "RUNNER_TEMP": str(tmp_path / "temp"),
@@ -32,7 +32,7 @@ def machine(tmp_path: Path, api: Tracker) -> Machine:
         "GITHUB_API_URL": api.url,
         "GITHUB_REPOSITORY": "me/patched",
     }
-    return Machine.fresh(tmp_path, known)
+    return Machine.fresh(tmp_path, known, walked)
 
 
 def test_build(source: tuple[str, str], machine: Machine) -> None:
@@ -73,3 +73,7 @@ def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, 
     (lost,) = github.jobs({**inputs, "upstream": str(upstream.path / "nowhere")})
     assert not lost.run(machine, without=SET_UP)
     assert len(api.sent) == 3
+
+
+def test_every_line_was_executed(all_walked: set[Line]) -> None:
+    assert github.lines() - all_walked == set()

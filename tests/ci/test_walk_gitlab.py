@@ -15,7 +15,7 @@ import pytest
 
 from patchkit.source.cache import Cache
 from tests.ci import gitlab
-from tests.ci.machine import Machine
+from tests.ci.machine import Line, Machine
 from tests.ci.tracker import Tracker
 from tests.ci.walking import MARKS, TITLE, asked, check_built, check_report
 from tests.source.samples import Repository
@@ -24,7 +24,7 @@ pytestmark = MARKS
 
 
 @pytest.fixture
-def machine(tmp_path: Path, api: Tracker) -> Machine:
+def machine(tmp_path: Path, api: Tracker, walked: set[Line]) -> Machine:
     # A fresh image has no foreign architecture, whose index a mirror may be about to replace.
     config = tmp_path / "apt.conf"
     own = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
@@ -35,7 +35,7 @@ def machine(tmp_path: Path, api: Tracker) -> Machine:
         "PATCHKIT_TOKEN": gitlab.TOKEN,
         "APT_CONFIG": str(config),
     }
-    return Machine.fresh(tmp_path, known)
+    return Machine.fresh(tmp_path, known, walked)
 
 
 def test_build(source: tuple[str, str], machine: Machine) -> None:
@@ -98,3 +98,7 @@ def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, 
     (job,) = gitlab.jobs(lost, {"CI_PIPELINE_SOURCE": "schedule"})
     assert not job.run(machine, prepared=True)
     assert len(api.sent) == 3
+
+
+def test_every_line_was_executed(all_walked: set[Line]) -> None:
+    assert gitlab.lines() - all_walked == set()
