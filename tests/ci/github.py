@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.ci.machine import Machine, cells, documents
+from tests.ci.machine import Line, Machine, cells, documents
 from tests.conftest import ROOT
 
 WORKFLOW = ROOT / "ci/github/patchkit.yml"
@@ -25,7 +25,9 @@ class Context:
     outputs: dict[str, str] = field(default_factory=dict)
 
     def value(self, expression: str) -> object:
-        """``inputs.x``, ``matrix.x``, ``github.token``, or ``fromJSON`` of one of these."""
+        """``inputs.x``, ``matrix.x``, ``github.token``, ``fromJSON`` of one of these, or one ``|| 'text'``."""
+        if either := re.fullmatch(r"([\w.]+) \|\| '([^']*)'", expression):
+            return self.value(either[1]) or either[2]
         if inner := re.fullmatch(r"fromJSON\((.+)\)", expression):
             return json.loads(str(self.value(inner[1])))
         return self.values[expression]
@@ -76,9 +78,8 @@ class Job:
             output.write_text("")
             own = {key: self.context.filled(text) for key, text in step.get("env", {}).items()}
             environment = {**self.environment, **own, "GITHUB_OUTPUT": str(output)}
-            good &= machine.shell(
-                step["name"], self.context.filled(step["run"]), environment, step.get("working-directory", ".")
-            )
+            command = Line(WORKFLOW.name, self.name, step["name"], self.context.filled(step["run"]))
+            good &= machine.shell(step["name"], [command], environment, step.get("working-directory", "."))
             for line in output.read_text().splitlines():
                 key, _, text = line.partition("=")
                 self.context.outputs[f"{step['id']}.outputs.{key}"] = text
@@ -105,3 +106,27 @@ def jobs(inputs: Mapping[str, object]) -> list[Job]:
             environment = {key: own.filled(text) for key, text in (workflow["env"] | job.get("env", {})).items()}
             found.append(Job(name, job["steps"], environment, own))
     return found
+
+
+def weekly(given: Mapping[str, object]) -> list[Job]:
+    """All jobs that the calling workflow starts: by hand with what was given there, else by the clock."""
+    (workflow,) = documents(WEEKLY)
+    (call,) = workflow["jobs"].values()
+    assert call["uses"] == f"./.github/workflows/{WORKFLOW.name}"
+    declared = workflow["on"]["workflow_dispatch"]["inputs"]
+    assert given.keys() <= declared.keys()
+    # By the clock there are no inputs, and what is not there is null.
+    context = Context({f"inputs.{key}": given.get(key) for key in declared})
+    return jobs({key: context.filled(one) if isinstance(one, str) else one for key, one in call["with"].items()})
+
+
+def lines() -> set[Line]:
+    """Every ``run`` in a workflow here."""
+    return {
+        Line(path.name, name, step["name"], step["run"])
+        for path in WORKFLOW.parent.rglob("*.yml")
+        for workflow in documents(path)
+        for name, job in workflow["jobs"].items()
+        for step in job.get("steps", [])
+        if "run" in step
+    }

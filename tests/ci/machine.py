@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
 _LOG = logging.getLogger(__name__)
+
+
+class Line(NamedTuple):
+    """What stands in a pipeline's file as one command, however long."""
+
+    file: str
+    job: str
+    part: str
+    """A step's name, or ``before_script`` and the like."""
+    text: str
 
 
 @dataclass(frozen=True)
@@ -35,10 +46,12 @@ class Machine:
 
     folder: Path
     environment: dict[str, str]
+    walked: set[Line] = field(default_factory=set)
+    """The lines that went well, once at least; what stands behind a ``||`` in one is for a walk to look at."""
     ran: list[Ran] = field(default_factory=list)
 
     @classmethod
-    def fresh(cls, top: Path, environment: Mapping[str, str]) -> Machine:
+    def fresh(cls, top: Path, environment: Mapping[str, str], walked: set[Line]) -> Machine:
         """A machine with nothing but this system's own settings (its proxies and mirrors, say) and the platform's."""
         folder = top / "work"
         folder.mkdir(parents=True)
@@ -50,13 +63,18 @@ class Machine:
             sudo.write_text('#!/bin/sh\nexec "$@"\n')
             sudo.chmod(0o755)
             path = f"{sudo.parent}:{path}"
-        return cls(folder, {**os.environ, "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, **environment})
+        return cls(folder, {**os.environ, "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, **environment}, walked)
 
-    def shell(self, name: str, script: str, environment: Mapping[str, str], folder: str = ".") -> bool:
+    def shell(self, name: str, lines: Sequence[Line], environment: Mapping[str, str], folder: str = ".") -> bool:
         """Execute with bash as both platforms do; whether it went well."""
         began = time.monotonic()
+        # Runners print every line before they execute it; this tells of each when it has gone well.
+        marks = self.folder.parent / "marks"
+        marks.write_text("")
+        mark = f'printf "%s %s\\n" {{}} "$EPOCHREALTIME" >> {shlex.quote(str(marks))}'
+        told = [part for number, line in enumerate(lines) for part in (line.text, mark.format(number))]
         done = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "\n".join([mark.format("-"), *told])],
             cwd=self.folder / folder,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
@@ -65,9 +83,20 @@ class Machine:
             text=True,
             check=False,
         )
+        script = "\n".join(line.text for line in lines)
         self.ran.append(Ran(name, script, done.returncode, time.monotonic() - began, done.stdout))
         _LOG.info("%s: exit code %d after %.1f s", name, done.returncode, self.ran[-1].seconds)
+        for before, after in pairwise(line.split() for line in marks.read_text().splitlines()):
+            line = lines[int(after[0])]
+            self.walked.add(line)
+            _LOG.info("    %.1f s: %s", float(after[1]) - float(before[1]), line.text[:100])
         return done.returncode == 0
+
+    def clean(self, keep: Collection[str]) -> None:
+        """Delete what jobs have left in the folder, but for the names to keep."""
+        for path in self.folder.iterdir():
+            if path.name not in keep:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def story(self) -> str:
         """All that happened, for the message of a test that fails."""
