@@ -81,6 +81,26 @@ def test_fix_asks_on_a_terminal(answer: str, asked: bool, bare: dict[str, str], 
     assert (tmp_path / "called").exists() == asked
 
 
+@pytest.mark.parametrize("words", [("--json",), ()])
+def test_a_command_that_did_not_help_is_an_error_of_its_own(
+    words: tuple[str, ...], bare: dict[str, str], patchkit: Run
+) -> None:
+    """apt-get is a script here that fails as apt-get does where a package can't be had."""
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        pytest.skip("wants Debian, and root")
+    script = Path(bare["PATH"], "apt-get")
+    script.write_text('#!/bin/sh\necho "E: Unable to locate package $1"\nexit 100\n')
+    script.chmod(0o755)
+    done = patchkit("doctor", "matrix", "--fix", "--yes", *words, env=bare)
+    assert done.returncode == 91
+    assert "error: apt-get failed with exit code 100\n    E: Unable to locate package update\n" in done.stderr
+    assert "try: apt-get update\n" in done.stderr
+    # The first that fails ends it: nothing is installed from lists that are not there.
+    assert "==> apt-get install" not in done.stderr
+    if words:
+        assert json.loads(done.stdout)["error"] == "MendError"
+
+
 @pytest.mark.slow
 def test_fix_installs_what_is_missing(tmp_path: Path) -> None:
     """A Debian of its own, in which git is really missing, and apt really installs it."""
