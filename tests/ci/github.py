@@ -65,7 +65,6 @@ class Job:
     def run(self, machine: Machine, *, without: frozenset[str] = frozenset()) -> bool:
         """Execute each step's ``run``; whether all went well. ``without`` names steps that a machine has behind it."""
         good = True
-        output = machine.folder.parent / "output"
         for step in self.steps:
             if step["name"] in without or not self.context.holds(
                 step.get("if", "success()"), machine.folder, good=good
@@ -75,7 +74,7 @@ class Job:
                 path = machine.folder / self.context.filled(step["with"]["path"])
                 good &= any(path.iterdir())
                 continue
-            output.write_text("")
+            output = machine.blank("output")
             own = {key: self.context.filled(text) for key, text in step.get("env", {}).items()}
             environment = {**self.environment, **own, "GITHUB_OUTPUT": str(output)}
             command = Line(WORKFLOW.name, self.name, step["name"], self.context.filled(step["run"]))

@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+NOBODY = 65534
+"""The user and group that owns nothing."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -49,6 +52,8 @@ class Machine:
     walked: set[Line] = field(default_factory=set)
     """The lines that went well, once at least; what stands behind a ``||`` in one is for a walk to look at."""
     ran: list[Ran] = field(default_factory=list)
+    user: int | None = None
+    """Who executes what does not begin with ``sudo``, if not we ourselves."""
 
     @classmethod
     def fresh(cls, top: Path, environment: Mapping[str, str], walked: set[Line]) -> Machine:
@@ -65,18 +70,44 @@ class Machine:
             path = f"{sudo.parent}:{path}"
         return cls(folder, {**os.environ, "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, **environment}, walked)
 
+    @classmethod
+    def of_nobody(cls, top: Path, environment: Mapping[str, str], walked: set[Line]) -> Machine:
+        """The same for a user who is not root, and whom ``top`` and all in it is given."""
+        top.chmod(0o755)
+        machine = cls.fresh(top, environment, walked)
+        (top / "home").mkdir()
+        # A Python below /root, say, is not theirs; the system's own is.
+        folders = machine.environment["PATH"].split(":")
+        machine.environment["PATH"] = ":".join(one for one in folders if _may_enter(Path(one)))
+        machine.user = NOBODY
+        for path in (top, *top.rglob("*")):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        return machine
+
+    def blank(self, name: str) -> Path:
+        """An empty file beside the folder, for the shell to write to."""
+        path = self.folder.parent / name
+        path.write_text("")
+        if self.user is not None:
+            os.chown(path, self.user, self.user)
+        return path
+
     def shell(self, name: str, lines: Sequence[Line], environment: Mapping[str, str], folder: str = ".") -> bool:
         """Execute with bash as both platforms do; whether it went well."""
         began = time.monotonic()
         # Runners print every line before they execute it; this tells of each when it has gone well.
-        marks = self.folder.parent / "marks"
-        marks.write_text("")
+        marks = self.blank("marks")
         mark = f'printf "%s %s\\n" {{}} "$EPOCHREALTIME" >> {shlex.quote(str(marks))}'
         told = [part for number, line in enumerate(lines) for part in (line.text, mark.format(number))]
+        user = None if lines[0].text.startswith("sudo ") else self.user
+        home = {} if user is None else {"HOME": str(self.folder.parent / "home")}
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "\n".join([mark.format("-"), *told])],
             cwd=self.folder / folder,
-            env={**self.environment, **environment},
+            env={**self.environment, **environment, **home},
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -103,6 +134,12 @@ class Machine:
         return "\n".join(
             f"--- {one.name}: {one.status} after {one.seconds:.1f} s\n{one.script}\n{one.output}" for one in self.ran
         )
+
+
+def _may_enter(folder: Path) -> bool:
+    """Whether anybody may."""
+    whole = folder.resolve()
+    return whole.is_dir() and all(one.stat().st_mode & 0o001 for one in (whole, *whole.parents))
 
 
 def documents(path: Path) -> list[dict[str, Any]]:

@@ -8,13 +8,16 @@ really sent, and artifacts stay where they are.
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.ci import github
-from tests.ci.machine import Line, Machine
+from tests.ci.machine import NOBODY, Line, Machine
 from tests.ci.tracker import Tracker
 from tests.ci.walking import BUILT, MARKS, TITLE, asked, check_built, check_report
 from tests.source.samples import Repository
@@ -23,23 +26,40 @@ pytestmark = MARKS
 SET_UP = frozenset({"Fetch patchkit", "Take the asked one", "Install it"})
 
 
-@pytest.fixture
-def machine(tmp_path: Path, api: Tracker, walked: set[Line]) -> Machine:
-    (tmp_path / "temp").mkdir()
-    known = {
-        "RUNNER_TEMP": str(tmp_path / "temp"),
-        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+def known(top: Path, api: Tracker) -> dict[str, str]:
+    (top / "temp").mkdir()
+    return {
+        "RUNNER_TEMP": str(top / "temp"),
+        "GITHUB_STEP_SUMMARY": str(top / "summary.md"),
         "GITHUB_API_URL": api.url,
         "GITHUB_REPOSITORY": "me/patched",
     }
-    return Machine.fresh(tmp_path, known, walked)
 
 
-def test_build(source: tuple[str, str], machine: Machine) -> None:
-    (job,) = github.jobs(asked(source, build=True))
+@pytest.fixture
+def machine(tmp_path: Path, api: Tracker, walked: set[Line]) -> Machine:
+    return Machine.fresh(tmp_path, known(tmp_path, api), walked)
+
+
+@pytest.fixture
+def machine_of_nobody(source: tuple[str, str], api: Tracker, walked: set[Line]) -> Iterator[Machine]:
+    """As GitHub's are, where only sudo is root, and with patchkit in ``source``; pytest's own folders are root's."""
+    with TemporaryDirectory(prefix="patchkit-walk-") as name:
+        top = Path(name)
+        shutil.copytree(source[0], top / "source")
+        yield Machine.of_nobody(top, known(top, api), walked)
+
+
+def test_build(source: tuple[str, str], machine_of_nobody: Machine) -> None:
+    """After ci/install by root anybody can build: here a user with nothing but a home."""
+    machine, top = machine_of_nobody, machine_of_nobody.folder.parent
+    (job,) = github.jobs(asked((str(top / "source"), source[1]), build=True))
     assert job.run(machine), machine.story()
     check_built(machine.folder / "dist")
-    assert f"{BUILT}+retransmit-linux-amd64.tar.gz" in (machine.folder.parent / "summary.md").read_text()
+    assert f"{BUILT}+retransmit-linux-amd64.tar.gz" in (top / "summary.md").read_text()
+    assert (top / "temp/patchkit/.venv").stat().st_uid == 0
+    cache = top / "home/.cache/patchkit"
+    assert {path.stat().st_uid for path in ((machine.folder / "dist/SHA256SUMS"), cache)} == {NOBODY}
 
 
 def test_lab(source: tuple[str, str], machine: Machine) -> None:
