@@ -298,13 +298,22 @@ def verify(
             "--variant",
             metavar="NAME",
             help="In question; may be repeated. Default: the recommended one; all with --new.",
+            autocompletion=completion.patches,
         ),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="STEP,...", help="Of source, variants, prove, build, smoke and lab."),
+        typer.Option(
+            "--only",
+            metavar="STEP,...",
+            help="Of source, variants, prove, build, smoke and lab.",
+            autocompletion=completion.steps,
+        ),
     ] = None,
-    skip: Annotated[list[str] | None, typer.Option("--skip", metavar="STEP,...", help="All but these steps.")] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option("--skip", metavar="STEP,...", help="All but these steps.", autocompletion=completion.steps),
+    ] = None,
     git: GitOption = None,
     source: Annotated[
         Path | None, typer.Option("--source", metavar="TARBALL|DIR", help="A source at hand, to be judged.")

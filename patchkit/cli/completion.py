@@ -24,6 +24,21 @@ def variants(incomplete: str) -> list[str]:
     return _fitting(incomplete, names())
 
 
+def patches(incomplete: str) -> list[str]:
+    """Variants that change something."""
+    from patchkit.patching.variants import STOCK
+
+    return [name for name in variants(incomplete) if name != STOCK]
+
+
+def steps(incomplete: str) -> list[str]:
+    """Steps of a verification: the last one of several with commas between them, none twice."""
+    from patchkit.jobs.verify_steps import STEPS
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{one}" for one in _fitting(last, STEPS) if one not in before.split(",")]
+
+
 def targets(incomplete: str) -> list[str]:
     from patchkit.building.toolchain import targets
 

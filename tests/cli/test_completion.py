@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cli import completion
+
 # As a user's bash does it: the script that patchkit prints, and the function that it names called with the words.
 BASH = """\
 eval "$(_PATCHKIT_COMPLETE=source_bash patchkit)"
@@ -29,6 +31,7 @@ def completed(*words: str) -> list[str]:
 
 
 QUICK = [
+    (["verify", "--only", "source,s"], ["source,smoke"]),
     (["lab", "re"], ["replay"]),
     (["build", "--version", "2.6.1"], ["2.6.19", "2.6.18", "2.6.14"]),
 ]
@@ -47,6 +50,8 @@ SLOW = [
     (["matrix", "--ref", "2.1_rc22"], ["2.1_rc22"]),
     (["mirror", "sync", "--versions", "2.3.2,2.6.14"], ["2.3.2,2.6.14"]),
     (["doctor", "wi"], ["windows"]),
+    (["verify", "--variant", "re"], ["recommended", "retransmit"]),
+    (["verify", "--skip", "la"], ["lab"]),
 ]
 
 
@@ -59,6 +64,12 @@ def test_bash(words: list[str], some: list[str]) -> None:
     found = completed(*words)
     assert set(some) <= set(found)
     assert all(one.startswith(words[-1]) for one in found)
+
+
+def test_what_verify_compares_with_and_steps_that_are_named_already_are_not_offered() -> None:
+    assert completion.patches("st") == []
+    assert completion.steps("source,s") == ["source,smoke"]
+    assert completion.steps("") == ["source", "variants", "prove", "build", "smoke", "lab"]
 
 
 @pytest.mark.slow
