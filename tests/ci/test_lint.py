@@ -147,10 +147,10 @@ def test_what_weekly_asks_for() -> None:
 
     found = cells()
     assert found == [
-        ("build", "2.6.14", "linux-amd64", "retransmit"),
-        ("build", "2.6.14", "windows-amd64", "retransmit"),
-        ("lab", "2.6.14", "retransmit", "loss-20"),
-        ("watch", "retransmit"),
+        ("build", "2.6.14", "linux-amd64", "recommended"),
+        ("build", "2.6.14", "windows-amd64", "recommended"),
+        ("lab", "2.6.14", "recommended", "loss-20"),
+        ("watch", "recommended"),
     ]
     by_hand = cells(versions='["2.5.11", "2.7.6"]')
     assert [cell[:3] for cell in by_hand if cell[0] == "build"] == [

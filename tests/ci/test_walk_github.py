@@ -56,7 +56,7 @@ def test_build(source: tuple[str, str], machine_of_nobody: Machine) -> None:
     (job,) = github.jobs(asked((str(top / "source"), source[1]), build=True))
     assert job.run(machine), machine.story()
     check_built(machine.folder / "dist")
-    assert f"{BUILT}+retransmit-linux-amd64.tar.gz" in (top / "summary.md").read_text()
+    assert f"{BUILT}+recommended-linux-amd64.tar.gz" in (top / "summary.md").read_text()
     assert (top / "temp/patchkit/.venv").stat().st_uid == 0
     cache = top / "home/.cache/patchkit"
     assert {path.stat().st_uid for path in ((machine.folder / "dist/SHA256SUMS"), cache)} == {NOBODY}
@@ -70,7 +70,7 @@ def test_lab(source: tuple[str, str], machine: Machine) -> None:
 
 
 def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, api: Tracker) -> None:
-    inputs = asked(source, watch=True, since="2.9", upstream=str(upstream.path))
+    inputs = asked(source, watch=True, since="2.9", upstream=str(upstream.path), variants='["retransmit"]')
     (job,) = github.jobs(inputs)
     api.titles = [f"{TITLE}-flag"]  # another one, which a search finds as well
     assert not job.run(machine)

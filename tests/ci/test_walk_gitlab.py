@@ -66,7 +66,7 @@ def test_lab_notes_its_report_on_a_merge_request(
 
 
 def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, api: Tracker) -> None:
-    inputs = asked(source, watch=True, since="2.9", upstream=str(upstream.path))
+    inputs = asked(source, watch=True, since="2.9", upstream=str(upstream.path), variants=["retransmit"])
     (job,) = gitlab.jobs(inputs, {"CI_PIPELINE_SOURCE": "schedule"})
     api.titles = [f"{TITLE}-flag"]  # another one, which a search finds as well
     assert not job.run(machine)
