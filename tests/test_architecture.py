@@ -114,7 +114,9 @@ def test_the_readmes_matrix_is_what_the_command_prints(shared_cache: Cache) -> N
 
 @pytest.mark.slow
 def test_the_readmes_proof_is_what_the_command_prints() -> None:
-    command = [sys.executable, "-P", "-m", "patchkit", "prove", "--version", PINNED, "--engine", "host"]
+    words = ["prove", "--version", PINNED, "--variant", "retransmit"]
+    assert f"    # ./ci/patchkit {' '.join(words)}\n" in README
+    command = [sys.executable, "-P", "-m", "patchkit", *words, "--engine", "host"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[-1].split() == ["retransmit", "on", PINNED, "proven"]
     for line in said.splitlines():

@@ -34,6 +34,7 @@ from patchkit.cli.options import (
     VariantOption,
     VerboseOption,
     VersionOption,
+    recommended,
 )
 
 app = typer.Typer(
@@ -87,7 +88,7 @@ def build(
         typer.Option(
             "--variant",
             metavar="NAME",
-            help="May be given several times. Default: retransmit.",
+            help="May be given several times. Default: the recommended one.",
             autocompletion=completion.variants,
         ),
     ] = None,
@@ -132,7 +133,7 @@ def build(
 
     run(
         version=version, all_releases=all_releases, since=since,
-        variants=variant or ["retransmit"], guard=guard, targets=target or ["linux-amd64"], git=git, source=source,
+        variants=variant or [recommended()], guard=guard, targets=target or ["linux-amd64"], git=git, source=source,
         engine=engine.value, out=out, jobs=jobs, offline=offline, keep_going=keep_going, keep_build=keep_build,
         allow_known_bad=allow_known_bad, crypto=crypto, openssl_sources=openssl_source or [], features=features or [],
         cflags=cflag or [], sign_key=sign_key, sign_cert=sign_cert, as_json=as_json, verbose=verbose,
@@ -143,7 +144,7 @@ def build(
 @command
 def render(
     version: VersionOption,
-    variant: VariantOption = "retransmit",
+    variant: VariantOption,
     guard: GuardOption = False,
     git: GitOption = None,
     source: SourceOption = None,
@@ -163,7 +164,7 @@ def render(
 @command
 def apply(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An OpenVPN source tree.")],
-    variant: VariantOption = "retransmit",
+    variant: VariantOption,
     guard: GuardOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -181,7 +182,7 @@ def apply(
 @command
 def export(
     version: VersionOption,
-    variant: VariantOption = "retransmit",
+    variant: VariantOption,
     guard: GuardOption = False,
     form: Annotated[
         FormatChoice, typer.Option("--format", help="What shall read it: quilt, git am, or patch.")
@@ -255,7 +256,7 @@ def matrix(
 @command
 def prove(
     version: VersionOption,
-    variant: VariantOption = "retransmit",
+    variant: VariantOption,
     target: TargetOption = "linux-amd64",
     git: GitOption = None,
     source: SourceOption = None,
@@ -296,10 +297,7 @@ def verify(
         typer.Option(
             "--variant",
             metavar="NAME",
-            help=(
-                "In question; may be repeated. Default: the one with the status recommended, else retransmit; all with "
-                "--new."
-            ),
+            help="In question; may be repeated. Default: the recommended one; all with --new.",
             autocompletion=completion.patches,
         ),
     ] = None,

@@ -19,6 +19,7 @@ from patchkit.lab.profile import profile
 from patchkit.lab.programs import Asked
 from patchkit.lab.report import markdown
 from patchkit.lab.scenario import Scenario, Wrap, built_in, changed, named
+from patchkit.patching.variants import default_variant
 from patchkit.source.cache import Cache
 from patchkit.storage import replace_all
 from patchkit.ui import Ui, data, table
@@ -134,7 +135,7 @@ def _pairs(
         first, _, second = text.partition(":")
         pairs.append((Asked.parse(first), Asked.parse(second or first)))
     if version is not None:
-        for variant in dict.fromkeys(variants or ["stock", "retransmit"]):
+        for variant in dict.fromkeys(variants or ["stock", default_variant()]):
             one = Asked(version, variant, guard and variant != "stock")
             pairs.append((Asked.parse(client) if client else one, Asked.parse(server) if server else one))
     elif client and server:
@@ -145,7 +146,7 @@ def _pairs(
 
 
 def _refuse_nothing() -> Sequence[tuple[Asked, Asked]]:
-    raise BadUsageError("what is to be compared?", advice="--version V --variant stock --variant retransmit")
+    raise BadUsageError("what is to be compared?", advice=f"--version V --variant stock --variant {default_variant()}")
 
 
 def _scenarios(asked: Sequence[str], others: dict[str, object]) -> dict[str, Scenario]:

@@ -61,8 +61,25 @@ SinceOption = Annotated[
         "--since", metavar="V", help="From this release or series on, e.g. 2.3.", autocompletion=completion.versions
     ),
 ]
+
+
+def recommended() -> str:
+    """The variant that is meant where none is named."""
+    from patchkit.patching.variants import default_variant
+
+    return default_variant()
+
+
 VariantOption = Annotated[
-    str, typer.Option("--variant", metavar="NAME", help="See `patchkit variants`.", autocompletion=completion.variants)
+    str,
+    typer.Option(
+        "--variant",
+        metavar="NAME",
+        default_factory=recommended,
+        show_default="the recommended one",
+        help="See `patchkit variants`.",
+        autocompletion=completion.variants,
+    ),
 ]
 GuardOption = Annotated[
     bool, typer.Option("--guard/--no-guard", help="Put the change between #ifdef RETRY and #endif.")

@@ -21,7 +21,7 @@ from patchkit.jobs.verify_exhibits import Sought
 from patchkit.jobs.verify_source import Judged, judge_source
 from patchkit.jobs.verify_steps import STEPS, TITLES, TRIALS, Fact, Finding, State, StepName, StepResult, Verification
 from patchkit.patching.combination import combination
-from patchkit.patching.variants import STOCK, UpstreamStatus, names, variant
+from patchkit.patching.variants import STOCK, UpstreamStatus, default_variant, names
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 
@@ -45,11 +45,6 @@ class VerifyOrder:
     out: Path = Path("verify")
     keep_going: bool = False
     """Compile and run even what has turned out not to be upstream's."""
-
-
-def default_variant() -> str:
-    """The variant in question where none is named: the first one that the catalogue recommends, else retransmit."""
-    return next((name for name in names() if variant(name).status == "recommended"), "retransmit")
 
 
 def chosen_steps(only: Sequence[str], skip: Sequence[str]) -> list[StepName]:

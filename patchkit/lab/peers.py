@@ -80,14 +80,15 @@ def command(program: str, side: Side, scenario: Scenario, own: Version, other: V
     if scenario.run == "soak":
         words += ["--reneg-sec", str(scenario.reneg_s), "--tran-window", str(scenario.tran_window_s)]
     extra = scenario.server_options if side == "server" else scenario.client_options
-    return [*words, *_for_old_releases(own, other, scenario), *extra]
+    return [*words, *for_old_releases(own, other, scenario), *extra]
 
 
-def _for_old_releases(own: Version, other: Version, scenario: Scenario) -> Sequence[str]:
-    """What the two need to understand each other."""
+def for_old_releases(own: Version, other: Version, scenario: Scenario) -> Sequence[str]:
+    """Options that ``own`` needs to talk to ``other``, whichever of them is the server."""
     words: list[str] = []
     modern = holds(">=2.6a0", own)
-    if modern and (holds("<2.3.3", other) or holds(">=2.3.4, <2.3.7", other)):
+    # 2.5 as well: the system's OpenSSL 3 refuses TLS 1.0 and SHA-1 of old, unless it is told not to.
+    if holds(">=2.5a0", own) and (holds("<2.3.3", other) or holds(">=2.3.4, <2.3.7", other)):
         words += _OLD_TLS
     old = min(own, other)
     if holds("<2.4a0", old):

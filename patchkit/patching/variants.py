@@ -121,6 +121,11 @@ def names() -> list[str]:
     return sorted(found, key=lambda name: (name != STOCK, name))
 
 
+def default_variant() -> str:
+    """The variant that is meant where none is named: the first one with the status recommended, else retransmit."""
+    return next((name for name in names() if variant(name).status == "recommended"), "retransmit")
+
+
 @cache
 def variant(name: str) -> Variant:
     """The variant called ``name``. Raises UnknownVariantError, or BadVariantError for a bad patch.toml."""

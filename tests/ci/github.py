@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.ci.machine import Machine, cells, documents
+from tests.ci.machine import Line, Machine, cells, documents
 from tests.conftest import ROOT
 
 WORKFLOW = ROOT / "ci/github/patchkit.yml"
@@ -25,7 +25,9 @@ class Context:
     outputs: dict[str, str] = field(default_factory=dict)
 
     def value(self, expression: str) -> object:
-        """``inputs.x``, ``matrix.x``, ``github.token``, or ``fromJSON`` of one of these."""
+        """``inputs.x``, ``matrix.x``, ``github.token``, ``fromJSON`` of one of these, or one ``|| 'text'``."""
+        if either := re.fullmatch(r"([\w.]+) \|\| '([^']*)'", expression):
+            return self.value(either[1]) or either[2]
         if inner := re.fullmatch(r"fromJSON\((.+)\)", expression):
             return json.loads(str(self.value(inner[1])))
         return self.values[expression]
@@ -63,7 +65,6 @@ class Job:
     def run(self, machine: Machine, *, without: frozenset[str] = frozenset()) -> bool:
         """Execute each step's ``run``; whether all went well. ``without`` names steps that a machine has behind it."""
         good = True
-        output = machine.folder.parent / "output"
         for step in self.steps:
             if step["name"] in without or not self.context.holds(
                 step.get("if", "success()"), machine.folder, good=good
@@ -73,12 +74,11 @@ class Job:
                 path = machine.folder / self.context.filled(step["with"]["path"])
                 good &= any(path.iterdir())
                 continue
-            output.write_text("")
+            output = machine.blank("output")
             own = {key: self.context.filled(text) for key, text in step.get("env", {}).items()}
             environment = {**self.environment, **own, "GITHUB_OUTPUT": str(output)}
-            good &= machine.shell(
-                step["name"], self.context.filled(step["run"]), environment, step.get("working-directory", ".")
-            )
+            command = Line(WORKFLOW.name, self.name, step["name"], self.context.filled(step["run"]))
+            good &= machine.shell(step["name"], [command], environment, step.get("working-directory", "."))
             for line in output.read_text().splitlines():
                 key, _, text = line.partition("=")
                 self.context.outputs[f"{step['id']}.outputs.{key}"] = text
@@ -105,3 +105,27 @@ def jobs(inputs: Mapping[str, object]) -> list[Job]:
             environment = {key: own.filled(text) for key, text in (workflow["env"] | job.get("env", {})).items()}
             found.append(Job(name, job["steps"], environment, own))
     return found
+
+
+def weekly(given: Mapping[str, object]) -> list[Job]:
+    """All jobs that the calling workflow starts: by hand with what was given there, else by the clock."""
+    (workflow,) = documents(WEEKLY)
+    (call,) = workflow["jobs"].values()
+    assert call["uses"] == f"./.github/workflows/{WORKFLOW.name}"
+    declared = workflow["on"]["workflow_dispatch"]["inputs"]
+    assert given.keys() <= declared.keys()
+    # By the clock there are no inputs, and what is not there is null.
+    context = Context({f"inputs.{key}": given.get(key) for key in declared})
+    return jobs({key: context.filled(one) if isinstance(one, str) else one for key, one in call["with"].items()})
+
+
+def lines() -> set[Line]:
+    """Every ``run`` in a workflow here."""
+    return {
+        Line(path.name, name, step["name"], step["run"])
+        for path in WORKFLOW.parent.rglob("*.yml")
+        for workflow in documents(path)
+        for name, job in workflow["jobs"].items()
+        for step in job.get("steps", [])
+        if "run" in step
+    }

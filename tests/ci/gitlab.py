@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.ci.machine import Machine, cells, documents
+from patchkit.source.cache import Cache
+from tests.ci.machine import Line, Machine, cells, documents
 from tests.conftest import ROOT
 
 COMPONENT = ROOT / "ci/gitlab/templates/patchkit.yml"
+SCRIPTS = {"before_script", "script", "after_script"}
 TOKEN = "a-token"  # noqa: S105 -- nobody's
 
 
@@ -46,18 +48,34 @@ class Job:
     definition: dict[str, Any]
     cell: dict[str, str]
 
-    def run(self, machine: Machine) -> bool:
-        """Execute ``before_script`` and ``script`` in one shell, then ``after_script``, as the runner does."""
-        environment = self.environment(machine)
-        good = machine.shell(
-            self.name, "\n".join(self.definition["before_script"] + self.definition["script"]), environment
-        )
+    def run(self, machine: Machine, *, prepared: bool = False) -> bool:
+        """Execute ``before_script`` and ``script`` in one shell, then ``after_script``, as the runner does.
+
+        ``prepared``: the machine has ``before_script`` behind it, and loses only what was left by the job itself.
+        """
+        if prepared:
+            machine.clean(keep={".patchkit", ".cache"})
+        else:
+            self.restore(machine)
+        lines = [] if prepared else self.lines("before_script")
+        good = machine.shell(self.name, lines + self.lines("script"), self.environment(machine))
         self.run_after(machine)
         return good
 
+    def restore(self, machine: Machine) -> None:
+        """Put in place what the runner kept of earlier jobs: here a link to the user's own cache."""
+        assert self.definition["cache"] == {"key": "patchkit", "paths": [".cache/patchkit/"]}
+        place = machine.folder / self.definition["cache"]["paths"][0]
+        place.parent.mkdir(parents=True)
+        place.symlink_to(Cache.default().folder())
+
     def run_after(self, machine: Machine) -> None:
-        if after := self.definition.get("after_script"):
-            machine.shell(f"{self.name}, after", "\n".join(after), self.environment(machine))
+        if after := self.lines("after_script"):
+            machine.shell(f"{self.name}, after", after, self.environment(machine))
+
+    def lines(self, part: str) -> list[Line]:
+        """The lines of one of its scripts."""
+        return [Line(COMPONENT.name, self.name, part, text) for text in self.definition.get(part, [])]
 
     def environment(self, machine: Machine) -> dict[str, str]:
         """The job's variables, those of the matrix above them, each with the platform's own filled in."""
@@ -77,6 +95,18 @@ def jobs(inputs: Mapping[str, object], variables: Mapping[str, str]) -> list[Job
         base = body[job["extends"]]
         whole = {**base, **job, "variables": {**base["variables"], **job.get("variables", {})}}
         found += [Job(name, whole, cell) for axes in job["parallel"]["matrix"] for cell in cells(axes)]
+    return found
+
+
+def lines() -> set[Line]:
+    """Every line of a script in a component here: of each job that inherits it, or of its own where none does."""
+    found = set()
+    for path in COMPONENT.parent.rglob("*.yml"):
+        _, body = documents(path)
+        for name, job in body.items():
+            for part in SCRIPTS & job.keys():
+                heirs = [one for one, other in body.items() if other.get("extends") == name and part not in other]
+                found |= {Line(path.name, one, part, text) for one in heirs or [name] for text in job[part]}
     return found
 
 

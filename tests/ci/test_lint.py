@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.building.toolchain import toolchain
+from patchkit.lab.scenario import named
+from patchkit.patching.combination import combination
+from patchkit.releases.catalog import catalog
 from tests.ci import github, gitlab
 from tests.ci.machine import documents
 from tests.conftest import ROOT
@@ -129,7 +133,39 @@ def test_both_matrices_are_versions_targets_variants() -> None:
     keys = ("VERSION", "TARGET", "VARIANT")
     cells = [tuple(job.environment[key] for key in keys) for job in on_github]
     assert cells == [tuple(job.cell[key] for key in keys) for job in on_gitlab]
-    assert cells == [(version, target, "retransmit") for version in MANY["versions"] for target in MANY["targets"]]
+    assert cells == [(version, target, "recommended") for version in MANY["versions"] for target in MANY["targets"]]
+
+
+def test_what_weekly_asks_for() -> None:
+    """Its own ``with``: these cells, each of which patchkit has all for. By hand, other versions take their place."""
+
+    def cells(**given: object) -> list[tuple[str, ...]]:
+        jobs = github.weekly(given)
+        return [
+            (job.name, *(str(value) for key, value in job.context.values.items() if "matrix." in key)) for job in jobs
+        ]
+
+    found = cells()
+    assert found == [
+        ("build", "2.6.14", "linux-amd64", "retransmit"),
+        ("build", "2.6.14", "windows-amd64", "retransmit"),
+        ("lab", "2.6.14", "retransmit", "loss-20"),
+        ("watch", "retransmit"),
+    ]
+    by_hand = cells(versions='["2.5.11", "2.7.6"]')
+    assert [cell[:3] for cell in by_hand if cell[0] == "build"] == [
+        ("build", version, target) for version in ("2.5.11", "2.7.6") for target in ("linux-amd64", "windows-amd64")
+    ]
+    for job in [*github.weekly({}), *github.weekly({"versions": '["2.5.11", "2.7.6"]'})]:
+        asked = job.environment
+        assert not combination(asked["VARIANT"]).is_stock  # that one is built beside it anyway
+        if "SCENARIO" in asked:
+            named(asked["SCENARIO"])
+        if "VERSION" in asked:
+            release = catalog().find(asked["VERSION"])
+            toolchain(release.version, asked.get("TARGET", "linux-amd64"))
+        else:
+            assert any(release.series == asked["SINCE"] for release in catalog().releases)
 
 
 def test_watching_is_asked_for() -> None:

@@ -64,18 +64,18 @@ def test_variants_as_text_and_json(patchkit: Run) -> None:
 
 
 def test_render_writes_the_diff_and_nothing_else_to_stdout(source: Path, patchkit: Run) -> None:
-    said = patchkit("render", "--version", "2.6.14", "--source", str(source))
+    said = patchkit("render", "--version", "2.6.14", "--variant", "retransmit", "--source", str(source))
     assert said.returncode == 0, said.stderr
     assert said.stdout.startswith("Description: ")
     assert said.stdout.rstrip("\n").splitlines()[-1].startswith(" ")
 
 
 def test_apply_changes_the_tree_once(source: Path, patchkit: Run) -> None:
-    first = patchkit("apply", str(source), "--guard", "--json")
+    first = patchkit("apply", str(source), "--variant", "retransmit", "--guard", "--json")
     assert first.returncode == 0, first.stderr
     text = (source / "src/openvpn/reliable.c").read_text()
     assert "#ifdef RETRY" in text
-    again = patchkit("apply", str(source))
+    again = patchkit("apply", str(source), "--variant", "retransmit")
     assert again.returncode == 31
     assert (source / "src/openvpn/reliable.c").read_text() == text
 
@@ -116,7 +116,11 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         (["mirror", "sync", "--versions", "", "--to", "m"], 2, "nothing to collect"),
         (["mirror", "sync", "--versions", "2.6.14,2.9.9", "--to", "m"], 10, "2.9.9"),
         (["build", "--version", "2.6.14", "--offline", "--target", "toaster"], 12, "toaster"),
-        (["build", "--version", "2.6.14", "--source", "mine", "--engine", "docker"], 40, "--engine host"),
+        (
+            ["build", "--version", "2.6.14", "--variant", "retransmit", "--source", "mine", "--engine", "docker"],
+            40,
+            "--engine host",
+        ),
     ],
 )
 def test_bad_input(arguments: list[str], code: int, said: str, source: Path, patchkit: Run, tmp_path: Path) -> None:
@@ -169,7 +173,7 @@ def test_an_error_as_json(patchkit: Run) -> None:
 def test_an_anchor_that_is_missing_shows_what_was_looked_for(source: Path, patchkit: Run) -> None:
     file = source / "src/openvpn/reliable.c"
     file.write_text(GNU.replace("sequence broken", "is full"))
-    done = patchkit("render", "--version", "2.6.14", "--source", str(source))
+    done = patchkit("render", "--version", "2.6.14", "--variant", "retransmit", "--source", str(source))
     assert done.returncode == 30
     assert "ACK output sequence broken" in done.stderr
     assert "line 13: dmsg" in done.stderr

@@ -261,7 +261,7 @@ def test_a_git_ref_gives_a_label_of_its_own(mine: Path) -> None:
 
 
 def test_the_command(patchkit: Run, tmp_path: Path) -> None:
-    source = ["--version", "2.6.14", "--source", "openvpn-2.6.14"]
+    source = ["--version", "2.6.14", "--variant", "retransmit", "--source", "openvpn-2.6.14"]
     done = patchkit("export", *source, "--format", "git", "--guard", "--to", "out/here", "--json")
     assert (done.returncode, done.stderr) == (0, "    built without -DRETRY, the source stays what it was\n")
     document = json.loads(done.stdout)

@@ -122,7 +122,7 @@ def quickest(*command: str) -> float:
 def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any]) -> None:
     engine, out, _ = built
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
-    again = ["build", "--version", PINNED, "--engine", engine, "--out", str(out)]
+    again = ["build", "--version", PINNED, "--variant", "retransmit", "--engine", engine, "--out", str(out)]
     assert "Nothing has changed" in run(*again).stderr
     # A second, or what that is on a slow machine: where this took 0.6 s, importing two libraries alone took 0.17.
     machine = quickest(sys.executable, "-P", "-c", "import typer, docker")
@@ -141,8 +141,9 @@ def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same
     if engine == "docker":
         shutil.copytree(shared_cache.root / "images", cold / "images")
     (tmp_path / "elsewhere").mkdir()
-    run("build", "--version", PINNED, "--engine", engine, "--out", str(tmp_path / "out"), "--jobs", "1",
-        PATCHKIT_CACHE=str(cold), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati", LC_ALL="C")  # fmt: skip
+    run("build", "--version", PINNED, "--variant", "retransmit", "--engine", engine, "--out", str(tmp_path / "out"),
+        "--jobs", "1", PATCHKIT_CACHE=str(cold), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati",
+        LC_ALL="C")  # fmt: skip
     for name in (f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz", f"openvpn-{PINNED}+retransmit.diff"):
         assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -150,7 +151,7 @@ def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same
 
 def test_the_guarded_build_is_named_and_compiled_as_such(tmp_path: Path) -> None:
     out = tmp_path / "dist"
-    run("build", "--version", PINNED, "--guard", "--engine", "host", "--out", str(out))
+    run("build", "--version", PINNED, "--variant", "retransmit", "--guard", "--engine", "host", "--out", str(out))
     patched = unpack(out / f"openvpn-{PINNED}+retransmit.guard-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
     assert version_of(patched) == f"{PINNED}+retransmit.guard"
     assert b"retransmit immediately" in patched.read_bytes()
@@ -180,7 +181,7 @@ def test_two_runs_at_once_share_a_cache_and_a_folder(built: tuple[str, Path, Any
 def test_the_newest_series_builds(engine: str, version: str, tmp_path: Path, shared_cache: Cache) -> None:
     engine_or_skip(engine)
     upstream(version, shared_cache)
-    run("build", "--version", version, "--engine", engine, "--out", str(tmp_path))
+    run("build", "--version", version, "--variant", "retransmit", "--engine", engine, "--out", str(tmp_path))
     patched = unpack(tmp_path / f"openvpn-{version}+retransmit-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
     assert b"retransmit immediately" in patched.read_bytes()
 
@@ -277,7 +278,19 @@ def test_git_gives_the_same_code_as_the_tarball(built: tuple[str, Path, Any], tm
     if not GIT:
         pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
     engine, out, _ = built
-    run("build", "--version", PINNED, "--git", GIT, "--engine", engine, "--out", str(tmp_path / "dist"))
+    run(
+        "build",
+        "--version",
+        PINNED,
+        "--variant",
+        "retransmit",
+        "--git",
+        GIT,
+        "--engine",
+        engine,
+        "--out",
+        str(tmp_path / "dist"),
+    )
     name = f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz"
     artifact = json.loads((tmp_path / "dist/manifest.json").read_text())["artifacts"][0]
     assert artifact["source"]["verified"]

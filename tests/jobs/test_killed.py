@@ -19,7 +19,20 @@ from tests.conftest import PINNED, upstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a dozen builds, most of them cut short
 
-COMMAND = [sys.executable, "-P", "-m", "patchkit", "build", "--version", PINNED, "--engine", "host", "--verbose"]
+COMMAND = [
+    sys.executable,
+    "-P",
+    "-m",
+    "patchkit",
+    "build",
+    "--version",
+    PINNED,
+    "--variant",
+    "retransmit",
+    "--engine",
+    "host",
+    "--verbose",
+]
 NAME = f"openvpn-{PINNED}+retransmit-linux-amd64"
 
 

@@ -24,14 +24,14 @@ from patchkit.errors import (
     UnknownVariantError,
 )
 from patchkit.jobs.build import Outcome
-from patchkit.jobs.verify import VerifyOrder, chosen_steps, default_variant, verify
+from patchkit.jobs.verify import VerifyOrder, chosen_steps, verify
 from patchkit.jobs.verify_build import compiled, tried
 from patchkit.jobs.verify_exhibits import Sought
 from patchkit.jobs.verify_lab import answers
 from patchkit.jobs.verify_report import html, markdown, write
 from patchkit.jobs.verify_steps import STEPS, Fact, Finding, StepName, StepResult, Verification
 from patchkit.lab.results import results
-from patchkit.patching.variants import names
+from patchkit.patching.variants import default_variant, names
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED
@@ -219,7 +219,7 @@ def test_all_steps_of_a_release_that_nobody_has_pinned(
     fresh.tag("v2.6.99")
     sought = Sought("2.6.99", git=fresh.git, keys=(fresh.public,))
     # Upstream has cured the fault in 2.6: that so few trials show no benefit is no finding.
-    todo = VerifyOrder(sought, engine="host", trials=10, out=tmp_path / "out")
+    todo = VerifyOrder(sought, variants=["retransmit"], engine="host", trials=10, out=tmp_path / "out")
     found = verify(todo, shared_cache, Ui(quiet=True))
     assert found.findings == []
     assert set(states(found).values()) == {"passed"}
@@ -260,8 +260,8 @@ def test_what_each_step_finds_has_its_exit_code(
     fresh = real_release(people, tmp_path, shared_cache, {path: (before, behind)})
     fresh.tag("v2.6.99")
     steps: tuple[StepName, ...] = ("prove",) if step == "prove" else ("build", "smoke", "lab")
-    todo = VerifyOrder(Sought("2.6.99", git=fresh.git, keys=(fresh.public,), offline=True), steps=steps, engine="host",
-                       out=tmp_path / "out")  # fmt: skip
+    sought = Sought("2.6.99", git=fresh.git, keys=(fresh.public,), offline=True)
+    todo = VerifyOrder(sought, variants=["retransmit"], steps=steps, engine="host", out=tmp_path / "out")
     found = verify(todo, cache, Ui(quiet=True))
     assert states(found)[step] == "finding"
     assert found.exit_code == error.exit_code
@@ -303,14 +303,16 @@ def test_a_program_that_fails_its_test_has_compiled() -> None:
 def test_keep_going_runs_even_what_was_tampered_with(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
     upstream.repository.commit({"src/openvpn/reliable.c": GNU.encode()})  # the variant applies to it
     upstream.tag(altered=True)
-    careful = verify(order(upstream, tmp_path, "source", "build"), cache, Ui(quiet=True))
+    variants = ["retransmit"]
+    bold: dict[str, object] = {"variants": variants, "keep_going": True, "crypto": "system"}
+    careful = verify(order(upstream, tmp_path, "source", "build", variants=variants), cache, Ui(quiet=True))
     assert states(careful)["build"] == "not run"
     assert not (cache.root / "logs").exists()
-    bold = verify(order(upstream, tmp_path, "source", "build", keep_going=True, crypto="system"), cache, Ui(quiet=True))
-    assert states(bold)["build"] == "finding"  # made up as it is, it does not compile: so it was tried
+    found = verify(order(upstream, tmp_path, "source", "build", **bold), cache, Ui(quiet=True))
+    assert states(found)["build"] == "finding"  # made up as it is, it does not compile: so it was tried
     assert (cache.root / "logs").exists()
-    assert [one.exit_code for one in bold.findings] == [71, 44]
-    assert bold.exit_code == 71  # and nothing of that makes it upstream's
+    assert [one.exit_code for one in found.findings] == [71, 44]
+    assert found.exit_code == 71  # and nothing of that makes it upstream's
     # What does not compile is not hidden where the step of building is left away, either.
-    only = verify(order(upstream, tmp_path, "source", "smoke", keep_going=True, crypto="system"), cache, Ui(quiet=True))
+    only = verify(order(upstream, tmp_path, "source", "smoke", **bold), cache, Ui(quiet=True))
     assert (states(only)["smoke"], [one.exit_code for one in only.findings]) == ("finding", [71, 44])

@@ -1,0 +1,104 @@
+"""The component's jobs, executed on this machine: every line of theirs, with a real build, a real lab, and real
+upstream tags of a repository of our own.
+
+What can't be here: GitLab. Its interpolation is repeated in gitlab.py, its API is tracker.py, which keeps what curl
+really sent, what a runner caches is the user's own cache, and artifacts stay where they are.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from patchkit.source.cache import Cache
+from tests.ci import gitlab
+from tests.ci.machine import Line, Machine
+from tests.ci.tracker import Tracker
+from tests.ci.walking import MARKS, TITLE, asked, check_built, check_report
+from tests.source.samples import Repository
+
+pytestmark = MARKS
+
+
+@pytest.fixture
+def machine(tmp_path: Path, api: Tracker, walked: set[Line]) -> Machine:
+    # A fresh image has no foreign architecture, whose index a mirror may be about to replace.
+    config = tmp_path / "apt.conf"
+    own = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+    config.write_text(f'APT::Architectures {{ "{own}"; }};\n')
+    known = {
+        "CI_API_V4_URL": f"{api.url}/api/v4",
+        "CI_PROJECT_ID": "7",
+        "PATCHKIT_TOKEN": gitlab.TOKEN,
+        "APT_CONFIG": str(config),
+    }
+    return Machine.fresh(tmp_path, known, walked)
+
+
+def test_build(source: tuple[str, str], machine: Machine) -> None:
+    (job,) = gitlab.jobs(asked(source, build=True), {})
+    assert job.run(machine), machine.story()
+    check_built(machine.folder / "dist")
+
+
+def test_lab_notes_its_report_on_a_merge_request(
+    source: tuple[str, str], machine: Machine, api: Tracker, shared_cache: Cache
+) -> None:
+    (job,) = gitlab.jobs(asked(source, lab=True), {})
+    machine.environment["CI_MERGE_REQUEST_IID"] = "12"
+    assert job.run(machine), machine.story()
+    (sent,) = api.sent
+    assert (sent.method, sent.path) == ("POST", "/api/v4/projects/7/merge_requests/12/notes")
+    assert sent.headers["PRIVATE-TOKEN"] == gitlab.TOKEN
+    assert parse_qs(sent.body)["body"] == [check_report(machine.folder / "report")]
+    # What the runner keeps for the next job is where patchkit has its cache.
+    assert Path(job.environment(machine)["PATCHKIT_CACHE"]).samefile(shared_cache.root)
+    # Nothing is sent without a token; nor where there is no merge request.
+    known = machine.environment
+    for absent in ("PATCHKIT_TOKEN", "CI_MERGE_REQUEST_IID"):
+        machine.environment = {key: value for key, value in known.items() if key != absent}
+        assert job.run(machine, prepared=True), machine.story()
+        check_report(machine.folder / "report")
+    assert len(api.sent) == 1
+
+
+def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, api: Tracker) -> None:
+    inputs = asked(source, watch=True, since="2.9", upstream=str(upstream.path))
+    (job,) = gitlab.jobs(inputs, {"CI_PIPELINE_SOURCE": "schedule"})
+    api.titles = [f"{TITLE}-flag"]  # another one, which a search finds as well
+    assert not job.run(machine)
+    assert [one.status for one in machine.ran] == [30, 0], machine.story()
+    assert "refused" in (machine.folder / "matrix.md").read_text("utf-8")
+    search, opened = api.sent
+    assert parse_qs(urlsplit(search.path).query) == {"in": ["title"], "search": [TITLE]}
+    assert (opened.method, opened.path) == ("POST", "/api/v4/projects/7/issues")
+    note = (machine.folder / "refused.md").read_text("utf-8")
+    assert parse_qs(opened.body) == {"title": [TITLE], "description": [note]}
+    # Next week it is there, and it is not opened again.
+    api.titles.append(TITLE)
+    assert not job.run(machine, prepared=True)
+    assert [one.method for one in api.sent] == ["GET", "POST", "GET"]
+    # Without a token the failed job has to do.
+    token = machine.environment.pop("PATCHKIT_TOKEN")
+    api.titles.clear()
+    assert not job.run(machine, prepared=True)
+    assert [one.status for one in machine.ran[-2:]] == [30, 0], machine.story()
+    assert (machine.folder / "refused.md").exists()
+    machine.environment["PATCHKIT_TOKEN"] = token
+    # Where nothing is refused nobody is asked; nor where upstream can't be read.
+    upstream.git("tag", "--delete", "v2.9.1")
+    assert job.run(machine, prepared=True), machine.story()
+    table = (machine.folder / "matrix.md").read_text("utf-8")
+    assert "2.9.0" in table
+    assert "refused" not in table
+    lost = {**inputs, "upstream": str(upstream.path / "nowhere")}
+    (job,) = gitlab.jobs(lost, {"CI_PIPELINE_SOURCE": "schedule"})
+    assert not job.run(machine, prepared=True)
+    assert len(api.sent) == 3
+
+
+def test_every_line_was_executed(all_walked: set[Line]) -> None:
+    assert gitlab.lines() - all_walked == set()

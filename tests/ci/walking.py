@@ -1,0 +1,40 @@
+"""What the walks of both platforms share: what a job is asked for, and what it must leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from patchkit.packaging.manifest import Manifest
+from tests.conftest import PINNED
+
+MARKS = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),  # each job sets up an environment of its own, from nothing
+    pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("apt-get"), reason="jobs install packages, as root"),
+]
+BUILT = f"openvpn-{PINNED}"
+TITLE = "patchkit refuses OpenVPN 2.9.1: retransmit"
+
+
+def asked(source: tuple[str, str], **others: object) -> dict[str, object]:
+    repository, ref = source
+    return {"repository": repository, "ref": ref, "engine": "host", "trials": 3, "build": False, "lab": False, **others}
+
+
+def check_built(dist: Path) -> None:
+    manifest = Manifest.model_validate_json((dist / "manifest.json").read_bytes())
+    assert [one.name for one in manifest.artifacts] == [f"{BUILT}+retransmit-linux-amd64", f"{BUILT}-linux-amd64"]
+    assert all(one.build.engine == "host" and one.source.verified for one in manifest.artifacts)
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=dist, check=True)
+
+
+def check_report(report: Path) -> str:
+    results = json.loads((report / "results.json").read_text())
+    assert [(cell["asked"], cell["counted"]) for cell in results["cells"] if cell["asked"]] == [(3, 3), (3, 3)]
+    return (report / "report.md").read_text("utf-8")
