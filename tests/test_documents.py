@@ -11,6 +11,8 @@ import sys
 import typer
 
 from patchkit.cli.app import app
+from patchkit.jobs import verify_document
+from patchkit.jobs.verify_steps import Fact, Finding, StepResult, Verification
 from patchkit.lab import documents
 from tests.conftest import PINNED, ROOT
 from tests.jobs.test_build import NEWEST
@@ -47,6 +49,14 @@ def test_a_reports_files_are_documented() -> None:
     document = (ROOT / "docs/report.md").read_text("utf-8")
     assert document == documents.markdown()
     assert "| None |" not in document  # every field says what it means
+
+
+def test_a_verifications_report_is_documented() -> None:
+    document = (ROOT / "docs/verify-report.md").read_text("utf-8")
+    assert document == verify_document.markdown()
+    assert "| None |" not in document
+    fields = {name for model in (Verification, StepResult, Finding, Fact) for name in model.model_fields}
+    assert fields <= set(re.findall(r"^\| `(\w+)` \|", document, re.MULTILINE))
 
 
 def test_the_changes_name_every_command_and_the_pipelines() -> None:

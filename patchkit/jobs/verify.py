@@ -10,7 +10,7 @@ from pathlib import Path
 
 from patchkit import __version__
 from patchkit.building.engine import EngineName, cores
-from patchkit.errors import BadUsageError, NotProvenError, PatchkitError
+from patchkit.errors import BadUsageError, NotProvenError, PatchkitError, SmokeError
 from patchkit.jobs.build import Outcome, build
 from patchkit.jobs.matrix import matrix
 from patchkit.jobs.plan import Order
@@ -130,7 +130,7 @@ class _Run:
             "variants": self._variants,
             "prove": self._prove,
             "build": lambda: compiled(self._built),
-            "smoke": lambda: tried(self._built),
+            "smoke": lambda: tried(self._built, told="build" in self.order.steps),
             "lab": self._lab,
         }
         if name not in self.order.steps:
@@ -142,6 +142,8 @@ class _Run:
         if name in _RUNS and not self._applying:
             return Looked("no variant applies"), "not run"
         try:
+            if self._lacks_programs(name):
+                return Looked("there is no program to run"), "not run"
             looked = work[name]()
         except PatchkitError as error:
             looked = Looked(error.what, [Fact(name=name, value=error.what, good=False)], [error])
@@ -230,6 +232,20 @@ class _Run:
         )
         return build(order, self.cache, self.ui)
 
+    def _lacks_programs(self, name: StepName) -> bool:
+        """Whether there is nothing that could run. Without the step of building, a step says itself what it lacks."""
+        if "build" not in self.order.steps:
+            return False
+        if name == "smoke":
+            return not any(one.artifact is not None or isinstance(one.error, SmokeError) for one in self._built)
+        return name == "lab" and (STOCK in self._unusable or not set(self._applying) - self._unusable)
+
+    @property
+    def _unusable(self) -> frozenset[str]:
+        """What was built and came to nothing: an earlier step has said why, and the lab need not try again."""
+        built = self._built if "build" in self.order.steps else []
+        return frozenset(one.variant for one in built if one.artifact is None)
+
     def _lab(self) -> Looked:
         from patchkit.jobs.lab_programs import Bench
         from patchkit.jobs.verify_lab import Match, compare  # the lab's statistics take a second to import
@@ -246,7 +262,7 @@ class _Run:
         )
         match = Match(
             version=request.version,
-            variants=self._applying,
+            variants=[name for name in self._applying if name not in self._unusable],
             superseded=self._of_status("superseded"),
             bench=bench,
             out=self.order.out / self.judged.label,

@@ -21,6 +21,12 @@ class Looked:
     facts: list[Fact] = field(default_factory=list)
     findings: list[PatchkitError] = field(default_factory=list)
 
+    def fault(self, name: str, error: PatchkitError) -> None:
+        """A finding; what several variants share, as stock that does not compile, is one."""
+        self.facts.append(Fact(name=name, value=error.what, good=False))
+        if error not in self.findings:
+            self.findings.append(error)
+
 
 def compiled(outcomes: Sequence[Outcome]) -> Looked:
     """What the compiler made of it."""
@@ -45,14 +51,13 @@ def compiled(outcomes: Sequence[Outcome]) -> Looked:
             made += 1
             looked.facts.append(Fact(name=one.variant, value="compiled; no artifact, since its test failed", good=None))
         elif one.error is not None:
-            looked.facts.append(Fact(name=one.variant, value=one.error.what, good=False))
-            looked.findings.append(one.error)
+            looked.fault(one.variant, one.error)
     looked.summary = f"{made} of {len(outcomes)} compiled: {', '.join(one.variant for one in outcomes)}"
     return looked
 
 
-def tried(outcomes: Sequence[Outcome]) -> Looked:
-    """What the programs did."""
+def tried(outcomes: Sequence[Outcome], *, told: bool) -> Looked:
+    """What the programs did. ``told``: the step before has said what did not compile."""
     looked = Looked()
     handshakes = 0
     for one in outcomes:
@@ -60,8 +65,7 @@ def tried(outcomes: Sequence[Outcome]) -> Looked:
             if check.name != _LINKAGE:
                 handshakes += check.name == "handshake" and check.passed
                 looked.facts.append(Fact(name=f"{one.variant}: {check.name}", value=check.detail, good=check.passed))
-        if isinstance(one.error, SmokeError):
-            looked.facts.append(Fact(name=one.variant, value=one.error.what, good=False))
-            looked.findings.append(one.error)
+        if isinstance(one.error, SmokeError) or (one.error is not None and not told):
+            looked.fault(one.variant, one.error)
     looked.summary = f"{handshakes} handshakes between {', '.join(one.variant for one in outcomes)}"
     return looked

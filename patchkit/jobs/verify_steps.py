@@ -62,7 +62,7 @@ class StepResult(Part):
 class Verification(Part):
     """The whole of it: ``report.json``."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = Field(default=1, description="goes up when a field changes its meaning or goes away")
     patchkit: str = Field(description="version of patchkit")
     release: str = Field(description="the release, or git. and a commit")
     variants: list[str] = Field(description="the variants in question")

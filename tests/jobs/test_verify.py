@@ -5,14 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
-from patchkit.errors import BadUsageError, HarmError, NoBenefitError, UnknownVariantError
+from patchkit.errors import (
+    BadUsageError,
+    CompileError,
+    HarmError,
+    NoBenefitError,
+    NotProvenError,
+    PatchkitError,
+    SmokeError,
+    UnknownVariantError,
+)
+from patchkit.jobs.build import Outcome
 from patchkit.jobs.verify import VerifyOrder, chosen_steps, verify
+from patchkit.jobs.verify_build import compiled, tried
 from patchkit.jobs.verify_exhibits import Sought
 from patchkit.jobs.verify_lab import answers
 from patchkit.jobs.verify_report import html, markdown, write
@@ -25,6 +38,7 @@ from tests.conftest import PINNED
 from tests.conftest import upstream as real_source
 from tests.jobs.made_up_release import VERSION, Upstream, made_up
 from tests.lab.synthetic import campaign, lossy, trial
+from tests.patching.samples import GNU
 from tests.source.samples import folder_of
 from tests.source.signers import Signer
 
@@ -171,6 +185,29 @@ def test_a_patch_that_does_not(this: str, superseded: bool, kind: type[Exception
     assert [type(error) for error in looked.findings] == ([kind] if kind else [])
 
 
+def real_release(
+    people: tuple[Signer, str],
+    tmp_path: Path,
+    cache: Cache,
+    around: Mapping[str, tuple[bytes, bytes]] = MappingProxyType({}),
+) -> Upstream:
+    """The sources of a real release as 2.6.99, with something before and behind some files; no tag so far."""
+    fresh = made_up(*people, tmp_path / "upstream")
+    source = real_source(PINNED, cache)
+    files = {path: entry.read().join(around.get(path, (b"", b""))) for path, entry in source.entries.items()}
+    files["version.m4"] = source.read("version.m4").replace(b"[.14]", b"[.99]")
+    assert files["version.m4"] != source.read("version.m4")
+    assert around.keys() <= files.keys()
+    for old in fresh.repository.path.iterdir():
+        if old.name != ".git":
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    folder_of(files, fresh.repository.path)
+    for path, entry in source.entries.items():
+        (fresh.repository.path / path).chmod(entry.mode & 0o777)
+    fresh.repository.commit({})
+    return fresh
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="the lab's machine is made of QEMU")
 def test_all_steps_of_a_release_that_nobody_has_pinned(
@@ -178,17 +215,7 @@ def test_all_steps_of_a_release_that_nobody_has_pinned(
 ) -> None:
     """Real sources, under a number that no pin knows, in a repository whose tag is signed."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    fresh = made_up(*people, tmp_path / "upstream")
-    source = real_source(PINNED, shared_cache)
-    text = source.read("version.m4").replace(b"[.14]", b"[.99]")
-    assert text != source.read("version.m4")
-    for old in fresh.repository.path.iterdir():
-        if old.name != ".git":
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-    folder_of({path: entry.read() for path, entry in source.entries.items()}, fresh.repository.path)
-    for path, entry in source.entries.items():
-        (fresh.repository.path / path).chmod(entry.mode & 0o777)
-    fresh.repository.commit({"version.m4": text})
+    fresh = real_release(people, tmp_path, shared_cache)
     fresh.tag("v2.6.99")
     sought = Sought("2.6.99", git=fresh.git, keys=(fresh.public,))
     # Upstream has cured the fault in 2.6: that so few trials show no benefit is no finding.
@@ -204,3 +231,88 @@ def test_all_steps_of_a_release_that_nobody_has_pinned(
     assert [step["name"] for step in read["steps"]] == list(STEPS)
     again = verify(todo, shared_cache, Ui(quiet=True))  # nothing is built or run twice
     assert again.steps[3].seconds + again.steps[5].seconds < 20
+
+
+NEVER_STARTS = b"""
+__attribute__((constructor)) static void never_starts(void)
+{
+    _exit(3);
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "before", "behind", "step", "error"),
+    [
+        ("src/openvpn/ping.c", b"", b"#error it never compiles\n", "build", CompileError),
+        ("src/openvpn/ping.c", b"", NEVER_STARTS, "smoke", SmokeError),
+        # What the variant changes is there, and compiles to nothing.
+        ("src/openvpn/reliable.c", b"#if 0\n", b"#endif\n", "prove", NotProvenError),
+    ],
+    ids=["does not compile", "does not start", "is not proven"],
+)
+def test_what_each_step_finds_has_its_exit_code(
+    path: str, before: bytes, behind: bytes, step: StepName, error: type[PatchkitError],
+    people: tuple[Signer, str], tmp_path: Path, cache: Cache, shared_cache: Cache, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    fresh = real_release(people, tmp_path, shared_cache, {path: (before, behind)})
+    fresh.tag("v2.6.99")
+    steps: tuple[StepName, ...] = ("prove",) if step == "prove" else ("build", "smoke", "lab")
+    sought = Sought("2.6.99", git=fresh.git, keys=(fresh.public,), offline=True)
+    todo = VerifyOrder(sought, variants=["retransmit"], steps=steps, engine="host", out=tmp_path / "out")
+    found = verify(todo, cache, Ui(quiet=True))
+    assert states(found)[step] == "finding"
+    assert found.exit_code == error.exit_code
+    assert {(one.error, one.exit_code) for one in found.findings} == {(error.__name__, error.exit_code)}
+    if step == "build":
+        # One fault, said once: neither for each variant, nor by the steps that had nothing to run.
+        assert [(one.name, one.state) for one in found.steps[4:]] == [("smoke", "not run"), ("lab", "not run")]
+        assert len(found.findings) == 1
+        assert "it never compiles" in found.findings[0].why
+    elif step == "smoke":
+        assert states(found)["build"] == "passed"
+        assert states(found)["lab"] == "not run"
+    else:
+        assert "changes no function at all" in found.findings[0].why
+
+
+def outcome(variant: str, error: PatchkitError) -> Outcome:
+    return Outcome(variant, None, error, 1.0, fresh=True)
+
+
+def test_what_did_not_compile_was_not_tried_either() -> None:
+    error = CompileError("make failed")
+    both = [outcome("stock", error), outcome("retransmit", error)]
+    assert compiled(both).findings == [error]
+    assert compiled(both).summary == "0 of 2 compiled: stock, retransmit"
+    assert tried(both, told=True).findings == []
+    assert tried(both, told=False).findings == [error]
+
+
+def test_a_program_that_fails_its_test_has_compiled() -> None:
+    error = SmokeError("no handshake")
+    outcomes = [outcome("retransmit", error), outcome("early", CompileError("make failed"))]
+    looked = compiled(outcomes)
+    assert (looked.summary, [one.exit_code for one in looked.findings]) == ("1 of 2 compiled: retransmit, early", [44])
+    assert tried(outcomes, told=True).findings == [error]
+
+
+@pytest.mark.slow
+def test_keep_going_runs_even_what_was_tampered_with(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
+    upstream.repository.commit({"src/openvpn/reliable.c": GNU.encode()})  # the variant applies to it
+    upstream.tag(altered=True)
+    variants = ["retransmit"]
+    bold: dict[str, object] = {"variants": variants, "keep_going": True, "crypto": "system"}
+    careful = verify(order(upstream, tmp_path, "source", "build", variants=variants), cache, Ui(quiet=True))
+    assert states(careful)["build"] == "not run"
+    assert not (cache.root / "logs").exists()
+    found = verify(order(upstream, tmp_path, "source", "build", **bold), cache, Ui(quiet=True))
+    assert states(found)["build"] == "finding"  # made up as it is, it does not compile: so it was tried
+    assert (cache.root / "logs").exists()
+    assert [one.exit_code for one in found.findings] == [71, 44]
+    assert found.exit_code == 71  # and nothing of that makes it upstream's
+    # What does not compile is not hidden where the step of building is left away, either.
+    only = verify(order(upstream, tmp_path, "source", "smoke", **bold), cache, Ui(quiet=True))
+    assert (states(only)["smoke"], [one.exit_code for one in only.findings]) == ("finding", [71, 44])

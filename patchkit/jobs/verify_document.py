@@ -1,0 +1,27 @@
+"""docs/verify-report.md: the ``report.json`` of a verification, field by field."""
+
+from __future__ import annotations
+
+from patchkit.fields import tables
+from patchkit.jobs.verify_steps import Fact, Finding, StepResult, Verification
+
+
+def markdown() -> str:
+    """docs/verify-report.md."""
+    out = [
+        "# The report of a verification",
+        "",
+        "Generated from the models in `patchkit/jobs/verify_steps.py` by `python -m patchkit.jobs.verify_document`: do "
+        "not edit.",
+        "",
+        "## report.json",
+        "",
+        "What `patchkit verify` writes into its folder, and prints with `--json`.",
+        "",
+        *tables((Verification, StepResult, Fact, Finding), level=3),
+    ]
+    return "\n".join(out)
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")  # noqa: T201 - this is the generator's output
