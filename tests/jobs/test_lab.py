@@ -15,6 +15,7 @@ import pytest
 
 from patchkit.lab.runner.task import PORT
 from patchkit.lab.scenario import built_in
+from patchkit.patching.combination import combination
 from tests.conftest import PINNED
 
 pytestmark = [
@@ -264,6 +265,11 @@ def test_the_complaint_of_2013(tmp_path: Path) -> None:
     assert sum(trial["outcome"] == "completed" for trial in stock) <= 2
     assert sum(trial["outcome"] == "completed" for trial in patched) >= 8
     assert _sent(patched) > 20 * _sent(stock)
+    bound = combination("recommended").bound
+    assert bound is not None
+    for trial in patched:  # a storm is far beyond what a variant may promise
+        sending = trial["traffic"]["up"]["sending"]  # type: ignore[index]
+        assert sending["peak"] > 10 * (bound.copies * sending["peak_messages"] + bound.per_second)
     flagged = trials(tmp_path / "retransmit-flag")
     assert {trial["outcome"] for trial in flagged} == {"crash"}
     logs = "".join(path.read_text() for path in (tmp_path / "retransmit-flag" / "logs").iterdir())
