@@ -103,12 +103,12 @@ def _sending(control: Sequence[Packet]) -> Sending | None:
     if not all(packet.message for packet in control):
         return None
     copies = Counter(packet.message for packet in control)
-    begin, peak = 0, control[:0]
+    begin, fullest = 0, (0, 0)
     for end, packet in enumerate(control, start=1):
         while packet.when - control[begin].when >= _SECOND:
             begin += 1
-        if end - begin > len(peak):
-            peak = control[begin:end]
+        fullest = max(fullest, (begin, end), key=lambda span: span[1] - span[0])
+    peak = control[slice(*fullest)]
     return Sending(
         messages=len(copies),
         copies=max(copies.values(), default=0),
