@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-
 import pytest
 
-from patchkit.lab import link, netns
-from patchkit.lab.observe import observed
-from patchkit.lab.ran import Alive
-from patchkit.lab.runner.task import LAST, LOGS
 from patchkit.lab.scenario import Outage, Scenario
+from tests.lab.strangers import trial_of, wanted
 
-TOOLS = ("ip", "tc", "nft", "ethtool", "ping")
 CLIENT = b"""
 import socket, time
 link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -36,33 +28,12 @@ while True:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    os.geteuid() != 0 or any(shutil.which(tool) is None for tool in TOOLS), reason="wants root and the link's tools"
-)
+@wanted
 def test_a_soak_has_outages_and_forgets_how_the_peers_met() -> None:
     scenario = Scenario(
         summary="a test", run="soak", duration_s=6, ping_s=0.5, outage=[Outage(at_s=2, for_s=2)], outage_s=1
     )
-    kinds = ("renegotiations", "failed_renegotiations", "ping_restarts")
-    sides = {
-        side: {
-            "command": [f"peers/{side}"], "ready": "ready", "done": "done",
-            "count": {f"{side}_{kind}": "never said" for kind in kinds} | {"completions": "done"},
-        }
-        for side in ("client", "server")
-    }  # fmt: skip
-    order = {
-        "run": "soak", "limit_s": 20, "cpu_limit_s": 20, "kill": "client", "peers": sides,
-        "rules": link.rules(scenario), "outages": link.outages(scenario),
-        "soak": {"duration_s": 6, "ping_s": 0.5, "address": "10.77.2.2"},
-        # No netem: not every kernel has it.
-        "turns": [{"seed": 1, "qdiscs": {"up": "pfifo", "down": "pfifo"}, "verb": 3}],
-        "wishes": [LOGS + LAST],
-    }  # fmt: skip
-    python = f"#!{sys.executable}\n".encode()
-    files = {"peers/client": python + CLIENT, "peers/server": python + SERVER, "credentials/none": b""}
-    (ran,) = netns.run(files, order, wall_limit=60, alive=Alive())
-    trial = observed("cell", 1, 1, scenario, ran.outcome, ran.parts)
+    trial, _ = trial_of(scenario, CLIENT, SERVER)
     assert (trial.outcome, trial.detail) == ("completed", "")
     up = trial.traffic["up"]
     assert "P_CONTROL_HARD_RESET_CLIENT_V2" not in up.opcodes  # they met on a link without faults
