@@ -25,8 +25,6 @@ class PatchkitError(Exception):
         self.what = what
         self.why = why
         self.advice = advice
-        if why:
-            self.add_note(why)  # in a traceback, say a test's, what it was alone does not help
 
     @property
     def name(self) -> str:

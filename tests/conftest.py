@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
+from patchkit.errors import NetworkUnavailableError, PatchkitError, PlacesExhaustedError
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.tree import SourceTree
@@ -37,6 +37,15 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Quick tests first: what is broken shows in seconds."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A traceback ends with what an error was; why stands below it."""
+    report = yield
+    if call.excinfo is not None and isinstance(error := call.excinfo.value, PatchkitError) and error.why:
+        report.sections.append((error.name, error.why))
+    return report
 
 
 @pytest.fixture(autouse=True)
