@@ -10,7 +10,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,10 @@ _COMPLETED = "Initialization Sequence Completed"
 _READABLE = "RECEIVED PING PACKET"  # at verbosity 7: it was decrypted, and is one
 _UNREADABLE = re.compile(r"Authenticate/Decrypt packet error|AEAD Decrypt error")
 _GRACE = 3.0  # seconds: to start in, and for the first ping to follow the handshake
+
+
+Processes = tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]
+"""The server's and the client's."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,20 @@ class Outcome:
         return {found for log in (self.server, self.client) for found in re.findall(pattern, log)}
 
 
-def handshake(folder: Path, server: Peer, client: Peer, *, window: int = 25, fate: Fate | None = None) -> Outcome:
-    """Let two programs meet, until data has passed or can't, one of them ends, or ``window`` seconds are over.
+def data_passed_or_cannot(outcome: Outcome, _processes: Processes) -> bool:
+    return outcome.data_passed or outcome.unreadable
+
+
+def handshake(
+    folder: Path,
+    server: Peer,
+    client: Peer,
+    *,
+    window: int = 25,
+    fate: Fate | None = None,
+    enough: Callable[[Outcome, Processes], bool] = data_passed_or_cannot,
+) -> Outcome:
+    """Let two programs meet, until it is enough, one of them ends, or ``window`` seconds are over.
 
     ``fate`` decides what a relay between them does with each datagram; None: there is no relay.
     """
@@ -85,12 +101,20 @@ def handshake(folder: Path, server: Peer, client: Peer, *, window: int = 25, fat
     as_server = ["--local", "127.0.0.1", "--port", port, "--tls-server", "--dh", "dh.pem", "--cert", "server.crt",
                  "--key", "server.key"]  # fmt: skip
     if fate is None:
-        return _meet(folder, server, as_server, client, port, window)
+        return _meet(folder, server, as_server, client, port, window, enough)
     with relay(int(port), fate) as between:
-        return _meet(folder, server, as_server, client, str(between), window)
+        return _meet(folder, server, as_server, client, str(between), window, enough)
 
 
-def _meet(folder: Path, server: Peer, as_server: list[str], client: Peer, port: str, window: int) -> Outcome:
+def _meet(
+    folder: Path,
+    server: Peer,
+    as_server: list[str],
+    client: Peer,
+    port: str,
+    window: int,
+    enough: Callable[[Outcome, Processes], bool],
+) -> Outcome:
     as_client = ["--remote", "127.0.0.1", port, "--nobind", "--tls-client", "--remote-cert-tls", "server",
                  "--cert", "client.crt", "--key", "client.key"]  # fmt: skip
     logs = server_log, client_log = folder / "server.log", folder / "client.log"
@@ -102,7 +126,7 @@ def _meet(folder: Path, server: Peer, as_server: list[str], client: Peer, port: 
             while time.monotonic() < deadline:
                 ended = one.poll() is not None or other.poll() is not None
                 outcome = Outcome(*map(said, logs))
-                if ended or outcome.data_passed or outcome.unreadable:
+                if ended or enough(outcome, (one, other)):
                     break
                 time.sleep(0.05)
     return Outcome(*map(said, logs))

@@ -1,4 +1,4 @@
-"""A UDP relay on loopback that loses or repeats datagrams: a bad link for tests, until the lab has netem.
+"""A UDP relay on loopback that loses, repeats or rewrites datagrams: a bad link for tests between real processes.
 
 Which datagram meets which toss of the coin depends on when two real processes send: tests that use the relay ask
 for what every order of events must show.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-Fate = Callable[[bytes, bool], int]
-"""How many copies of a datagram arrive; the second argument tells whether the client sent it."""
+Fate = Callable[[bytes, bool], Sequence[bytes]]
+"""What arrives in a datagram's place; the second argument tells whether the client sent it."""
 _P_ACK_V1 = 5  # the opcode is in the first byte's upper five bits, as long as no tls-crypt hides it
 
 
@@ -49,11 +49,11 @@ def _relay(towards_client: socket.socket, towards_server: socket.socket, fate: F
                 data, sender = end.recvfrom(65536)
                 from_client = end is towards_client
                 client = sender if from_client else client
-                for _ in range(fate(data, from_client)):
+                for arriving in fate(data, from_client):
                     if from_client:
-                        towards_server.send(data)
-                        stop.wait(0.002)  # each copy an event of its own for the server
+                        towards_server.send(arriving)
+                        stop.wait(0.002)  # each an event of its own for the server
                     elif client is not None:
-                        towards_client.sendto(data, client)
+                        towards_client.sendto(arriving, client)
             except (ConnectionRefusedError, BlockingIOError):
                 continue  # the server has gone: that is what a test may be waiting for

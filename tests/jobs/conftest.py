@@ -1,4 +1,4 @@
-"""A made-up upstream with a release of its own, signed by a key of its own."""
+"""A made-up upstream with a release of its own, signed by a key of its own; and programs of real releases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.source.cache import Cache
 from tests.jobs.made_up_release import MADE, Upstream, made_up
+from tests.jobs.series import ProgramOf, program_of_series
 from tests.source.signers import Signer, signer
 
 
@@ -16,6 +18,11 @@ from tests.source.signers import Signer, signer
 def people() -> Iterator[tuple[Signer, str]]:
     with signer() as home:
         yield home, home.key("Upstream", made=MADE - 1000)
+
+
+@pytest.fixture(scope="session")
+def program_of(shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> ProgramOf:
+    return program_of_series(shared_cache, tmp_path_factory.mktemp("programs"))
 
 
 @pytest.fixture

@@ -7,71 +7,28 @@ Without ``PATCHKIT_GIT`` and ``PATCHKIT_OPENSSL_102`` only the series meet whose
 from __future__ import annotations
 
 import itertools
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
-from patchkit.jobs.lab_programs import Bench, programs
 from patchkit.lab.keys import static_key
 from patchkit.lab.peers import for_old_releases
-from patchkit.lab.programs import Asked
 from patchkit.lab.scenario import Scenario, Wrap
 from patchkit.releases.ranges import holds
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
-from patchkit.ui import Ui
-from tests.conftest import PINNED
 from tests.handshakes import Peer, handshake
-from tests.jobs.test_build import GIT
+from tests.jobs.series import RELEASES, ProgramOf
+from tests.lossy_relay import Fate
 
-OPENSSL_102 = os.environ.get("PATCHKIT_OPENSSL_102")  # read at import, like GIT
-POOL = {"2.6": PINNED, "2.7": "2.7.7"}
-"""Releases by series that the pool serves; the others want upstream's history."""
-RELEASES = {"2.2": "2.2.3", "2.3": "2.3.2", "2.4": "2.4.12", "2.5": "2.5.11", **POOL}
-OPENSSL_10 = {"2.2", "2.3"}
 LOST = {(True, 2), (True, 5), (False, 3)}
 """Datagrams that do not arrive: from the client or not, and the how manyth."""
-
-ProgramOf = Callable[[str, str], Path]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]  # the first test of a series may compile its OpenSSL
 
 
-@pytest.fixture(scope="module")
-def program_of(shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> ProgramOf:
-    """The program of a series and a variant, both variants built at once; skips where its source is not in reach."""
-    folder = tmp_path_factory.mktemp("programs")
-    made: dict[tuple[str, str], Path] = {}
-
-    def program(series: str, variant: str) -> Path:
-        if (series, variant) not in made:
-            if series not in POOL and not GIT:
-                pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
-            if series in OPENSSL_10 and not OPENSSL_102:
-                pytest.skip("PATCHKIT_OPENSSL_102 is not set to a source of OpenSSL 1.0.2")
-            sources = [OPENSSL_102] if series in OPENSSL_10 and OPENSSL_102 else []
-            bench = Bench(engine="host", git=None if series in POOL else GIT, openssl_sources=sources)
-            asked = {name: Asked(RELEASES[series], name) for name in ("stock", "recommended")}
-            try:
-                found = programs(list(asked.values()), bench, shared_cache, Ui(quiet=True))
-            except (NetworkUnavailableError, PlacesExhaustedError) as error:
-                pytest.skip(f"{RELEASES[series]} can't be built from what is in reach: {error.what}")
-            for name, one in asked.items():
-                path = folder / f"openvpn-{series}-{name}"
-                path.write_bytes(found[one].data)
-                path.chmod(0o755)
-                made[series, name] = path
-        return made[series, variant]
-
-    return program
-
-
-def lose() -> Callable[[bytes, bool], int]:
+def lose() -> Fate:
     seen = {True: itertools.count(1), False: itertools.count(1)}
-    return lambda _, from_client: int((from_client, next(seen[from_client])) not in LOST)
+    return lambda datagram, from_client: [datagram] * ((from_client, next(seen[from_client])) not in LOST)
 
 
 @pytest.mark.parametrize("wrap", ["tls-auth", "tls-crypt"])

@@ -30,14 +30,14 @@ _PATIENCE = 50.0  # seconds; on the links below it takes 5 to 25
 def lossy(seed: int) -> Fate:
     """One datagram in five is lost, both ways."""
     coin = random.Random(seed)  # noqa: S311 - a link, not a secret
-    return lambda _, __: 0 if coin.random() < 0.2 else 1
+    return lambda datagram, _: [] if coin.random() < 0.2 else [datagram]
 
 
-def deaf_and_stuttering(datagram: bytes, from_client: bool) -> int:
+def deaf_and_stuttering(datagram: bytes, from_client: bool) -> list[bytes]:
     """The client's acknowledgements are lost, all else that it sends comes many times: each an event at the server."""
     if not from_client:
-        return 1
-    return 0 if is_pure_ack(datagram) else 400
+        return [datagram]
+    return [] if is_pure_ack(datagram) else [datagram] * 400
 
 
 def test_a_known_bad_variant_is_not_built_unasked(patchkit: Run) -> None:

@@ -195,7 +195,7 @@ def wine() -> Iterator[Wine]:
 
 def losing(percent: int, seed: int) -> Fate:
     dice = random.Random(seed)  # noqa: S311
-    return lambda _data, _from_client: 0 if dice.randrange(100) < percent else 1
+    return lambda data, _from_client: [] if dice.randrange(100) < percent else [data]
 
 
 def meet(
