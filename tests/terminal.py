@@ -5,11 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,3 +55,38 @@ def on_terminal(
         os.close(ours)
         code = process.wait()
     return Shown(said.decode("utf-8", "replace"), code)
+
+
+class Keyboard:
+    """What is typed at a program on a terminal, and what it shows."""
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal = terminal
+        self._shown = ""
+
+    def type(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def wait_for(self, text: str, seconds: float = 60) -> None:
+        """Until the program shows it; raises AssertionError where it does not."""
+        until = time.monotonic() + seconds
+        while text not in self._shown:
+            assert select.select([self._terminal], [], [], max(0, until - time.monotonic()))[0], self._shown
+            self._shown += os.read(self._terminal, 4096).decode("utf-8", "replace").replace("\r", "")
+        self._shown = self._shown.partition(text)[2]
+
+
+@contextmanager
+def typing(command: Sequence[str], env: Mapping[str, str]) -> Iterator[Keyboard]:
+    """An interactive program on a terminal of its own; it is killed at the end."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "dumb", **env},
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        try:
+            yield Keyboard(ours)
+        finally:
+            process.kill()
+            os.close(ours)

@@ -22,7 +22,14 @@ from patchkit.building.docker import DockerEngine, connect
 from patchkit.building.engine import Identity, one_file
 from patchkit.building.image import LABEL, base_image
 from patchkit.building.toolchain import toolchain
-from patchkit.errors import DockerMissingError, DockerSilentError, OfflineError, PatchkitError, UnknownTargetError
+from patchkit.errors import (
+    DockerMissingError,
+    DockerSilentError,
+    NotReadyError,
+    OfflineError,
+    PatchkitError,
+    UnknownTargetError,
+)
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
@@ -127,17 +134,28 @@ def check_confined(attrs: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_a_build_creates_only_confined_containers(engine: tuple[DockerEngine, Identity], tmp_path: Path) -> None:
-    """Not a container that a test has made: those that a whole build makes, asked of the daemon while it runs."""
+@pytest.mark.parametrize(
+    ("what", "codes"),
+    [
+        ("build --version 2.6.14 --engine docker --out {dist}", {0}),
+        ("doctor build", {0, NotReadyError.exit_code}),  # where something that is not Docker is missing
+    ],
+    ids=["build", "doctor"],
+)
+def test_a_command_creates_only_confined_containers(
+    engine: tuple[DockerEngine, Identity], tmp_path: Path, what: str, codes: set[int]
+) -> None:
+    """Not a container that a test has made: all that a whole command makes, asked of the daemon while it runs."""
     del engine
     seen: dict[str, dict[str, Any]] = {}
     with closing(connect()) as client:
-        events = client.events(filters={"type": "container", "event": "create", "label": LABEL}, decode=True)
-        command = [sys.executable, "-P", "-m", "patchkit", "build", "--version", "2.6.14", "--engine", "docker"]
-        with subprocess.Popen([*command, "--out", str(tmp_path / "dist")], stderr=subprocess.DEVNULL) as build:
+        events = client.events(filters={"type": "container", "event": "create"}, decode=True)
+        words = [word.format(dist=tmp_path / "dist") for word in what.split()]
+        command = [sys.executable, "-P", "-m", "patchkit", *words]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as build:
             watcher = Thread(target=lambda: [seen.update({one["id"]: _inspected(client, one["id"])}) for one in events])
             watcher.start()
-            assert build.wait(timeout=600) == 0
+            assert build.wait(timeout=600) in codes
         events.close()
         watcher.join(timeout=10)
     assert seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.cli import completion
+from tests.terminal import typing
 
 # As a user's bash does it: the script that patchkit prints, and the function that it names called with the words.
 BASH = """\
@@ -72,11 +74,37 @@ def test_what_verify_compares_with_and_steps_that_are_named_already_are_not_offe
     assert completion.steps("") == ["source", "variants", "prove", "build", "smoke", "lab"]
 
 
+OTHERS = [
+    (["lab", "re"], ["replay"]),
+    (["build", "--version", "2.6.1"], ["2.6.19", "2.6.18", "2.6.14"]),
+    (["lab", "run", "--scenario", "loss-"], ["loss-10", "loss-20"]),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("shell", "sign"), [("zsh", "compdef"), ("fish", "complete --command patchkit")])
-def test_other_shells_get_their_scripts(shell: str, sign: str) -> None:
-    said = subprocess.run(
-        ["patchkit"], env={**os.environ, "PATH": PATH, "_PATCHKIT_COMPLETE": f"source_{shell}"},
-        capture_output=True, text=True, check=False,
-    ).stdout  # fmt: skip
-    assert sign in said
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not in PATH")
+@pytest.mark.parametrize(("words", "some"), OTHERS, ids=" ".join)
+def test_fish(words: list[str], some: list[str]) -> None:
+    script = 'env _PATCHKIT_COMPLETE=source_fish patchkit | source; complete -C "$argv"'
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", script, "patchkit", *words],
+        env={**os.environ, "PATH": PATH}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    found = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert set(some) <= set(found)
+    assert all(one.startswith(words[-1]) for one in found)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not in PATH")
+@pytest.mark.parametrize(("words", "some"), OTHERS, ids=" ".join)
+def test_zsh(words: list[str], some: list[str]) -> None:
+    """Typed, and the key pressed: zsh completes nowhere but at its prompt."""
+    with typing(["zsh", "-f", "-i"], {"PATH": PATH}) as keys:
+        keys.type(
+            'autoload -U compinit; compinit -u -D; eval "$(_PATCHKIT_COMPLETE=source_zsh patchkit)"; print O""K\n'
+        )
+        keys.wait_for("\nOK")
+        keys.type(f"patchkit {' '.join(words)}\t\t")
+        keys.wait_for(some[0])
