@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from patchkit.lab.packets import OPCODES
+
 _ACK = 5
-_CONTROL = {3: "soft reset", 4: "control", 7: "client's reset", 8: "server's reset"}
 _FLOOD = 4000
 """Datagrams that a flood has for each side: a hundred times what a handshake needs."""
 _BURST = 100
@@ -130,8 +131,8 @@ class Mangler:
 
     def __call__(self, datagram: bytes, from_client: bool) -> list[bytes]:
         opcode = datagram[0] >> 3
-        if opcode != _ACK and opcode not in _CONTROL:
-            return [datagram]  # data
+        if OPCODES[opcode].startswith("P_DATA"):
+            return [datagram]
         packet = Packet.of(datagram)
         if opcode != _ACK:
             self.packets[from_client] += 1
