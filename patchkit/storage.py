@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from patchkit.errors import DiskFullError, StorageError
-from patchkit.interrupts import held_off
+from patchkit.signals import held_off
 
 
 def check_writable(folder: Path, option: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from patchkit.locales import is_unicode
+from patchkit.encoding import is_unicode
 
 if TYPE_CHECKING:
     from rich.console import Console

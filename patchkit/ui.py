@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from patchkit.locales import is_unicode
+from patchkit.encoding import is_unicode
 from patchkit.tables import Painted, console, data, escaped, prose, table, to_nobody
 
 if TYPE_CHECKING:

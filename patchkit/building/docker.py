@@ -15,7 +15,7 @@ from patchkit.building import image
 from patchkit.building.engine import OWNER, Identity, Workspace, versions
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import DiskFullError, DockerMissingError, DockerSilentError
-from patchkit.interrupts import held_off
+from patchkit.signals import held_off
 from patchkit.source.cache import Cache
 from patchkit.storage import replace_all
 from patchkit.ui import Ui

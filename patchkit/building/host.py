@@ -18,7 +18,7 @@ from typing import Any, Literal
 from patchkit.building.engine import Identity, Workspace, versions
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import ToolchainError, UnknownTargetError
-from patchkit.interrupts import held_off
+from patchkit.signals import held_off
 from patchkit.storage import writing
 from patchkit.ui import Ui
 

@@ -24,7 +24,7 @@ from patchkit import resources
 from patchkit.building.engine import OWNER
 from patchkit.building.toolchain import Base, Toolchain
 from patchkit.errors import BaseImageError, DiskFullError, OfflineError, ToolchainError, UnknownTargetError
-from patchkit.interrupts import held_off
+from patchkit.signals import held_off
 from patchkit.source import debian, mirror
 from patchkit.source.cache import Cache
 from patchkit.storage import reading, writing

@@ -16,7 +16,7 @@ from patchkit.building.known_failures import recognised
 from patchkit.building.launch import needs, scripts, warm_up, wind_down
 from patchkit.building.toolchain import Target, Toolchain
 from patchkit.errors import SmokeError
-from patchkit.interrupts import held_off
+from patchkit.signals import held_off
 
 FOLDER = "smoke"
 _TEST_CRYPTO = re.compile(r"^.*?(OpenVPN crypto)")

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 def main() -> None:
     """The entry point of the ``patchkit`` command."""
-    from patchkit import locales
+    from patchkit import encoding
     from patchkit.cli.app import app
 
-    locales.install()
+    encoding.install()
     app(prog_name="patchkit")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import ParamSpec
 
-from patchkit import interrupts
+from patchkit import signals
 from patchkit.errors import DiskFullError, InterruptedByUserError, PatchkitError, fault
 from patchkit.storage import is_full
 from patchkit.ui import Ui, data
@@ -24,7 +24,7 @@ def command(function: Callable[_Params, None]) -> Callable[_Params, None]:
 
     @functools.wraps(function)
     def run(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
-        interrupts.install()
+        signals.install()
         as_json = bool(kwargs.get("as_json"))
         try:
             function(*args, **kwargs)

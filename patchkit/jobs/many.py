@@ -17,7 +17,7 @@ from multiprocessing.context import ForkProcess
 
 from packaging.version import Version as Pep440
 
-from patchkit import interrupts
+from patchkit import signals
 from patchkit.errors import PatchkitError, UnknownVersionError, fault
 from patchkit.jobs.build import Outcome, build
 from patchkit.jobs.plan import Order
@@ -101,7 +101,7 @@ class _Crew:
         sys.stderr.flush()
         here, there = context.Pipe(duplex=False)
         # A signal between fork and _work would find the parent's handlers in the child.
-        with interrupts.held_off():
+        with signals.held_off():
             process = context.Process(target=_work, args=(order, self.cache, there))
             process.start()
         there.close()
@@ -130,7 +130,7 @@ class _Crew:
 
     def close(self) -> None:
         """End what runs, as ^C would, and wait until it has tidied up."""
-        with interrupts.held_off():
+        with signals.held_off():
             for process, _ in self.running.values():
                 process.terminate()
             for connection, (process, _) in self.running.items():
@@ -141,8 +141,8 @@ class _Crew:
 
 def _work(order: Order, cache: Cache, answer: Connection) -> None:
     """In a process of its own: one release."""
-    interrupts.begin_worker()
-    interrupts.watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    signals.begin_worker()
+    signals.watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     ui = Ui(io.StringIO())
     began = time.monotonic()
     version = order.request.version

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from multiprocessing import get_context
 
-from patchkit import interrupts
+from patchkit import signals
 from patchkit.building.engine import cores
 from patchkit.patching.combination import combination
 from patchkit.patching.matrix import Attempt, attempt
@@ -61,7 +61,7 @@ def _done(work: Sequence[_Work]) -> Iterator[Iterator[_Results]]:
     pool = ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_begin)
     try:
         # A signal between fork and _begin would be the worker's; one inside of submit leaves a pool that never ends.
-        with interrupts.held_off():
+        with signals.held_off():
             running = [pool.submit(_batch, *one) for one in work]
         yield (one.result() for one in as_completed(running))
     finally:
@@ -70,5 +70,5 @@ def _done(work: Sequence[_Work]) -> Iterator[Iterator[_Results]]:
 
 def _begin() -> None:
     """The parent hears of signals, and ends its workers; where it is killed, they end as well."""
-    interrupts.leave_to_parent()
-    interrupts.watch_parent(lambda: os._exit(1))
+    signals.leave_to_parent()
+    signals.watch_parent(lambda: os._exit(1))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from patchkit.fields import tables
 from patchkit.jobs.verify_steps import Fact, Finding, StepResult, Verification
+from patchkit.json_schema import tables
 
 
 def markdown() -> str:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from patchkit.errors import PatchkitError
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 
 StepName = Literal["source", "variants", "prove", "build", "smoke", "lab"]
 TRIALS = 50

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.lab.scenario import Scenario
 from patchkit.patching.variants import Bound
 

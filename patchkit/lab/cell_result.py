@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.lab.campaign import Cell
 from patchkit.lab.crowd import CrowdSum, crowd_sum
 from patchkit.lab.figures import Estimate, Figure, estimate

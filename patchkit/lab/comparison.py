@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 
 from pydantic import Field
 
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.lab import verdict
 from patchkit.lab.campaign import Cell
 from patchkit.lab.figures import Estimate, Figure, estimate

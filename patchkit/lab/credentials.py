@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.lab.profile import profile
 from patchkit.source.cache import Cache
 from patchkit.storage import reading, replace_all

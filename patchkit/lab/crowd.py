@@ -7,7 +7,7 @@ from statistics import fmean
 
 from pydantic import Field
 
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.lab.figures import Estimate, Figure, estimate
 from patchkit.lab.statistics import mean_interval
 from patchkit.lab.survival import quantile, survival

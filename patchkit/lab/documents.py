@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from patchkit.fields import tables
+from patchkit.json_schema import tables
 from patchkit.lab.campaign import Arm, Campaign, Cell, Machine, Program
 from patchkit.lab.cell_result import CellResult, SoakSum
 from patchkit.lab.comparison import Comparison

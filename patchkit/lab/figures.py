@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.lab.statistics import Interval
 
 

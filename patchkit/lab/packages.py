@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from patchkit.errors import GuestError, NetworkUnavailableError, OfflineError, PlacesExhaustedError
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.source import debian
 from patchkit.source.cache import Cache
 from patchkit.source.download import Wanted, fetch

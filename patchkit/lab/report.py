@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.lab import tables
 from patchkit.lab.campaign import Campaign, Cell
 from patchkit.lab.outcomes import counted

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from patchkit.errors import ReportError
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.lab.campaign import Campaign, Cell
 from patchkit.lab.cell_result import CellResult, cell_result
 from patchkit.lab.comparison import Comparison, comparison, pairs

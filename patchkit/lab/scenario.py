@@ -11,7 +11,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from patchkit.errors import ScenarioError
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.lab.profile import profile
 from patchkit.lab.trial import Direction
 from patchkit.storage import reading

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from patchkit.fields import Part, tables
+from patchkit.json_schema import Part, tables
 
 # Whoever edits a manifest can't make patchkit look outside its folder.
 _FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from patchkit import resources
 from patchkit.errors import BadVariantError, UnknownVariantError
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.releases.ranges import Range, holds
 from patchkit.releases.version import Version, shown
 

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from patchkit.errors import MirrorError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError
-from patchkit.fields import Part
+from patchkit.json_schema import Part
 from patchkit.source import download, git, places
 from patchkit.source.cache import Cache
 from patchkit.source.places import Place

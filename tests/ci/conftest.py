@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.ci.machine import Line
-from tests.ci.tracker import Tracker, tracker
 from tests.conftest import ROOT
 from tests.patching.samples import ALLMAN
 from tests.source.samples import Repository
+from tests.support.ci.machine import Line
+from tests.support.ci.tracker import Tracker, tracker
 
 _PASSED = pytest.StashKey[set[str]]()
 

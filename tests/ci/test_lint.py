@@ -17,9 +17,9 @@ from patchkit.building.toolchain import toolchain
 from patchkit.lab.scenario import named
 from patchkit.patching.combination import combination
 from patchkit.releases.catalog import catalog
-from tests.ci import github, gitlab
-from tests.ci.machine import documents
 from tests.conftest import ROOT
+from tests.support.ci import github, gitlab
+from tests.support.ci.machine import documents
 
 BIN = Path(sys.executable).parent
 ACTIONS = {"actions/upload-artifact": "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.ci import github, gitlab
-from tests.ci.machine import Line, Machine
+from tests.support.ci import github, gitlab
+from tests.support.ci.machine import Line, Machine
 
 
 def test_lines_behind_a_failure_were_not_executed(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.ci import github
-from tests.ci.machine import NOBODY, Line, Machine
-from tests.ci.tracker import Tracker
-from tests.ci.walking import BUILT, MARKS, TITLE, asked, check_built, check_report
 from tests.source.samples import Repository
+from tests.support.ci import github
+from tests.support.ci.machine import NOBODY, Line, Machine
+from tests.support.ci.tracker import Tracker
+from tests.support.ci.walking import BUILT, MARKS, TITLE, asked, check_built, check_report
 
 pytestmark = MARKS
 SET_UP = frozenset({"Fetch patchkit", "Take the asked one", "Install it"})

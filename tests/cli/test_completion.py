@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.cli import completion
-from tests.terminal import typing
+from tests.support.terminal import typing
 
 # As a user's bash does it: the script that patchkit prints, and the function that it names called with the words.
 BASH = """\

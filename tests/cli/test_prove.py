@@ -22,8 +22,8 @@ from patchkit.source.cache import Cache
 from patchkit.source.place_tree import place
 from patchkit.source.tree import Origin
 from tests.conftest import PINNED, Run, upstream
-from tests.interruption import interrupted
 from tests.jobs.test_build import engine_or_skip, left_overs, run
+from tests.support.interruption import interrupted
 
 COMMAND = [sys.executable, "-P", "-m", "patchkit", "prove", "--version", PINNED, "--variant", "retransmit"]
 SOURCE = "src/openvpn/reliable.c"

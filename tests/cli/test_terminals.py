@@ -9,7 +9,7 @@ import pytest
 
 from patchkit.patching.variants import names
 from tests.conftest import Run
-from tests.terminal import on_terminal
+from tests.support.terminal import on_terminal
 
 # An old locale: Python's own way out, UTF-8 all the same (PEP 538, PEP 540), is closed.
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}

@@ -16,7 +16,7 @@ from tests.cli.test_terminals import ASCII
 from tests.conftest import Run
 from tests.jobs.made_up_release import MADE, VERSION, Upstream, made_up
 from tests.source.signers import Signer, signer
-from tests.terminal import on_terminal
+from tests.support.terminal import on_terminal
 
 QUIET = {"GIT_CONFIG_GLOBAL": os.devnull}
 

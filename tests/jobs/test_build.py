@@ -23,7 +23,7 @@ from patchkit.errors import PatchkitError
 from patchkit.source.cache import Cache
 from patchkit.source.place_tree import place
 from tests.conftest import PINNED, upstream
-from tests.interruption import interrupted
+from tests.support.interruption import interrupted
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 

@@ -16,9 +16,9 @@ from patchkit.lab.peers import for_old_releases
 from patchkit.lab.scenario import Scenario, Wrap
 from patchkit.releases.ranges import holds
 from patchkit.releases.version import Version
-from tests.handshakes import Peer, handshake
 from tests.jobs.series import RELEASES, ProgramOf
-from tests.lossy_relay import Fate
+from tests.support.handshakes import Peer, handshake
+from tests.support.lossy_relay import Fate
 
 LOST = {(True, 2), (True, 5), (False, 3)}
 """Datagrams that do not arrive: from the client or not, and the how manyth."""

@@ -20,7 +20,7 @@ import pytest
 from patchkit.building.credentials import credentials
 from patchkit.source.cache import Cache
 from tests.conftest import PINNED, Run, upstream
-from tests.lossy_relay import Fate, is_pure_ack, relay
+from tests.support.lossy_relay import Fate, is_pure_ack, relay
 
 # Eight certificates: some 11 packets each way, more than any window.
 CHAIN = 8

@@ -16,9 +16,9 @@ from patchkit.lab.peers import for_old_releases
 from patchkit.lab.scenario import Scenario
 from patchkit.patching.variants import variant
 from patchkit.releases.version import Version
-from tests.ack_mangling import MISDEEDS, Mangler
-from tests.handshakes import Outcome, Peer, Processes, handshake
 from tests.jobs.series import RELEASES, ProgramOf
+from tests.support.ack_mangling import MISDEEDS, Mangler
+from tests.support.handshakes import Outcome, Peer, Processes, handshake
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]  # the first test of a series may compile its OpenSSL
 

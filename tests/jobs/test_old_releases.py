@@ -19,8 +19,8 @@ from patchkit.source.cache import Cache
 from patchkit.source.library import tarball_path
 from patchkit.ui import Ui
 from tests.conftest import PINNED
-from tests.handshakes import Peer, handshake
 from tests.jobs.test_build import GIT, run, unpack, version_of
+from tests.support.handshakes import Peer, handshake
 
 OPENSSL_102 = os.environ.get("PATCHKIT_OPENSSL_102")
 """A source of OpenSSL 1.0.2, for --openssl-source: read at import, like GIT."""

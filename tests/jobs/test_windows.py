@@ -31,9 +31,9 @@ from patchkit.building.toolchain import toolchain
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
 from tests.conftest import PINNED, ROOT, upstream
-from tests.handshakes import Outcome, Peer, handshake
-from tests.isolation import network_of
-from tests.lossy_relay import Fate
+from tests.support.handshakes import Outcome, Peer, handshake
+from tests.support.isolation import network_of
+from tests.support.lossy_relay import Fate
 
 pytestmark = [
     pytest.mark.slow,

@@ -24,7 +24,7 @@ from patchkit.lab.scenario import built_in
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED
-from tests.wire import ControlPacket, Message, control_packets
+from tests.support.wire import ControlPacket, Message, control_packets
 
 pytestmark = pytest.mark.slow
 HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test

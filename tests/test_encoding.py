@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.locales import PLAIN, install
+from patchkit.encoding import PLAIN, install
 from tests.conftest import ROOT
 
 # Texts in tables are printed as well; templates become files, which are UTF-8 everywhere.

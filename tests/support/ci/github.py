@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.ci.machine import Line, Machine, cells, documents
 from tests.conftest import ROOT
+from tests.support.ci.machine import Line, Machine, cells, documents
 
 WORKFLOW = ROOT / "ci/github/patchkit.yml"
 WEEKLY = ROOT / "ci/github/patchkit-weekly.yml"

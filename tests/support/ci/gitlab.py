@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from patchkit.source.cache import Cache
-from tests.ci.machine import Line, Machine, cells, documents
 from tests.conftest import ROOT
+from tests.support.ci.machine import Line, Machine, cells, documents
 
 COMPONENT = ROOT / "ci/gitlab/templates/patchkit.yml"
 SCRIPTS = {"before_script", "script", "after_script"}

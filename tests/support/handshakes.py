@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchkit.building.credentials import credentials
-from tests.lossy_relay import Fate, relay
+from tests.support.lossy_relay import Fate, relay
 
 _BOUND = "link local (bound)"
 _COMPLETED = "Initialization Sequence Completed"
