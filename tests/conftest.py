@@ -15,7 +15,7 @@ from hypothesis import settings
 from patchkit.errors import NetworkUnavailableError, PatchkitError, PlacesExhaustedError
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
-from patchkit.source.tree import SourceTree
+from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
 
 ROOT = Path(__file__).resolve().parent.parent

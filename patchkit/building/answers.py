@@ -13,7 +13,7 @@ from pathlib import Path
 
 from patchkit.building.engine import Identity
 from patchkit.source.cache import Cache
-from patchkit.source.tree import Origin
+from patchkit.source.tree.tree import Origin
 from patchkit.storage import replace_all
 
 

@@ -25,8 +25,8 @@ from patchkit.building.engine import OWNER
 from patchkit.building.toolchain import Base, Toolchain
 from patchkit.errors import BaseImageError, DiskFullError, OfflineError, ToolchainError, UnknownTargetError
 from patchkit.signals import held_off
-from patchkit.source import debian, mirror
 from patchkit.source.cache import Cache
+from patchkit.source.fetch import debian, mirror
 from patchkit.storage import reading, writing
 from patchkit.ui import Ui
 

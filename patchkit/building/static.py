@@ -22,7 +22,7 @@ from patchkit.building.toolchain import Toolchain
 from patchkit.errors import CompileError
 from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource
-from patchkit.source.tree import SourceTree
+from patchkit.source.tree.tree import SourceTree
 from patchkit.storage import reading, replace_all
 from patchkit.ui import Ui
 

@@ -18,7 +18,7 @@ from patchkit.building.log import BuildLog
 from patchkit.building.static import DEPENDENCIES, StaticLibrary, environment
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import BadSourceError, CompileError
-from patchkit.source.tree import SourceTree
+from patchkit.source.tree.tree import SourceTree
 
 TREE = "tree"
 PREFIX = "/usr/local"

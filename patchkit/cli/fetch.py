@@ -8,7 +8,7 @@ from pathlib import Path
 from patchkit.cli.ending import print_json
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
-from patchkit.source.place_tree import place
+from patchkit.source.tree.write import place
 from patchkit.ui import Ui, data
 
 

@@ -11,8 +11,8 @@ from patchkit.patching.apply import write_all
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.source.cache import Cache
-from patchkit.source.directory import tree_from
 from patchkit.source.obtain import Request, obtain
+from patchkit.source.tree.directory import tree_from
 from patchkit.ui import Ui, data, table
 
 

@@ -15,7 +15,7 @@ from patchkit.patching.combination import Combination, combination
 from patchkit.patching.matrix import Attempt, Cell, judge
 from patchkit.patching.variants import STOCK, names
 from patchkit.source.cache import Cache
-from patchkit.source.tree import Origin
+from patchkit.source.tree.tree import Origin
 from patchkit.ui import Ui
 
 

@@ -18,12 +18,13 @@ from patchkit.jobs.shortages import Shortages
 from patchkit.lab.packages import fetched, pins
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.libraries import Library, libraries
-from patchkit.source import git, mirror
 from patchkit.source.cache import Cache
+from patchkit.source.fetch import mirror
+from patchkit.source.fetch.mirror import FileKind, MirrorFile, MirrorIndex, MirrorTag
+from patchkit.source.git import repository as git
 from patchkit.source.library import obtain_library, tarball_path
-from patchkit.source.mirror import FileKind, MirrorFile, MirrorIndex, MirrorTag
 from patchkit.source.obtain import Request, obtain
-from patchkit.source.tree import Origin
+from patchkit.source.tree.tree import Origin
 from patchkit.storage import check_writable, expanded, locked, replace_all, sha256_of, writing
 from patchkit.ui import Ui
 

@@ -11,9 +11,9 @@ from patchkit.errors import MirrorError, PatchkitError
 from patchkit.lab.packages import pins as guest_pins
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries
-from patchkit.source import mirror
 from patchkit.source.cache import Cache
-from patchkit.source.mirror import MirrorFile, MirrorTag
+from patchkit.source.fetch import mirror
+from patchkit.source.fetch.mirror import MirrorFile, MirrorTag
 from patchkit.storage import sha256_of
 from patchkit.ui import Ui
 

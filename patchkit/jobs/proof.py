@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from patchkit.building.engine import Identity
 from patchkit.proving.compare import Difference
-from patchkit.source.tree import Origin
+from patchkit.source.tree.tree import Origin
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from patchkit.proving.grown import Grown, grown, is_only_grown
 from patchkit.proving.lines import neutral
 from patchkit.proving.objects import Object, read
 from patchkit.source.obtain import Obtained
-from patchkit.source.tree import SourceTree
+from patchkit.source.tree.tree import SourceTree
 
 APART = ("-O0", "-ffunction-sections", "-fdata-sections", "-fmerge-constants")
 """Flags that keep functions apart: an optimiser carries a change in one into those that call it. Without the

@@ -12,11 +12,11 @@ from patchkit.errors import BadSourceError, PatchkitError, TagMovedError, Unknow
 from patchkit.patching.combination import Combination
 from patchkit.releases.catalog import TagPin, catalog
 from patchkit.releases.version import Version
-from patchkit.source import git
 from patchkit.source.cache import Cache
-from patchkit.source.history import History, history
+from patchkit.source.git import repository
+from patchkit.source.git.release_history import History, history
 from patchkit.source.obtain import Request, obtain
-from patchkit.source.tree import Origin, SourceTree, blob_id
+from patchkit.source.tree.tree import Origin, SourceTree, blob_id
 from patchkit.ui import Ui
 
 
@@ -88,7 +88,7 @@ class Survey:
 
     @property
     def _repository(self) -> str:
-        return self.question.git or git.default_repository() or git.UPSTREAM
+        return self.question.git or repository.default_repository() or repository.UPSTREAM
 
     def _all_releases(self) -> list[Asked]:
         since = self.question.since

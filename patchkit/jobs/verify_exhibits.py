@@ -25,12 +25,15 @@ from patchkit.jobs.verify_steps import Fact
 from patchkit.releases.catalog import Release, TarballPin
 from patchkit.releases.keys import missing_keys, upstream_keys
 from patchkit.releases.version import Version, shown
-from patchkit.source import directory, git, mirror, obtain, unpinned
+from patchkit.source import obtain
 from patchkit.source.cache import Cache
-from patchkit.source.openpgp import KeyRing
-from patchkit.source.signature import GOOD, Judgement, judge
-from patchkit.source.tag import TagText, tag_text
-from patchkit.source.tree import SourceTree
+from patchkit.source.fetch import mirror, unpinned
+from patchkit.source.git import repository
+from patchkit.source.git.annotated_tag import TagText, tag_text
+from patchkit.source.openpgp.gnupg import KeyRing
+from patchkit.source.openpgp.judgement import GOOD, Judgement, judge
+from patchkit.source.tree import directory
+from patchkit.source.tree.tree import SourceTree
 from patchkit.storage import reading
 from patchkit.ui import Ui
 
@@ -128,11 +131,11 @@ class Looker:
     def tag(self) -> Exhibit:
         """The tag."""
         ref = self.release.ref if self.release else f"v{self.version.text}" if self.version else self.sought.version
-        where = self.sought.git or git.default_repository() or mirror.repository_with(ref) or git.UPSTREAM
+        where = self.sought.git or repository.default_repository() or mirror.repository_with(ref) or repository.UPSTREAM
         exhibit = Exhibit("tag" if self.version else "ref", where=where)
         pin = self.release.tag if self.release else None
         try:
-            exhibit.tree = git.tree_at(where, ref, self.cache, self.ui, pin=pin, offline=self.sought.offline)
+            exhibit.tree = repository.tree_at(where, ref, self.cache, self.ui, pin=pin, offline=self.sought.offline)
             origin = exhibit.tree.origin
             exhibit.pinned = origin.verified
             as_pinned = "as pinned" if pin else "no pin knows it"
@@ -142,7 +145,7 @@ class Looker:
         except _NOT_AT_HAND as error:
             exhibit.absent = error
         except _TAMPERED as error:
-            if isinstance(error, GitError) and self.sought.git is None and git.default_repository() is None:
+            if isinstance(error, GitError) and self.sought.git is None and repository.default_repository() is None:
                 exhibit.absent = error  # upstream's own repository, which nobody has asked for
             else:
                 _tampered(exhibit, error)

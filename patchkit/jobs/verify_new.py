@@ -26,11 +26,11 @@ from patchkit.patching.matrix import Cell
 from patchkit.patching.variants import STOCK
 from patchkit.releases.catalog import catalog
 from patchkit.releases.version import Version
-from patchkit.source import git
 from patchkit.source.cache import Cache
-from patchkit.source.openpgp import KeyRing, key_ring
-from patchkit.source.remote_tags import remote_tags
-from patchkit.source.signature import Judgement
+from patchkit.source.git import repository as git
+from patchkit.source.git.remote_tags import remote_tags
+from patchkit.source.openpgp.gnupg import KeyRing, key_ring
+from patchkit.source.openpgp.judgement import Judgement
 from patchkit.ui import Ui
 
 _FORGED = (BadSignatureError, WrongReleaseError)

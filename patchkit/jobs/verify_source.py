@@ -18,14 +18,14 @@ from patchkit.jobs.verify_exhibits import Exhibit, Looker, Sought, armours
 from patchkit.jobs.verify_steps import Fact
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
-from patchkit.source import git
 from patchkit.source.cache import Cache
-from patchkit.source.difference import Differences, differences
+from patchkit.source.git import repository
 from patchkit.source.obtain import Request, version_of
-from patchkit.source.openpgp import key_ring
-from patchkit.source.own_version import own_version
-from patchkit.source.signature import GOOD
-from patchkit.source.tree import SourceTree
+from patchkit.source.openpgp.gnupg import key_ring
+from patchkit.source.openpgp.judgement import GOOD
+from patchkit.source.tree.compare import Differences, differences
+from patchkit.source.tree.tree import SourceTree
+from patchkit.source.tree.version_m4 import own_version
 from patchkit.ui import Ui
 
 _NAMED = 12  # files of a tarball that a one-line summary names
@@ -114,7 +114,11 @@ def _used(sought: Sought, release: Release | None, exhibits: Sequence[Exhibit]) 
     elif sought.git is not None:
         order = [tag]
     elif release is not None:  # as for every other command
-        order = [tarball, tag] if release.tarball is not None and git.default_repository() is None else [tag, tarball]
+        order = (
+            [tarball, tag]
+            if release.tarball is not None and repository.default_repository() is None
+            else [tag, tarball]
+        )
     else:
         order = sorted(exhibits, key=lambda one: not one.vouched)  # the tag, unless only the tarball is vouched for
     found = [one for one in order if one.tree is not None] or [one for one in exhibits if one.tree is not None]

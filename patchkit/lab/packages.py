@@ -15,10 +15,10 @@ from pydantic import Field, ValidationError
 
 from patchkit.errors import GuestError, NetworkUnavailableError, OfflineError, PlacesExhaustedError
 from patchkit.json_schema import Part
-from patchkit.source import debian
 from patchkit.source.cache import Cache
-from patchkit.source.download import Wanted, fetch
-from patchkit.source.places import Place, mirrors
+from patchkit.source.fetch import debian
+from patchkit.source.fetch.download import Wanted, fetch
+from patchkit.source.fetch.places import Place, mirrors
 from patchkit.storage import expanded, reading
 from patchkit.ui import Ui
 

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 from patchkit.errors import GuestError
 from patchkit.lab.packages import Package, Pins
-from patchkit.source import debian
+from patchkit.source.fetch import debian
 
 SUITE = "trixie"
 """The first whose kernel and iproute2 know netem's seed."""

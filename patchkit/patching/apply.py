@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from patchkit.errors import PatchMismatchError
-from patchkit.source.tree import blob_id
+from patchkit.source.tree.tree import blob_id
 from patchkit.storage import replace_all
 
 if TYPE_CHECKING:

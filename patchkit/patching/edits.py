@@ -12,7 +12,7 @@ from itertools import groupby, pairwise
 
 from patchkit.errors import AnchorError, BadVariantError
 from patchkit.patching.variants import GUARD_MACRO, Variant
-from patchkit.source.tree import blob_id
+from patchkit.source.tree.tree import blob_id
 
 CONTEXT = 3
 """Lines of context, diff's and git's default."""

@@ -8,7 +8,7 @@ from patchkit.patching import quilt
 from patchkit.patching.combination import Combination
 from patchkit.patching.mbox import mbox
 from patchkit.patching.render import render, render_series
-from patchkit.source.tree import SourceTree
+from patchkit.source.tree.tree import SourceTree
 
 Format = Literal["quilt", "git", "plain"]
 """What reads it."""

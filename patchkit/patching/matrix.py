@@ -12,7 +12,7 @@ from patchkit.patching.combination import Combination, combination
 from patchkit.patching.pins import pinned
 from patchkit.patching.render import render
 from patchkit.patching.variants import UpstreamStatus
-from patchkit.source.tree import Entry, Origin, SourceTree
+from patchkit.source.tree.tree import Entry, Origin, SourceTree
 
 Verdict = Literal["exact", "superseded", "not-applicable", "refused"]
 

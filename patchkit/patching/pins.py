@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from patchkit.errors import BadVariantError, PinMismatchError
 from patchkit.patching.variants import Variant
-from patchkit.source.tree import blob_id
+from patchkit.source.tree.tree import blob_id
 
 NAME = "pins.toml"
 Pins = Mapping[str, Mapping[str, list[str]]]

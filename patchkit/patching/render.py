@@ -41,7 +41,7 @@ from patchkit.patching.edits import (
 )
 from patchkit.patching.lines import Lines
 from patchkit.patching.variants import Variant
-from patchkit.source.tree import SYMLINK, Entry, SourceTree
+from patchkit.source.tree.tree import SYMLINK, Entry, SourceTree
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template

@@ -16,7 +16,7 @@ from patchkit.patching.csource import CSource, parse
 from patchkit.patching.edits import Edit, file_diff, spliced
 from patchkit.patching.render import Rendered
 from patchkit.proving.lines import neutral, patch_set
-from patchkit.source.tree import SourceTree
+from patchkit.source.tree.tree import SourceTree
 
 if TYPE_CHECKING:
     from tree_sitter import Node

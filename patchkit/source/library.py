@@ -11,10 +11,12 @@ from pathlib import Path
 from patchkit.errors import BadSourceError, BadUsageError, OfflineError, UnknownVersionError
 from patchkit.releases.libraries import Library
 from patchkit.releases.version import shown
-from patchkit.source import directory, download, git, places
 from patchkit.source.cache import Cache
-from patchkit.source.tree import Origin, SourceTree
-from patchkit.source.unpack import as_tree
+from patchkit.source.fetch import download, places
+from patchkit.source.git import repository
+from patchkit.source.tree import directory
+from patchkit.source.tree.tarball import as_tree
+from patchkit.source.tree.tree import Origin, SourceTree
 from patchkit.storage import expanded
 from patchkit.ui import Ui
 
@@ -111,7 +113,7 @@ def version_in(tree: SourceTree) -> str:
 
 def _given(library: Library, text: str, cache: Cache, ui: Ui, *, offline: bool) -> LibrarySource | str:
     """What a text leads to; where that is another branch than the wanted one, which it is."""
-    path = None if git.is_url(text) else _local(text)
+    path = None if repository.is_url(text) else _local(text)
     tarball = None
     if path is not None and path.is_dir() and not any((path / name).exists() for name in ("Configure", ".git", "HEAD")):
         raise BadSourceError(
@@ -147,7 +149,7 @@ def _local(text: str) -> Path | None:
 def _split(text: str) -> tuple[str, str]:
     """The repository and the ref in ``GIT#REF``. Raises BadSourceError where there can be no repository."""
     where, _, ref = text.partition("#")
-    if not git.is_url(where) and _local(where) is None:
+    if not repository.is_url(where) and _local(where) is None:
         raise BadSourceError(
             f"there is no tarball, folder or repository {shown(where)}", advice=f"{_OPTION} TARBALL, GIT or GIT#REF"
         )
@@ -159,7 +161,7 @@ def _from_git(where: str, refs: Sequence[str], cache: Cache, ui: Ui, *, offline:
     absent: UnknownVersionError | OfflineError | None = None
     for ref in refs:
         try:
-            return git.tree_at(where, ref, cache, ui, offline=offline)
+            return repository.tree_at(where, ref, cache, ui, offline=offline)
         except (UnknownVersionError, OfflineError) as error:
             absent = absent or error
     if absent is not None and (len(refs) == 1 or isinstance(absent, OfflineError)):

@@ -15,11 +15,13 @@ from patchkit.errors import (
 )
 from patchkit.releases.catalog import Release, TarballPin, catalog
 from patchkit.releases.version import Version
-from patchkit.source import directory, download, git, mirror, places
 from patchkit.source.cache import Cache
-from patchkit.source.own_version import own_series
-from patchkit.source.tree import Origin, SourceTree, blob_id
-from patchkit.source.unpack import as_tree
+from patchkit.source.fetch import download, mirror, places
+from patchkit.source.git import repository
+from patchkit.source.tree import directory
+from patchkit.source.tree.tarball import as_tree
+from patchkit.source.tree.tree import Origin, SourceTree, blob_id
+from patchkit.source.tree.version_m4 import own_series
 from patchkit.ui import Ui
 
 
@@ -60,7 +62,7 @@ def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
         raise BadUsageError("--source and --git exclude each other")
     if request.source is not None:
         return _by_hand(request.version, directory.tree_from(request.source))
-    where = request.git or git.default_repository()
+    where = request.git or repository.default_repository()
     try:
         release = catalog().find(request.version)
     except UnknownVersionError:
@@ -71,8 +73,8 @@ def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
     if release.tarball is not None and (where is None or only_tarball):
         tree = _from_tarball_or_mirror(release, release.tarball, cache, ui, offline=request.offline)
     else:
-        where = where or mirror.repository_with(release.ref) or git.UPSTREAM
-        tree = git.tree_at(where, release.ref, cache, ui, pin=release.tag, offline=request.offline)
+        where = where or mirror.repository_with(release.ref) or repository.UPSTREAM
+        tree = repository.tree_at(where, release.ref, cache, ui, pin=release.tag, offline=request.offline)
     return Obtained(release.version.text, release.series, release, tree)
 
 
@@ -98,7 +100,7 @@ def _from_tarball_or_mirror(release: Release, pin: TarballPin, cache: Cache, ui:
         where = mirror.repository_with(release.ref) if release.tag else None
         if where is None:
             raise
-        return git.tree_at(where, release.ref, cache, ui, pin=release.tag, offline=offline)
+        return repository.tree_at(where, release.ref, cache, ui, pin=release.tag, offline=offline)
 
 
 def _from_tarball(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> SourceTree:
@@ -125,7 +127,7 @@ def _unpinned(request: Request, where: str, cache: Cache, ui: Ui) -> Obtained:
     try:
         version = Version.parse(request.version)
     except UnknownVersionError:
-        tree = git.tree_at(where, request.version, cache, ui, offline=request.offline)
+        tree = repository.tree_at(where, request.version, cache, ui, offline=request.offline)
         return Obtained(f"git.{(tree.origin.commit or '')[:12]}", own_series(tree), None, tree)
-    tree = git.tree_at(where, f"v{version.text}", cache, ui, offline=request.offline)
+    tree = repository.tree_at(where, f"v{version.text}", cache, ui, offline=request.offline)
     return Obtained(version.text, version.series, None, tree)

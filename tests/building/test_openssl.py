@@ -18,9 +18,9 @@ from patchkit.releases.libraries import libraries
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource, obtain_library
-from patchkit.source.tree import Entry, Origin, SourceTree
+from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
-from tests.source.samples import DATE
+from tests.support.source.samples import DATE
 
 pytestmark = pytest.mark.slow
 

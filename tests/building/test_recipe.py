@@ -20,7 +20,7 @@ from patchkit.building.tree import TREE
 from patchkit.errors import BadSourceError, CompileError, StorageError
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
-from patchkit.source.tree import Entry, Origin, SourceTree
+from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
 from tests.building.workspaces import run
 

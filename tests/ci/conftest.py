@@ -11,9 +11,9 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.patching.samples import ALLMAN
-from tests.source.samples import Repository
 from tests.support.ci.machine import Line
 from tests.support.ci.tracker import Tracker, tracker
+from tests.support.source.samples import Repository
 
 _PASSED = pytest.StashKey[set[str]]()
 

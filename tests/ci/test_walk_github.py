@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.source.samples import Repository
 from tests.support.ci import github
 from tests.support.ci.machine import NOBODY, Line, Machine
 from tests.support.ci.tracker import Tracker
 from tests.support.ci.walking import BUILT, MARKS, TITLE, asked, check_built, check_report
+from tests.support.source.samples import Repository
 
 pytestmark = MARKS
 SET_UP = frozenset({"Fetch patchkit", "Take the asked one", "Install it"})

@@ -14,11 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from patchkit.source.cache import Cache
-from tests.source.samples import Repository
 from tests.support.ci import gitlab
 from tests.support.ci.machine import Line, Machine
 from tests.support.ci.tracker import Tracker
 from tests.support.ci.walking import MARKS, TITLE, asked, check_built, check_report
+from tests.support.source.samples import Repository
 
 pytestmark = MARKS
 

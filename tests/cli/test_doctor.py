@@ -14,7 +14,7 @@ import pytest
 
 from patchkit.cli.options import PurposeChoice
 from patchkit.jobs.doctor.examine import PURPOSES
-from patchkit.source import debian
+from patchkit.source.fetch import debian
 from tests.conftest import ROOT, Run
 
 

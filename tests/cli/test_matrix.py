@@ -22,7 +22,7 @@ from patchkit.patching.variants import STOCK, names
 from patchkit.releases.catalog import catalog
 from tests.conftest import Run
 from tests.patching.samples import ALLMAN, GNU
-from tests.source.samples import Repository, folder_of
+from tests.support.source.samples import Repository, folder_of
 from tests.support.terminal import on_terminal
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test

@@ -19,8 +19,8 @@ from patchkit.cli import prove as cli
 from patchkit.jobs.proof import Proof
 from patchkit.proving.compare import Difference
 from patchkit.source.cache import Cache
-from patchkit.source.place_tree import place
-from patchkit.source.tree import Origin
+from patchkit.source.tree.tree import Origin
+from patchkit.source.tree.write import place
 from tests.conftest import PINNED, Run, upstream
 from tests.jobs.test_build import engine_or_skip, left_overs, run
 from tests.support.interruption import interrupted

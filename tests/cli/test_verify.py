@@ -15,7 +15,7 @@ from patchkit.errors import BadUsageError
 from tests.cli.test_terminals import ASCII
 from tests.conftest import Run
 from tests.jobs.made_up_release import MADE, VERSION, Upstream, made_up
-from tests.source.signers import Signer, signer
+from tests.support.source.signers import Signer, signer
 from tests.support.terminal import on_terminal
 
 QUIET = {"GIT_CONFIG_GLOBAL": os.devnull}

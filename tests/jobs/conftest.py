@@ -11,7 +11,7 @@ import pytest
 from patchkit.source.cache import Cache
 from tests.jobs.made_up_release import MADE, Upstream, made_up
 from tests.jobs.series import ProgramOf, program_of_series
-from tests.source.signers import Signer, signer
+from tests.support.source.signers import Signer, signer
 
 
 @pytest.fixture(scope="module")

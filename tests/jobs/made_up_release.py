@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.source.samples import FILES, Repository, tarball
-from tests.source.signers import Signer
+from tests.support.source.samples import FILES, Repository, tarball
+from tests.support.source.signers import Signer
 
 VERSION = "2.9.1"
 MADE = 1_700_000_000 + 3600

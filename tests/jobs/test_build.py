@@ -21,7 +21,7 @@ from patchkit.building.docker import connect
 from patchkit.building.image import LABEL
 from patchkit.errors import PatchkitError
 from patchkit.source.cache import Cache
-from patchkit.source.place_tree import place
+from patchkit.source.tree.write import place
 from tests.conftest import PINNED, upstream
 from tests.support.interruption import interrupted
 

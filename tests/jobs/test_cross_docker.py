@@ -12,7 +12,7 @@ from elftools.elf.elffile import ELFFile
 
 from patchkit.building.docker import connect
 from patchkit.errors import DockerMissingError
-from patchkit.source import debian
+from patchkit.source.fetch import debian
 from tests.conftest import PINNED
 from tests.jobs.test_windows import AMD64, I686, build, members
 

@@ -28,10 +28,10 @@ from patchkit.jobs.survey import Question
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import variant
 from patchkit.source.cache import Cache
-from patchkit.source.tree import blob_id
+from patchkit.source.tree.tree import blob_id
 from patchkit.ui import Ui
 from tests.patching.samples import ALLMAN, GNU
-from tests.source.samples import FILES, Repository, folder_of
+from tests.support.source.samples import FILES, Repository, folder_of
 
 Ask = Callable[..., list[Row]]
 

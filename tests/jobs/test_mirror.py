@@ -37,13 +37,13 @@ from patchkit.releases.libraries import Library, libraries
 from patchkit.releases.version import Version
 from patchkit.source import obtain as sources
 from patchkit.source.cache import Cache
-from patchkit.source.git import open_repository
-from patchkit.source.mirror import INDEX, REPOSITORY, read_index
+from patchkit.source.fetch.mirror import INDEX, REPOSITORY, read_index
+from patchkit.source.git.repository import open_repository
 from patchkit.source.obtain import Request, obtain
 from patchkit.ui import Ui
 from tests.conftest import PINNED, ROOT, upstream
-from tests.source.samples import FILES, Repository, folder_of, tarball
-from tests.source.website import serving, stalled
+from tests.support.source.samples import FILES, Repository, folder_of, tarball
+from tests.support.source.website import serving, stalled
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 NOWHERE = "http://127.0.0.1:1"
@@ -124,10 +124,10 @@ class TestMadeUp:
         pinned: Library = dataclasses.replace(libraries()[LIBRARY], tarball=tarball_pin, urls=urls)
         for module in (toolchains, checking):
             monkeypatch.setattr(module, "libraries", lambda: {**libraries(), LIBRARY: pinned})
-        monkeypatch.setattr("patchkit.source.places._UPSTREAM", (f"{NOWHERE}/{{name}}",))
-        monkeypatch.setattr("patchkit.source.git.UPSTREAM", f"{NOWHERE}/openvpn.git")
+        monkeypatch.setattr("patchkit.source.fetch.places._UPSTREAM", (f"{NOWHERE}/{{name}}",))
+        monkeypatch.setattr("patchkit.source.git.repository.UPSTREAM", f"{NOWHERE}/openvpn.git")
         monkeypatch.setenv("PATCHKIT_DEBIAN_MIRROR", NOWHERE)
-        monkeypatch.setattr("patchkit.source.download.PAUSES", ())
+        monkeypatch.setattr("patchkit.source.fetch.download.PAUSES", ())
         folder = folder_of(
             {"openvpn-2.6.99.tar.gz": self.PACKED, "openssl-3.0.20.tar.gz": self.OPENSSL}, tmp_path / "pool"
         )

@@ -14,7 +14,7 @@ from patchkit.patching.combination import combination
 from patchkit.patching.render import Rendered
 from patchkit.releases.version import Version
 from patchkit.source.obtain import Obtained
-from patchkit.source.tree import Origin, SourceTree
+from patchkit.source.tree.tree import Origin, SourceTree
 
 SIGNER = Signer(Path("sign.key"), Path("sign.crt"), subject="CN=me", fingerprint="5a")
 

@@ -26,7 +26,7 @@ from patchkit.jobs.prove import Claim, prove
 from patchkit.patching import combination, pins, variants
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, Request
-from patchkit.source.tree import Entry, Origin, SourceTree
+from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
 from tests.conftest import PINNED, upstream
 

@@ -39,8 +39,8 @@ from tests.conftest import upstream as real_source
 from tests.jobs.made_up_release import VERSION, Upstream, made_up
 from tests.lab.synthetic import campaign, lossy, trial
 from tests.patching.samples import GNU
-from tests.source.samples import folder_of
-from tests.source.signers import Signer
+from tests.support.source.samples import folder_of
+from tests.support.source.signers import Signer
 
 
 def order(upstream: Upstream, tmp_path: Path, *steps: StepName, **more: object) -> VerifyOrder:

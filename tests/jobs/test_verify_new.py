@@ -23,7 +23,7 @@ from patchkit.errors import (
 from patchkit.jobs.verify_new import NewTag, Watch, finding, new_tags
 from patchkit.releases.catalog import catalog
 from patchkit.source.cache import Cache
-from patchkit.source.remote_tags import remote_tags
+from patchkit.source.git.remote_tags import remote_tags
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.jobs.made_up_release import VERSION, Upstream

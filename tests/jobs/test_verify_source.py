@@ -30,8 +30,8 @@ from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.jobs.made_up_release import IN_TARBALL, MADE, SOURCE, VERSION, Upstream, made_up, says
-from tests.source.signers import Signer, signer
-from tests.source.website import Site, redirect, serving, web_page, whole
+from tests.support.source.signers import Signer, signer
+from tests.support.source.website import Site, redirect, serving, web_page, whole
 
 HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from patchkit.source.tree import Entry, Origin, SourceTree
+from patchkit.source.tree.tree import Entry, Origin, SourceTree
 
 GNU = """\
 /* a sample in GNU style */

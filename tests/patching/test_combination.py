@@ -17,7 +17,7 @@ from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import Rendered, render, render_series
 from patchkit.patching.variants import Variant, variant
 from patchkit.releases.version import Version
-from patchkit.source.tree import Entry, Origin, SourceTree
+from patchkit.source.tree.tree import Entry, Origin, SourceTree
 
 RELIABLE = """\
 /* ours, for several variants at once */

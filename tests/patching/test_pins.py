@@ -24,7 +24,7 @@ from patchkit.patching.variants import STOCK, names, variant
 from patchkit.releases.catalog import catalog
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
-from patchkit.source.tree import blob_id
+from patchkit.source.tree.tree import blob_id
 from tests.conftest import ROOT, upstream
 from tests.patching.samples import ALLMAN, tree
 

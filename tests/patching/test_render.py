@@ -14,7 +14,7 @@ from patchkit.errors import AlreadyPatchedError, AnchorError, BadUsageError
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import variant
-from patchkit.source.tree import SourceTree, blob_id
+from patchkit.source.tree.tree import SourceTree, blob_id
 from tests.patching.samples import ALLMAN, GNU, tree
 
 RETRANSMIT = combination("retransmit")

@@ -14,7 +14,7 @@ from patchkit.errors import UnknownVersionError
 from patchkit.releases.catalog import catalog
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
-from patchkit.source.tree import blob_id
+from patchkit.source.tree.tree import blob_id
 from tests.conftest import ROOT, upstream
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test

@@ -7,7 +7,7 @@ import sys
 from importlib import resources
 
 from patchkit.releases.keys import missing_keys, upstream_keys
-from patchkit.source.openpgp import key_ring
+from patchkit.source.openpgp.gnupg import key_ring
 from tests.conftest import ROOT
 
 
@@ -31,7 +31,7 @@ def test_the_table_is_what_the_script_writes() -> None:
 
 
 def test_a_key_that_nobody_named_is_not_taken_in() -> None:
-    from tests.source.signers import signer
+    from tests.support.source.signers import signer
 
     with signer() as villain:
         path = villain.home / "villain.asc"

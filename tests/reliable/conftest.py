@@ -13,7 +13,7 @@ from patchkit.patching.variants import names
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
-from patchkit.source.tree import SourceTree
+from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
 from tests.conftest import upstream
 from tests.reliable.harness import Change, Driver, compile_driver

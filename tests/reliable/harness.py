@@ -18,8 +18,8 @@ from pathlib import Path
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
 from patchkit.releases.version import Version
-from patchkit.source.place_tree import place
-from patchkit.source.tree import SourceTree
+from patchkit.source.tree.tree import SourceTree
+from patchkit.source.tree.write import place
 
 HERE = Path(__file__).resolve().parent
 OURS = ["driver.c", "endpoint.c", "books.c", "peer.c", "link.c", "around.c"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.source.samples import Repository
-from tests.source.website import Site, serving
+from tests.support.source.samples import Repository
+from tests.support.source.website import Site, serving
 
 
 @pytest.fixture(autouse=True)

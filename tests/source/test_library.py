@@ -25,10 +25,10 @@ from patchkit.releases.catalog import TarballPin
 from patchkit.releases.libraries import Library, crypto_libraries, libraries
 from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource, obtain_library, version_in
-from patchkit.source.tree import Entry, Origin, SourceTree
+from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
-from tests.source.samples import Repository, folder_of, tarball
-from tests.source.website import Site, status
+from tests.support.source.samples import Repository, folder_of, tarball
+from tests.support.source.website import Site, status
 
 
 def old(version: str = "1.0.2u", date: str = "  20 Dec 2019") -> dict[str, bytes]:

@@ -23,8 +23,8 @@ from patchkit.source import obtain as room
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, Request, obtain
 from patchkit.ui import Ui
-from tests.source.samples import FILES, Repository, folder_of, tarball
-from tests.source.website import Site, status, whole
+from tests.support.source.samples import FILES, Repository, folder_of, tarball
+from tests.support.source.website import Site, status, whole
 
 VERSION = "2.9.1"
 TARBALL = tarball({**FILES, "from": b"tarball"})
@@ -118,7 +118,7 @@ class TestPinned:
         monkeypatch.setenv("PATCHKIT_DEBIAN_MIRROR", site.url)
         # Upstream's hosts, on a port where nobody listens: no test asks them for a release that is not.
         monkeypatch.setattr(
-            "patchkit.source.places._UPSTREAM", ("http://127.0.0.1:1/{name}", "http://127.0.0.1:1/{tag}")
+            "patchkit.source.fetch.places._UPSTREAM", ("http://127.0.0.1:1/{name}", "http://127.0.0.1:1/{tag}")
         )
         assert get().tree.origin.verified
 
@@ -164,7 +164,7 @@ class TestPinned:
         self, get: Obtain, clone: Repository, pins: Callable[..., None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pins(packed=None)
-        monkeypatch.setattr("patchkit.source.git.UPSTREAM", clone.url)
+        monkeypatch.setattr("patchkit.source.git.repository.UPSTREAM", clone.url)
         got = get()
         assert got.tree.origin.verified
         assert got.tree.read("from") == b"git"

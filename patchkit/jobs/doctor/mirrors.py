@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from patchkit.building.toolchain import bases
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
 from patchkit.releases.catalog import catalog
-from patchkit.source import debian
-from patchkit.source.download import Wanted, refusal
-from patchkit.source.places import Place, places_for
+from patchkit.source.fetch import debian
+from patchkit.source.fetch.download import Wanted, refusal
+from patchkit.source.fetch.places import Place, places_for
 
 _RELEASES = 12  # of the newest that have a tarball: a mirror of Debian's has only some
 _ADVICE = "check the connection and the proxy's variables; PATCHKIT_MIRROR names a folder or URL that has the files"

@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from patchkit.jobs.doctor.finding import FaultError
-from patchkit.source.openpgp import key_ring
-from patchkit.source.signature import judge
+from patchkit.source.openpgp.gnupg import key_ring
+from patchkit.source.openpgp.judgement import judge
 
 # A key that was made for this, whose secret half is gone, and what it has signed.
 _SIGNED = Path(__file__).with_name("signed")

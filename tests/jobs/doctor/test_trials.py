@@ -20,11 +20,11 @@ from patchkit.jobs.doctor.compilers import Compilers
 from patchkit.jobs.doctor.distribution import Distribution, of, this
 from patchkit.jobs.doctor.finding import FaultError, Finding, Trial, tried
 from patchkit.releases.catalog import catalog
-from patchkit.source import debian, places
 from patchkit.source.cache import Cache
+from patchkit.source.fetch import debian, places
 from patchkit.ui import Ui
 from tests.conftest import PINNED
-from tests.source.website import serving, web_page, whole
+from tests.support.source.website import serving, web_page, whole
 
 NOWHERE = Distribution("nowhere")
 

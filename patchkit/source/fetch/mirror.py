@@ -1,0 +1,209 @@
+"""A mirror: a folder that holds all that a set of builds needs, with an index that names every file and its hash.
+
+``PATCHKIT_MIRROR`` names it, as a folder or, served by any web server, as a URL. Source tarballs lie in it under
+their own names, so that a folder that somebody filled by hand works as well; releases without a pinned tarball are
+tags of its ``openvpn.git``, which is read in folders only; and images of the docker engine are known by the index
+alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from patchkit.errors import MirrorError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError
+from patchkit.json_schema import Part
+from patchkit.source.cache import Cache
+from patchkit.source.fetch import download, places
+from patchkit.source.fetch.places import Place
+from patchkit.source.git import repository as git
+from patchkit.source.tree.tree import Origin
+from patchkit.storage import reading, sha256_of, writing
+from patchkit.ui import Ui
+
+INDEX = "mirror.json"
+CHECKSUMS = "SHA256SUMS"
+REPOSITORY = "openvpn.git"
+_INDEX_LIMIT = 4 << 20  # bytes; an index of all releases has some 40 kB
+
+
+FileKind = Literal["source", "library", "given", "image", "guest"]
+"""A pinned tarball of OpenVPN or of a library, a library's source given by hand, an image for Docker, or a package of
+the lab's guest."""
+
+# What may be in an index, whoever wrote it: nothing that leaves the folder, nothing that a terminal obeys.
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$", max_length=200)]
+_GitId = Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+
+
+class MirrorFile(Part):
+    """One file of a mirror."""
+
+    name: _Name
+    kind: FileKind
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+    """In bytes."""
+    serves: list[_Name]
+    """The releases that it is there for."""
+
+
+class MirrorTag(Part):
+    """One tag of a mirror's repository, with what it must lead to."""
+
+    tag: _Name
+    commit: _GitId
+    tree: _GitId
+
+
+class MirrorIndex(Part):
+    """What a mirror holds: ``mirror.json``."""
+
+    schema_version: Literal[1] = 1
+    files: list[MirrorFile] = Field(default=[])
+    tags: list[MirrorTag] = Field(default=[])
+
+    def file(self, name: str) -> MirrorFile | None:
+        """The entry of a file."""
+        return next((one for one in self.files if one.name == name), None)
+
+
+def read_index(folder: Path) -> MirrorIndex | None:
+    """The index of a folder; None where there is none. Raises MirrorError for one that is damaged."""
+    path = folder / INDEX
+    if not path.is_file():
+        return None
+    with reading(path), path.open("rb") as file:
+        data = file.read(_INDEX_LIMIT + 1)
+    return parse_index(data, str(path))
+
+
+def parse_index(data: bytes, where: str) -> MirrorIndex:
+    """An index. Raises MirrorError for what is none."""
+    if len(data) > _INDEX_LIMIT:
+        raise MirrorError(f"{where} is not the index of a mirror", why=f"it is larger than {_INDEX_LIMIT >> 20} MiB")
+    try:
+        return MirrorIndex.model_validate_json(data)
+    except ValidationError as error:
+        raise MirrorError(
+            f"{where} is not the index of a mirror",
+            why="\n".join(f"{_place(part['loc'])}: {part['msg']}" for part in error.errors()[:3]),
+            advice="patchkit mirror sync writes it anew",
+        ) from error
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    """Where in an index something is wrong; a key may be anything, a terminal's commands as well."""
+    return ascii(".".join(map(str, parts)))[1:-1]
+
+
+def indexed(name: str, cache: Cache, ui: Ui) -> Path | None:
+    """A file that only an index vouches for, from the first of the user's mirrors that has it; None if none has.
+
+    Raises WrongHashError where it is not what the index says, and MirrorError for a damaged index.
+    """
+    for place, index in _indices():
+        entry = index.file(name)
+        if entry is None:
+            continue
+        found = _fetched(place, entry, cache, ui) if place.path is None else _at_hand(place.path, entry)
+        if found is not None:
+            return found
+    return None
+
+
+def repository_with(tag: str) -> str | None:
+    """A repository that has this tag, in one of the user's mirrors that are folders."""
+    for where in places.mirrors():
+        path = Place(where).path
+        if path is None or not (path / REPOSITORY).is_dir():
+            continue
+        repository = git.open_repository(path / REPOSITORY)
+        try:
+            if tag in git.tags(repository, tag):
+                return str(path / REPOSITORY)
+        finally:
+            repository.close()
+    return None
+
+
+def tag_in(folder: Path, tag: str, cache: Cache, ui: Ui) -> Origin:
+    """What a tag of a mirror's repository leads to; every object on the way is read and hashed.
+
+    Raises UnknownVersionError where it is not there, and GitError for a damaged repository.
+    """
+    tree = git.tree_at(str(folder.absolute() / REPOSITORY), tag, cache, ui)
+    tree.tar("whole")
+    return tree.origin
+
+
+def put(source: Path, folder: Path, name: str) -> None:
+    """Copy a file into a mirror: whole under its name, or not at all."""
+    part = folder / f".{name}.part"
+    with writing(part):
+        try:
+            shutil.copyfile(source, part)
+            part.replace(folder / name)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _at_hand(folder: Path, entry: MirrorFile) -> Path | None:
+    path = folder / entry.name
+    if not path.is_file():
+        return None
+    found = sha256_of(path)
+    if found != entry.sha256:
+        raise _not_as_indexed(str(path), f"wanted sha256 {entry.sha256}\nfound  sha256 {found}", str(folder))
+    return path
+
+
+def _fetched(mirror: Place, entry: MirrorFile, cache: Cache, ui: Ui) -> Path | None:
+    place = Place(f"{mirror.where.rstrip('/')}/{entry.name}", mirror=True)
+    # Two mirrors may have different files of one name: in the cache each has a name of its own.
+    wanted = download.Wanted(f"{entry.sha256[:16]}-{entry.name}", entry.sha256, entry.size)
+    try:
+        return download.fetch(wanted, lambda: [place], cache, ui)
+    except (NetworkUnavailableError, PlacesExhaustedError) as error:
+        ui.note(f"{error.what}: {error.why}")
+        return None  # another one may have it
+    except WrongHashError as error:
+        raise _not_as_indexed(place.where, error.why, "DIR, where that mirror is a folder") from error
+
+
+def _not_as_indexed(where: str, why: str, folder: str) -> WrongHashError:
+    return WrongHashError(f"{where} is not what {INDEX} says", why=why, advice=f"patchkit mirror verify {folder}")
+
+
+def _indices() -> Iterator[tuple[Place, MirrorIndex]]:
+    for where in places.mirrors():
+        place = Place(where)
+        index = _fetched_index(place.where) if place.path is None else read_index(place.path)
+        if index is not None:
+            yield place, index
+
+
+def _fetched_index(url: str) -> MirrorIndex | None:
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    where = f"{url.rstrip('/')}/{INDEX}"
+    timeout = (download.CONNECT_TIMEOUT, download.READ_TIMEOUT)
+    try:
+        with requests.get(where, timeout=timeout, stream=True, headers={"Accept-Encoding": "identity"}) as answer:
+            # Whoever serves plain files may have a page for what is not there.
+            page = answer.headers.get("Content-Type", "").startswith("text/html")
+            if answer.status_code != requests.codes.ok or page:
+                return None
+            data = b""
+            for chunk in answer.raw.stream(1 << 16, decode_content=False):
+                data += chunk
+                if len(data) > _INDEX_LIMIT:
+                    break
+    except (requests.RequestException, HTTPError):
+        return None  # one dead mirror is no reason to fail: another place may have it
+    return parse_index(data, where)

@@ -1,0 +1,68 @@
+"""Where a pinned tarball may be found: the user's mirrors, upstream's hosts, the Debian pool."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from patchkit.releases.catalog import Release, TarballPin
+from patchkit.releases.libraries import Library
+from patchkit.source.fetch import debian
+from patchkit.storage import expanded
+
+# Where upstream has published releases over the years, today's places first.
+_UPSTREAM = (
+    "https://swupdate.openvpn.org/community/releases/{name}",
+    "https://swupdate.openvpn.net/community/releases/{name}",
+    "https://build.openvpn.net/downloads/releases/{name}",
+    "https://github.com/OpenVPN/openvpn/releases/download/{tag}/{name}",
+    "https://openvpn.net/release/{name}",  # of 2.0 and 2.1
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One URL or path to try for one file. ``mirror`` is a place that the user named."""
+
+    where: str
+    mirror: bool = False
+
+    @property
+    def path(self) -> Path | None:
+        """The local file, or None where this place is a URL."""
+        if self.where.startswith(("http://", "https://")):
+            return None
+        if self.where.startswith("file://"):
+            return Path(unquote(urlsplit(self.where).path))
+        return expanded(self.where)
+
+
+def mirrors() -> tuple[str, ...]:
+    """The folders and URLs of ``PATCHKIT_MIRROR``, separated by blanks or newlines."""
+    return tuple(os.environ.get("PATCHKIT_MIRROR", "").split())
+
+
+def places_for(release: Release, pin: TarballPin, *, offline: bool) -> Sequence[Place]:
+    """Every place for a release's tarball, in the order to try them; offline, only the user's mirrors."""
+    urls = [url.format(name=pin.name, tag=release.ref) for url in _UPSTREAM]
+    return _places(pin, urls, offline=offline)
+
+
+def places_for_library(library: Library, *, offline: bool) -> Sequence[Place]:
+    """The same for a library's tarball."""
+    return _places(library.tarball, library.urls, offline=offline)
+
+
+def _places(pin: TarballPin, urls: Sequence[str], *, offline: bool) -> Sequence[Place]:
+    names = [pin.name, *([pin.debian] if pin.debian else [])]
+    places = [Place(f"{mirror.rstrip('/')}/{name}", mirror=True) for mirror in mirrors() for name in names]
+    if offline:
+        return places
+    places += [Place(url) for url in urls]
+    if pin.debian:
+        package = pin.debian.partition("_")[0]  # the pool's folders are named after source packages
+        places += [Place(f"{mirror}/pool/main/{package[0]}/{package}/{pin.debian}") for mirror in debian.mirrors()]
+    return places

@@ -1,0 +1,134 @@
+"""A commit's tree as a source tree: every object is hashed when it is read, so a pin vouches for every byte.
+
+Blobs are read as git stores them: no checkout, so no line-ending conversion and no filters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from patchkit.errors import GitError, TagMovedError
+from patchkit.releases.catalog import TagPin
+from patchkit.source.tree.tree import SYMLINK, Entry, Origin, SourceTree
+
+if TYPE_CHECKING:
+    import git
+
+
+def tree_of(commit: git.Commit, ref: str, where: str, pin: TagPin | None) -> SourceTree:
+    """The tree of a commit that ``ref`` in ``where`` led to. Raises TagMovedError where the pin knows another."""
+    with _reading(ref):
+        tree, epoch = commit.tree, commit.committed_date
+        _genuine(commit)
+    if pin and (commit.hexsha, tree.hexsha) != (pin.commit, pin.tree):
+        raise TagMovedError(
+            f"the tag {pin.name} in {where} is not the one that was pinned",
+            why=f"pinned commit {pin.commit}, tree {pin.tree}\nfound  commit {commit.hexsha}, tree {tree.hexsha}",
+            advice=f"compare both with upstream's repository; to build it all the same: --git {where} "
+            f"--version {commit.hexsha}",
+        )
+    origin = Origin(
+        kind="git",
+        name=ref,
+        verified=pin is not None,
+        epoch=epoch,
+        commit=commit.hexsha,
+        tree=tree.hexsha,
+    )
+    return SourceTree(origin, _GitEntries(commit))
+
+
+class _GitEntries(Mapping[str, Entry]):
+    """A commit's files, looked up when asked for: a diff needs two of some seven hundred."""
+
+    def __init__(self, commit: git.Commit) -> None:
+        self._tree = commit.tree
+        self._mtime = int(commit.committed_date)
+        self._genuine: set[str] = set()
+
+    def __getitem__(self, path: str) -> Entry:
+        *folders, name = path.split("/")
+        with _reading(path):
+            found: Any = self._checked(self._tree)
+            for folder in folders:
+                found = self._checked(found.join(folder))
+                if found.type != "tree":
+                    raise KeyError(path)
+            found = found.join(name)
+        if found.type != "blob":
+            raise KeyError(path)
+        return Entry(_mode(found.mode), self._mtime, _reader(found))
+
+    def _checked(self, tree: Any) -> Any:
+        if tree.hexsha not in self._genuine:
+            _genuine(tree)
+            self._genuine.add(tree.hexsha)
+        return tree
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(path) for path in self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        with _reading("its files"):
+            self._checked(self._tree)
+            listed: list[Any] = list(self._tree.traverse())
+            for item in listed:
+                if item.type == "tree":
+                    self._checked(item)
+        return [str(item.path) for item in listed if item.type == "blob"]
+
+
+def _mode(git_mode: int) -> int:
+    if git_mode == 0o120000:
+        return SYMLINK
+    return 0o755 if git_mode & 0o111 else 0o644
+
+
+def _reader(blob: Any) -> Callable[[], bytes]:
+    def read() -> bytes:
+        with _reading(blob.path):
+            return _genuine(blob)
+
+    return read
+
+
+def _genuine(item: Any) -> bytes:
+    """A git object's bytes. ``git cat-file`` does not hash what it hands out, so its id alone vouches for nothing."""
+    data = bytes(item.repo.odb.stream(item.binsha).read())
+    found = hashlib.sha1(f"{item.type} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
+    if found != item.hexsha:
+        raise GitError(
+            f"the {item.type} {item.hexsha} is not what its id says",
+            why=f"its bytes are those of {found}",
+            advice="the clone is damaged or was tampered with: try another one; git fsck",
+        )
+    return data
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """GitPython's ways to say that a clone is damaged or hostile."""
+    from gitdb.exc import ODBError  # type: ignore[import-untyped]
+
+    module = gitpython()
+    try:
+        yield
+    except (ValueError, ODBError, module.GitError) as error:
+        raise GitError(f"git can't read {what}", why=str(error), advice="try another clone: git fsck") from error
+
+
+def gitpython() -> Any:
+    """GitPython looks for the git program when it is imported."""
+    try:
+        import git
+    except ImportError as error:
+        raise GitError("git is not installed", why=str(error).strip(), advice="apt-get install git") from error
+    return git

@@ -1,0 +1,224 @@
+"""Source trees from git: a local clone is read where it is, a URL is fetched shallow into the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patchkit.errors import (
+    DiskFullError,
+    GitError,
+    NetworkUnavailableError,
+    OfflineError,
+    TagMovedError,
+    UnknownVersionError,
+)
+from patchkit.releases.catalog import TagPin
+from patchkit.releases.version import shown
+from patchkit.source.cache import Cache
+from patchkit.source.git.commit_tree import gitpython, tree_of
+from patchkit.source.tree.tree import SourceTree
+from patchkit.storage import expanded
+from patchkit.ui import Ui
+
+if TYPE_CHECKING:
+    import git
+
+UPSTREAM = "https://github.com/OpenVPN/openvpn.git"
+
+FETCHED = "patchkit/"
+"""What a fetched tag is called in our own copy: refs/tags/patchkit/v2.6.14."""
+
+# What git itself allows in a ref, less whatever could pass for an option, a range or a revision operator.
+_REF = re.compile(r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
+_URL = re.compile(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", re.ASCII)
+# A clone's own configuration can name programs that git runs to fetch what is missing: of a partial clone, say. What
+# somebody hands us is read, never fetched into; our own copies are fetched from the kinds of place that _URL knows.
+_READ_ONLY = ""
+_FETCHED_FROM = "https:http:ssh:git:file"
+_UNREACHABLE = (
+    "could not resolve host",
+    "unable to connect",
+    "failed to connect",
+    "connection refused",
+    "no route to host",
+    "could not connect",
+    "network is unreachable",
+    "timed out",
+)
+_NO_REF = ("couldn't find remote ref", "not our ref", "no such ref")
+
+
+def tree_at(
+    where: str, ref: str, cache: Cache, ui: Ui, *, pin: TagPin | None = None, offline: bool = False
+) -> SourceTree:
+    """The tree of ``ref`` in the repository ``where`` (a URL or a path).
+
+    With a ``pin``, commit and tree must be the pinned ones: TagMovedError otherwise, and only then
+    the origin counts as verified. Raises UnknownVersionError for a ref that is not there, GitError,
+    NetworkUnavailableError or OfflineError.
+    """
+    if not _REF.fullmatch(ref):
+        raise UnknownVersionError(f"{shown(ref)} is not a git ref", advice="give a tag, a branch or a commit")
+    commit = _commit_at(where, ref, cache, ui, offline=offline)
+    try:
+        tree = tree_of(commit, ref, where, pin)
+    except TagMovedError:
+        commit.repo.close()
+        raise
+    # Nobody else knows when the last file was read: git's own process would go on waiting for more.
+    weakref.finalize(tree.entries, commit.repo.close)
+    return tree
+
+
+def default_repository() -> str | None:
+    """What ``PATCHKIT_GIT`` names."""
+    return os.environ.get("PATCHKIT_GIT") or None
+
+
+def is_url(where: str) -> bool:
+    """Whether git would open a connection for this, not a folder."""
+    return _URL.match(where) is not None
+
+
+@contextmanager
+def own_copy(where: str, cache: Cache) -> Iterator[git.Repo]:
+    """The cache's copy of what a URL leads to, empty at first; a second run waits for it. It is left open."""
+    slug = hashlib.sha256(where.encode()).hexdigest()[:16]
+    with cache.lock(f"git-{slug}"):
+        yield bare_repository(cache.folder("git") / f"{slug}.git")
+
+
+def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> git.Commit:
+    if not is_url(where):
+        return resolve(open_repository(expanded(where)), ref, where)
+    with own_copy(where, cache) as repository:
+        # A commit never changes; a tag or branch is asked for anew, unless there is no network to ask.
+        if _COMMIT.fullmatch(ref) or offline:
+            try:
+                return resolve(repository, f"{FETCHED}{ref}" if not _COMMIT.fullmatch(ref) else ref, where)
+            except UnknownVersionError:
+                if offline:
+                    raise OfflineError(
+                        f"{ref} of {where} is not in the cache",
+                        advice="drop --offline once, or name a local clone with --git or PATCHKIT_GIT",
+                    ) from None
+        ui.note(f"git fetch {ref} from {where}")
+        _fetch(repository, where, ref)
+        return resolve(repository, f"{FETCHED}{ref}", where)
+
+
+def open_repository(path: Path, protocols: str = _READ_ONLY) -> git.Repo:
+    """A local repository; git may fetch by these protocols (GIT_ALLOW_PROTOCOL), none unless named.
+
+    Raises GitError where there is none.
+    """
+    module = gitpython()
+    try:
+        repository: git.Repo = module.Repo(path, expand_vars=False)
+    except (module.InvalidGitRepositoryError, module.NoSuchPathError) as error:
+        raise GitError(f"{path} is not a git repository", why=str(error), advice="give a clone or a URL") from error
+    # A mirror without a config file does not say that it is bare, and GitPython then runs git beside it.
+    repository.git.update_environment(
+        GIT_DIR=str(repository.git_dir),
+        GIT_TERMINAL_PROMPT="0",
+        GIT_NO_REPLACE_OBJECTS="1",
+        GIT_NO_LAZY_FETCH="1",  # since git 2.45; the protocols go for older ones
+        GIT_ALLOW_PROTOCOL=protocols,
+    )
+    return repository
+
+
+def bare_repository(path: Path) -> git.Repo:
+    """A bare repository of our own, made when missing, that may fetch."""
+    module = gitpython()
+    if not path.exists():
+        # Named, because inside a git hook GIT_DIR names the hook's repository.
+        try:
+            module.Git(path.parent).init("--quiet", "--bare", "--", str(path.absolute()))
+        except module.GitCommandError as error:
+            raise GitError(f"git can't make {path}", why=str(error.stderr).strip()) from error
+    return open_repository(path, _FETCHED_FROM)
+
+
+def resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
+    """The commit of a tag, branch or commit id; closes the repository and raises UnknownVersionError if none."""
+    import git
+
+    for name in (f"refs/tags/{ref}", ref):
+        try:
+            return repository.commit(name)
+        except (git.BadName, git.BadObject, ValueError, IndexError, git.GitCommandError):
+            continue
+    repository.close()
+    raise UnknownVersionError(
+        f"{where} has no {shown(ref.removeprefix(FETCHED))}",
+        why="neither a tag, a branch nor a commit of that name",
+        advice=f"git ls-remote {where} lists what it has",
+    )
+
+
+def ask(repository: git.Repo, command: str, *arguments: str) -> str:
+    """Run a git command that talks to another repository; its output.
+
+    Raises UnknownVersionError for a ref that is not there, NetworkUnavailableError or GitError.
+    """
+    import git
+
+    try:
+        return str(repository.git.execute(["git", command, *arguments]))
+    except git.GitCommandError as error:
+        said = str(error.stderr).strip().removeprefix("stderr: ").strip("'")
+        where = arguments[arguments.index("--") + 1]
+        if any(sign in said.lower() for sign in _NO_REF):
+            raise UnknownVersionError(f"{where} has not what was asked for", why=said) from error
+        if any(sign in said.lower() for sign in _UNREACHABLE):
+            raise NetworkUnavailableError(
+                f"no network: {where} can't be reached",
+                why=said,
+                advice="name a local clone with --git or PATCHKIT_GIT",
+            ) from error
+        if "no space left" in said.lower():
+            raise DiskFullError(f"no room left for what git fetches from {where}", why=said) from error
+        raise GitError(f"git {command} failed for {where}", why=said) from error
+
+
+def tags(repository: git.Repo, pattern: str) -> dict[str, str]:
+    """The tags that match, and the ids of their own objects. Raises GitError."""
+    import git
+
+    try:
+        listed = repository.git.for_each_ref(f"refs/tags/{pattern}", format="%(objectname) %(refname:strip=2)")
+    except git.GitCommandError as error:
+        raise GitError("git can't list the tags", why=str(error.stderr).strip(), advice="git fsck") from error
+    return {name: sha for sha, name in map(str.split, listed.splitlines())}
+
+
+def fetch_tag(repository: git.Repo, where: str, tag: str) -> None:
+    """Fetch one tag under its own name, without its history. Raises what :func:`ask` does."""
+    ref = f"refs/tags/{tag}"
+    ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, f"{ref}:{ref}")
+
+
+def _fetch(repository: git.Repo, where: str, ref: str) -> None:
+    """Fetch one commit, without its history, under refs/tags/patchkit/REF: a branch can't point to a tag object."""
+    sources = [ref] if _COMMIT.fullmatch(ref) else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
+    said = ""
+    for source in sources:
+        wanted = f"{source}:refs/tags/{FETCHED}{ref}"
+        try:
+            ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, wanted)
+        except UnknownVersionError as error:
+            said = error.why
+            continue
+        return
+    raise UnknownVersionError(
+        f"{where} has no {shown(ref)}", why=said, advice=f"git ls-remote {where} lists what it has"
+    )

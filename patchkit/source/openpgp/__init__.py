@@ -1,0 +1,1 @@
+"""OpenPGP signatures: gpg's answers, and what a signature is worth."""

@@ -1,0 +1,1 @@
+"""Source trees: in memory, from tarballs and folders, written out again, and compared."""

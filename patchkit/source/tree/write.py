@@ -1,0 +1,53 @@
+"""Put a source tree on disk: whole under its name, or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from patchkit.errors import StorageError, UnsafeArchiveError
+from patchkit.source.tree.tree import SYMLINK, SourceTree
+from patchkit.storage import writing
+
+
+def place(tree: SourceTree, folder: Path) -> None:
+    """Make the new folder ``folder`` from the tree. Raises StorageError where there is something already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StorageError(f"{folder} is there already", why="nothing was changed in it", advice="name a new folder")
+    _refuse_paths_that_leave(tree)
+    with writing(folder):
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
+        try:
+            for path, entry in tree.entries.items():
+                file = temporary / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                if entry.mode == SYMLINK:
+                    file.symlink_to(os.fsdecode(entry.read()))
+                    continue
+                file.write_bytes(entry.read())
+                file.chmod(entry.mode)
+                os.utime(file, (entry.mtime, entry.mtime))
+            for here, _, _ in os.walk(temporary):
+                Path(here).chmod(0o755)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _refuse_paths_that_leave(tree: SourceTree) -> None:
+    """unpack has looked at a tarball's paths; a git repository can hold any."""
+    paths = set(tree.entries)
+    for path in paths:
+        parts = path.split("/")
+        if not {"", ".", ".."}.isdisjoint(parts):
+            raise UnsafeArchiveError(
+                f"{tree.origin.name} is not safe to unpack", why=f"{path!r} would leave the folder"
+            )
+        for count in range(1, len(parts)):
+            if "/".join(parts[:count]) in paths:
+                raise UnsafeArchiveError(
+                    f"{tree.origin.name} is not safe to unpack", why=f"{path!r} lies below what is no folder"
+                )
