@@ -9,7 +9,7 @@ from patchkit.cli.ending import print_json
 from patchkit.cli.patch import warn_known_bad
 from patchkit.jobs.export import Exported, Wanted, export
 from patchkit.patching.combination import combination
-from patchkit.patching.export import Format
+from patchkit.patching.formats.export import Format
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
 from patchkit.ui import Ui, table

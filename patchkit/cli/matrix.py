@@ -13,7 +13,7 @@ from patchkit.cli.refusals import column, reasons, write_note
 from patchkit.errors import BadUsageError, PatchkitError
 from patchkit.jobs.matrix import Row, matrix
 from patchkit.jobs.survey import Question
-from patchkit.patching.matrix import Cell, Verdict
+from patchkit.patching.attempt import Cell, Verdict
 from patchkit.source.cache import Cache
 from patchkit.ui import Painted, Ui, data, table
 

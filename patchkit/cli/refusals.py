@@ -9,7 +9,7 @@ from pathlib import Path
 from patchkit import __version__
 from patchkit.errors import PatchkitError
 from patchkit.jobs.matrix import Row
-from patchkit.patching.matrix import Cell
+from patchkit.patching.attempt import Cell
 from patchkit.storage import replace_all, writing
 
 _NAMED = 3

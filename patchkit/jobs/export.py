@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchkit.errors import BadUsageError, StorageError
-from patchkit.patching import quilt
 from patchkit.patching.combination import Combination
-from patchkit.patching.export import Format, files
+from patchkit.patching.formats import quilt
+from patchkit.patching.formats.export import Format, files
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, Request, obtain

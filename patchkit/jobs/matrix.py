@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from patchkit.errors import PatchkitError
 from patchkit.jobs.survey import Asked, Question, Survey
 from patchkit.jobs.tries import Key, forms, try_all
+from patchkit.patching.attempt import Attempt, Cell, judge
 from patchkit.patching.combination import Combination, combination
-from patchkit.patching.matrix import Attempt, Cell, judge
 from patchkit.patching.variants import STOCK, names
 from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import Origin

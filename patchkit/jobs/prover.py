@@ -17,7 +17,7 @@ from patchkit.building.toolchain import Toolchain
 from patchkit.errors import CompileError
 from patchkit.jobs.proof import Proof
 from patchkit.patching.combination import Combination
-from patchkit.patching.csource import parse
+from patchkit.patching.csource.file import parse
 from patchkit.patching.render import Rendered
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.proving.compare import Difference, differences, visible_differences

@@ -11,8 +11,8 @@ from multiprocessing import get_context
 
 from patchkit import signals
 from patchkit.building.engine import cores
+from patchkit.patching.attempt import Attempt, attempt
 from patchkit.patching.combination import combination
-from patchkit.patching.matrix import Attempt, attempt
 from patchkit.ui import Ui
 
 _Work = tuple[list["Key"], list[dict[str, bytes]], list[str]]

@@ -21,8 +21,8 @@ from patchkit.errors import (
 from patchkit.jobs.matrix import Row, matrix
 from patchkit.jobs.survey import Question
 from patchkit.jobs.verify_exhibits import Looker, Sought, armours
+from patchkit.patching.attempt import Cell
 from patchkit.patching.combination import combination
-from patchkit.patching.matrix import Cell
 from patchkit.patching.variants import STOCK
 from patchkit.releases.catalog import catalog
 from patchkit.releases.version import Version

@@ -24,10 +24,11 @@ from patchkit.errors import (
     PatchMismatchError,
 )
 from patchkit.patching import dep3, pins
-from patchkit.patching.anchors import Anchors
 from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
-from patchkit.patching.csource import CSource, parse, split_lines
+from patchkit.patching.csource.anchors import Anchors
+from patchkit.patching.csource.file import CSource, parse, split_lines
+from patchkit.patching.csource.whole_lines import Lines
 from patchkit.patching.edits import (
     Edit,
     file_diff,
@@ -39,7 +40,6 @@ from patchkit.patching.edits import (
     seams,
     spliced,
 )
-from patchkit.patching.lines import Lines
 from patchkit.patching.variants import Variant
 from patchkit.source.tree.tree import SYMLINK, Entry, SourceTree
 

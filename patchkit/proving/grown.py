@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from patchkit.patching.combination import Combination
-from patchkit.patching.csource import CSource, parse
+from patchkit.patching.csource.file import CSource, parse
 from patchkit.patching.edits import Edit, file_diff, spliced
 from patchkit.patching.render import Rendered
 from patchkit.proving.lines import neutral, patch_set

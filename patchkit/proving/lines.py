@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from patchkit.patching.csource import CSource, parse
+from patchkit.patching.csource.file import CSource, parse
 from patchkit.patching.render import Rendered
 
 if TYPE_CHECKING:

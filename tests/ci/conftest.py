@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.patching.samples import ALLMAN
 from tests.support.ci.machine import Line
 from tests.support.ci.tracker import Tracker, tracker
+from tests.support.patching.samples import ALLMAN
 from tests.support.source.samples import Repository
 
 _PASSED = pytest.StashKey[set[str]]()

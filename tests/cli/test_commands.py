@@ -15,7 +15,7 @@ import pytest
 from patchkit import __version__
 from patchkit.releases.catalog import catalog
 from tests.conftest import Run
-from tests.patching.samples import GNU
+from tests.support.patching.samples import GNU
 
 
 @pytest.fixture

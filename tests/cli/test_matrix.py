@@ -21,7 +21,7 @@ from patchkit.jobs.matrix import Row
 from patchkit.patching.variants import STOCK, names
 from patchkit.releases.catalog import catalog
 from tests.conftest import Run
-from tests.patching.samples import ALLMAN, GNU
+from tests.support.patching.samples import ALLMAN, GNU
 from tests.support.source.samples import Repository, folder_of
 from tests.support.terminal import on_terminal
 

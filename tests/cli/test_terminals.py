@@ -76,7 +76,7 @@ def test_the_locale_c_by_itself_is_utf8() -> None:
 
 def test_a_hash_is_never_broken(tmp_path: Path) -> None:
     (tmp_path / "src/openvpn").mkdir(parents=True)
-    from tests.patching.samples import GNU
+    from tests.support.patching.samples import GNU
 
     (tmp_path / "src/openvpn/reliable.c").write_text(GNU)
     (tmp_path / "configure.ac").write_text("")

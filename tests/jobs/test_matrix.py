@@ -30,7 +30,7 @@ from patchkit.patching.variants import variant
 from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import blob_id
 from patchkit.ui import Ui
-from tests.patching.samples import ALLMAN, GNU
+from tests.support.patching.samples import ALLMAN, GNU
 from tests.support.source.samples import FILES, Repository, folder_of
 
 Ask = Callable[..., list[Row]]

@@ -38,7 +38,7 @@ from tests.conftest import PINNED
 from tests.conftest import upstream as real_source
 from tests.jobs.made_up_release import VERSION, Upstream, made_up
 from tests.lab.synthetic import campaign, lossy, trial
-from tests.patching.samples import GNU
+from tests.support.patching.samples import GNU
 from tests.support.source.samples import folder_of
 from tests.support.source.signers import Signer
 

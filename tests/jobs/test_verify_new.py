@@ -27,7 +27,7 @@ from patchkit.source.git.remote_tags import remote_tags
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.jobs.made_up_release import VERSION, Upstream
-from tests.patching.samples import GNU
+from tests.support.patching.samples import GNU
 
 
 def looked(where: str | None, cache: Cache, **more: Any) -> list[NewTag]:

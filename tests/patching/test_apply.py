@@ -13,7 +13,7 @@ from patchkit.errors import PatchMismatchError, StorageError
 from patchkit.patching.apply import apply, write_all
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
-from tests.patching.samples import ALLMAN, GNU, tree
+from tests.support.patching.samples import ALLMAN, GNU, tree
 
 PATH = "src/openvpn/reliable.c"
 DIFF = render(combination("retransmit"), tree(GNU), "sample").diff

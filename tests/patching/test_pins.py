@@ -26,7 +26,7 @@ from patchkit.releases.version import Version
 from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import blob_id
 from tests.conftest import ROOT, upstream
-from tests.patching.samples import ALLMAN, tree
+from tests.support.patching.samples import ALLMAN, tree
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 PATCHED = [name for name in names() if name != STOCK]

@@ -15,7 +15,7 @@ from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import variant
 from patchkit.source.tree.tree import SourceTree, blob_id
-from tests.patching.samples import ALLMAN, GNU, tree
+from tests.support.patching.samples import ALLMAN, GNU, tree
 
 RETRANSMIT = combination("retransmit")
 PATH = "src/openvpn/reliable.c"

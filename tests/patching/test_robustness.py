@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 
 from patchkit.cli.patch import apply_to
 from patchkit.errors import AlreadyPatchedError, AnchorError, PatchkitError
-from patchkit.patching import csource
 from patchkit.patching.combination import combination
+from patchkit.patching.csource import file as csource
 from patchkit.patching.render import render
 from patchkit.source.cache import Cache
 from tests.conftest import PINNED, Run, upstream
-from tests.patching.alterations import (
+from tests.support.patching.alterations import (
     BREAKING,
     FORMATTERS,
     KEEPING,
@@ -39,7 +39,7 @@ from tests.patching.alterations import (
     program,
     reformatted,
 )
-from tests.patching.samples import DECLARATIONS, GNU, GNU_H, SHAPES, tree_of
+from tests.support.patching.samples import DECLARATIONS, GNU, GNU_H, SHAPES, tree_of
 
 Files = Mapping[str, bytes]
 """Sources by name: reliable.c, reliable.h, ssl.c."""

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from patchkit.patching.combination import combination
-from patchkit.patching.csource import parse
+from patchkit.patching.csource.file import parse
 from patchkit.patching.edits import Edit, file_diff, guarded, in_order, overlapping, seams, spliced
 from patchkit.patching.render import Rendered, render
 from patchkit.proving.lines import neutral
-from tests.patching.samples import SHAPES, tree_of
+from tests.support.patching.samples import SHAPES, tree_of
 
 pytestmark = pytest.mark.slow  # a compiler runs in nearly all of them
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from patchkit.patching.csource import CSource
-from patchkit.patching.members import Struct
-from patchkit.patching.places import Call, Function, Signature
+from patchkit.patching.csource.file import CSource
+from patchkit.patching.csource.members import Struct
+from patchkit.patching.csource.places import Call, Function, Signature
 
 
 class Anchors:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from patchkit.patching.syntax import ancestors, descend
+from patchkit.patching.csource.syntax import ancestors, descend
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import AnchorError, BadVariantError
-from patchkit.patching.anchors import Anchors
-from patchkit.patching.csource import parse
+from patchkit.patching.csource.anchors import Anchors
+from patchkit.patching.csource.file import parse
 from patchkit.patching.edits import Edit
 from patchkit.patching.render import _hold_inside
 from patchkit.patching.variants import variant
@@ -133,7 +133,7 @@ def test_a_file_may_be_as_the_variant_wants_it_but_not_all_of_them(
 ) -> None:
     from patchkit.patching import pins, render
     from patchkit.patching.combination import Combination
-    from tests.patching.samples import tree
+    from tests.support.patching.samples import tree
 
     one = variant("early").model_copy(
         update={"name": "x", "folder": tmp_path / "x", "files": ["reliable.c"], "functions": ["empty"], "added": []}
@@ -153,7 +153,7 @@ def test_a_file_may_be_as_the_variant_wants_it_but_not_all_of_them(
 def test_a_function_that_the_variant_does_not_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from patchkit.patching import pins, render
     from patchkit.patching.combination import Combination
-    from tests.patching.samples import tree
+    from tests.support.patching.samples import tree
 
     one = variant("early").model_copy(
         update={"name": "x", "folder": tmp_path / "x", "files": ["reliable.c"], "functions": ["empty"], "added": ["y"]}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from patchkit.errors import AnchorError
-from patchkit.patching.csource import CSource, split_lines
-from patchkit.patching.style import Style
+from patchkit.patching.csource.file import CSource, split_lines
+from patchkit.patching.csource.style import Style
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -36,7 +36,7 @@ class Lines:
         return Style.around(self.node, self.source.lines)
 
     def code(self, neutral: str) -> tuple[bytes, ...]:
-        """Lines of new code, laid out like these: see :class:`patchkit.patching.style.Style`."""
+        """Lines of new code, laid out like these: see :class:`patchkit.patching.csource.style.Style`."""
         return self.style.code(neutral)
 
     def _with(self, at: int, text: str) -> tuple[bytes, ...]:

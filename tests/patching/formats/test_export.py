@@ -13,10 +13,10 @@ import pytest
 
 from patchkit import __version__
 from patchkit.errors import ConflictError, StorageError
-from patchkit.patching import quilt
 from patchkit.patching.combination import Combination, combination
-from patchkit.patching.export import files
-from patchkit.patching.mbox import mbox
+from patchkit.patching.formats import quilt
+from patchkit.patching.formats.export import files
+from patchkit.patching.formats.mbox import mbox
 from patchkit.patching.render import render, render_series
 from patchkit.patching.variants import variant
 from patchkit.releases.catalog import catalog
@@ -26,8 +26,8 @@ from patchkit.source.tree.tree import SourceTree
 from patchkit.source.tree.write import place
 from patchkit.ui import Ui
 from tests.conftest import upstream
-from tests.patching.samples import ALLMAN, GNU, tree
 from tests.patching.test_combination import make_up, source
+from tests.support.patching.samples import ALLMAN, GNU, tree
 
 __all__ = ["make_up"]  # a fixture
 

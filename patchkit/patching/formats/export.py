@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from patchkit.patching import quilt
 from patchkit.patching.combination import Combination
-from patchkit.patching.mbox import mbox
+from patchkit.patching.formats import quilt
+from patchkit.patching.formats.mbox import mbox
 from patchkit.patching.render import render, render_series
 from patchkit.source.tree.tree import SourceTree
 

@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from patchkit.errors import AnchorError
-from patchkit.patching import syntax
+from patchkit.patching.csource import syntax
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from patchkit.errors import AnchorError
-from patchkit.patching import syntax
-from patchkit.patching.csource import CSource
-from patchkit.patching.lines import COMMENTS, Lines, in_braces, own_lines
-from patchkit.patching.members import Comparison, assigned_from, assigned_to, assignment, increment
-from patchkit.patching.style import Style
+from patchkit.patching.csource import syntax
+from patchkit.patching.csource.file import CSource
+from patchkit.patching.csource.members import Comparison, assigned_from, assigned_to, assignment, increment
+from patchkit.patching.csource.style import Style
+from patchkit.patching.csource.whole_lines import COMMENTS, Lines, in_braces, own_lines
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import AnchorError, all_errors
+from patchkit.patching.attempt import Attempt, Cell, Verdict, attempt, judge
 from patchkit.patching.combination import combination
-from patchkit.patching.matrix import Attempt, Cell, Verdict, attempt, judge
 from patchkit.patching.render import render
 from patchkit.patching.variants import UpstreamStatus
-from tests.patching.samples import ALLMAN, GNU, tree
+from tests.support.patching.samples import ALLMAN, GNU, tree
 
 PATH = "src/openvpn/reliable.c"
 FITS = Attempt({PATH: "0" * 64}, pinned=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from patchkit.patching import syntax
-from patchkit.patching.csource import CSource
-from patchkit.patching.lines import Lines, own_lines
+from patchkit.patching.csource import syntax
+from patchkit.patching.csource.file import CSource
+from patchkit.patching.csource.whole_lines import Lines, own_lines
 
 if TYPE_CHECKING:
     from tree_sitter import Node

@@ -1,0 +1,1 @@
+"""C source: parsed files, and the anchors and places in them that templates name."""
