@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from patchkit.building.engine import cores
+from patchkit.building.engine.protocol import cores
 from patchkit.building.toolchain import known_target
 from patchkit.cli.ending import as_document, print_json
 from patchkit.errors import BadUsageError, PatchkitError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from patchkit.building.docker import connect, daemon_errors
-from patchkit.building.image import bootstrap, local
+from patchkit.building.engine.docker import connect, daemon_errors
+from patchkit.building.engine.image import bootstrap, local
 from patchkit.building.toolchain import bases
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui, table

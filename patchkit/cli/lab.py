@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from patchkit.building.engine import cores
+from patchkit.building.engine.protocol import cores
 from patchkit.cli.ending import print_json
 from patchkit.errors import BadUsageError
 from patchkit.jobs.lab import LabOrder, run

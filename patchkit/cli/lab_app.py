@@ -214,7 +214,7 @@ def _bench(
     offline: bool,
     allow_known_bad: bool,
 ) -> Bench:
-    from patchkit.building.engine import cores
+    from patchkit.building.engine.protocol import cores
     from patchkit.jobs.lab_programs import Bench
 
     return Bench(

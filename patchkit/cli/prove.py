@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
-from patchkit.building.engine import cores
+from patchkit.building.engine.protocol import cores
 from patchkit.cli.ending import print_json
 from patchkit.errors import NotProvenError
 from patchkit.jobs.proof import Proof

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from patchkit.building.engine import cores
+from patchkit.building.engine.protocol import cores
 from patchkit.cli.ending import as_document, print_json
 from patchkit.errors import BadUsageError
 from patchkit.jobs.verify import VerifyOrder, chosen_steps, verify

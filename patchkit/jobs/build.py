@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from patchkit.building import smoke
-from patchkit.building.answers import ConfigureAnswers
-from patchkit.building.choose import choose
-from patchkit.building.engine import Engine, Workspace, one_file
-from patchkit.building.log import BuildLog, build_log
-from patchkit.building.recipe import tree_of
-from patchkit.building.smoke import Subject
+from patchkit.building.check import smoke
+from patchkit.building.check.smoke import Subject
+from patchkit.building.engine.choose import choose
+from patchkit.building.engine.protocol import Engine, Workspace, one_file
+from patchkit.building.recipe.choose import tree_of
+from patchkit.building.recipe.configure_cache import ConfigureAnswers
+from patchkit.building.recipe.log import BuildLog, build_log
+from patchkit.building.recipe.tree import OpenVpnTree
 from patchkit.building.toolchain import Toolchain, toolchain
-from patchkit.building.tree import OpenVpnTree
 from patchkit.errors import KnownBadError, PatchkitError
 from patchkit.jobs.crypto import (
     check_linked,

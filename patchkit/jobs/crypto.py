@@ -6,11 +6,11 @@ import datetime
 from collections.abc import Sequence
 from functools import partial
 
-from patchkit.building import portable_executable
-from patchkit.building.engine import Engine, Identity
-from patchkit.building.linkage import Linkage, linkage
-from patchkit.building.openssl import static_openssl
-from patchkit.building.static import Recipe, StaticLibrary, flags, static_library
+from patchkit.building.check import pe
+from patchkit.building.check.elf import Linkage, linkage
+from patchkit.building.engine.protocol import Engine, Identity
+from patchkit.building.recipe.openssl import static_openssl
+from patchkit.building.recipe.static_library import Recipe, StaticLibrary, flags, static_library
 from patchkit.building.toolchain import Target, Toolchain
 from patchkit.errors import BadUsageError, CompileError
 from patchkit.jobs.shortages import Shortages
@@ -113,7 +113,7 @@ def check_linked(program: bytes, library: StaticLibrary | None, target: Target, 
     Raises CompileError where it does not: a configure script that finds another one would not say so.
     """
     if target.system == "windows":
-        linked = portable_executable.check("openvpn.exe", program, target, epoch=epoch)
+        linked = pe.check("openvpn.exe", program, target, epoch=epoch)
     else:
         linked = _elf(program)
     loaded = [name for name in linked.needed if name.startswith(("libssl", "libcrypto"))]

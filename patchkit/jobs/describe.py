@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from patchkit import __version__
-from patchkit.building.linkage import Linkage
-from patchkit.building.openssl import configure_words
-from patchkit.building.smoke import Check
+from patchkit.building.check.elf import Linkage
+from patchkit.building.check.smoke import Check
+from patchkit.building.recipe.openssl import configure_words
 from patchkit.building.toolchain import SYSTEM
 from patchkit.jobs.plan import Ground, Planned
 from patchkit.packaging import manifest

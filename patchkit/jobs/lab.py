@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from patchkit.building.engine import cores
+from patchkit.building.engine.protocol import cores
 from patchkit.errors import InterruptedByUserError, NoEvidenceError, PatchkitError, StormError
 from patchkit.jobs.lab_links import Link, LinkName, ready
 from patchkit.jobs.lab_programs import Bench, programs

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from patchkit.building.choose import choose
-from patchkit.building.docker import DockerEngine
-from patchkit.building.engine import EngineName
+from patchkit.building.engine.choose import choose
+from patchkit.building.engine.docker import DockerEngine
+from patchkit.building.engine.protocol import EngineName
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.errors import BadUsageError, GitError, MirrorError, UnknownVersionError
 from patchkit.jobs.shortages import Shortages

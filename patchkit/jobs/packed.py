@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from patchkit.building import portable_executable
-from patchkit.building.static import licences
+from patchkit.building.check import pe
+from patchkit.building.recipe.static_library import licences
 from patchkit.errors import CompileError
 from patchkit.jobs.plan import Ground, Planned
 from patchkit.packaging.archive import release_archive
@@ -38,7 +38,7 @@ def _zip(planned: Planned, ground: Ground, installed: bytes, documents: Mapping[
         raise CompileError("there is no openvpn.exe", why=f"what was installed: {', '.join(made) or 'no program'}")
     shipped = frozenset(name.lower() for name in made)
     for name, data in made.items():
-        portable_executable.check(name, data, target, epoch=tree.origin.epoch, shipped=shipped)
+        pe.check(name, data, target, epoch=tree.origin.epoch, shipped=shipped)
     if signer is not None:
         ui.step(f"Sign {planned.name}")
         made = {name: signer.signed(name, data, epoch=tree.origin.epoch, url=_HOME) for name, data in made.items()}

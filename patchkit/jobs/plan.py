@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from patchkit import resources
-from patchkit.building.engine import EngineName, Identity, cores
-from patchkit.building.static import StaticLibrary
+from patchkit.building.engine.protocol import EngineName, Identity, cores
+from patchkit.building.recipe.static_library import StaticLibrary
 from patchkit.building.toolchain import Toolchain
 from patchkit.packaging.authenticode import Signer
 from patchkit.patching.combination import Combination

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from patchkit.building.engine import Identity
+from patchkit.building.engine.protocol import Identity
 from patchkit.proving.compare import Difference
 from patchkit.source.tree.tree import Origin
 

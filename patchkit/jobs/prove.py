@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from patchkit.building.answers import ConfigureAnswers
-from patchkit.building.autotools import AutotoolsTree
-from patchkit.building.choose import choose
-from patchkit.building.engine import EngineName, cores
-from patchkit.building.log import build_log
+from patchkit.building.engine.choose import choose
+from patchkit.building.engine.protocol import EngineName, cores
+from patchkit.building.recipe.autotools import AutotoolsTree
+from patchkit.building.recipe.configure_cache import ConfigureAnswers
+from patchkit.building.recipe.log import build_log
 from patchkit.building.toolchain import known_target, toolchain
 from patchkit.errors import BadUsageError, CompileError, ToolchainError, UnknownTargetError
 from patchkit.jobs.crypto import compiled, library_source, refuse_needless

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from patchkit.building.autotools import AutotoolsTree
-from patchkit.building.engine import Identity
+from patchkit.building.engine.protocol import Identity
+from patchkit.building.recipe.autotools import AutotoolsTree
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import CompileError
 from patchkit.jobs.proof import Proof

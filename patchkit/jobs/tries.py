@@ -10,7 +10,7 @@ from itertools import groupby
 from multiprocessing import get_context
 
 from patchkit import signals
-from patchkit.building.engine import cores
+from patchkit.building.engine.protocol import cores
 from patchkit.patching.attempt import Attempt, attempt
 from patchkit.patching.combination import combination
 from patchkit.ui import Ui

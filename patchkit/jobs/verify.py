@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from patchkit import __version__
-from patchkit.building.engine import EngineName, cores
+from patchkit.building.engine.protocol import EngineName, cores
 from patchkit.errors import BadUsageError, NotProvenError, PatchkitError, SmokeError
 from patchkit.jobs.build import Outcome, build
 from patchkit.jobs.matrix import matrix

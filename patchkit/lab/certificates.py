@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from patchkit.building.dh import dh_parameters
+from patchkit.building.check.dh import dh_parameters
 from patchkit.errors import GuestError
 from patchkit.lab.keys import PrivateKey, pem, private_key, static_key
 from patchkit.lab.primes import drawn

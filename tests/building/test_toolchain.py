@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from patchkit.building.image import dockerfile
+from patchkit.building.engine.image import dockerfile
 from patchkit.building.toolchain import (
     SYSTEM,
     Toolchain,

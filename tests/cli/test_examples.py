@@ -15,7 +15,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from patchkit.building.docker import connect
+from patchkit.building.engine.docker import connect
 from patchkit.cli.app import app
 from patchkit.errors import PatchkitError
 from tests.conftest import ROOT

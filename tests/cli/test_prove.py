@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import pytest
 
-from patchkit.building.engine import Identity
+from patchkit.building.engine.protocol import Identity
 from patchkit.cli import prove as cli
 from patchkit.jobs.proof import Proof
 from patchkit.proving.compare import Difference

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from patchkit.building.docker import connect
-from patchkit.building.image import LABEL
+from patchkit.building.engine.docker import connect
+from patchkit.building.engine.image import LABEL
 from patchkit.errors import PatchkitError
 from patchkit.source.cache import Cache
 from patchkit.source.tree.write import place

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from patchkit.building.docker import connect
+from patchkit.building.engine.docker import connect
 from patchkit.errors import DockerMissingError
 from patchkit.source.fetch import debian
 from tests.conftest import PINNED

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from patchkit.building.linkage import linkage
+from patchkit.building.check.elf import linkage
 from patchkit.building.toolchain import known_target
 from patchkit.errors import BadUsageError, CompileError, NetworkUnavailableError, PlacesExhaustedError
 from patchkit.jobs.crypto import check_linked

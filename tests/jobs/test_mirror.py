@@ -23,9 +23,9 @@ from typing import Any
 
 import pytest
 
-from patchkit.building import image
 from patchkit.building import toolchain as toolchains
-from patchkit.building.docker import DockerEngine, connect
+from patchkit.building.engine import image
+from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.errors import BadUsageError, NetworkUnavailableError, PatchkitError, UnknownVersionError
 from patchkit.jobs import mirror as filling
@@ -413,7 +413,7 @@ def test_what_an_empty_mirror_lacks_is_named_in_one_error(apart: Sequence[str], 
 
 
 PREPARE = """
-from patchkit.building.docker import DockerEngine, connect
+from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.toolchain import toolchain
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache

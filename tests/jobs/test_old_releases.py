@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from patchkit.building.linkage import linkage
+from patchkit.building.check.elf import linkage
 from patchkit.building.toolchain import Series, all_series
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
 from patchkit.releases.libraries import libraries

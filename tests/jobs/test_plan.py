@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.building.engine import Identity
+from patchkit.building.engine.protocol import Identity
 from patchkit.building.toolchain import toolchain
 from patchkit.jobs.plan import Ground, plan
 from patchkit.packaging.authenticode import Signer

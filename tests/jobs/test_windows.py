@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from patchkit.building.portable_executable import executable
+from patchkit.building.check.pe import executable
 from patchkit.building.toolchain import toolchain
 from patchkit.releases.version import Version
 from patchkit.source.cache import Cache

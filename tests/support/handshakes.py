@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchkit.building.credentials import credentials
+from patchkit.building.check.credentials import credentials
 from tests.support.lossy_relay import Fate, relay
 
 _BOUND = "link local (bound)"

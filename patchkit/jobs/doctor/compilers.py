@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from patchkit.building.engine import Identity, Workspace
-from patchkit.building.host import HostEngine
-from patchkit.building.launch import needs, scripts, warm_up, wind_down
+from patchkit.building.check.launch import needs, scripts, warm_up, wind_down
+from patchkit.building.engine.host import HostEngine
+from patchkit.building.engine.protocol import Identity, Workspace
 from patchkit.building.toolchain import SYSTEM, Target, known_target, newest, toolchain
 from patchkit.jobs.doctor.distribution import Distribution
 from patchkit.jobs.doctor.finding import FaultError

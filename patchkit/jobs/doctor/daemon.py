@@ -13,8 +13,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from patchkit.building import image
-from patchkit.building.docker import CONFINED, connect, daemon_errors
+from patchkit.building.engine import image
+from patchkit.building.engine.docker import CONFINED, connect, daemon_errors
 from patchkit.building.toolchain import newest, toolchain
 from patchkit.errors import BaseImageError, DockerMissingError
 from patchkit.jobs.doctor.distribution import Step

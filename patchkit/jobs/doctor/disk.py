@@ -7,7 +7,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from patchkit.building.docker import connect
+from patchkit.building.engine.docker import connect
 from patchkit.errors import DiskFullError, PatchkitError
 from patchkit.source.cache import Cache
 from patchkit.storage import reading

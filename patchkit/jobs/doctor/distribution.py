@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from patchkit.building.host import installed
+from patchkit.building.engine.host import installed
 from patchkit.building.toolchain import known_target
 
 TABLE = Path(__file__).with_name("packages.toml")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from patchkit.building.static import damaged as damaged_libraries
+from patchkit.building.recipe.static_library import damaged as damaged_libraries
 from patchkit.errors import PatchkitError
 from patchkit.jobs.doctor.distribution import Step
 from patchkit.jobs.doctor.finding import FaultError

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.building import image
-from patchkit.building.docker import connect
+from patchkit.building.engine import image
+from patchkit.building.engine.docker import connect
 from patchkit.errors import BaseImageError, GuestError, NetworkUnavailableError, PatchkitError, PlacesExhaustedError
 from patchkit.jobs.doctor import daemon, lab
 from patchkit.jobs.doctor.distribution import Distribution, of

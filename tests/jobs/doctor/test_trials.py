@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.building.docker import connect
+from patchkit.building.engine.docker import connect
 from patchkit.building.toolchain import known_target
 from patchkit.errors import DiskFullError, NetworkUnavailableError, PatchkitError, PlacesExhaustedError
 from patchkit.jobs.doctor import daemon, disk, examine, mirrors, tools

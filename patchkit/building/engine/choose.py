@@ -1,0 +1,34 @@
+"""Which engine: Docker where a daemon answers, otherwise the host's own compiler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from patchkit.building.engine.docker import DockerEngine, connect
+from patchkit.building.engine.host import HostEngine
+from patchkit.building.engine.protocol import Engine, EngineName
+from patchkit.errors import DockerMissingError, DockerSilentError
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui
+
+
+@contextmanager
+def choose(name: EngineName, cache: Cache, ui: Ui) -> Iterator[Engine]:
+    """The engine, for as long as it is needed.
+
+    Raises DockerMissingError or DockerSilentError where ``docker`` was asked for and can't be had."""
+    if name == "host":
+        yield HostEngine(ui)
+        return
+    try:
+        client = connect()
+    except (DockerMissingError, DockerSilentError) as error:
+        if name == "docker":
+            raise
+        if isinstance(error, DockerSilentError):
+            ui.warn(f"{error.what} ({error.why}); building with the host's own compiler")
+        yield HostEngine(ui)
+        return
+    with closing(client):
+        yield DockerEngine(client, cache, ui)

@@ -1,0 +1,248 @@
+"""The docker engine: compile in a container without network, privileges or the host's files."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from patchkit.building.engine import image
+from patchkit.building.engine.protocol import OWNER, Identity, Workspace, versions
+from patchkit.building.toolchain import Toolchain
+from patchkit.errors import DiskFullError, DockerMissingError, DockerSilentError
+from patchkit.signals import held_off
+from patchkit.source.cache import Cache
+from patchkit.storage import replace_all
+from patchkit.ui import Ui
+
+if TYPE_CHECKING:
+    import docker
+
+CONFINED: Mapping[str, Any] = {
+    "network_mode": "none",
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    "user": f"{OWNER}:{OWNER}",
+}
+"""What every container of patchkit's is created with, in the words of Docker's SDK: no network, no privileges."""
+
+# Seconds after which a container ends by itself, should patchkit be killed before it can remove it.
+_LIFETIME = 4 * 3600
+_NOBODY_THERE = ("FileNotFoundError", "No such file", "ConnectionRefusedError", "Connection refused")
+_ROW = "${Package} ${Architecture} ${Version}\\n"
+_PING = 10.0  # seconds for the first answer of the daemon
+_ANSWER = 600.0  # seconds for any later one: importing an image may take minutes
+
+
+def connect() -> docker.DockerClient:
+    """A client of the daemon that ``DOCKER_HOST`` or the default socket names, which has just answered.
+
+    Raises DockerMissingError where there is none, DockerSilentError where it does not answer.
+    """
+    _knock()
+    import docker
+
+    client = None
+    try:
+        client = docker.from_env(timeout=_PING)
+        client.ping()
+    except (docker.errors.DockerException, OSError) as error:  # OSError: requests' time-outs and broken connections
+        if client is not None:
+            client.close()
+        raise _unanswered(str(error)) from error
+    client.api.timeout = _ANSWER
+    return client
+
+
+def _knock() -> None:
+    """Where nobody listens on the daemon's socket, say so before the SDK is loaded: it would leave a socket open."""
+    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if not host.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(_PING)
+        try:
+            door.connect(host.removeprefix("unix://"))
+        except OSError as error:
+            raise _unanswered(f"{host}: {error}") from error
+
+
+def _unanswered(why: str) -> DockerMissingError | DockerSilentError:
+    if any(sign in why for sign in _NOBODY_THERE):
+        return DockerMissingError("there is no Docker daemon", why=why, advice="start dockerd, or use --engine host")
+    if "Permission denied" in why:
+        advice = "join the group docker, or use --engine host"
+        return DockerSilentError("Docker's daemon may not be spoken to by this user", why=why, advice=advice)
+    return DockerSilentError("Docker's daemon does not answer as it should", why=why, advice="docker info")
+
+
+class DockerEngine:
+    """Compiles in containers of a toolchain image."""
+
+    name: Literal["docker"] = "docker"
+
+    def __init__(self, client: docker.DockerClient, cache: Cache, ui: Ui) -> None:
+        self._client = client
+        self._cache = cache
+        self._ui = ui
+
+    def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:
+        with daemon_errors():
+            found = image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=offline)
+            compiler, packages = self._contents(found.id, toolchain)
+            base = self._client.images.get(toolchain.base.image).id
+        return Identity("docker", compiler, packages, image=found.id, base_image=base, system=found.id)
+
+    def save_images(self, toolchain: Toolchain, folder: Path) -> list[Path]:
+        """Write the toolchain's image and its base into a folder, under the names that a mirror has for them."""
+        with daemon_errors():
+            image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=False)
+            tag = image.tag_of(self._client, toolchain)
+            paths = [folder / name for name in self.image_archives(toolchain)]
+            for path, name in zip(paths, (toolchain.base.image, tag), strict=True):
+                image.save(self._client, name, path, self._ui)
+        return paths
+
+    def image_archives(self, toolchain: Toolchain) -> tuple[str, str]:
+        """The names that a mirror has for the base and for the toolchain's image."""
+        base = image.base_archive_name(toolchain.base, toolchain.target.debian_arch)
+        return base, image.archive_name(toolchain)
+
+    def _contents(self, image_id: str, toolchain: Toolchain) -> tuple[str, dict[str, str]]:
+        """What an image holds never changes, so it is asked once and remembered in the cache."""
+        memory = self._cache.folder("images") / f"{image_id.removeprefix('sha256:')}.json"
+        if not memory.exists():
+            compiler = toolchain.target.tool("gcc")
+            wanted = " ".join(toolchain.packages)
+            query = f"{compiler} --version | head -n1; dpkg-query -W -f='{_ROW}' {wanted}"
+            said: list[str] = []
+            with self._container(image_id, keep=False) as container:
+                DockerWorkspace(self._client, container).run(["sh", "-c", query], cwd=".", env={}, line=said.append)
+            compiler, *rows = said
+            packages = versions(rows, toolchain.packages, toolchain.target.debian_arch)
+            text = json.dumps({"compiler": compiler, "packages": packages})
+            replace_all({memory: text.encode()})
+        known = json.loads(memory.read_text())
+        return known["compiler"], known["packages"]
+
+    @contextmanager
+    def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:
+        with self._container(str(identity.image), keep=keep) as container:
+            yield DockerWorkspace(self._client, container)
+
+    @contextmanager
+    def _container(self, image_id: str, *, keep: bool) -> Iterator[Any]:
+        """A container that lives as long as this context, and no longer than its own ``sleep``."""
+        # Named first: an interrupt may come when the daemon has made it and has not said so yet.
+        name = f"patchkit-{uuid.uuid4().hex[:12]}"
+        try:
+            with daemon_errors():
+                container = self._client.containers.create(
+                    image_id,
+                    ["sleep", "infinity" if keep else str(_LIFETIME)],
+                    name=name,
+                    init=True,
+                    auto_remove=not keep,
+                    labels={image.LABEL: "workspace"},
+                    **CONFINED,
+                )
+                container.start()
+            yield container
+        finally:
+            if keep:
+                self._ui.note(f"kept: docker exec -it {name} sh, then docker rm -f {name}")
+            else:
+                with held_off():
+                    self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        import requests
+
+        import docker
+
+        # Not there, or on its way out already: all that is wanted.
+        with suppress(docker.errors.APIError, requests.RequestException):
+            self._client.api.remove_container(name, force=True)
+
+
+class DockerWorkspace:
+    """One running container."""
+
+    top = image.TOP
+
+    def __init__(self, client: docker.DockerClient, container: Any) -> None:
+        self._api = client.api
+        self._container = container
+
+    def put(self, archive: bytes) -> None:
+        with daemon_errors():
+            self._container.put_archive(self.top, archive)
+
+    def get(self, path: str) -> bytes:
+        import docker
+
+        with daemon_errors():
+            try:
+                chunks, _ = self._container.get_archive(f"{self.top}/{path}")
+                return b"".join(chunks)
+            except docker.errors.NotFound as error:
+                raise FileNotFoundError(str(error.explanation)) from error
+
+    def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
+        with daemon_errors():
+            # One stream inside the container: Docker's two arrive in no particular order.
+            merged = ["sh", "-c", 'exec "$@" 2>&1', "sh", *command]
+            job = self._api.exec_create(self._container.id, merged, workdir=f"{self.top}/{cwd}", environment=dict(env))[
+                "Id"
+            ]
+            rest = b""
+            for chunk in self._output(job):
+                *whole, rest = (rest + chunk).split(b"\n")
+                for text in whole:
+                    line(text.decode("utf-8", "replace"))
+            if rest:
+                line(rest.decode("utf-8", "replace"))
+            code = self._api.exec_inspect(job)["ExitCode"]
+        if code is None:
+            raise DockerSilentError("the connection to Docker broke in mid-build", advice="docker info")
+        return int(code)
+
+    def stop(self) -> None:
+        import docker
+
+        with suppress(docker.errors.APIError):
+            self._container.kill()
+
+    def _output(self, job: str) -> Iterator[bytes]:
+        stream = self._api.exec_start(job, stream=True)
+        try:
+            yield from stream
+        finally:
+            # The SDK leaves the connection open, and its close() leaves the file on top of the socket.
+            with suppress(OSError):
+                stream.close()
+            stream._response.close()
+
+
+@contextmanager
+def daemon_errors() -> Iterator[None]:
+    """Docker's refusals and silences as errors of ours. Both kinds are OSErrors too, as the disk's are."""
+    import requests
+    import urllib3
+
+    import docker
+
+    try:
+        yield
+    except docker.errors.DockerException as error:
+        why = str(getattr(error, "explanation", None) or error)
+        if "no space left" in why.lower():
+            raise DiskFullError("no room left in Docker's storage", why=why, advice="docker system prune") from error
+        raise DockerSilentError("Docker refused what it was asked", why=why, advice="docker info") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise DockerSilentError("the connection to Docker broke", why=str(error), advice="docker info") from error

@@ -1,0 +1,188 @@
+"""The host engine: this machine's own compiler, in a temporary folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from patchkit.building.engine.protocol import Identity, Workspace, versions
+from patchkit.building.toolchain import Toolchain
+from patchkit.errors import ToolchainError, UnknownTargetError
+from patchkit.signals import held_off
+from patchkit.storage import writing
+from patchkit.ui import Ui
+
+_COMMANDS = ("make", "pkg-config", "autoreconf", "libtoolize")
+_OF_RECIPE = {"autotools": (), "cmake": ("cmake", "ninja")}
+_TOOLS = ("gcc", "strip")
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # what Debian and the kernel call them
+# What a compiler may see of the caller's environment; flags set there must not leak into a build.
+_ENVIRONMENT = ("PATH", "HOME", "LD_LIBRARY_PATH")
+
+
+class HostEngine:
+    """Compiles with what is installed here."""
+
+    name: Literal["host"] = "host"
+
+    def __init__(self, ui: Ui) -> None:
+        self._ui = ui
+
+    def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:  # noqa: ARG002
+        machine = os.uname()
+        target = toolchain.target
+        if (machine.sysname, machine.machine) != ("Linux", _MACHINES[target.debian_arch]):
+            raise UnknownTargetError(
+                f"this host can't build {target.name}",
+                why=f"it is {machine.sysname} on {machine.machine}",
+                advice="--engine docker",
+            )
+        there = installed(toolchain.packages, target.debian_arch)
+        missing = [name for name in toolchain.packages if there is not None and name not in there]
+        commands = [*_COMMANDS, *_OF_RECIPE[toolchain.series.recipe]]
+        wanted = [*commands, *map(target.tool, _TOOLS), *target.runs_with[:1]]
+        absent = [command for command in wanted if shutil.which(command) is None]
+        if missing or (there is None and absent):
+            lacking = missing or absent
+            raise ToolchainError(
+                f"this host lacks {', '.join(lacking)}",
+                why="they compile OpenVPN " + toolchain.series.name,
+                advice=_install(missing, target.foreign) if missing else "install them, or use --engine docker",
+            )
+        _check_compiler(toolchain)
+        said = subprocess.run([target.tool("gcc"), "--version"], capture_output=True, text=True, check=True).stdout
+        return Identity("host", said.splitlines()[0], there or {}, system=_system())
+
+    @contextmanager
+    def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:  # noqa: ARG002
+        with writing(Path(tempfile.gettempdir())):
+            top = Path(tempfile.mkdtemp(prefix="patchkit-"))
+        try:
+            yield HostWorkspace(top)
+        finally:
+            if keep:
+                self._ui.note(f"kept: {top}")
+            else:
+                with held_off():
+                    shutil.rmtree(top, ignore_errors=True)
+
+
+class HostWorkspace:
+    """A temporary folder. Commands get a session of their own, so that an interrupt takes all of them."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = str(top)
+        self._running: set[int] = set()
+        self._temporary = Path(top, "tmp")
+        self._temporary.mkdir()
+
+    def put(self, archive: bytes) -> None:
+        with writing(Path(self.top)), tarfile.open(fileobj=io.BytesIO(archive)) as members:
+            # Our own archive of checked entries: nothing in it can leave the folder. Python 3.11.2, which
+            # Debian 12 has, knows no filters; later ones warn where none is named.
+            options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            for member in members:
+                member.uid, member.gid = os.getuid(), os.getgid()
+                members.extract(member, self.top, **options)
+
+    def get(self, path: str) -> bytes:
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as archive:
+            archive.add(Path(self.top, path), arcname=Path(path).name)
+        return out.getvalue()
+
+    def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
+        # A compiler that is killed leaves its temporary files: they go with the workspace.
+        own = {"TMPDIR": str(self._temporary), **env}
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | own
+        with subprocess.Popen(
+            list(command),
+            cwd=Path(self.top, cwd),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            self._running.add(process.pid)
+            try:
+                for text in process.stdout or ():
+                    line(text.rstrip("\n"))
+                return process.wait()
+            except BaseException:
+                self.stop()
+                raise
+            finally:
+                self._running.discard(process.pid)
+
+    def stop(self) -> None:
+        for group in list(self._running):
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+
+
+def _install(packages: Sequence[str], foreign: str | None) -> str:
+    """The commands that help where packages are missing."""
+    install = f"apt-get install {' '.join(packages)}"
+    if foreign is None or not any(name.endswith(f":{foreign}") for name in packages):
+        return install
+    return f"dpkg --add-architecture {foreign} && apt-get update && {install}"
+
+
+def _check_compiler(toolchain: Toolchain) -> None:
+    """The kernel may be of another kind than what runs on it: a 32-bit system on a 64-bit kernel, say."""
+    compiler = toolchain.target.tool("gcc")
+    asked = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=False)
+    machine = asked.stdout.strip()
+    if machine.split("-")[0] != toolchain.target.triplet.split("-")[0]:
+        raise UnknownTargetError(
+            f"this host's compiler does not make {toolchain.target.name}",
+            why=f"{compiler} compiles for {machine or 'nothing that it names'}, not for {toolchain.target.triplet}: "
+            "what it makes would not be what its name says, and may hold its time in 32 bits, which end in 2038",
+            advice=f"--engine docker, or a compiler for that target as {compiler}",
+        )
+
+
+def _system() -> str | None:
+    """A hash of dpkg's records, which change with every package, and of what lies beside packages."""
+    status = Path("/var/lib/dpkg/status")
+    if not status.is_file():
+        return None
+    digest = hashlib.sha256(status.read_bytes())
+    for name in ("PATH", "LD_LIBRARY_PATH", "PKG_CONFIG_PATH"):
+        digest.update(f"{name}={os.environ.get(name)}\n".encode())
+    for folder in ("bin", "include", "lib", "lib/pkgconfig"):
+        for path in sorted(Path("/usr/local", folder).glob("*")):
+            digest.update(f"{path} {path.lstat().st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def installed(packages: Sequence[str], native: str) -> dict[str, str] | None:
+    """Versions of those Debian packages that are installed, of the ``native`` architecture where they name no other.
+
+    None where dpkg does not keep the system's records.
+    """
+    if shutil.which("dpkg-query") is None:
+        return None
+    if subprocess.run(["dpkg-query", "-W", "dpkg"], capture_output=True, check=False).returncode != 0:
+        return None  # a tool on some other distribution
+    asked = subprocess.run(
+        ["dpkg-query", "-W", "-f=${db:Status-Status} ${Package} ${Architecture} ${Version}\n", *packages],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rows = [line.partition(" ") for line in asked.stdout.splitlines()]
+    return versions((rest for status, _, rest in rows if status == "installed"), packages, native)

@@ -1,0 +1,1 @@
+"""Recipes: how OpenVPN and the libraries that it is linked with are configured and compiled."""

@@ -1,0 +1,44 @@
+"""What configure found out about a system, kept for the next tree that asks the same questions of it.
+
+Half of a build's wall time on one core is configure probing a system that has not changed. Autoconf's own
+``config.cache`` holds the answers; here it is filed under everything that they depend on. Since configure runs
+that file as a script, only what a verified source answered is kept, and only for that very source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from patchkit.building.engine.protocol import Identity
+from patchkit.source.cache import Cache
+from patchkit.source.tree.tree import Origin
+from patchkit.storage import replace_all
+
+
+class ConfigureAnswers:
+    """Answers by system, source and options."""
+
+    def __init__(self, cache: Cache, identity: Identity, origin: Origin) -> None:
+        self._cache = cache
+        self._identity = identity
+        self._origin = origin
+
+    def recall(self, options: Sequence[str]) -> bytes:
+        """The config.cache of an earlier run that was the same in all that matters; empty if there was none."""
+        path = self._path(options)
+        return path.read_bytes() if path is not None and path.is_file() else b""
+
+    def remember(self, options: Sequence[str], answers: bytes) -> None:
+        """Keep a config.cache, unless nothing vouches for the source, or for the system staying as it is."""
+        path = self._path(options)
+        if path is not None:
+            replace_all({path: answers})
+
+    def _path(self, options: Sequence[str]) -> Path | None:
+        source = self._origin.sha256 or self._origin.tree
+        if self._identity.system is None or source is None or not self._origin.verified:
+            return None
+        parts = (self._identity.digest, self._identity.system, source, *options)
+        return self._cache.folder("configure") / sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,87 @@
+"""The log of one build: everything the tools print, in a file that is named when one of them fails."""
+
+from __future__ import annotations
+
+import shlex
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from patchkit.building.engine.protocol import Workspace
+from patchkit.building.recipe.known_failures import recognised
+from patchkit.errors import CompileError, DiskFullError
+from patchkit.storage import writing
+from patchkit.ui import Ui
+
+_SHOWN = 15  # lines of the log in an error
+
+
+class BuildLog:
+    """Runs commands, and keeps what they say."""
+
+    def __init__(self, path: Path, file: TextIO, ui: Ui) -> None:
+        self.path = path
+        self._file = file
+        self._ui = ui
+        self.is_named = False
+        """True once an error has told the user to read this log."""
+
+    def run(
+        self,
+        workspace: Workspace,
+        command: Sequence[str],
+        *,
+        cwd: str,
+        env: Mapping[str, str],
+    ) -> list[str]:
+        """Run ``command``; its last lines. Raises CompileError with them, or DiskFullError."""
+        tail: deque[str] = deque(maxlen=400)
+        shown = shlex.join(command)
+        self._write(f"$ {shown}")
+        with self._ui.log(shown[:40]) as show:
+
+            def line(text: str) -> None:
+                tail.append(text)
+                self._write(text)
+                show(text)
+
+            code = workspace.run(command, cwd=cwd, env=env, line=line)
+        if code != 0:
+            self._file.flush()
+            raise self._failure(shown, code, list(tail))
+        return list(tail)
+
+    def _write(self, text: str) -> None:
+        with writing(self.path):
+            self._file.write(text + "\n")
+
+    def _failure(self, command: str, code: int, tail: list[str]) -> CompileError | DiskFullError:
+        why = "\n".join(tail[-_SHOWN:])
+        if any("No space left on device" in line for line in tail):
+            return DiskFullError("the disk is full in mid-build", why=why, advice="free some space, or set TMPDIR")
+        short = command if len(command) <= 60 else command[:57] + "…"
+        self.is_named = True
+        known = recognised(tail)
+        return CompileError(
+            f"{short} failed with exit code {code}",
+            why="\n".join([why, *([known.means] if known else []), f"whole log: {self.path}"]),
+            advice=known.helps if known else f"less {self.path}",
+        )
+
+
+@contextmanager
+def build_log(path: Path, ui: Ui) -> Iterator[BuildLog]:
+    """A log at ``path``; it stays when the build fails or an error names it; an interrupt takes it too."""
+    with writing(path):
+        file = path.open("w", encoding="utf-8")
+    with file:
+        log = BuildLog(path, file, ui)
+        try:
+            yield log
+        except KeyboardInterrupt:
+            path.unlink(missing_ok=True)
+            raise
+    if not log.is_named:
+        path.unlink(missing_ok=True)

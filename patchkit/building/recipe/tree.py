@@ -1,0 +1,161 @@
+"""OpenVPN's source in a workspace: one configured tree, every variant built in it, only what changed compiled again.
+
+The stock tree is compiled first. For a variant, its changed files and the version in config.h are put
+in place, and just the sources that these reach are touched: the build system does the rest. A build of one variant
+alone gives the same bytes as a build among others (a test compares them).
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+from patchkit import resources
+from patchkit.building.engine.protocol import OWNER, Workspace, files, one_file
+from patchkit.building.recipe.configure_cache import ConfigureAnswers
+from patchkit.building.recipe.log import BuildLog
+from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, environment
+from patchkit.building.toolchain import Toolchain
+from patchkit.errors import BadSourceError, CompileError
+from patchkit.source.tree.tree import SourceTree
+
+TREE = "tree"
+PREFIX = "/usr/local"
+# The macros of config.h that hold the version in every series; openvpn --version and the IV_VER that
+# peers are told come from them. Other version macros (the plugin interface's) stay as they are.
+_VERSION_MACRO = re.compile(rb'^(#define (?:VERSION|PACKAGE_VERSION|PACKAGE_STRING) ".*)"$', re.MULTILINE)
+_MENTIONS_VERSION = re.compile(rb"\b(?:VERSION|PACKAGE_VERSION|PACKAGE_STRING)\b")
+_TAP_HEADER = "tap-windows.h"
+
+
+class OpenVpnTree(ABC):
+    """OpenVPN's source in a workspace, configured once."""
+
+    config_h = f"{TREE}/config.h"
+    """Where the build system writes the version."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        source: SourceTree,
+        toolchain: Toolchain,
+        *,
+        jobs: int,
+        log: BuildLog,
+        answers: ConfigureAnswers,
+        libraries: Sequence[StaticLibrary] = (),
+    ) -> None:
+        self._workspace = workspace
+        self._answers = answers
+        self._source = source
+        self._toolchain = toolchain
+        self._jobs = jobs
+        self._log = log
+        self._libraries = libraries
+        self._changed: set[str] = set()
+        self._config: tuple[bytes, int] = (b"", 0)
+        self._env = {"LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(source.origin.epoch)}
+        self._env |= toolchain.target.environment
+        if libraries:
+            self._env |= environment(workspace.top)
+        if toolchain.target.system == "windows":
+            # What this machine has of libraries is for programs of its own.
+            self._env["PKG_CONFIG_LIBDIR"] = f"{self._top}/{DEPENDENCIES}/lib/pkgconfig"
+
+    @abstractmethod
+    def configure(self, *further: str) -> None:
+        """Unpack and configure. ``further`` goes behind the series' own options. Raises CompileError."""
+
+    @abstractmethod
+    def install(self, name: str) -> str:
+        """Install what was built last, stripped, and give the folder that holds the installed tree."""
+
+    @property
+    def left_out(self) -> list[str]:
+        """Programs that this source can't give, with the reason."""
+        return []
+
+    @property
+    def _top(self) -> str:
+        """The workspace, seen from where libraries are looked for. configure remembers it: it is no absolute path."""
+        return ".."
+
+    @abstractmethod
+    def _make(self, defines: Sequence[str]) -> None:
+        """Compile what is stale."""
+
+    @property
+    @abstractmethod
+    def _binary(self) -> str:
+        """Where the linker leaves the program, seen from the tree."""
+
+    def version(self, suffix: str) -> str:
+        """What a binary built with ``suffix`` calls itself."""
+        found = re.search(rb'^#define PACKAGE_VERSION "(.*)"$', self._config[0], re.MULTILINE)
+        if found is None:
+            raise CompileError("config.h does not hold a version", why="configure made it, and it is not as expected")
+        return found[1].decode() + suffix
+
+    def build(self, name: str, changes: Mapping[str, bytes], *, defines: Sequence[str], suffix: str) -> str:
+        """Compile the tree with ``changes``, saying ``suffix`` behind its version.
+
+        Gives the path of the binary, which is kept in the workspace under ``name``. Raises CompileError.
+        """
+        stale = self._put(changes, suffix)
+        if stale:
+            self._run("touch", *stale)
+        self._make(defines)
+        binary = f"bin/{name}{'.exe' if self._toolchain.target.system == 'windows' else ''}"
+        self._run("install", "-D", self._binary, f"../{binary}")
+        return binary
+
+    def _unpack(self) -> None:
+        """The source, and what it is linked with."""
+        self._refuse_built()
+        self._workspace.put(self._source.tar(TREE, OWNER))
+        for library in self._libraries:
+            self._workspace.put(library.archive)
+        if self._toolchain.target.system == "windows":
+            header = (resources.folder("docker") / _TAP_HEADER).read_bytes()
+            self._workspace.put(files({f"{DEPENDENCIES}/include/{_TAP_HEADER}": header}, self._source.origin.epoch))
+
+    def _configured(self) -> None:
+        self._config = one_file(self._workspace.get(self.config_h))
+
+    def _refuse_built(self) -> None:
+        """Objects that somebody made elsewhere, with other flags, would pass for ours."""
+        made = [path for path in self._source.entries if path == "config.status" or path.endswith((".o", ".lo", ".a"))]
+        if made:
+            raise BadSourceError(
+                f"{self._source.origin.name} has been built in already",
+                why=f"it holds {', '.join(sorted(made)[:3])}",
+                advice="make distclean there, or git clean -dfx, and try again",
+            )
+
+    @property
+    def _folder(self) -> str:
+        """Where the program's sources are: in the root to 2.3-alpha1, in src/openvpn/ since."""
+        return self._source.find("reliable.c").removesuffix("reliable.c")
+
+    def _put(self, changes: Mapping[str, bytes], suffix: str) -> list[str]:
+        """Put files in place; the sources that have to be compiled again."""
+        config_h, mtime = self._config
+        branded = _VERSION_MACRO.sub(rb"\1" + suffix.encode() + b'"', config_h)
+        reset = self._changed - changes.keys()
+        sources = {**{path: self._source.read(path) for path in reset}, **changes}
+        # config.h keeps its time stamp: nearly everything includes it, and hardly anything uses what changed.
+        put = {**{f"{TREE}/{path}": data for path, data in sources.items()}, self.config_h: branded}
+        self._workspace.put(files(put, mtime))
+        stale = (reset | changes.keys()) if self._changed or changes else set()
+        if suffix or self._changed:
+            stale |= {
+                path
+                for path, entry in self._source.entries.items()
+                if path.endswith((".c", ".h", ".rc")) and _MENTIONS_VERSION.search(entry.read())
+            }
+        self._changed = set(changes)
+        return sorted(stale)
+
+    def _run(self, *command: str) -> None:
+        self._log.run(self._workspace, command, cwd=TREE, env=self._env)

@@ -1,0 +1,97 @@
+"""The host engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from patchkit.building.engine.host import HostEngine, installed
+from patchkit.building.engine.protocol import Identity, versions
+from patchkit.building.toolchain import toolchain
+from patchkit.errors import ToolchainError, UnknownTargetError
+from patchkit.releases.version import Version
+from patchkit.ui import Ui
+from tests.support.building.workspaces import check_workspace, run
+
+IDENTITY = Identity("host", "cc", {})
+
+
+def test_workspace(ui: Ui) -> None:
+    with HostEngine(ui).workspace(IDENTITY, keep=False) as workspace:
+        check_workspace(workspace)
+        top = Path(workspace.top)
+    assert not top.exists()
+
+
+def test_a_kept_workspace_stays(ui: Ui) -> None:
+    with HostEngine(ui).workspace(IDENTITY, keep=True) as workspace:
+        pass
+    (Path(workspace.top) / "tmp").rmdir()
+    Path(workspace.top).rmdir()
+
+
+def test_the_callers_flags_do_not_leak_into_a_build(ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFLAGS", "-march=mine")
+    with HostEngine(ui).workspace(IDENTITY, keep=False) as workspace:
+        assert run(workspace, "sh", "-c", "echo [$CFLAGS]") == (0, ["[]"])
+
+
+def test_an_interrupt_takes_the_whole_process_group(ui: Ui) -> None:
+    def interrupt(text: str) -> None:
+        assert text == "started"
+        raise KeyboardInterrupt
+
+    mark = f"300.{os.getpid()}"
+    with HostEngine(ui).workspace(IDENTITY, keep=False) as workspace, pytest.raises(KeyboardInterrupt):
+        workspace.run(
+            ["sh", "-c", f"sleep {mark} & sleep {mark} & echo started; wait"], cwd=".", env={}, line=interrupt
+        )
+    assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], check=False, stdout=subprocess.DEVNULL).returncode == 1
+
+
+def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
+    tools = toolchain(Version("2.6.14"), "linux-amd64")
+    if installed(tools.packages, tools.target.debian_arch) is None:
+        pytest.skip("no dpkg on this host")
+    with pytest.raises(ToolchainError) as caught:
+        HostEngine(ui).prepare(
+            tools.model_copy(update={"packages": [*tools.packages, "no-such-package"]}), offline=False
+        )
+    assert "no-such-package" in caught.value.advice
+    assert caught.value.advice.startswith("apt-get install")
+
+
+def test_a_package_of_another_architecture_is_not_the_one_that_is_wanted() -> None:
+    rows = ["libssl-dev i386 3.0", "wine all 8.0", "wine32 i386 8.1", "make amd64 4.3", "less amd64 590"]
+    wanted = ["libssl-dev", "make", "wine", "wine32:i386"]
+    assert versions(rows, wanted, "amd64") == {"wine": "8.0", "wine32:i386": "8.1", "make": "4.3"}
+    assert versions(["make i386 4.1", "make amd64 4.3", "make i386 4.2"], ["make"], "amd64") == {"make": "4.3"}
+
+
+@pytest.mark.parametrize(("version", "lacking"), [("2.6.14", "make"), ("2.7.7", "make, cmake, ninja")])
+def test_without_packages_the_commands_of_the_recipe_are_asked_for(
+    version: str, lacking: str, ui: Ui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that is no Debian, and has all but these."""
+    tools = toolchain(Version(version), "windows-amd64")
+    there = ("pkg-config", "autoreconf", "libtoolize", "wine", *map(tools.target.tool, ("gcc", "strip")))
+    for name in there:
+        (tmp_path / name).symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolchainError) as caught:
+        HostEngine(ui).prepare(tools, offline=False)
+    assert caught.value.what == f"this host lacks {lacking}"
+
+
+def test_a_compiler_for_something_else_is_refused(ui: Ui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 32-bit system on a 64-bit kernel: uname does not tell, the compiler does."""
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\necho i686-linux-gnu\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(UnknownTargetError, match="does not make linux-amd64") as caught:
+        HostEngine(ui).prepare(toolchain(Version("2.6.14"), "linux-amd64"), offline=False)
+    assert "2038" in caught.value.why
