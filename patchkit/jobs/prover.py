@@ -21,9 +21,9 @@ from patchkit.patching.csource.file import parse
 from patchkit.patching.render import Rendered
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.proving.compare import Difference, differences, visible_differences
-from patchkit.proving.grown import Grown, grown, is_only_grown
-from patchkit.proving.lines import neutral
-from patchkit.proving.objects import Object, read
+from patchkit.proving.elf_object import Object, read
+from patchkit.proving.grown_structs import Grown, grown, is_only_grown
+from patchkit.proving.line_directives import neutral
 from patchkit.source.obtain import Obtained
 from patchkit.source.tree.tree import SourceTree
 

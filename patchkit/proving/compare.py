@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from patchkit.proving.objects import Object, Symbol
+from patchkit.proving.elf_object import Object, Symbol
 
 Kind = Literal["changed", "added", "removed"]
 

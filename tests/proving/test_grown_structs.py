@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from patchkit.proving.grown import is_only_grown
+from patchkit.proving.grown_structs import is_only_grown
 
 STOCK = b"""int a;
 struct one { int x; };

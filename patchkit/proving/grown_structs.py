@@ -15,7 +15,7 @@ from patchkit.patching.combination import Combination
 from patchkit.patching.csource.file import CSource, parse
 from patchkit.patching.edits import Edit, file_diff, spliced
 from patchkit.patching.render import Rendered
-from patchkit.proving.lines import neutral, patch_set
+from patchkit.proving.line_directives import neutral, patch_set
 from patchkit.source.tree.tree import SourceTree
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from patchkit.patching.combination import combination
 from patchkit.patching.csource.file import parse
 from patchkit.patching.edits import Edit, file_diff, guarded, in_order, overlapping, seams, spliced
 from patchkit.patching.render import Rendered, render
-from patchkit.proving.lines import neutral
+from patchkit.proving.line_directives import neutral
 from tests.support.patching.samples import SHAPES, tree_of
 
 pytestmark = pytest.mark.slow  # a compiler runs in nearly all of them

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from patchkit.jobs.prover import APART
 from patchkit.proving.compare import Difference, differences, visible_differences
-from patchkit.proving.objects import Object, read
+from patchkit.proving.elf_object import Object, read
 
 pytestmark = pytest.mark.slow  # a compiler runs in nearly all of them
 
