@@ -13,7 +13,7 @@ import typer
 from patchkit.cli.app import app
 from patchkit.jobs import verify_document
 from patchkit.jobs.verify_steps import Fact, Finding, StepResult, Verification
-from patchkit.lab import documents
+from patchkit.lab.report import schema_doc
 from tests.conftest import PINNED, ROOT
 from tests.jobs.test_build import NEWEST
 from tests.jobs.test_crypto import OLD
@@ -47,7 +47,7 @@ def test_the_manual_page_is_up_to_date_and_well_formed() -> None:
 
 def test_a_reports_files_are_documented() -> None:
     document = (ROOT / "docs/report.md").read_text("utf-8")
-    assert document == documents.markdown()
+    assert document == schema_doc.markdown()
     assert "| None |" not in document  # every field says what it means
 
 

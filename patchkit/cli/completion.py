@@ -60,13 +60,13 @@ def features(incomplete: str) -> list[str]:
 
 
 def scenarios(incomplete: str) -> list[str]:
-    from patchkit.lab.scenario import built_in
+    from patchkit.lab.model.scenario import built_in
 
     return _fitting(incomplete, built_in())
 
 
 def profiles(incomplete: str) -> list[str]:
-    from patchkit.lab.profile import BUILT_IN
+    from patchkit.lab.pki.profile import BUILT_IN
 
     return _fitting(incomplete, BUILT_IN)
 

@@ -12,13 +12,13 @@ from patchkit.errors import BadUsageError
 from patchkit.jobs.lab import LabOrder, run
 from patchkit.jobs.lab_programs import Bench
 from patchkit.jobs.lab_replay import asked_for, replay
-from patchkit.lab.folder import Folder, file_stem
-from patchkit.lab.pin import current
-from patchkit.lab.pin import text as listed
-from patchkit.lab.profile import profile
-from patchkit.lab.programs import Asked
-from patchkit.lab.report import markdown
-from patchkit.lab.scenario import Scenario, Wrap, built_in, changed, named
+from patchkit.lab.guest.pin_packages import current
+from patchkit.lab.guest.pin_packages import text as listed
+from patchkit.lab.link.binaries import Asked
+from patchkit.lab.model.scenario import Scenario, Wrap, built_in, changed, named
+from patchkit.lab.pki.profile import profile
+from patchkit.lab.report.folder import Folder, file_stem
+from patchkit.lab.report.report import markdown
 from patchkit.patching.variants import default_variant
 from patchkit.source.cache import Cache
 from patchkit.storage import replace_all

@@ -19,16 +19,16 @@ from patchkit.errors import InterruptedByUserError, NoEvidenceError, PatchkitErr
 from patchkit.jobs.lab_links import Link, LinkName, ready
 from patchkit.jobs.lab_programs import Bench, programs
 from patchkit.jobs.lab_shift import arm_of, shift, shifts
-from patchkit.lab.arms import REFERENCE_TRIALS, arm, campaign
-from patchkit.lab.bound import exceeded
-from patchkit.lab.campaign import Campaign, Cell
-from patchkit.lab.folder import TRIALS, Folder, file_stem, in_order, line
-from patchkit.lab.peers import refuse_unknown
-from patchkit.lab.programs import Asked, Binary
-from patchkit.lab.report import Timing, html, markdown
-from patchkit.lab.results import Results, results
-from patchkit.lab.scenario import Scenario
-from patchkit.lab.trial import Trial
+from patchkit.lab.link.binaries import Asked, Binary
+from patchkit.lab.link.openvpn_options import refuse_unknown
+from patchkit.lab.model.campaign import Campaign, Cell
+from patchkit.lab.model.new_campaign import REFERENCE_TRIALS, arm, campaign
+from patchkit.lab.model.scenario import Scenario
+from patchkit.lab.model.trial import Trial
+from patchkit.lab.observe.storm_limit import exceeded
+from patchkit.lab.report.folder import TRIALS, Folder, file_stem, in_order, line
+from patchkit.lab.report.report import Timing, html, markdown
+from patchkit.lab.results.results import Results, results
 from patchkit.source.cache import Cache
 from patchkit.storage import check_writable
 from patchkit.ui import Ui

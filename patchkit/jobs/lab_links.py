@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from patchkit.lab import machine, netns
-from patchkit.lab.campaign import Machine
-from patchkit.lab.credentials import credentials
-from patchkit.lab.guest import Guest, guest
-from patchkit.lab.machine import Snapshot
-from patchkit.lab.programs import Binary
-from patchkit.lab.ran import Alive, Ran, count_of
-from patchkit.lab.scenario import Scenario
+from patchkit.lab.guest.image import Guest, guest
+from patchkit.lab.link import netns
+from patchkit.lab.link import qemu as machine
+from patchkit.lab.link.binaries import Binary
+from patchkit.lab.link.processes import Alive, Ran, count_of
+from patchkit.lab.link.qemu import Snapshot
+from patchkit.lab.model.campaign import Machine
+from patchkit.lab.model.scenario import Scenario
+from patchkit.lab.pki.credentials import credentials
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 

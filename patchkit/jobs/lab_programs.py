@@ -9,7 +9,7 @@ from typing import Literal
 
 from patchkit.jobs.build import build
 from patchkit.jobs.plan import Order
-from patchkit.lab.programs import Asked, Binary, unpacked
+from patchkit.lab.link.binaries import Asked, Binary, unpacked
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
 from patchkit.ui import Ui

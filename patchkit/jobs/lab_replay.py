@@ -10,12 +10,12 @@ from patchkit.errors import ReportError
 from patchkit.jobs.lab_links import Link, ready
 from patchkit.jobs.lab_programs import Bench, programs
 from patchkit.jobs.lab_shift import arm_of, shift
-from patchkit.lab.campaign import Campaign, Cell, Program
-from patchkit.lab.folder import Folder
-from patchkit.lab.orders import Turn
-from patchkit.lab.pcap import pcap
-from patchkit.lab.programs import Asked, Binary
-from patchkit.lab.trial import Trial
+from patchkit.lab.link.binaries import Asked, Binary
+from patchkit.lab.link.runner_order import Turn
+from patchkit.lab.model.campaign import Campaign, Cell, Program
+from patchkit.lab.model.trial import Trial
+from patchkit.lab.observe.pcap import pcap
+from patchkit.lab.report.folder import Folder
 from patchkit.source.cache import Cache
 from patchkit.storage import check_writable, replace_all, writing
 from patchkit.ui import Ui

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from patchkit.jobs.lab_links import SHIFT, Link
-from patchkit.lab.campaign import Arm, Campaign, Cell
-from patchkit.lab.link import derived
-from patchkit.lab.observe import observed
-from patchkit.lab.orders import Turn, order
-from patchkit.lab.programs import Binary
-from patchkit.lab.trial import Trial
+from patchkit.lab.link.binaries import Binary
+from patchkit.lab.link.netem_rules import derived
+from patchkit.lab.link.runner_order import Turn, order
+from patchkit.lab.model.campaign import Arm, Campaign, Cell
+from patchkit.lab.model.trial import Trial
+from patchkit.lab.observe.trial_from_run import observed
 
 
 def seed_of(todo: Campaign, trial: int) -> int:

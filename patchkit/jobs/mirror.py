@@ -15,7 +15,7 @@ from patchkit.building.engine.protocol import EngineName
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.errors import BadUsageError, GitError, MirrorError, UnknownVersionError
 from patchkit.jobs.shortages import Shortages
-from patchkit.lab.packages import fetched, pins
+from patchkit.lab.guest.packages import fetched, pins
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.libraries import Library, libraries
 from patchkit.source.cache import Cache

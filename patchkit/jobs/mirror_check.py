@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.errors import MirrorError, PatchkitError
-from patchkit.lab.packages import pins as guest_pins
+from patchkit.lab.guest.packages import pins as guest_pins
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries
 from patchkit.source.cache import Cache

@@ -12,12 +12,12 @@ from patchkit.jobs.lab import LabOrder, run
 from patchkit.jobs.lab_programs import Bench, programs
 from patchkit.jobs.verify_build import Looked
 from patchkit.jobs.verify_steps import Fact
-from patchkit.lab.cell_result import CellResult
-from patchkit.lab.comparison import Comparison
-from patchkit.lab.figures import Estimate
-from patchkit.lab.programs import Asked
-from patchkit.lab.results import Results
-from patchkit.lab.scenario import named
+from patchkit.lab.link.binaries import Asked
+from patchkit.lab.model.scenario import named
+from patchkit.lab.results.cell import CellResult
+from patchkit.lab.results.comparison import Comparison
+from patchkit.lab.results.figures import Estimate
+from patchkit.lab.results.results import Results
 from patchkit.patching.variants import STOCK
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from patchkit.jobs.verify_steps import State, Verification
-from patchkit.lab.page import marked, page, pipes
+from patchkit.lab.report.page import marked, page, pipes
 from patchkit.storage import replace_all, writing
 
 TEMPLATE = Path(__file__).with_name("verify.html.j2")

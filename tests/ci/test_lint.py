@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.building.toolchain import toolchain
-from patchkit.lab.scenario import named
+from patchkit.lab.model.scenario import named
 from patchkit.patching.combination import combination
 from patchkit.releases.catalog import catalog
 from tests.conftest import ROOT

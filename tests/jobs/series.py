@@ -10,7 +10,7 @@ import pytest
 
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
 from patchkit.jobs.lab_programs import Bench, programs
-from patchkit.lab.programs import Asked
+from patchkit.lab.link.binaries import Asked
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.lab.keys import static_key
-from patchkit.lab.peers import for_old_releases
-from patchkit.lab.scenario import Scenario, Wrap
+from patchkit.lab.link.openvpn_options import for_old_releases
+from patchkit.lab.model.scenario import Scenario, Wrap
+from patchkit.lab.pki.keys import static_key
 from patchkit.releases.ranges import holds
 from patchkit.releases.version import Version
 from tests.jobs.series import RELEASES, ProgramOf

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.lab.model.scenario import built_in
 from patchkit.lab.runner.task import PORT
-from patchkit.lab.scenario import built_in
 from patchkit.patching.combination import combination
 from tests.conftest import PINNED
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.lab.peers import for_old_releases
-from patchkit.lab.scenario import Scenario
+from patchkit.lab.link.openvpn_options import for_old_releases
+from patchkit.lab.model.scenario import Scenario
 from patchkit.patching.variants import variant
 from patchkit.releases.version import Version
 from tests.jobs.series import RELEASES, ProgramOf

@@ -30,14 +30,14 @@ from patchkit.jobs.verify_exhibits import Sought
 from patchkit.jobs.verify_lab import answers
 from patchkit.jobs.verify_report import html, markdown, write
 from patchkit.jobs.verify_steps import STEPS, Fact, Finding, StepName, StepResult, Verification
-from patchkit.lab.results import results
+from patchkit.lab.results.results import results
 from patchkit.patching.variants import default_variant, names
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.conftest import upstream as real_source
 from tests.jobs.made_up_release import VERSION, Upstream, made_up
-from tests.lab.synthetic import campaign, lossy, trial
+from tests.support.lab.synthetic import campaign, lossy, trial
 from tests.support.patching.samples import GNU
 from tests.support.source.samples import folder_of
 from tests.support.source.signers import Signer

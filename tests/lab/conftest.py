@@ -9,9 +9,10 @@ import pytest
 from patchkit.errors import GuestError
 from patchkit.jobs.lab_programs import Bench
 from patchkit.jobs.lab_programs import programs as built
-from patchkit.lab import machine, packages
-from patchkit.lab.guest import Guest, guest
-from patchkit.lab.programs import Asked, Binary
+from patchkit.lab.guest import packages
+from patchkit.lab.guest.image import Guest, guest
+from patchkit.lab.link import qemu
+from patchkit.lab.link.binaries import Asked, Binary
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED
@@ -33,7 +34,7 @@ def the_guest(shared_cache: Cache) -> Guest:
     ui = Ui(quiet=True)
     wanted = packages.pins()
     try:
-        machine.qemu()
+        qemu.qemu()
         packages.fetched(wanted, shared_cache, ui)
     except GuestError as error:
         pytest.skip(f"{error.what}: {error.why}")

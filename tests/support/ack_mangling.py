@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from patchkit.lab.packets import OPCODES
+from patchkit.lab.observe.packets import OPCODES
 
 _ACK = 5
 _FLOOD = 4000

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from patchkit.lab.packets import OPCODES
+from patchkit.lab.observe.packets import OPCODES
 from patchkit.lab.runner.task import PORT
 
 _HEADERS = 14 + 20 + 8  # Ethernet, IPv4 without options, UDP

@@ -15,8 +15,8 @@ from patchkit.building.recipe.static_library import damaged as damaged_libraries
 from patchkit.errors import PatchkitError
 from patchkit.jobs.doctor.distribution import Step
 from patchkit.jobs.doctor.finding import FaultError
-from patchkit.lab.credentials import damaged as damaged_credentials
-from patchkit.lab.packages import pins as guest_pins
+from patchkit.lab.guest.packages import pins as guest_pins
+from patchkit.lab.pki.credentials import damaged as damaged_credentials
 from patchkit.packaging.dist import Dist
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries

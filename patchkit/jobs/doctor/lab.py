@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from patchkit.lab import machine, netns
-from patchkit.lab.guest import guest
+from patchkit.lab.guest.image import guest
+from patchkit.lab.link import netns, qemu
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 
@@ -13,10 +13,10 @@ _STAND_IN = b"#!/usr/bin/busybox sh\necho OpenVPN stand-in\n"
 
 def booted(cache: Cache, ui: Ui) -> str:
     """Boots the guest, and wakes a copy of it that has nothing to do."""
-    version = machine.qemu()[1]
+    version = qemu.qemu()[1]
     files = {"peers/client": _STAND_IN, "peers/server": _STAND_IN}
-    found = machine.snapshot(guest(cache, ui), files, tuple(files), cache)
-    machine.run(found, {"turns": [], "wishes": []}, wall_limit=120)
+    found = qemu.snapshot(guest(cache, ui), files, tuple(files), cache)
+    qemu.run(found, {"turns": [], "wishes": []}, wall_limit=120)
     return f"QEMU {version} boots Linux {found.guest.release}"
 
 

@@ -15,7 +15,7 @@ import pytest
 from patchkit.jobs.doctor import kept, mend
 from patchkit.jobs.doctor.distribution import Distribution
 from patchkit.jobs.doctor.finding import FaultError, Trial, tried
-from patchkit.lab.credentials import credentials
+from patchkit.lab.pki.credentials import credentials
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 

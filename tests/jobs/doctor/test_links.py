@@ -18,7 +18,7 @@ from patchkit.errors import BaseImageError, GuestError, NetworkUnavailableError,
 from patchkit.jobs.doctor import daemon, lab
 from patchkit.jobs.doctor.distribution import Distribution, of
 from patchkit.jobs.doctor.finding import Trial, tried
-from patchkit.lab import packages
+from patchkit.lab.guest import packages
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 

@@ -1,0 +1,140 @@
+"""A scenario's link in the words of ``tc`` and ``nft``, which the router runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from patchkit.lab.model.scenario import Drop, Flow, Scenario, Wrap
+from patchkit.lab.model.trial import DIRECTIONS, Direction
+from patchkit.lab.runner.network import TO_CLIENT, TO_SERVER
+from patchkit.lab.runner.task import PORT
+
+_INTO: dict[Direction, str] = {"up": TO_CLIENT, "down": TO_SERVER}
+"""The router's device where packets of that direction come in."""
+# ssl_pkt.h (ssl.h up to 2.5): the upper five bits of a packet's first byte.
+_OPCODES = {"control": "{ 1, 2, 3, 4, 7, 8, 10, 11 }", "ack": "5", "data": "{ 6, 9 }"}
+_SESSION_ID = 8  # bytes, behind the first one
+_TLS_AUTH = 20 + 8  # bytes more: HMAC-SHA1, and the packet's ID and time
+
+
+def acks_at(wrap: Wrap) -> int | None:
+    """How many bytes stand before the number of ACKs in a control packet; None where that is encrypted."""
+    if wrap == "tls-crypt":
+        return None
+    return 1 + _SESSION_ID + (_TLS_AUTH if wrap == "tls-auth" else 0)
+
+
+def derived(seed: int, *labels: object) -> int:
+    """A seed of 63 bits for one purpose: the same for the same labels, on any machine."""
+    text = ":".join(map(str, (seed, *labels)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+
+
+def qdisc(flow: Flow, seed: int) -> str:
+    """``tc``'s words for one direction: see tc-netem(8). Losses depend on the seed and the packet's number alone."""
+    words = [f"netem limit {flow.queue} delay {flow.delay_ms:g}ms"]
+    if flow.jitter_ms:
+        distribution = "" if flow.distribution == "uniform" else f" distribution {flow.distribution}"
+        words.append(f"{flow.jitter_ms:g}ms{distribution}")
+    if flow.burst:
+        b = flow.burst
+        words.append(f"loss gemodel {b.to_bad:g}% {b.to_good:g}% {b.loss_in_bad:g}% {b.loss_in_good:g}%")
+    elif flow.loss:
+        words.append(f"loss random {flow.loss:g}%")
+    if flow.duplicate:
+        words.append(f"duplicate {flow.duplicate:g}%")
+    if flow.reorder:
+        words.append(f"reorder {flow.reorder:g}%")
+    if flow.rate_kbit:
+        words.append(f"rate {flow.rate_kbit:g}kbit")
+    words.append(f"seed {seed}")
+    return " ".join(words)
+
+
+def rules(scenario: Scenario) -> str:
+    """``nft``'s words for what the scenario drops by itself; empty where it drops nothing.
+
+    A machine runs several trials: each begins with counters at zero. Each rule sees the packets that the ones before
+    it let through. ``numgen`` counts what came to it, from 0.
+    """
+    if not scenario.drop and not scenario.outage:
+        return ""
+    lines = [line for n, drop in enumerate(scenario.drop) for line in _drop(drop, scenario.wrap, f"nth_{n}")]
+    counted = "".join(f"chain nth_{n} {{\n{_nth(drop)}}}\n" for n, drop in enumerate(scenario.drop) if _shared(drop))
+    # A long soak's data packets are not captured: they are dropped like the others, and not counted either.
+    apart = f"@th,64,5 {_OPCODES['data']} drop\n" if scenario.run == "soak" else ""
+    counters = "".join(f"counter ruled_{direction} {{ }}\n" for direction in DIRECTIONS)
+    counters += "".join(
+        f"chain ruled_out_{direction} {{\n{apart}counter name ruled_{direction} drop\n}}\n" for direction in DIRECTIONS
+    )
+    chains = "".join(f"chain {direction} {{\n" + "".join(_of(direction, lines)) + "}\n" for direction in DIRECTIONS)
+    jumps = "".join(f'iifname "{_INTO[direction]}" {_ours(direction)} jump {direction}\n' for direction in DIRECTIONS)
+    hook = "type filter hook forward priority 0; policy accept;"
+    forward = f"chain forward {{ {hook}\njump outage\n{jumps}}}\n"
+    return f"flush ruleset\ntable ip lab {{\n{counters}chain outage {{ }}\n{counted}{chains}{forward}}}\n"
+
+
+def outages(scenario: Scenario) -> list[tuple[float, str]]:
+    """When the link dies and when it comes back, in seconds as in the scenario; each with its rules."""
+    dead = "".join(
+        f'add rule ip lab outage iifname "{_INTO[direction]}" {_ours(direction)} jump ruled_out_{direction}\n'
+        f'add rule ip lab outage iifname "{_INTO[direction]}" drop\n'
+        for direction in DIRECTIONS
+    )
+    merged: list[tuple[float, float]] = []
+    for begin, end in sorted((outage.at_s, outage.at_s + outage.for_s) for outage in scenario.outage):
+        if merged and begin <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return [moment for begin, end in merged for moment in ((begin, dead), (end, "flush chain ip lab outage\n"))]
+
+
+def _ours(direction: Direction) -> str:
+    """What the capture counts: not, say, the ICMP that a peer's absence brings."""
+    return f"udp {'d' if direction == 'up' else 's'}port {PORT}"
+
+
+def _of(direction: Direction, lines: Sequence[tuple[Direction, str]]) -> list[str]:
+    return [line for where, line in lines if where == direction]
+
+
+def _drop(drop: Drop, wrap: Wrap, chain: str) -> list[tuple[Direction, str]]:
+    """@th counts bits from the UDP header's first one: its eight bytes, then OpenVPN's packet."""
+    match = f"@th,64,5 {_OPCODES[drop.kind]} " if drop.kind != "any" else ""
+    acks = acks_at(wrap) or 0  # with tls-crypt, a scenario has no rule that looks so far
+    if drop.acknowledges is not None:
+        match += _byte(acks, "!= 0") + _word(acks + 1, f"{drop.acknowledges}")
+    if drop.packet_id is not None:
+        # The ID stands behind as many ACKs as the packet carries, and behind the other side's session ID if any.
+        matches = [
+            match
+            + _byte(acks, f"{count}")
+            + _word(acks + 1 + (4 * count + _SESSION_ID) * bool(count), f"{drop.packet_id}")
+            for count in range(9)
+        ]
+    else:
+        matches = [match]
+    end = f"jump {chain}\n" if _shared(drop) else _nth(drop)
+    return [(drop.direction, f"{one}{end}") for one in matches]
+
+
+def _shared(drop: Drop) -> bool:
+    """Whether it takes several rules to tell its packets, which have to be counted together."""
+    return drop.packet_id is not None and bool(drop.nth)
+
+
+def _nth(drop: Drop) -> str:
+    """Drop what came here, or the n-th of it."""
+    numbers = ", ".join(str(n - 1) for n in sorted(set(drop.nth)))
+    which = f"numgen inc mod {2**31} {{ {numbers} }} " if drop.nth else ""
+    return f"{which}jump ruled_out_{drop.direction}\n"
+
+
+def _byte(offset: int, test: str) -> str:
+    return f"@th,{64 + 8 * offset},8 {test} "
+
+
+def _word(offset: int, test: str) -> str:
+    return f"@th,{64 + 8 * offset},32 {test} "

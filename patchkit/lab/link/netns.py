@@ -1,0 +1,117 @@
+"""The link of this host's own kernel: network namespaces and netem, in real time, as root."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchkit.errors import LinkError
+from patchkit.lab.link.processes import Alive, Ran, answers
+from patchkit.lab.runner import network
+from patchkit.lab.runner.source import sources
+
+_TOOLS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "ethtool": "ethtool", "ping": "iputils-ping"}
+_SEED = re.compile(r" seed \d+")
+_MACHINE = "--link machine, the default, needs none of this"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """This host's kernel, and whether its netem and this host's ``tc`` know seeds (Linux 6.7, iproute2 6.6)."""
+
+    release: str
+    seeded: bool
+
+
+def check() -> Kernel:
+    """What can be had, after a netem was really put on a device of a scratch namespace.
+
+    Raises LinkError.
+    """
+    if os.geteuid() != 0:  # asked first: the PATH of an ordinary user often lacks the tools' folder
+        raise LinkError("the link 'netns' wants root", why="it makes network namespaces", advice=_MACHINE)
+    missing = sorted({package for tool, package in _TOOLS.items() if shutil.which(tool) is None})
+    if missing:
+        advice = f"on Debian: apt-get install {' '.join(missing)}; {_MACHINE}"
+        raise LinkError("tools for the link 'netns' are missing", why=", ".join(missing), advice=advice)
+    scratch = f"patchkit-{uuid.uuid4().hex[:8]}"
+    netem = ["ip", "netns", "exec", scratch, "tc", "qdisc", "add", "dev", "near", "root", "netem", "loss", "1%"]
+    try:
+        network.run("netns", "add", scratch)
+        try:
+            network.run("-n", scratch, "link", "add", "near", "type", "veth", "peer", "name", "far")
+            try:
+                network.call([*netem, "seed", "1"])
+            except RuntimeError:
+                network.call(netem)
+                return Kernel(platform.release(), seeded=False)
+        finally:
+            network.tear_down_one(scratch)
+    except RuntimeError as error:
+        raise LinkError("this host's kernel can't be the link", why=str(error), advice=_MACHINE) from error
+    return Kernel(platform.release(), seeded=True)
+
+
+def unseeded(order: Mapping[str, object]) -> dict[str, object]:
+    """The order for a netem that knows no seeds."""
+    without: dict[str, object] = json.loads(_SEED.sub("", json.dumps(order)))
+    return without
+
+
+def run(files: Mapping[str, bytes], order: Mapping[str, object], *, wall_limit: float, alive: Alive) -> list[Ran]:
+    """An order's trials in namespaces of its own. ``wall_limit`` is in seconds. Raises LinkError."""
+    with tempfile.TemporaryDirectory(prefix="patchkit-netns-") as name:
+        work = Path(name)
+        runner = {f"runner/{path}": data for path, data in sources().items()}
+        for path, data in {**files, **runner}.items():
+            file = work / path
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(data)
+            file.chmod(0o700 if path.startswith("peers/") else 0o600)
+        prefix = f"pk{uuid.uuid4().hex[:6]}-"
+        (work / "order").write_text(json.dumps({**order, "prefix": prefix}))
+        try:
+            said = _perform(work, wall_limit, alive)
+        finally:
+            network.tear_down(prefix)  # a runner that was killed has not
+        try:
+            return answers((work / "answer").read_bytes(), order)
+        except (OSError, ValueError) as error:
+            raise LinkError(
+                "a trial on the link 'netns' gave no answer", why=said or str(error), advice=_MACHINE
+            ) from error
+
+
+def _perform(work: Path, wall_limit: float, alive: Alive) -> str:
+    command = [sys.executable, "-m", "runner.host", "order", "answer"]
+    process = subprocess.Popen(
+        command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        process_group=0, env={**os.environ, "PYTHONPATH": str(work), "LC_ALL": "C"},
+    )  # fmt: skip
+    with process:
+        alive.add(process.pid)
+        try:
+            said = process.communicate(timeout=wall_limit)[0].strip()
+        except subprocess.TimeoutExpired:
+            return f"it was still at work after {wall_limit:.0f} s"
+        finally:
+            with suppress(ProcessLookupError):  # a runner that was killed alone leaves its peers behind
+                os.killpg(process.pid, signal.SIGKILL)
+            alive.remove(process.pid)
+    if process.returncode < 0:
+        said += f"\nits runner was killed by {signal.Signals(-process.returncode).name}"
+    elif process.returncode and not said:
+        said = f"its runner ended with exit code {process.returncode}"
+    return said.strip()

@@ -1,0 +1,1 @@
+"""The lab's vocabulary: scenarios, campaigns, trials."""

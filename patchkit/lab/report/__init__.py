@@ -1,0 +1,1 @@
+"""The report of a campaign: its folder, tables, plots, and HTML page."""

@@ -1,0 +1,201 @@
+"""Plots, as SVG to be put into a page: its ink is the page's own colour, and text stays text.
+
+Told apart without colour too: by line style and marker. The same numbers give the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from html import escape
+from io import StringIO
+from typing import TYPE_CHECKING, Any, Literal
+
+from patchkit.lab.model.trial import Trial
+from patchkit.lab.statistics.restricted_time import curve, restricted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette (2008), made to be told apart by the colour-blind; without its yellow, unseen on white.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_LINES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_INK = "#010203"  # becomes currentColor
+_GOLDEN = 0.6180339887498949  # multiples of it, less their whole part, spread evenly: jitter without chance
+
+
+def completion(arms: Mapping[str, Sequence[Trial]], limit: float, name: str) -> str:
+    """The share that has completed, over time, with 95 % bands. Trials that count; ``name`` is unique in its page."""
+    with _style():
+        figure, axes = _figure(6.6, 3.4)
+        done = [
+            restricted(trial, limit) for trials in arms.values() for trial in trials if trial.outcome == "completed"
+        ]
+        early = [seconds for seconds in done if seconds < limit / 10]
+        start = 0.0
+        if done and min(done) > 0 and 2 * len(early) > len(done):
+            axes.set_xscale("log")
+            start = min(done) * 0.8
+            _plain_ticks(axes.xaxis, start, limit)
+        for rank, trials in enumerate(arms.values()):
+            if not trials:
+                continue
+            shape = curve(trials, limit)
+            times = [max(time, start) for time in shape.times] + [limit]
+            share, low, high = (
+                [100 * (1 - left) for left in (*band, band[-1])] for band in (shape.unfinished, shape.high, shape.low)
+            )
+            colour = _COLOURS[rank % len(_COLOURS)]
+            axes.fill_between(times, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
+            axes.step(times, share, where="post", color=colour, linestyle=_LINES[rank % len(_LINES)], linewidth=1.8)
+        axes.set(xlim=(start, limit), ylim=(-2, 102), xlabel="seconds", ylabel="completed, %")
+        _legend(axes, arms)
+        return _svg(figure, name, "Completion over time, with 95 % bands: " + ", ".join(arms))
+
+
+def packets(arms: Mapping[str, Sequence[Trial]], name: str) -> str:
+    """Control packets sent, a point a trial; the box is the middle half with the median, its whiskers 5 and 95 %."""
+    with _style():
+        figure, axes = _figure(6.6, 1.1 + 0.55 * len(arms))
+        sent = [[trial.control_packets for trial in trials] for trials in arms.values()]
+        every = [count for counts in sent for count in counts]
+        if every and min(every) > 0 and max(every) > 20 * min(every):
+            axes.set_xscale("log")
+            _plain_ticks(axes.xaxis, min(every), max(every))
+        for rank, counts in enumerate(sent):
+            heights = [rank + 0.62 * ((place * _GOLDEN) % 1 - 0.5) for place in range(len(counts))]
+            axes.plot(
+                counts, heights, linestyle="", marker=_MARKERS[rank % len(_MARKERS)], markersize=_size(len(counts)),
+                color=_COLOURS[rank % len(_COLOURS)], alpha=0.55, markeredgewidth=0,
+            )  # fmt: skip
+        shown = [rank for rank, counts in enumerate(sent) if counts]
+        if shown:
+            axes.boxplot(
+                [sent[rank] for rank in shown], positions=shown, orientation="horizontal", widths=0.72, whis=(5, 95),
+                showfliers=False, manage_ticks=False, medianprops={"color": _INK, "linewidth": 2.0},
+                boxprops={"color": _INK}, whiskerprops={"color": _INK}, capprops={"color": _INK},
+            )  # fmt: skip
+        axes.set(ylim=(len(arms) - 0.5, -0.5), xlabel="control packets sent in a trial, both directions")
+        axes.set_yticks(range(len(arms)), [_short(arm) for arm in arms])
+        return _svg(figure, name, "Control packets sent in each trial: " + ", ".join(arms))
+
+
+def pairs(first: str, other: str, trials: Sequence[tuple[Trial, Trial]], limit: float, name: str) -> str:
+    """Each pair's times against each other; what did not complete lies on the edge. First arm's trial first."""
+    with _style():
+        figure, axes = _figure(4.6, 4.4)
+        times = [(restricted(one, limit), restricted(two, limit)) for one, two in trials]
+        least = min((seconds for pair in times for seconds in pair), default=0.0)
+        if least > 0 and limit > 20 * least:
+            axes.set(xscale="log", yscale="log")
+            start, edge = least * 0.8, limit * (limit / (least * 0.8)) ** 0.06
+            for axis in (axes.xaxis, axes.yaxis):
+                _plain_ticks(axis, start, limit)
+        else:
+            start, edge = 0.0, limit * 1.06
+        end = edge + (edge - limit) * 0.9
+        axes.plot([start, limit], [start, limit], color=_INK, linewidth=0.8, alpha=0.6)
+        for line in (axes.axvline, axes.axhline):
+            line(limit, color=_INK, linewidth=0.8, linestyle=":", alpha=0.6)
+        for done, rank in ((True, 0), (False, 1)):
+            chosen = [
+                [limit_or(seconds, trial, edge) for seconds, trial in zip(pair, both, strict=True)]
+                for pair, both in zip(times, trials, strict=True)
+                if all(trial.outcome == "completed" for trial in both) == done
+            ]
+            axes.plot(
+                [x for x, _ in chosen], [y for _, y in chosen], linestyle="", marker=_MARKERS[rank],
+                markersize=_size(len(trials)) + 1, color=_COLOURS[rank], alpha=0.6, markeredgewidth=0,
+            )  # fmt: skip
+        neither = sum(all(trial.outcome != "completed" for trial in both) for both in trials)
+        if neither:
+            axes.annotate(
+                f"{neither} in neither", (edge, edge), xytext=(-7, 0), textcoords="offset points",
+                ha="right", va="center", color=_INK,
+            )  # fmt: skip
+        axes.set(xlim=(start, end), ylim=(start, end), aspect="equal")
+        for axis in (axes.xaxis, axes.yaxis):
+            ticks = [tick for tick in axis.get_majorticklocs() if start <= tick <= limit / 1.4]
+            axis.set_ticks([*ticks, edge], [*(f"{tick:g}" for tick in ticks), f">{limit:g}"])
+        axes.set_xlabel(f"{_short(first)}: seconds")
+        axes.set_ylabel(f"{_short(other)}: seconds")
+        return _svg(figure, name, f"Each pair's seconds: {first} across, {other} upwards")
+
+
+def limit_or(seconds: float, trial: Trial, edge: float) -> float:
+    """Where a trial lies: at its time, or on the edge."""
+    return seconds if trial.outcome == "completed" else edge
+
+
+def _style() -> AbstractContextManager[None]:
+    from matplotlib import style
+
+    # The defaults first: a user's own matplotlibrc must not change a report.
+    return style.context([
+        "default",
+        {
+            "svg.fonttype": "none", "svg.hashsalt": "patchkit", "text.parse_math": False, "font.size": 10,
+            "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK, "xtick.color": _INK,
+            "ytick.color": _INK, "axes.spines.top": False, "axes.spines.right": False,
+        },
+    ])  # fmt: skip
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """In inches, of no window and no global state."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _plain_ticks(axis: Any, low: float, high: float) -> None:
+    """1, 2, 5, 10 … instead of powers of ten, on a logarithmic axis."""
+    steps = [step * 10.0**power for power in range(-4, 7) for step in (1, 2, 5)]
+    inside = [step for step in steps if low <= step <= high]
+    axis.set_ticks(inside, [f"{step:g}" for step in inside])
+    axis.set_ticks([], minor=True)
+
+
+def _legend(axes: Axes, arms: Mapping[str, Sequence[Trial]]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=_COLOURS[rank % len(_COLOURS)], linestyle=_LINES[rank % len(_LINES)], linewidth=1.8)
+        for rank in range(len(arms))
+    ]
+    # A leading underscore would hide it.
+    labels = [f" {_short(arm)} ({len(trials)})" for arm, trials in arms.items()]
+    axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, handlelength=3)
+
+
+def _size(points: int) -> float:
+    """Of a marker: smaller, the more there are."""
+    return 5.0 if points <= 100 else 3.5 if points <= 400 else 2.5
+
+
+def _short(name: str, most: int = 44) -> str:
+    return name if len(name) <= most else name[: most // 2] + "…" + name[-most // 2 :]
+
+
+def _svg(figure: Figure, name: str, label: str) -> str:
+    from warnings import catch_warnings, filterwarnings
+
+    out = StringIO()
+    with catch_warnings():
+        filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)  # the reader's has it
+        figure.savefig(
+            out, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
+    text = out.getvalue()
+    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    # What a page has no use for: comments, and a style sheet and fonts that would be all the page's.
+    text = re.sub(r"\s*<(metadata|style)\b.*?</\1>|\s*<!--.*?-->|font-family:[^;]*; ", "", text, flags=re.DOTALL)
+    # Ids are unique in their own plot only, and a page has many.
+    text = re.sub(r'\bid="|\bhref="#|\burl\(#', lambda found: f"{found[0]}{name}-", text)
+    box = re.search(r'viewBox="[^"]*"', text)
+    head = f'<svg role="img" aria-label="{escape(label)}" {box[0] if box else ""} style="stroke-linejoin: round">'
+    return head + text[text.index(">") + 1 :]

@@ -1,0 +1,162 @@
+"""The report: a summary in Markdown for a CI's page, and one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from patchkit.json_schema import Part
+from patchkit.lab.model.campaign import Campaign, Cell
+from patchkit.lab.model.trial import Trial
+from patchkit.lab.report import tables
+from patchkit.lab.report.page import marked, page, pipes
+from patchkit.lab.report.tables import Table
+from patchkit.lab.results.results import Results, by_cell, first_cell
+from patchkit.lab.statistics.restricted_time import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+
+class Timing(Part):
+    """How long it took. It differs from run to run, and is no part of the results."""
+
+    guest_seconds: float = Field(description="all trials together, on the guests' clocks")
+    wall_seconds: float = Field(description="of whoever waited")
+    jobs: int = Field(description="trials at a time")
+
+    @property
+    def guest_per_wall(self) -> float | None:
+        """Guest seconds a wall second; None when no time has passed."""
+        return self.guest_seconds / self.wall_seconds if self.wall_seconds else None
+
+
+def markdown(campaign: Campaign, results: Results, timing: Timing) -> str:
+    """A summary, as GitHub renders it."""
+    out = [f"## {marked(_title(campaign))}", ""]
+    for headline, grounds, _ in _verdicts(results):
+        out.append(f"- **{marked(headline)}** {marked(grounds)}".rstrip())
+    out += _pipes(tables.cells(results.cells))
+    if results.comparisons:
+        out += _pipes(tables.comparisons(results.comparisons))
+    for table in (tables.soaks(results.cells), tables.crowds(results.cells, results.comparisons)):
+        if table.rows:
+            out += _pipes(table)
+    out += ["", *(marked(line) for line in _circumstances(campaign, timing)), "", "To repeat a trial:", ""]
+    out += ["```", "patchkit lab replay REPORT --cell CELL --trial K", "```", ""]
+    return "\n".join(out)
+
+
+def html(campaign: Campaign, trials: Sequence[Trial], results: Results, timing: Timing) -> str:
+    """One page with everything. Raises ReportError for trials of another campaign."""
+    found = by_cell(campaign, trials)
+    everything = [*results.cells, *results.reference]
+    special = tables.soaks(results.cells), tables.crowds(everything, results.comparisons)
+    return page(
+        TEMPLATE,
+        title=_title(campaign),
+        verdicts=_verdicts(results),
+        tables=[
+            tables.cells(everything),
+            *([tables.comparisons(results.comparisons)] if results.comparisons else []),
+            *(table for table in special if table.rows),
+        ],
+        groups=_groups(campaign, found),
+        circumstances=_circumstances(campaign, timing),
+        setting=[tables.links(everything), tables.scenarios(campaign, results), tables.programs(campaign)],
+        trials=[(cell.id, tables.trials(found[cell.id])) for cell in [*campaign.cells, *campaign.reference]],
+        tests=results.tests,
+    )  # fmt: skip
+
+
+def _title(campaign: Campaign) -> str:
+    names = [arm.name for arm in campaign.arms]
+    return f"{', '.join(names[1:])} against {names[0]}" if len(names) > 1 else ", ".join(names) or "No arms"
+
+
+def _verdicts(results: Results) -> list[tuple[str, str, str]]:
+    """Headlines, what each rests on, and its tone."""
+    if not results.comparisons:
+        return [("There is nothing to compare with the first arm.", "", "none")]
+    return [
+        (one.headline, one.verdict.removeprefix(one.headline).strip(), _tone(one.completion, one.time))
+        for one in results.comparisons
+    ]
+
+
+def _tone(completion: str, time: str) -> str:
+    said = {completion, time} - {"no difference shown"}
+    return said.pop() if len(said) == 1 else "mixed" if said else "none"
+
+
+def _circumstances(campaign: Campaign, timing: Timing) -> list[str]:
+    machine = campaign.machine
+    where = "in a virtual machine" if machine.link == "machine" else "in network namespaces of the host"
+    qemu = f", QEMU {machine.qemu}" if machine.qemu else ""
+    speed = timing.guest_per_wall
+    return [
+        f"patchkit {campaign.patchkit}, seed {campaign.seed}, {campaign.trials} trials a cell, {where}{qemu}, netem of "
+        f"kernel {machine.kernel}, guest {machine.guest}.",
+        f"{timing.guest_seconds:.0f} guest seconds in {timing.wall_seconds:.0f} s with {timing.jobs} at a time"
+        + (f": {speed:.1f} guest seconds a second." if speed is not None else "."),
+    ]
+
+
+def _groups(campaign: Campaign, trials: Mapping[str, Sequence[Trial]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """For each scenario and kind of credentials: a heading, and its plots with their captions."""
+    together: dict[tuple[str, str], list[Cell]] = {}
+    for cell in campaign.cells:
+        together.setdefault((cell.scenario, cell.credentials), []).append(cell)
+    out = []
+    for number, ((scenario, credentials), cells) in enumerate(together.items()):
+        if any(counted(trials[cell.id]) for cell in cells):
+            heading = f"{scenario}, {credentials}: {campaign.scenarios[scenario].summary}"
+            out.append((heading, _plots(campaign, cells, trials, f"p{number}")))
+    return out
+
+
+def _plots(
+    campaign: Campaign, cells: Sequence[Cell], trials: Mapping[str, Sequence[Trial]], name: str
+) -> list[tuple[str, str]]:
+    from markupsafe import Markup
+
+    from patchkit.lab.report import plots
+
+    scenario = campaign.scenarios[cells[0].scenario]
+    limit = scenario.longest_s
+    arms = {cell.arm: counted(trials[cell.id]) for cell in cells}
+    out = []
+    if scenario.run != "soak":
+        out.append((
+            plots.completion(arms, limit, f"{name}-time"),
+            "How many have completed, over time. The bands are 95 % intervals, for each time by itself.",
+        ))  # fmt: skip
+    out += [
+        (
+            plots.packets(arms, f"{name}-packets"),
+            "Control packets sent, a point a trial. The box is the middle half, its bar the median, its whiskers "
+            "reach from 5 to 95 %.",
+        ),
+    ]
+    for number, cell in enumerate(cells):
+        first = first_cell(campaign, cell)
+        if first is None or scenario.run == "soak":
+            continue
+        partners = {trial.trial: trial for trial in arms[first.arm]}
+        both = [(partners[trial.trial], trial) for trial in arms[cell.arm] if trial.trial in partners]
+        if both:
+            out.append((
+                plots.pairs(first.arm, cell.arm, both, limit, f"{name}-pairs{number}"),
+                f"Pairs of trials with the same seeds. Below the diagonal {cell.arm} was faster; on the edge an arm "
+                f"did not complete within {limit:g} s.",
+            ))  # fmt: skip
+    return [(Markup(svg), caption) for svg, caption in out]  # noqa: S704 - plots escape what they are given
+
+
+def _pipes(table: Table) -> list[str]:
+    return ["", f"{marked(table.caption)}:", "", *pipes(table.head, table.rows)]

@@ -1,0 +1,1 @@
+"""Results of a campaign: figures of each cell, comparisons, verdicts."""

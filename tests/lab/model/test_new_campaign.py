@@ -1,0 +1,103 @@
+"""From what was asked for to cells, and from words to builds."""
+
+from __future__ import annotations
+
+import pytest
+
+from patchkit.errors import BadUsageError, GuestError
+from patchkit.lab.link.binaries import Asked, number
+from patchkit.lab.model.campaign import Campaign, Machine, Program
+from patchkit.lab.model.new_campaign import arm, campaign
+from patchkit.lab.model.scenario import Scenario, built_in
+
+MACHINE = Machine(link="machine", guest="ef" * 32, qemu="7.2.15", kernel="6.12", shift=10)
+
+
+def program(name: str) -> Program:
+    asked = Asked.parse(name)
+    return Program(release=asked.version, variant=asked.variant, guard=asked.guard, version=asked.version, sha256="00")
+
+
+def made(names: list[str], scenarios: dict[str, Scenario], credentials: tuple[str, ...] = ()) -> Campaign:
+    arms = [
+        arm(program(client), program(server or client)) for client, _, server in (one.partition(":") for one in names)
+    ]
+    return campaign(arms, scenarios, credentials, seed=3, trials=7, machine=MACHINE)
+
+
+def some(*names: str) -> dict[str, Scenario]:
+    return {name: built_in()[name] for name in names}
+
+
+def test_every_arm_over_every_scenario_with_all_credentials() -> None:
+    todo = made(["2.6.14", "2.6.14+retransmit"], some("loss-20", "loss-10"), ("leaf-ec", "chain-3"))
+    assert [cell.id for cell in todo.cells][:3] == [
+        "2.6.14/loss-20/leaf-ec",
+        "2.6.14+retransmit/loss-20/leaf-ec",
+        "2.6.14/loss-20/chain-3",
+    ]
+    assert len({cell.id for cell in todo.cells}) == 2 * 2 * 2
+    # Both scenarios differ by their losses alone: one lossless cell for each kind of credentials.
+    assert [cell.id for cell in todo.reference] == ["2.6.14/reference/leaf-ec", "2.6.14/reference/chain-3"]
+    assert todo.scenarios["reference"].up == todo.scenarios["reference"].down == built_in()["clean"].up
+    assert todo.cell("2.6.14/reference/chain-3") == todo.reference[1]
+    assert todo.cell("another") is None
+    assert Campaign.model_validate_json(todo.model_dump_json()) == todo
+    assert (todo.seed, todo.trials, todo.machine) == (3, 7, MACHINE)
+
+
+def test_a_scenarios_own_credentials_and_a_reference_for_each_set_up() -> None:
+    todo = made(["2.6.14"], some("loss-20", "satellite", "lose-ack-of-8", "ack-loss-20"))
+    assert {cell.credentials for cell in todo.cells if cell.scenario == "lose-ack-of-8"} == {"chain-8"}
+    assert {cell.scenario for cell in todo.reference} == {"reference", "reference-2"}
+    assert todo.scenarios["reference-2"].up.delay_ms == 350
+    assert all(todo.scenarios[cell.scenario].drop == [] for cell in todo.reference)
+
+
+def test_what_is_no_handshake_has_no_reference() -> None:
+    assert made(["2.6.14"], some("soak-15", "reconnect-20")).reference == []
+
+
+def test_arms_are_named_after_their_sides() -> None:
+    todo = made(["2.6.14", "2.6.14+retransmit:2.5.1", "2.6.14+retransmit.guard"], some("clean"))
+    assert [one.name for one in todo.arms] == ["2.6.14", "2.6.14+retransmit:2.5.1", "2.6.14+retransmit.guard"]
+
+
+def test_an_arm_is_not_compared_with_itself() -> None:
+    with pytest.raises(BadUsageError, match=r"2\.6\.14 is named twice"):
+        made(["2.6.14", "2.5.1", "2.6.14+stock"], some("clean"))
+
+
+def test_patchkits_own_names_are_taken() -> None:
+    for name in ("reference", "reference-2"):
+        with pytest.raises(BadUsageError, match="can't be called reference"):
+            made(["2.6.14"], {name: built_in()["clean"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("2.6.14", Asked("2.6.14")),
+        ("2.6.14+stock", Asked("2.6.14", "stock")),
+        ("2.6.14+retransmit", Asked("2.6.14", "retransmit")),
+        ("2.6.14+retransmit.guard", Asked("2.6.14", "retransmit", guard=True)),
+        ("origin/master+retransmit", Asked("origin/master", "retransmit")),
+    ],
+)
+def test_the_words_for_a_build(text: str, asked: Asked) -> None:
+    assert Asked.parse(text) == asked
+
+
+@pytest.mark.parametrize("text", ["", "+", "+retransmit", "2.6.14+", "2.6.14+.guard", "2.6.14+stock.guard"])
+def test_words_that_name_no_build(text: str) -> None:
+    with pytest.raises(BadUsageError, match="names no build") as caught:
+        Asked.parse(text)
+    assert "2.6.14+retransmit" in caught.value.advice
+
+
+def test_the_release_that_a_program_says_it_is() -> None:
+    for said, release in (("2.6.14+retransmit", "2.6.14"), ("2.7_rc1", "2.7_rc1"), ("2.1.4", "2.1.4")):
+        found = number(program("2.6.14").model_copy(update={"version": said}))
+        assert str(found) == release
+    with pytest.raises(GuestError, match="no version whose options"):
+        number(program("2.6.14").model_copy(update={"version": "git-0123abc"}))

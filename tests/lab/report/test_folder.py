@@ -1,0 +1,115 @@
+"""A report's folder: begun, gone on with, refused, and whole again after a crash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patchkit.errors import ReportError
+from patchkit.lab.report.folder import CAMPAIGN, TRIALS, Folder, in_order, line
+from tests.support.lab.synthetic import campaign, cell, lossy, trial
+
+CELL = cell("2.6.14").id
+
+
+def test_it_is_begun_filled_and_gone_on_with(tmp_path: Path) -> None:
+    asked = campaign(trials=3)
+    folder = Folder(tmp_path / "a" / "report")
+    assert folder.begin(asked, resume=False) == []
+    trials = lossy(asked)
+    for one in trials:
+        folder.add([one])
+    assert folder.trials() == trials
+    assert folder.campaign() == asked
+    # More trials of the same are the same campaign; another patchkit may go on with it.
+    more = asked.model_copy(update={"trials": 5, "patchkit": "1.1"})
+    again = Folder(folder.path)
+    assert again.begin(more, resume=True) == trials
+    assert again.campaign() == more
+
+
+def test_resume_begins_where_there_is_nothing(tmp_path: Path) -> None:
+    assert Folder(tmp_path).begin(campaign(), resume=True) == []
+
+
+def test_a_report_is_not_overwritten(tmp_path: Path) -> None:
+    Folder(tmp_path).begin(campaign(), resume=False)
+    with pytest.raises(ReportError, match="holds a report already") as caught:
+        Folder(tmp_path).begin(campaign(), resume=False)
+    assert "--resume" in caught.value.advice
+
+
+def test_another_campaign_is_refused_and_nothing_changes(tmp_path: Path) -> None:
+    Folder(tmp_path).begin(campaign(), resume=False)
+    before = (tmp_path / CAMPAIGN).read_bytes()
+    other = campaign().model_copy(update={"seed": 8})
+    for asked, differing in ((other, "seed"), (campaign(scenarios=["loss-10"]), "scenarios, cells")):
+        with pytest.raises(ReportError, match="another campaign") as caught:
+            Folder(tmp_path).begin(asked, resume=True)
+        assert caught.value.why == f"these differ: {differing}"
+    assert (tmp_path / CAMPAIGN).read_bytes() == before
+
+
+def test_fewer_trials_would_throw_some_away(tmp_path: Path) -> None:
+    Folder(tmp_path).begin(campaign(trials=60), resume=False)
+    with pytest.raises(ReportError, match="60 trials a cell, not 20") as caught:
+        Folder(tmp_path).begin(campaign(trials=20), resume=True)
+    assert "--trials 60" in caught.value.advice
+
+
+def test_no_report_and_a_damaged_one(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="is no report"):
+        Folder(tmp_path).campaign()
+    with pytest.raises(ReportError, match="is no report"):
+        Folder(tmp_path / "missing").campaign()
+    for text in ("", "{", "[]", '{"schema_version": 2}'):
+        (tmp_path / CAMPAIGN).write_text(text)
+        with pytest.raises(ReportError, match="not a campaign of this patchkit"):
+            Folder(tmp_path).campaign()
+
+
+def test_a_damaged_line_is_told_and_a_missing_file_is_none(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    assert folder.trials() == []
+    (tmp_path / TRIALS).write_text(f"{line(trial(CELL, 1))}nonsense\n{line(trial(CELL, 2))}")
+    with pytest.raises(ReportError, match="is damaged"):
+        folder.trials()
+
+
+def test_a_line_that_was_cut_off_is_run_again(tmp_path: Path) -> None:
+    """What comes next must not be appended to it."""
+    folder = Folder(tmp_path)
+    folder.begin(campaign(), resume=False)
+    folder.add([trial(CELL, 1)])
+    with (tmp_path / TRIALS).open("a") as file:
+        file.write(line(trial(CELL, 2))[:-40])
+    assert folder.trials() == [trial(CELL, 1)]
+    again = Folder(tmp_path)
+    assert again.begin(campaign(), resume=True) == [trial(CELL, 1)]
+    again.add([trial(CELL, 2, 1.5)])
+    assert again.trials() == [trial(CELL, 1), trial(CELL, 2, 1.5)]
+
+
+def test_what_was_not_asked_for_is_not_kept(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.begin(campaign(trials=2), resume=False)
+    for one in (trial(CELL, 1), trial(CELL, 3), trial("another/cell", 1)):
+        folder.add([one])
+    assert folder.begin(campaign(trials=2), resume=True) == [trial(CELL, 1)]
+
+
+def test_odd_characters_survive(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    odd = trial(CELL, 1, "crash", detail="a\nb\r\u2028\x85\0 ✓ �")
+    folder.add([odd])
+    assert folder.trials() == [odd]
+
+
+def test_trials_are_put_in_order_and_each_is_there_once() -> None:
+    asked = campaign(trials=3)
+    trials = lossy(asked)
+    ordered = in_order(asked, [*reversed(trials), *trials, trial("unknown", 1)])
+    cells = [one.id for one in [*asked.cells, *asked.reference]]
+    assert [(one.cell, one.trial) for one in ordered] == [(name, n) for name in cells for n in (1, 2, 3)]
+    assert sorted(map(line, ordered)) == sorted(map(line, trials))
