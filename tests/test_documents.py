@@ -11,13 +11,13 @@ import sys
 import typer
 
 from patchkit.cli.app import app
-from patchkit.jobs import verify_document
-from patchkit.jobs.verify_steps import Fact, Finding, StepResult, Verification
+from patchkit.jobs.verify import schema_doc as verify_document
+from patchkit.jobs.verify.model import Fact, Finding, StepResult, Verification
 from patchkit.lab.report import schema_doc
 from tests.conftest import PINNED, ROOT
-from tests.jobs.test_build import NEWEST
-from tests.jobs.test_crypto import OLD
-from tests.jobs.test_old_releases import RELEASES
+from tests.jobs.build.test_libraries import OLD
+from tests.jobs.build.test_old_releases import RELEASES
+from tests.jobs.build.test_release import NEWEST
 
 DOCUMENT = (ROOT / "docs/toolchains.md").read_text("utf-8")
 

@@ -12,9 +12,9 @@ from patchkit.building.engine.protocol import cores
 from patchkit.building.toolchain import known_target
 from patchkit.cli.ending import as_document, print_json
 from patchkit.errors import BadUsageError, PatchkitError
-from patchkit.jobs.build import Outcome, build
-from patchkit.jobs.many import Built, build_many, final_releases
-from patchkit.jobs.plan import Order
+from patchkit.jobs.build.all_releases import Built, build_many, final_releases
+from patchkit.jobs.build.plan import Order
+from patchkit.jobs.build.release import Outcome, build
 from patchkit.packaging.authenticode import Signer
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request

@@ -33,7 +33,7 @@ def patches(incomplete: str) -> list[str]:
 
 def steps(incomplete: str) -> list[str]:
     """Steps of a verification: the last one of several with commas between them, none twice."""
-    from patchkit.jobs.verify_steps import STEPS
+    from patchkit.jobs.verify.model import STEPS
 
     before, comma, last = incomplete.rpartition(",")
     return [f"{before}{comma}{one}" for one in _fitting(last, STEPS) if one not in before.split(",")]

@@ -8,10 +8,10 @@ from dataclasses import asdict
 
 from patchkit.cli.ending import print_json
 from patchkit.errors import BadUsageError, NotReadyError
-from patchkit.jobs.doctor import mend
+from patchkit.jobs.doctor import repair
+from patchkit.jobs.doctor.checks import Readiness, examine, readiness
 from patchkit.jobs.doctor.distribution import Distribution, Step, this
-from patchkit.jobs.doctor.examine import Readiness, examine, readiness
-from patchkit.jobs.doctor.finding import Finding, State
+from patchkit.jobs.doctor.model import Finding, State
 from patchkit.source.cache import Cache
 from patchkit.ui import Painted, Ui, table
 
@@ -25,9 +25,9 @@ def run(*, purposes: Sequence[str], fix: bool, yes: bool, as_json: bool) -> None
         raise BadUsageError("nobody is there to be asked", why="stdin is no terminal", advice="--fix --yes")
     ui, distribution = Ui(), this()
     found = list(examine(purposes, distribution, Cache.default(), ui))
-    steps: list[Step] = mend.plan(found, distribution)
+    steps: list[Step] = repair.plan(found, distribution)
     if fix and steps and (yes or _agreed(steps, ui)):
-        mend.run(steps, ui)
+        repair.run(steps, ui)
         found = list(examine(purposes, distribution, Cache.default(), ui))
     ready = readiness(purposes, found)
     if as_json:
@@ -38,7 +38,7 @@ def run(*, purposes: Sequence[str], fix: bool, yes: bool, as_json: bool) -> None
     _say(found, ready, ui)
     lacking = [one for one in ready if not one.works]
     if lacking:
-        steps = mend.plan(found, distribution)
+        steps = repair.plan(found, distribution)
         raise SystemExit(_not_ready(lacking, steps, ui))
 
 
@@ -46,7 +46,7 @@ def _agreed(steps: Sequence[Step], ui: Ui) -> bool:
     """Asked on the terminal; talk, so on stderr."""
     ui.step("These commands help:")
     for step in steps:
-        ui.note(mend.shown(step))
+        ui.note(repair.shown(step))
     print("Run them? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -9,9 +9,9 @@ from typing import Literal
 from patchkit.building.engine.protocol import cores
 from patchkit.cli.ending import print_json
 from patchkit.errors import BadUsageError
-from patchkit.jobs.lab import LabOrder, run
-from patchkit.jobs.lab_programs import Bench
-from patchkit.jobs.lab_replay import asked_for, replay
+from patchkit.jobs.lab.binaries import Bench
+from patchkit.jobs.lab.campaign import LabOrder, run
+from patchkit.jobs.lab.replay import asked_for, replay
 from patchkit.lab.guest.pin_packages import current
 from patchkit.lab.guest.pin_packages import text as listed
 from patchkit.lab.link.binaries import Asked

@@ -26,7 +26,7 @@ from patchkit.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from patchkit.jobs.lab_programs import Bench
+    from patchkit.jobs.lab.binaries import Bench
 
 lab_app = typer.Typer(
     cls=Commands,
@@ -215,7 +215,7 @@ def _bench(
     allow_known_bad: bool,
 ) -> Bench:
     from patchkit.building.engine.protocol import cores
-    from patchkit.jobs.lab_programs import Bench
+    from patchkit.jobs.lab.binaries import Bench
 
     return Bench(
         git=git, engine=engine.value, crypto=crypto, openssl_sources=openssl_sources or [], offline=offline,

@@ -11,8 +11,8 @@ from pathlib import Path
 from patchkit.cli.ending import as_document, print_json
 from patchkit.cli.refusals import column, reasons, write_note
 from patchkit.errors import BadUsageError, PatchkitError
-from patchkit.jobs.matrix import Row, matrix
-from patchkit.jobs.survey import Question
+from patchkit.jobs.matrix.collect_sources import Question
+from patchkit.jobs.matrix.job import Row, matrix
 from patchkit.patching.attempt import Cell, Verdict
 from patchkit.source.cache import Cache
 from patchkit.ui import Painted, Ui, data, table

@@ -8,8 +8,8 @@ from typing import Literal
 
 from patchkit.cli.ending import print_json
 from patchkit.errors import MirrorError
-from patchkit.jobs.mirror import Wish, sync
-from patchkit.jobs.mirror_check import Finding, check
+from patchkit.jobs.mirror.check import Finding, check
+from patchkit.jobs.mirror.sync import Wish, sync
 from patchkit.source.cache import Cache
 from patchkit.ui import Painted, Ui, table
 

@@ -11,9 +11,9 @@ from typing import Literal
 from patchkit.building.engine.protocol import cores
 from patchkit.cli.ending import print_json
 from patchkit.errors import NotProvenError
-from patchkit.jobs.proof import Proof
-from patchkit.jobs.prove import Claim, prove
-from patchkit.jobs.prover import APART
+from patchkit.jobs.prove.compare_objects import APART
+from patchkit.jobs.prove.job import Claim, prove
+from patchkit.jobs.prove.result import Proof
 from patchkit.proving.compare import Difference
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from patchkit import __version__
 from patchkit.errors import PatchkitError
-from patchkit.jobs.matrix import Row
+from patchkit.jobs.matrix.job import Row
 from patchkit.patching.attempt import Cell
 from patchkit.storage import replace_all, writing
 

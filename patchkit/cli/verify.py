@@ -10,11 +10,11 @@ from typing import Literal
 from patchkit.building.engine.protocol import cores
 from patchkit.cli.ending import as_document, print_json
 from patchkit.errors import BadUsageError
-from patchkit.jobs.verify import VerifyOrder, chosen_steps, verify
-from patchkit.jobs.verify_exhibits import Sought
-from patchkit.jobs.verify_new import NewTag, Watch, finding, new_tags
-from patchkit.jobs.verify_report import TICKS, write
-from patchkit.jobs.verify_steps import TRIALS, State, Verification
+from patchkit.jobs.verify.evidence import Sought
+from patchkit.jobs.verify.job import VerifyOrder, chosen_steps, verify
+from patchkit.jobs.verify.model import TRIALS, State, Verification
+from patchkit.jobs.verify.new_tags import NewTag, Watch, finding, new_tags
+from patchkit.jobs.verify.report import TICKS, write
 from patchkit.source.cache import Cache
 from patchkit.storage import check_writable
 from patchkit.ui import Painted, Ui, data, table

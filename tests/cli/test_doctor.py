@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.cli.options import PurposeChoice
-from patchkit.jobs.doctor.examine import PURPOSES
+from patchkit.jobs.doctor.checks import PURPOSES
 from patchkit.source.fetch import debian
 from tests.conftest import ROOT, Run
 

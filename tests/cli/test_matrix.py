@@ -17,7 +17,7 @@ import pytest
 
 from patchkit.cli import refusals
 from patchkit.errors import AnchorError
-from patchkit.jobs.matrix import Row
+from patchkit.jobs.matrix.job import Row
 from patchkit.patching.variants import STOCK, names
 from patchkit.releases.catalog import catalog
 from tests.conftest import Run

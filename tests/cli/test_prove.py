@@ -16,13 +16,13 @@ import pytest
 
 from patchkit.building.engine.protocol import Identity
 from patchkit.cli import prove as cli
-from patchkit.jobs.proof import Proof
+from patchkit.jobs.prove.result import Proof
 from patchkit.proving.compare import Difference
 from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import Origin
 from patchkit.source.tree.write import place
 from tests.conftest import PINNED, Run, upstream
-from tests.jobs.test_build import engine_or_skip, left_overs, run
+from tests.jobs.build.test_release import engine_or_skip, left_overs, run
 from tests.support.interruption import interrupted
 
 COMMAND = [sys.executable, "-P", "-m", "patchkit", "prove", "--version", PINNED, "--variant", "retransmit"]

@@ -14,7 +14,7 @@ from patchkit.cli.verify import run
 from patchkit.errors import BadUsageError
 from tests.cli.test_terminals import ASCII
 from tests.conftest import Run
-from tests.jobs.made_up_release import MADE, VERSION, Upstream, made_up
+from tests.support.jobs.made_up_release import MADE, VERSION, Upstream, made_up
 from tests.support.source.signers import Signer, signer
 from tests.support.terminal import on_terminal
 

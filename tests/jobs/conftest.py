@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from patchkit.source.cache import Cache
-from tests.jobs.made_up_release import MADE, Upstream, made_up
-from tests.jobs.series import ProgramOf, program_of_series
+from tests.support.jobs.made_up_release import MADE, Upstream, made_up
+from tests.support.jobs.series import ProgramOf, program_of_series
 from tests.support.source.signers import Signer, signer
 
 

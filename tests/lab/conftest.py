@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from patchkit.errors import GuestError
-from patchkit.jobs.lab_programs import Bench
-from patchkit.jobs.lab_programs import programs as built
+from patchkit.jobs.lab.binaries import Bench
+from patchkit.jobs.lab.binaries import programs as built
 from patchkit.lab.guest import packages
 from patchkit.lab.guest.image import Guest, guest
 from patchkit.lab.link import qemu

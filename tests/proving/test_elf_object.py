@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchkit.jobs.prover import APART
+from patchkit.jobs.prove.compare_objects import APART
 from patchkit.proving.compare import Difference, differences, visible_differences
 from patchkit.proving.elf_object import Object, read
 

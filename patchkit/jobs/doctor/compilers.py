@@ -12,7 +12,7 @@ from patchkit.building.engine.host import HostEngine
 from patchkit.building.engine.protocol import Identity, Workspace
 from patchkit.building.toolchain import SYSTEM, Target, known_target, newest, toolchain
 from patchkit.jobs.doctor.distribution import Distribution
-from patchkit.jobs.doctor.finding import FaultError
+from patchkit.jobs.doctor.model import FaultError
 from patchkit.releases.version import Version
 from patchkit.ui import Ui
 

@@ -8,8 +8,8 @@ import tomllib
 
 import pytest
 
+from patchkit.jobs.doctor.checks import trials
 from patchkit.jobs.doctor.distribution import TABLE, Step, of, this
-from patchkit.jobs.doctor.examine import trials
 from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 

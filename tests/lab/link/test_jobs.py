@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import GuestError, StorageError
-from patchkit.jobs.lab import _Job
-from patchkit.jobs.lab_programs import Bench
-from patchkit.jobs.lab_replay import asked_for
-from patchkit.jobs.lab_shift import first_of_shift, seed_of
+from patchkit.jobs.lab.batch import first_of_shift, seed_of
+from patchkit.jobs.lab.binaries import Bench
+from patchkit.jobs.lab.campaign import _Job
+from patchkit.jobs.lab.replay import asked_for
 from patchkit.lab.link.binaries import Asked, Binary, unpacked
 from patchkit.lab.link.processes import Ran
 from patchkit.lab.model.campaign import Machine, Program

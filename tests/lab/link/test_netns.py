@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import LinkError
-from patchkit.jobs.lab import LabOrder, run
-from patchkit.jobs.lab_links import materials
-from patchkit.jobs.lab_programs import Bench
+from patchkit.jobs.lab.binaries import Bench
+from patchkit.jobs.lab.campaign import LabOrder, run
+from patchkit.jobs.lab.links import materials
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link import netns
 from patchkit.lab.link.binaries import Asked, Binary

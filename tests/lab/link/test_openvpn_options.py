@@ -72,7 +72,7 @@ def test_two_old_peers_agree_on_a_cipher() -> None:
 
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_between_2_5_and_a_peer_with_tls_1_0_the_newer_one_allows_it(side: openvpn_options.Side) -> None:
-    """Built with OpenSSL 3, 2.5 refuses what 2.6 does; tests/jobs/test_interop.py has them meet."""
+    """Built with OpenSSL 3, 2.5 refuses what 2.6 does; tests/jobs/build/test_interop.py has them meet."""
     other: openvpn_options.Side = "server" if side == "client" else "client"
     assert for_old(side, "2.5.11", "2.3.2", "p2p") == f"{TLS10} {CBC}"
     assert for_old(other, "2.3.2", "2.5.11", "p2p") == CBC

@@ -9,7 +9,7 @@ import pytest
 
 from patchkit.cli.lab import run_campaign
 from patchkit.errors import BadUsageError, ReportError, ScenarioError
-from patchkit.jobs.lab_programs import Bench
+from patchkit.jobs.lab.binaries import Bench
 from patchkit.lab.report.folder import Folder
 from tests.conftest import Run
 from tests.support.lab.synthetic import campaign

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from patchkit.jobs.lab_links import ready
-from patchkit.jobs.lab_programs import Bench
-from patchkit.jobs.lab_programs import programs as built
+from patchkit.jobs.lab.binaries import Bench
+from patchkit.jobs.lab.binaries import programs as built
+from patchkit.jobs.lab.links import ready
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link.binaries import Asked
 from patchkit.lab.link.runner_order import Turn, order

@@ -1,0 +1,1 @@
+"""``patchkit build``: from a version to artifacts in ``dist/``."""

@@ -1,0 +1,130 @@
+"""What a build is linked with: the crypto library, the system's own or one that is compiled first, and all others."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from functools import partial
+
+from patchkit.building.check import pe
+from patchkit.building.check.elf import Linkage, linkage
+from patchkit.building.engine.protocol import Engine, Identity
+from patchkit.building.recipe.openssl import static_openssl
+from patchkit.building.recipe.static_library import Recipe, StaticLibrary, flags, static_library
+from patchkit.building.toolchain import Target, Toolchain
+from patchkit.errors import BadUsageError, CompileError
+from patchkit.jobs.missing_files import Shortages
+from patchkit.releases.libraries import Library, libraries
+from patchkit.source.cache import Cache
+from patchkit.source.library import LibrarySource, obtain_library
+from patchkit.ui import Ui
+
+
+def library_source(
+    tools: Toolchain, given: Sequence[str], cache: Cache, ui: Ui, *, offline: bool, strict: bool = True
+) -> LibrarySource | None:
+    """The source of what the toolchain wants compiled; None where the system's library is taken.
+
+    ``given`` is what --openssl-source said; where ``strict``, one of them must be what is wanted. Raises
+    BadUsageError where none is, and the source room's errors.
+    """
+    pinned = tools.crypto.pinned
+    if pinned is None:
+        return None
+    source = obtain_library(pinned, given, cache, ui, offline=offline, strict=strict)
+    ui.note(f"{pinned.title} {source.version}: " + ("verified, sha256 as pinned" if source.verified else _NOT_VERIFIED))
+    warn_of_age(pinned, ui)
+    return source
+
+
+def refuse_needless(tools: Toolchain, given: Sequence[str]) -> None:
+    """Raise BadUsageError where --openssl-source is given and would be of no use."""
+    if given and tools.crypto.pinned is None:
+        raise BadUsageError(
+            "--openssl-source is given, and the system's OpenSSL is to be taken",
+            why=f"this release of {tools.series.name} is built with the system's unless told otherwise",
+            advice="--crypto pinned",
+        )
+
+
+_NOT_VERIFIED = "NOT verified, no pin vouches for it"
+
+
+def other_sources(
+    tools: Toolchain, shortages: Shortages, cache: Cache, ui: Ui, *, offline: bool
+) -> list[LibrarySource]:
+    """The sources of what else is linked statically: pinned tarballs, verified. Raises the source room's errors."""
+    wanted = [libraries()[name] for name in tools.series.libraries]
+    found = [shortages.attempt(partial(obtain_library, one, (), cache, ui, offline=offline)) for one in wanted]
+    return [one for one in found if one is not None]
+
+
+def compiled_others(
+    sources: Sequence[LibrarySource],
+    tools: Toolchain,
+    engine: Engine,
+    identity: Identity,
+    cache: Cache,
+    ui: Ui,
+    jobs: int,
+) -> list[StaticLibrary]:
+    """These, compiled on this engine or kept from an earlier run."""
+    words = [tools.base_target.triplet, flags(tools)]
+    return [
+        static_library(one, Recipe(f"{one.library.name}.sh", words, jobs), tools, engine, identity, cache, ui)
+        for one in sources
+    ]
+
+
+def warn_of_age(library: Library, ui: Ui) -> None:
+    """Say once a run that a library has reached the end of its life."""
+    if library.is_over(datetime.datetime.now(datetime.UTC).date()):
+        ui.warn(
+            f"{library.title} {library.branch} has had no fixes from upstream since {library.end_of_life}: "
+            "what is linked with it is for tests and for networks that you trust"
+        )
+
+
+def compiled(
+    source: LibrarySource | None, tools: Toolchain, engine: Engine, identity: Identity, cache: Cache, ui: Ui, jobs: int
+) -> StaticLibrary | None:
+    """The library, compiled on this engine or kept from an earlier run."""
+    if source is None:
+        return None
+    return static_openssl(source, tools, engine, identity, cache, ui, jobs=jobs)
+
+
+def _elf(program: bytes) -> Linkage:
+    try:
+        linked = linkage(program)
+    except ValueError as error:
+        raise CompileError("what make left is no program", why=str(error)) from error
+    if linked.executable_stack:
+        raise CompileError(
+            "the program's stack would be executable",
+            why="an object file in it does not say that it needs none: an assembler file, mostly",
+        )
+    return linked
+
+
+def check_linked(program: bytes, library: StaticLibrary | None, target: Target, *, epoch: int) -> tuple[Linkage, str]:
+    """That the program holds the library it was meant to, and loads no other; what it loads, and a line on that.
+
+    Raises CompileError where it does not: a configure script that finds another one would not say so.
+    """
+    if target.system == "windows":
+        linked = pe.check("openvpn.exe", program, target, epoch=epoch)
+    else:
+        linked = _elf(program)
+    loaded = [name for name in linked.needed if name.startswith(("libssl", "libcrypto"))]
+    if library is None:
+        if not loaded:
+            raise CompileError("the program does not load the system's OpenSSL", why=f"it loads {linked.needed}")
+        return linked, f"loads {', '.join(linked.needed)}"
+    text = f"{library.source.library.title} {library.source.version}"
+    if loaded or text.encode() not in program:
+        raise CompileError(
+            f"the program was not linked with {text}",
+            why=f"it loads {', '.join(loaded)}" if loaded else "its version text is not in it",
+        )
+    return linked, f"holds {text}, loads {', '.join(linked.needed)}"

@@ -1,0 +1,1 @@
+"""``patchkit lab``: campaigns and replays."""

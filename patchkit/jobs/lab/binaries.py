@@ -1,0 +1,64 @@
+"""The programs of a campaign, built when they are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from patchkit.jobs.build.plan import Order
+from patchkit.jobs.build.release import build
+from patchkit.lab.link.binaries import Asked, Binary, unpacked
+from patchkit.source.cache import Cache
+from patchkit.source.obtain import Request
+from patchkit.ui import Ui
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How programs are built that are not there yet: see ``patchkit build``."""
+
+    git: str | None = None
+    source: Path | None = None
+    """A tarball or folder that all programs are built from, whatever the version."""
+    engine: Literal["auto", "docker", "host"] = "auto"
+    crypto: str | None = None
+    openssl_sources: Sequence[str] = ()
+    offline: bool = False
+    allow_known_bad: bool = False
+    jobs: int = 1
+
+    def options(self) -> list[str]:
+        """The words of the command line that ask for this bench."""
+        named = {"--git": self.git, "--crypto": self.crypto, "--engine": None if self.engine == "auto" else self.engine}
+        words = [word for option, value in named.items() if value is not None for word in (option, value)]
+        words += [word for source in self.openssl_sources for word in ("--openssl-source", source)]
+        flags = {"--offline": self.offline, "--allow-known-bad": self.allow_known_bad}
+        return words + [flag for flag, wanted in flags.items() if wanted]
+
+
+def programs(wanted: Sequence[Asked], bench: Bench, cache: Cache, ui: Ui) -> dict[Asked, Binary]:
+    """A program for each, from the cache where the same inputs have made it before. Raises what ``build`` raises."""
+    groups = dict.fromkeys((one.version, one.guard) for one in wanted)
+    folder = cache.folder("programs")
+    found: dict[Asked, Binary] = {}
+    for version, guard in groups:
+        members = list(dict.fromkeys(one for one in wanted if (one.version, one.guard) == (version, guard)))
+        order = Order(
+            request=Request(version=version, git=bench.git, source=bench.source, offline=bench.offline),
+            variants=[one.variant for one in members],
+            guard=guard,
+            engine=bench.engine,
+            out=folder,
+            jobs=bench.jobs,
+            allow_known_bad=bench.allow_known_bad,
+            crypto=bench.crypto,
+            openssl_sources=bench.openssl_sources,
+            lenient=True,
+        )
+        for one, outcome in zip(members, build(order, cache, ui), strict=True):
+            if outcome.artifact is None:  # without --keep-going, build raises instead
+                raise RuntimeError(f"{outcome.variant} was neither built nor refused")
+            found[one] = unpacked(outcome.artifact, folder, variant=one.variant, guard=guard)
+    return found

@@ -1,0 +1,286 @@
+"""Run a campaign: build what is compared, let it meet on the link, and write the report."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from patchkit.building.engine.protocol import cores
+from patchkit.errors import InterruptedByUserError, NoEvidenceError, PatchkitError, StormError
+from patchkit.jobs.lab.batch import arm_of, shift, shifts
+from patchkit.jobs.lab.binaries import Bench, programs
+from patchkit.jobs.lab.links import Link, LinkName, ready
+from patchkit.lab.link.binaries import Asked, Binary
+from patchkit.lab.link.openvpn_options import refuse_unknown
+from patchkit.lab.model.campaign import Campaign, Cell
+from patchkit.lab.model.new_campaign import REFERENCE_TRIALS, arm, campaign
+from patchkit.lab.model.scenario import Scenario
+from patchkit.lab.model.trial import Trial
+from patchkit.lab.observe.storm_limit import exceeded
+from patchkit.lab.report.folder import TRIALS, Folder, file_stem, in_order, line
+from patchkit.lab.report.report import Timing, html, markdown
+from patchkit.lab.results.results import Results, results
+from patchkit.source.cache import Cache
+from patchkit.storage import check_writable
+from patchkit.ui import Ui
+
+TIMING = "timing.json"
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class LabOrder:
+    """What the user asked for."""
+
+    pairs: Sequence[tuple[Asked, Asked]]
+    """Client and server of each arm; the first arm is what the others are compared with."""
+    scenarios: Mapping[str, Scenario]
+    bench: Bench
+    credentials: Sequence[str] = ()
+    trials: int = 100
+    seed: int = 1
+    link: LinkName = "machine"
+    jobs: int = field(default_factory=cores)
+    out: Path = Path("report")
+    resume: bool = False
+    before: Campaign | None = None
+    """A campaign to go on with; then scenarios, credentials, trials and seed are its own."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A campaign, as far as it came."""
+
+    campaign: Campaign
+    trials: list[Trial]
+    results: Results
+    timing: Timing
+
+
+def run(asked: LabOrder, cache: Cache, ui: Ui) -> Done:
+    """Run what is missing of a campaign and write its report.
+
+    Raises what building raises, and GuestError, MachineError, LinkError, ReportError, NoEvidenceError and
+    StormError. ^C ends it: what is done is kept and reported, and InterruptedByUserError tells how to go on.
+    """
+    check_writable(asked.out, "--out")
+    folder = Folder(asked.out)
+    folder.refuse_taken(resume=asked.resume)  # before anything is built
+    link = ready(asked.link, cache, ui, offline=asked.bench.offline)
+    name = hashlib.sha256(os.fsencode(asked.out.resolve())).hexdigest()[:16]
+    with cache.lock(f"report-{name}", busy=str(asked.out)):
+        return _run(asked, folder, link, cache, ui)
+
+
+def _run(asked: LabOrder, folder: Folder, link: Link, cache: Cache, ui: Ui) -> Done:
+    binaries = programs([side for pair in asked.pairs for side in pair], asked.bench, cache, ui)
+    arms = [arm(binaries[client].program, binaries[server].program) for client, server in asked.pairs]
+    for side in (one for pair in asked.pairs for one in pair):
+        for name, scenario in asked.scenarios.items():
+            refuse_unknown(name, scenario, binaries[side].version)
+    if asked.before is not None:
+        todo = asked.before.model_copy(update={"arms": arms, "machine": link.described})
+    else:
+        todo = campaign(
+            arms, asked.scenarios, asked.credentials, seed=asked.seed, trials=asked.trials, machine=link.described
+        )
+    kept = folder.begin(todo, resume=asked.resume)
+    by_hash = {one.program.sha256: one for one in binaries.values()}
+    job = _Job(todo, link, folder, by_hash, asked.jobs, ui, kept)
+    try:
+        job.work()
+    except KeyboardInterrupt as signal:
+        done = job.finish()
+        again = shlex.join(["patchkit", "lab", "run", "--resume", "--out", str(asked.out), *asked.bench.options()])
+        raise InterruptedByUserError(
+            f"interrupted: {len(done.trials)} trials are kept in {asked.out}",
+            why="the report there is of these alone",
+            advice=f"the same command with --resume goes on, or: {again}",
+        ) from signal
+    except PatchkitError:
+        job.finish()  # what is there is evidence
+        raise
+    done = job.finish()
+    _refuse_void(done)
+    refuse_storms(done)
+    return done
+
+
+@dataclass
+class _Job:
+    """The trials that are still to be run, several at a time."""
+
+    campaign: Campaign
+    link: Link
+    folder: Folder
+    binaries: Mapping[str, Binary]
+    jobs: int
+    ui: Ui
+    trials: list[Trial]
+    fresh_guest_seconds: float = 0.0
+    fresh_wall_seconds: float = 0.0
+
+    def work(self) -> None:
+        missing = list(self._missing())
+        if not missing:
+            self.ui.step(f"Nothing is missing: {self.folder.path} is complete")
+            return
+        cells = {cell.id: cell for cell, _ in missing}
+        self._boot(list(cells.values()))
+        self.ui.step(f"{len(missing)} trials, {self.jobs} at a time")
+        began = time.monotonic()
+        with self.ui.tally("trials", len(missing)) as advance:
+            for trials in self._side_by_side([self._shift(cell, numbers) for cell, numbers in shifts(missing)]):
+                self.trials += trials  # first: finish() writes these, whatever came of the lines below
+                self.folder.add(trials)
+                self.fresh_guest_seconds += sum(trial.guest_seconds for trial in trials)
+                self.fresh_wall_seconds = time.monotonic() - began
+                advance(len(trials), self._rates())
+
+    def finish(self) -> Done:
+        """Write the report of what is there."""
+        trials = in_order(self.campaign, self.trials)
+        found = results(self.campaign, trials)
+        timing = self._timing()
+        self.folder.write(
+            {
+                TRIALS: "".join(map(line, trials)),
+                "results.json": found.model_dump_json(indent=2) + "\n",
+                TIMING: timing.model_dump_json(indent=2) + "\n",
+                "report.md": markdown(self.campaign, found, timing),
+                "report.html": html(self.campaign, trials, found, timing),
+            }
+        )
+        return Done(self.campaign, trials, found, timing)
+
+    def _missing(self) -> Iterator[tuple[Cell, int]]:
+        """By number first: whenever it is interrupted, every cell has as many trials as the others."""
+        there = {(trial.cell, trial.trial) for trial in self.trials}
+        for number in range(1, self.campaign.trials + 1):
+            for cell in self.campaign.cells:
+                if (cell.id, number) not in there:
+                    yield cell, number
+            for cell in self.campaign.reference if number <= REFERENCE_TRIALS else ():
+                if (cell.id, number) not in there:
+                    yield cell, number
+
+    def _boot(self, cells: Sequence[Cell]) -> None:
+        """Get ready what the cells stand on; two of them often share it."""
+        grounds = {(cell.arm, cell.credentials): cell for cell in cells}
+        wanted = [self._boot_of(cell) for cell in grounds.values()]
+        for _ in self._side_by_side(wanted):
+            pass
+
+    def _boot_of(self, cell: Cell) -> Callable[[], None]:
+        def boot() -> None:
+            self.link.prepare(*self._pair(cell), cell.credentials)
+
+        return boot
+
+    def _shift(self, cell: Cell, numbers: Sequence[int]) -> Callable[[], list[Trial]]:
+        """The trials of those numbers, and those that the machine has to run before them."""
+        wanted = set(numbers)
+
+        def work() -> list[Trial]:
+            seen = []
+            for trial, parts in shift(self.campaign, cell, max(numbers), self._pair(cell), self.link):
+                if trial.trial in wanted:
+                    self._keep_logs(trial, parts)
+                    seen.append(trial)
+            return seen
+
+        return work
+
+    def _pair(self, cell: Cell) -> tuple[Binary, Binary]:
+        one = arm_of(self.campaign, cell)
+        return self.binaries[one.client.sha256], self.binaries[one.server.sha256]
+
+    def _keep_logs(self, trial: Trial, parts: Mapping[str, bytes]) -> None:
+        """The logs of a peer that died or hung are evidence."""
+        logs = {name: data for name, data in parts.items() if name.endswith(".log")}
+        if not logs:
+            return
+        stem = file_stem(trial.cell, trial.trial)
+        (self.folder.path / "logs").mkdir(exist_ok=True)
+        self.folder.write({f"logs/{stem}-{name}": data.decode(errors="replace") for name, data in logs.items()})
+
+    def _side_by_side(self, work: Sequence[Callable[[], _Value]]) -> Iterator[_Value]:
+        """What each gives, as it comes. The first error, or ^C, ends all of them."""
+        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
+            todo = iter(work)
+            running: set[Future[_Value]] = set()
+            try:
+                for one in todo:
+                    running.add(pool.submit(one))
+                    if len(running) < self.jobs:
+                        continue
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield future.result()
+                for future in as_completed(running):
+                    yield future.result()
+            except BaseException:
+                self.link.stop()  # or the pool would wait for trials that nobody wants any more
+                raise
+
+    def _rates(self) -> str:
+        """The share of each arm's trials that have completed so far."""
+        counted = [trial for trial in self.trials if trial.outcome != "void"]
+        ours = {cell.id: cell.arm for cell in self.campaign.cells}
+        all_of = Counter(ours[trial.cell] for trial in counted if trial.cell in ours)
+        good = Counter(ours[trial.cell] for trial in counted if trial.cell in ours and trial.outcome == "completed")
+        return "  ".join(f"{name} {good[name]}/{all_of[name]}" for name in all_of)
+
+    def _timing(self) -> Timing:
+        before = self._timing_before()
+        return Timing(
+            guest_seconds=round(self.fresh_guest_seconds + (before.guest_seconds if before else 0.0), 3),
+            wall_seconds=round(self.fresh_wall_seconds + (before.wall_seconds if before else 0.0), 3),
+            jobs=self.jobs,
+        )
+
+    def _timing_before(self) -> Timing | None:
+        path = self.folder.path / TIMING
+        if not path.exists() or len(self.trials) == 0:
+            return None
+        with contextlib.suppress(ValueError):
+            return Timing.model_validate_json(path.read_bytes())
+        return None
+
+
+def _refuse_void(done: Done) -> None:
+    void = [trial for trial in done.trials if trial.outcome == "void"]
+    if len(void) * 10 > len(done.trials):
+        reasons = Counter(trial.detail.splitlines()[0] for trial in void)
+        raise NoEvidenceError(
+            f"{len(void)} of {len(done.trials)} trials are void",
+            why="\n".join(f"{count} times: {reason}" for reason, count in reasons.most_common(3)),
+            advice="the report holds them all; nothing is concluded from a link that does not do what it is told",
+        )
+
+
+def refuse_storms(done: Done) -> None:
+    """Raise StormError where a side sent more than its variant promises."""
+    arms = {cell.id: arm_of(done.campaign, cell) for cell in [*done.campaign.cells, *done.campaign.reference]}
+    clients = {cell.id: done.campaign.scenarios[cell.scenario].clients for cell in done.campaign.cells}
+    found = [
+        (trial, fault)
+        for trial in done.trials
+        for fault in exceeded(arms[trial.cell], trial, clients.get(trial.cell, 1))
+    ]
+    if found:
+        trial, fault = found[0]
+        raise StormError(
+            f"trial {trial.trial} of {trial.cell}: {fault}",
+            why=f"what the variant promises in its patch.toml was exceeded {len(found)} times",
+            advice=f"look at it: patchkit lab replay REPORT --cell {trial.cell} --trial {trial.trial}",
+        )

@@ -1,0 +1,1 @@
+"""``patchkit matrix``: which variants apply to which releases."""

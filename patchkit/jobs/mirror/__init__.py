@@ -1,0 +1,1 @@
+"""``patchkit mirror``: fill and check a mirror."""

@@ -1,0 +1,1 @@
+"""``patchkit prove``: what a variant changes, shown from object files."""

@@ -1,0 +1,1 @@
+"""``patchkit verify``: the steps that judge one upstream release."""

@@ -1,0 +1,110 @@
+"""Verification's last step: on a link that loses packets, is the patch needed, does it help, and what does it cost?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchkit.errors import HarmError, NoBenefitError
+from patchkit.jobs.lab.binaries import Bench, programs
+from patchkit.jobs.lab.campaign import LabOrder, run
+from patchkit.jobs.verify.build import Looked
+from patchkit.jobs.verify.model import Fact
+from patchkit.lab.link.binaries import Asked
+from patchkit.lab.model.scenario import named
+from patchkit.lab.results.cell import CellResult
+from patchkit.lab.results.comparison import Comparison
+from patchkit.lab.results.figures import Estimate
+from patchkit.lab.results.results import Results
+from patchkit.patching.variants import STOCK
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui
+
+SCENARIO = "loss-20"
+
+
+@dataclass(frozen=True)
+class Match:
+    """What is to meet."""
+
+    version: str
+    variants: Sequence[str]
+    superseded: frozenset[str]
+    """Those whose fault upstream has cured: of them nobody expects that they help."""
+    bench: Bench
+    out: Path
+    trials: int
+
+
+def compare(match: Match, cache: Cache, ui: Ui) -> Looked:
+    """Let stock and patched meet themselves over the same losses. Raises what ``patchkit lab run`` raises."""
+    sides = [Asked(match.version, variant) for variant in (STOCK, *match.variants)]
+    built = programs(sides, match.bench, cache, Ui(quiet=True))
+    # A folder for these very programs: what an earlier run has done is gone on with, never mixed up.
+    words = [SCENARIO, str(match.trials), *(built[side].program.sha256 for side in sides)]
+    folder = match.out / f"lab-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:12]}"
+    order = LabOrder(
+        pairs=[(side, side) for side in sides],
+        scenarios=named(SCENARIO),
+        bench=match.bench,
+        trials=match.trials,
+        jobs=match.bench.jobs,
+        out=folder,
+        resume=True,
+    )
+    done = run(order, cache, ui)
+    names = {arm.name: arm.client.variant for arm in done.campaign.arms}
+    looked = answers(done.results, names, match.superseded)
+    looked.facts.append(Fact(name="report", value=f"{folder.name}/report.html", good=None))
+    return looked
+
+
+def answers(results: Results, variants: Mapping[str, str], superseded: frozenset[str]) -> Looked:
+    """The three answers for each variant; ``variants`` are the arms' by name, stock's first."""
+    looked = Looked()
+    stock, *_ = results.cells
+    looked.facts.append(Fact(name="is it needed", value=_need(stock), good=None))
+    words = []
+    for one in results.comparisons:
+        variant = variants[one.arm]
+        helps = "better" in (one.completion, one.time)
+        harms = one.completion == "worse" or (one.time == "worse" and one.completion != "better")
+        claim = f"completion {one.completion}, time {one.time}"
+        good = False if harms else True if helps else None
+        looked.facts.append(Fact(name=f"does {variant} help", value=f"{claim}. {one.verdict}", good=good))
+        looked.facts.append(Fact(name=f"what {variant} costs", value=_cost(one), good=None))
+        words.append(f"{variant} {'does harm' if harms else 'helps' if helps else 'shows no difference'}")
+        if harms:
+            looked.findings.append(HarmError(f"{variant} does worse than stock on {SCENARIO}", why=one.verdict))
+        elif not helps and variant not in superseded:
+            looked.findings.append(
+                NoBenefitError(
+                    f"{variant} has shown no benefit on {SCENARIO}",
+                    why=one.verdict,
+                    advice="patchkit lab run with more --trials, or with another --scenario",
+                )
+            )
+    looked.summary = f"{_need(stock)}; {', '.join(words) or 'nothing to compare it with'}"
+    return looked
+
+
+def _need(stock: CellResult) -> str:
+    if stock.counted == 0:
+        return "not one trial of stock counts"
+    failed = stock.counted - stock.completed
+    time = f", median {stock.median.value:.3g} s" if stock.median else f", median over {stock.limit_s:g} s"
+    return f"stock fails in {failed} of {stock.counted} handshakes{time}"
+
+
+def _cost(one: Comparison) -> str:
+    if one.packets_ratio is None:
+        return "stock sent no control packets"
+    return f"{_interval(one.packets_ratio)} times stock's control packets: {one.packets}"
+
+
+def _interval(figure: Estimate) -> str:
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.3g}"
+    return f"{figure.value:.3g} ({figure.low:.3g} to {figure.high:.3g})"

@@ -1,0 +1,107 @@
+"""What the lab's links and Docker's images want, tried for real and where they are missing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from patchkit.building.engine import image
+from patchkit.building.engine.docker import connect
+from patchkit.errors import BaseImageError, GuestError, NetworkUnavailableError, PatchkitError, PlacesExhaustedError
+from patchkit.jobs.doctor import docker, lab_links
+from patchkit.jobs.doctor.distribution import Distribution, of
+from patchkit.jobs.doctor.model import Trial, tried
+from patchkit.lab.guest import packages
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui
+
+DEBIAN = of({"ID": "debian"})
+NOWHERE = Distribution("nowhere")
+INSTALL = "apt-get update && apt-get install -y --no-install-recommends"
+
+
+@pytest.mark.parametrize(
+    ("name", "programs", "packages_"),
+    [
+        ("machine", ("qemu-system-x86_64",), "qemu-system-x86"),
+        ("netns", ("ip", "tc", "nft", "ethtool", "ping"), "ethtool iproute2 iputils-ping nftables"),
+    ],
+)
+def test_a_link_whose_programs_are_not_there(
+    name: str, programs: tuple[str, ...], packages_: str, cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("PATH", str(tmp_path))
+    attempt = partial(lab_links.booted, cache, ui) if name == "machine" else lab_links.netem
+    found = tried(Trial(name, "lab run", attempt, name, programs), DEBIAN)
+    assert (found.state, found.fix) == ("missing", f"{INSTALL} {packages_}")
+    assert not cache.root.exists() or not list(cache.root.rglob("*.deb"))  # nothing is fetched for nothing
+
+
+@pytest.mark.slow
+def test_the_machine_boots(shared_cache: Cache, ui: Ui) -> None:
+    if shutil.which("qemu-system-x86_64") is None:
+        pytest.skip("there is no QEMU")
+    try:
+        packages.fetched(packages.pins(), shared_cache, ui)
+    except GuestError as error:
+        pytest.skip(f"{error.what}: {error.why}")
+    attempt = partial(lab_links.booted, shared_cache, ui)
+    found = tried(Trial("machine", "lab run", attempt, "machine", ("qemu-system-x86_64",)), NOWHERE)
+    assert found.state == "works", found.detail
+    assert re.fullmatch(r"QEMU \S+ boots Linux [0-9]\S+", found.detail)
+
+
+def test_netem_is_put_on_a_device_and_taken_away_again() -> None:
+    """Or, where the kernel has none, it is broken rather than missing, and no package is said to help."""
+    tools = ("ip", "tc", "nft", "ethtool", "ping")
+    if os.geteuid() != 0 or any(shutil.which(tool) is None for tool in tools):
+        pytest.skip(f"wants root, and {', '.join(tools)}")
+
+    def namespaces() -> str:
+        return subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False).stdout
+
+    before = namespaces()
+    found = tried(Trial("netns", "lab run --link netns", lab_links.netem, "netns", tools), NOWHERE)
+    assert namespaces() == before
+    if found.state == "works":
+        assert re.fullmatch(r"netem of Linux \S+, with(out)? seeds", found.detail)
+    else:
+        assert (found.state, found.fix) == ("broken", "")
+        assert found.detail.startswith("this host's kernel can't be the link")
+
+
+@pytest.mark.slow
+def test_the_image_that_builds_run_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    try:
+        with closing(connect()) as client:
+            here = image.tag_if_here(client, docker._TOOLS)
+            base = image.local(client, docker._TOOLS.base.image)
+    except PatchkitError as error:
+        pytest.skip(f"{error.what}: {error.why}")
+    if here is not None:
+        assert docker.images() == f"{here} is here"
+        return
+    try:
+        assert docker.images().startswith("none yet; the first build makes it from ")
+    except (NetworkUnavailableError, PlacesExhaustedError, BaseImageError) as error:
+        pytest.skip(f"{error.what}: {error.why}")
+    if base is None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        found = tried(Trial("images", "", docker.images), NOWHERE)
+        assert (found.state, found.advice.split()[:2]) == ("broken", ["docker", "pull"])
+        assert "there is no mmdebstrap" in found.detail
+
+
+def test_no_images_without_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
+    found = tried(Trial("images", "", docker.images), NOWHERE)
+    assert found.state == "broken"
+    assert "Docker" in found.detail

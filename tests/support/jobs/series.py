@@ -1,0 +1,53 @@
+"""A program of each series, stock and recommended: what tests of real processes want, where its source is in reach."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
+from patchkit.jobs.lab.binaries import Bench, programs
+from patchkit.lab.link.binaries import Asked
+from patchkit.source.cache import Cache
+from patchkit.ui import Ui
+from tests.conftest import PINNED
+from tests.jobs.build.test_release import GIT
+
+OPENSSL_102 = os.environ.get("PATCHKIT_OPENSSL_102")  # read at import, like GIT
+POOL = {"2.6": PINNED, "2.7": "2.7.7"}
+"""Releases by series that the pool serves; the others want upstream's history."""
+RELEASES = {"2.2": "2.2.3", "2.3": "2.3.2", "2.4": "2.4.12", "2.5": "2.5.11", **POOL}
+OPENSSL_10 = {"2.2", "2.3"}
+
+ProgramOf = Callable[[str, str], Path]
+"""By series and variant."""
+
+
+def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
+    """Builds both variants of a series at once, when first asked; skips where its source is not in reach."""
+    made: dict[tuple[str, str], Path] = {}
+
+    def program(series: str, variant: str) -> Path:
+        if (series, variant) not in made:
+            if series not in POOL and not GIT:
+                pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
+            if series in OPENSSL_10 and not OPENSSL_102:
+                pytest.skip("PATCHKIT_OPENSSL_102 is not set to a source of OpenSSL 1.0.2")
+            sources = [OPENSSL_102] if series in OPENSSL_10 and OPENSSL_102 else []
+            bench = Bench(engine="host", git=None if series in POOL else GIT, openssl_sources=sources)
+            asked = {name: Asked(RELEASES[series], name) for name in ("stock", "recommended")}
+            try:
+                found = programs(list(asked.values()), bench, cache, Ui(quiet=True))
+            except (NetworkUnavailableError, PlacesExhaustedError) as error:
+                pytest.skip(f"{RELEASES[series]} can't be built from what is in reach: {error.what}")
+            for name, one in asked.items():
+                path = folder / f"openvpn-{series}-{name}"
+                path.write_bytes(found[one].data)
+                path.chmod(0o755)
+                made[series, name] = path
+        return made[series, variant]
+
+    return program
