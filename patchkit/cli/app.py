@@ -9,8 +9,8 @@ import typer
 
 from patchkit import __version__
 from patchkit.cli import completion
-from patchkit.cli.commands import Commands
-from patchkit.cli.ending import command
+from patchkit.cli.error_handling import command
+from patchkit.cli.help_format import Commands
 from patchkit.cli.lab_app import lab_app
 from patchkit.cli.options import (
     CflagOption,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from patchkit.building.engine.protocol import cores
 from patchkit.building.toolchain import known_target
-from patchkit.cli.ending import as_document, print_json
+from patchkit.cli.error_handling import as_document, print_json
 from patchkit.errors import BadUsageError, PatchkitError
 from patchkit.jobs.build.all_releases import Built, build_many, final_releases
 from patchkit.jobs.build.plan import Order

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from patchkit.cli.ending import print_json
+from patchkit.cli.error_handling import print_json
 from patchkit.errors import BadUsageError, NotReadyError
 from patchkit.jobs.doctor import repair
 from patchkit.jobs.doctor.checks import Readiness, examine, readiness

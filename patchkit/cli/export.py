@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from patchkit.cli.ending import print_json
+from patchkit.cli.error_handling import print_json
 from patchkit.cli.patch import warn_known_bad
 from patchkit.jobs.export import Exported, Wanted, export
 from patchkit.patching.combination import combination

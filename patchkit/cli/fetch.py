@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from patchkit.cli.ending import print_json
+from patchkit.cli.error_handling import print_json
 from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.tree.write import place

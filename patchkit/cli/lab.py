@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.building.engine.protocol import cores
-from patchkit.cli.ending import print_json
+from patchkit.cli.error_handling import print_json
 from patchkit.errors import BadUsageError
 from patchkit.jobs.lab.binaries import Bench
 from patchkit.jobs.lab.campaign import LabOrder, run

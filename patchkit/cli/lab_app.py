@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchkit.cli import completion
-from patchkit.cli.commands import Commands
-from patchkit.cli.ending import command
+from patchkit.cli.error_handling import command
+from patchkit.cli.help_format import Commands
 from patchkit.cli.options import (
     CryptoOption,
     EngineChoice,

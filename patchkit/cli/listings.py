@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from patchkit.cli.ending import print_json
+from patchkit.cli.error_handling import print_json
 from patchkit.ui import data, prose, table
 
 if TYPE_CHECKING:

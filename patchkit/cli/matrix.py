@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from patchkit.cli.ending import as_document, print_json
+from patchkit.cli.error_handling import as_document, print_json
 from patchkit.cli.refusals import column, reasons, write_note
 from patchkit.errors import BadUsageError, PatchkitError
 from patchkit.jobs.matrix.collect_sources import Question

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Literal
 
-from patchkit.cli.ending import print_json
+from patchkit.cli.error_handling import print_json
 from patchkit.errors import MirrorError
 from patchkit.jobs.mirror.check import Finding, check
 from patchkit.jobs.mirror.sync import Wish, sync

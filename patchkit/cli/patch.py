@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from patchkit.cli.ending import print_json
+from patchkit.cli.error_handling import print_json
 from patchkit.errors import BadSourceError
 from patchkit.patching.apply import write_all
 from patchkit.patching.combination import Combination, combination

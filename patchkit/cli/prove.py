@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.building.engine.protocol import cores
-from patchkit.cli.ending import print_json
+from patchkit.cli.error_handling import print_json
 from patchkit.errors import NotProvenError
 from patchkit.jobs.prove.compare_objects import APART
 from patchkit.jobs.prove.job import Claim, prove

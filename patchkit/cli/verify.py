@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.building.engine.protocol import cores
-from patchkit.cli.ending import as_document, print_json
+from patchkit.cli.error_handling import as_document, print_json
 from patchkit.errors import BadUsageError
 from patchkit.jobs.verify.evidence import Sought
 from patchkit.jobs.verify.job import VerifyOrder, chosen_steps, verify
