@@ -21,10 +21,10 @@ README = (ROOT / "README.md").read_text()
 FLOORS = [
     "__init__",
     "errors",
-    "fields",
-    "interrupts",
+    "json_schema",
+    "signals",
     "storage",
-    "locales",
+    "encoding",
     "tables",
     "ui",
     "resources",

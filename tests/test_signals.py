@@ -9,8 +9,8 @@ import pytest
 
 WORK = """
 import os, signal, sys, time
-from patchkit import interrupts
-interrupts.install()
+from patchkit import signals
+signals.install()
 {}
 try:
     time.sleep(10)

@@ -1,4 +1,4 @@
-"""What is refused before anything is built that would be signed; signing itself is in tests/jobs/build/test_windows.py."""
+"""What is refused before anything is built that would be signed; tests/jobs/build/test_windows.py signs."""
 
 from __future__ import annotations
 

@@ -112,10 +112,8 @@ def check_linked(program: bytes, library: StaticLibrary | None, target: Target, 
 
     Raises CompileError where it does not: a configure script that finds another one would not say so.
     """
-    if target.system == "windows":
-        linked = pe.check("openvpn.exe", program, target, epoch=epoch)
-    else:
-        linked = _elf(program)
+    is_windows = target.system == "windows"
+    linked = pe.check("openvpn.exe", program, target, epoch=epoch) if is_windows else _elf(program)
     loaded = [name for name in linked.needed if name.startswith(("libssl", "libcrypto"))]
     if library is None:
         if not loaded:

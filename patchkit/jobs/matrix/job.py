@@ -42,7 +42,10 @@ class Row:
 
 
 def matrix(question: Question, cache: Cache, ui: Ui) -> list[Row]:
-    """One row a release. Refusals are in the cells; raises what :meth:`patchkit.jobs.matrix.collect_sources.Survey.asked` does."""
+    """Try each variant on each release. Refusals are in the cells.
+
+    Raises what :meth:`patchkit.jobs.matrix.collect_sources.Survey.asked` raises.
+    """
     named = question.variants or [name for name in names() if name != STOCK]
     chosen = list({one.name: one for one in map(combination, named)}.values())
     survey = Survey(question, chosen, cache, ui)

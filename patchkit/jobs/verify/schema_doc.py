@@ -11,8 +11,8 @@ def markdown() -> str:
     out = [
         "# The report of a verification",
         "",
-        "Generated from the models in `patchkit/jobs/verify/model.py` by `python -m patchkit.jobs.verify.schema_doc`: do "
-        "not edit.",
+        "Generated from the models in `patchkit/jobs/verify/model.py` by "
+        "`python -m patchkit.jobs.verify.schema_doc`: do not edit.",
         "",
         "## report.json",
         "",

@@ -39,8 +39,8 @@ class TagText:
 
 
 def tag_text(where: str, ref: str, cache: Cache) -> TagText | None:
-    """The tag ``ref`` of a repository, which :func:`patchkit.source.git.repository.tree_at` has read before; None where it is a
-    branch, a commit, or a tag without a text of its own.
+    """The tag ``ref`` of a repository, which :func:`patchkit.source.git.repository.tree_at` has read before; None where
+    it is a branch, a commit, or a tag without a text of its own.
 
     Raises GitError.
     """

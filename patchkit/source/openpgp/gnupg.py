@@ -1,4 +1,4 @@
-"""What GnuPG finds out about OpenPGP signatures and keys; what follows from it is :mod:`patchkit.source.openpgp.judgement`'s.
+"""Ask GnuPG about OpenPGP signatures and keys; :mod:`patchkit.source.openpgp.judgement` draws the conclusions.
 
 Every question gets a key ring of its own, in a folder that is gone afterwards: neither the user's keys, settings nor
 trust have a say, and nothing is fetched.

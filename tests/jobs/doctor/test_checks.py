@@ -180,7 +180,7 @@ def test_a_compiler_that_compiles_nothing(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_gpg_is_tried_where_no_agent_is() -> None:
     """A fresh Debian has gpg without gpg-agent: verify works there, so doctor has to say so."""
     agent = shutil.which("gpg-agent")
-    command = [sys.executable, "-P", "-c", "from patchkit.jobs.doctor import tools; print(tools.gpg())"]
+    command = [sys.executable, "-P", "-c", "from patchkit.jobs.doctor import git_and_gpg; print(git_and_gpg.gpg())"]
     if agent is not None:
         if os.geteuid() != 0:
             pytest.skip("only root can hide gpg-agent")

@@ -20,7 +20,7 @@ from patchkit.errors import (
     ToolchainError,
     UnknownTargetError,
 )
-from patchkit.jobs.prove import job as job
+from patchkit.jobs.prove import job
 from patchkit.jobs.prove.job import Claim, prove
 from patchkit.jobs.prove.result import Proof
 from patchkit.patching import combination, pins, variants

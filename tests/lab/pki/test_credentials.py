@@ -22,7 +22,8 @@ from patchkit.lab.pki.profile import BUILT_IN
 from patchkit.source.cache import Cache
 
 # What `digest` says, and how many bytes of certificates a side sends (DER). Where they change, results of the lab
-# from before do not compare with those from then on: if that is meant, raise _SCHEME in patchkit.lab.pki.credentials too.
+# from before do not compare with those from then on: if that is meant, raise _SCHEME in
+# patchkit.lab.pki.credentials too.
 PINS = {
     "leaf-rsa2048": ("68ec8dacfa3fcec42c6295120f38dd9ed0f83df3414097459c22bbd0fa6b9b9d", 806),
     "leaf-rsa4096": ("e1bfa90dce99f55d2d60eb28f65de9db5de0ab350778a5cb43e659235de6faef", 1318),

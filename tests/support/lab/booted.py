@@ -12,7 +12,14 @@ from patchkit.lab.link.processes import Ran
 from patchkit.lab.runner.answer import unpacked
 from tests.conftest import ROOT
 
-NETNS = ("__init__.py", "errors.py", "lab/__init__.py", "lab/netns.py", "lab/ran.py")
+NETNS = (
+    "__init__.py",
+    "errors.py",
+    "lab/__init__.py",
+    "lab/link/__init__.py",
+    "lab/link/netns.py",
+    "lab/link/processes.py",
+)
 """What patchkit.lab.link.netns is made of, besides the runner: it imports nothing else but Python's own library."""
 _WALL = 600.0  # seconds for all the steps; on a quiet machine they take a tenth of it
 # In place of the guest's own. It tells of what goes wrong on the console, which `booted` shows.
