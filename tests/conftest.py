@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PatchkitError, PlacesExhaustedError
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
@@ -103,7 +104,7 @@ def patchkit(tmp_path: Path) -> Run:
 def upstream(version: str, cache: Cache) -> SourceTree:
     """A release's verified source. Skips where today's mirrors do not have it, except for PINNED."""
     try:
-        return obtain(Request(version), cache, Ui(quiet=True)).tree
+        return obtain(Request(version), Context(cache, Ui(quiet=True))).tree
     except (NetworkUnavailableError, PlacesExhaustedError) as error:
         if version == PINNED:
             raise

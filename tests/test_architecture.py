@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
 from patchkit.errors import all_errors
-from patchkit.source.cache import Cache
 from tests.conftest import PINNED, ROOT, upstream
 
 PACKAGE = ROOT / "patchkit"
@@ -24,10 +24,12 @@ FLOORS = [
     "json_schema",
     "signals",
     "storage",
+    "cache",
     "encoding",
     "tables",
     "ui",
     "resources",
+    "context",
     "releases",
     "source",
     "patching",

@@ -10,13 +10,14 @@ from typing import Literal
 
 from patchkit.building.engine.protocol import cores
 from patchkit.building.toolchain import known_target
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import as_document, print_json
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, PatchkitError
 from patchkit.jobs.build.all_releases import Built, build_many, final_releases
 from patchkit.jobs.build.plan import Order
 from patchkit.jobs.build.release import Outcome, build
 from patchkit.packaging.authenticode import Signer
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
 from patchkit.ui import Ui, table
 
@@ -49,6 +50,7 @@ def run(
 ) -> None:
     began = time.monotonic()
     ui = Ui(verbose=verbose)
+    context = Context(Cache.default(), ui, offline)
     if (version is None) == (not all_releases):
         raise BadUsageError("which release?", why="one of --version and --all-releases is wanted", advice="--version V")
     if since is not None and not all_releases:
@@ -59,7 +61,7 @@ def run(
         option = "--keep-build" if keep_build else "--verbose"
         raise BadUsageError(f"{option} is for one release", advice="--version V, for the one that is to be looked at")
     order = Order(
-        request=Request(version=version or "", git=git, source=source, offline=offline),
+        request=Request(version=version or "", git=git, source=source),
         variants=variants,
         guard=guard,
         engine=engine,
@@ -78,9 +80,9 @@ def run(
     for one in orders:
         known_target(one.target)
     if all_releases:
-        results = [built for one in orders for built in _all(one, since, ui)]
+        results = [built for one in orders for built in _all(one, since, context)]
     else:
-        results = _one(orders, str(version), ui)
+        results = _one(orders, str(version), context)
     _report(results, out, ui, as_json=as_json)
     ui.note(f"{time.monotonic() - began:.1f} s in all")
     failed = [one.failure for one in results if one.failure is not None]
@@ -88,14 +90,14 @@ def run(
         raise SystemExit(failed[0].exit_code)
 
 
-def _one(orders: Sequence[Order], version: str, ui: Ui) -> list[Built]:
+def _one(orders: Sequence[Order], version: str, context: Context) -> list[Built]:
     """One release for each target; with --keep-going, a target that fails does not keep the others back."""
     results = []
     for order in orders:
         if len(orders) > 1:
-            ui.step(f"For {order.target}")
+            context.ui.step(f"For {order.target}")
         try:
-            results.append(Built(version, order.target, build(order, Cache.default(), ui)))
+            results.append(Built(version, order.target, build(order, context)))
         except PatchkitError as error:
             if not order.keep_going or len(orders) == 1:
                 raise
@@ -113,10 +115,10 @@ def _signer(key: Path | None, certificate: Path | None, targets: Sequence[str]) 
     return Signer.ready(key, certificate)
 
 
-def _all(order: Order, since: str | None, ui: Ui) -> list[Built]:
+def _all(order: Order, since: str | None, context: Context) -> list[Built]:
     versions = [one.version.text for one in final_releases(since)]
-    ui.step(f"{len(versions)} releases for {order.target}, {order.jobs} at a time")
-    results = list(build_many(order, versions, Cache.default(), ui))
+    context.ui.step(f"{len(versions)} releases for {order.target}, {order.jobs} at a time")
+    results = list(build_many(order, versions, context))
     return sorted(results, key=lambda one: versions.index(one.version))
 
 

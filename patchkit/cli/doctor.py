@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import print_json
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, NotReadyError
 from patchkit.jobs.doctor import repair
 from patchkit.jobs.doctor.checks import Readiness, examine, readiness
 from patchkit.jobs.doctor.distribution import Distribution, Step, this
 from patchkit.jobs.doctor.model import Finding, State
-from patchkit.source.cache import Cache
 from patchkit.ui import Painted, Ui, table
 
 _COLOURS: dict[State, str] = {"works": "green", "missing": "yellow", "broken": "bold red"}
@@ -24,11 +25,11 @@ def run(*, purposes: Sequence[str], fix: bool, yes: bool, as_json: bool) -> None
     if fix and not yes and not sys.stdin.isatty():
         raise BadUsageError("nobody is there to be asked", why="stdin is no terminal", advice="--fix --yes")
     ui, distribution = Ui(), this()
-    found = list(examine(purposes, distribution, Cache.default(), ui))
+    found = list(examine(purposes, distribution, Context(Cache.default(), ui)))
     steps: list[Step] = repair.plan(found, distribution)
     if fix and steps and (yes or _agreed(steps, ui)):
         repair.run(steps, ui)
-        found = list(examine(purposes, distribution, Cache.default(), ui))
+        found = list(examine(purposes, distribution, Context(Cache.default(), ui)))
     ready = readiness(purposes, found)
     if as_json:
         print_json(_document(distribution, found, ready))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import print_json
 from patchkit.cli.patch import warn_known_bad
+from patchkit.context import Context
 from patchkit.jobs.export import Exported, Wanted, export
 from patchkit.patching.combination import combination
 from patchkit.patching.formats.export import Format
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
 from patchkit.ui import Ui, table
 
@@ -29,14 +30,14 @@ def run(
 ) -> None:
     ui = Ui()
     wanted = Wanted(
-        request=Request(version=version, git=git, source=source, offline=offline),
+        request=Request(version=version, git=git, source=source),
         variant=combination(variant),
         guard=guard,
         form=form,
         folder=to or Path("debian/patches" if form == "quilt" else "."),
     )
     warn_known_bad(wanted.variant, ui)
-    exported = export(wanted, Cache.default(), ui)
+    exported = export(wanted, Context(Cache.default(), ui, offline))
     if not exported.written:
         ui.step(f"Nothing has changed: {wanted.folder} holds it already")
     if as_json:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import print_json
-from patchkit.source.cache import Cache
+from patchkit.context import Context
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.tree.write import place
 from patchkit.ui import Ui, data
@@ -15,7 +16,7 @@ from patchkit.ui import Ui, data
 def run(*, version: str, to: Path | None, git: str | None, offline: bool, as_json: bool) -> None:
     cache = Cache.default()
     ui = Ui()
-    obtained = obtain(Request(version=version, git=git, offline=offline), cache, ui)
+    obtained = obtain(Request(version=version, git=git), Context(cache, ui, offline))
     origin = obtained.tree.origin
     if to is not None:
         place(obtained.tree, to)

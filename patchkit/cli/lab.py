@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.building.engine.protocol import cores
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import print_json
+from patchkit.context import Context
 from patchkit.errors import BadUsageError
 from patchkit.jobs.lab.binaries import Bench
 from patchkit.jobs.lab.campaign import LabOrder, run
@@ -20,7 +22,6 @@ from patchkit.lab.pki.profile import profile
 from patchkit.lab.report.folder import Folder, file_stem
 from patchkit.lab.report.report import markdown
 from patchkit.patching.variants import default_variant
-from patchkit.source.cache import Cache
 from patchkit.storage import replace_all
 from patchkit.ui import Ui, data, table
 
@@ -45,6 +46,7 @@ def run_campaign(
     out: Path,
     resume: bool,
     bench: Bench,
+    offline: bool,
     as_json: bool,
 ) -> None:
     ui = Ui()
@@ -72,7 +74,7 @@ def run_campaign(
             out=out,
             resume=resume,
         )
-    done = run(order, Cache.default(), ui)
+    done = run(order, Context(Cache.default(), ui, offline))
     if as_json:
         print_json(done.results.model_dump(mode="json"))
     else:
@@ -95,10 +97,18 @@ def write_pins(*, to: Path, mirror: str | None) -> None:
 
 
 def run_replay(
-    *, report: Path, cell: str, trial: int, verbosity: int, out: Path | None, bench: Bench, as_json: bool
+    *, report: Path, cell: str, trial: int, verbosity: int, out: Path | None, bench: Bench, offline: bool, as_json: bool
 ) -> None:
     where = out or report / "replay" / file_stem(cell, trial)
-    done = replay(report, cell, trial, verbosity=verbosity, out=where, bench=bench, cache=Cache.default(), ui=Ui())
+    done = replay(
+        report,
+        cell,
+        trial,
+        verbosity=verbosity,
+        out=where,
+        bench=bench,
+        context=Context(Cache.default(), Ui(), offline),
+    )
     if as_json:
         print_json(
             {

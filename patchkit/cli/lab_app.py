@@ -135,7 +135,7 @@ def lab_run(
         scenarios=scenario or [], credentials=credentials or [], wrap=wrap.value if wrap else None,
         max_packet_size=max_packet_size, topology=topology.value if topology else None,
         trials=trials, seed=seed, link=link.value if link else None, jobs=jobs, out=out, resume=resume,
-        bench=_bench(git, engine, crypto, openssl_source, jobs, offline=offline, allow_known_bad=allow_known_bad),
+        bench=_bench(git, engine, crypto, openssl_source, jobs, allow_known_bad=allow_known_bad), offline=offline,
         as_json=as_json,
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ def lab_replay(
 
     run_replay(
         report=report, cell=cell, trial=trial, verbosity=verb, out=out,
-        bench=_bench(git, engine, crypto, openssl_source, None, offline=offline, allow_known_bad=allow_known_bad),
+        bench=_bench(git, engine, crypto, openssl_source, None, allow_known_bad=allow_known_bad), offline=offline,
         as_json=as_json,
     )  # fmt: skip
 
@@ -211,13 +211,12 @@ def _bench(
     openssl_sources: list[str] | None,
     jobs: int | None,
     *,
-    offline: bool,
     allow_known_bad: bool,
 ) -> Bench:
     from patchkit.building.engine.protocol import cores
     from patchkit.jobs.lab.binaries import Bench
 
     return Bench(
-        git=git, engine=engine.value, crypto=crypto, openssl_sources=openssl_sources or [], offline=offline,
+        git=git, engine=engine.value, crypto=crypto, openssl_sources=openssl_sources or [],
         allow_known_bad=allow_known_bad, jobs=jobs or cores(),
     )  # fmt: skip

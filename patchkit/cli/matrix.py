@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import as_document, print_json
 from patchkit.cli.refusals import column, reasons, write_note
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, PatchkitError
 from patchkit.jobs.matrix.collect_sources import Question
 from patchkit.jobs.matrix.job import Row, matrix
 from patchkit.patching.attempt import Cell, Verdict
-from patchkit.source.cache import Cache
 from patchkit.ui import Painted, Ui, data, table
 
 _VERDICTS: tuple[Verdict, ...] = ("exact", "superseded", "not-applicable", "refused")
@@ -43,8 +44,8 @@ def run(
     ui = Ui()
     if note is not None:
         write_note([], note)  # one of another run must not be there when this one fails
-    question = Question(git, since, refs, source, variants, offline)
-    rows = matrix(question, Cache.default(), ui)
+    question = Question(git, since, refs, source, variants)
+    rows = matrix(question, Context(Cache.default(), ui, offline))
     seconds = time.monotonic() - began
     counts = Counter(cell.verdict for row in rows for cell in row.cells)
     if as_json:

@@ -6,11 +6,12 @@ import shlex
 from pathlib import Path
 from typing import Literal
 
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import print_json
+from patchkit.context import Context
 from patchkit.errors import MirrorError
 from patchkit.jobs.mirror.check import Finding, check
 from patchkit.jobs.mirror.sync import Wish, sync
-from patchkit.source.cache import Cache
 from patchkit.ui import Painted, Ui, table
 
 
@@ -39,7 +40,7 @@ def run_sync(
         openssl_sources=openssl_sources,
         lab=lab,
     )
-    synced = sync(wish, Cache.default(), ui)
+    synced = sync(wish, Context(Cache.default(), ui))
     if as_json:
         extra = {
             "folder": str(to),
@@ -64,7 +65,7 @@ def run_sync(
 
 def run_verify(folder: Path, *, as_json: bool) -> None:
     ui = Ui()
-    findings = check(folder, Cache.default(), ui)
+    findings = check(folder, Context(Cache.default(), ui))
     if as_json:
         print_json({"folder": str(folder), "findings": [vars(one) for one in findings]})
     else:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import print_json
+from patchkit.context import Context
 from patchkit.errors import BadSourceError
 from patchkit.patching.apply import write_all
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.tree.directory import tree_from
 from patchkit.ui import Ui, data, table
@@ -22,8 +23,8 @@ def render_to_stdout(
     ui = Ui()
     found = combination(variant)
     warn_known_bad(found, ui)
-    request = Request(version=version, git=git, source=source, offline=offline)
-    obtained = obtain(request, Cache.default(), ui)
+    request = Request(version=version, git=git, source=source)
+    obtained = obtain(request, Context(Cache.default(), ui, offline))
     rendered = render(found, obtained.tree, obtained.label, series=obtained.series, guard=guard)
     data(rendered.diff.decode("utf-8", "surrogateescape"))
 

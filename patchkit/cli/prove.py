@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.building.engine.protocol import cores
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import print_json
+from patchkit.context import Context
 from patchkit.errors import NotProvenError
 from patchkit.jobs.prove.compare_objects import APART
 from patchkit.jobs.prove.job import Claim, prove
 from patchkit.jobs.prove.result import Proof
 from patchkit.proving.compare import Difference
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
 from patchkit.ui import Ui, table
 
@@ -39,7 +40,7 @@ def run(
     began = time.monotonic()
     ui = Ui(verbose=verbose)
     claim = Claim(
-        request=Request(version=version, git=git, source=source, offline=offline),
+        request=Request(version=version, git=git, source=source),
         variant=variant,
         target=target,
         engine=engine,
@@ -48,7 +49,7 @@ def run(
         openssl_sources=openssl_sources,
         jobs=jobs or cores(),
     )
-    proof = prove(claim, Cache.default(), ui)
+    proof = prove(claim, Context(Cache.default(), ui, offline))
     if as_json:
         print_json(_document(proof))
     else:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.building.engine.protocol import cores
+from patchkit.cache import Cache
 from patchkit.cli.error_handling import as_document, print_json
+from patchkit.context import Context
 from patchkit.errors import BadUsageError
 from patchkit.jobs.verify.evidence import Sought
 from patchkit.jobs.verify.job import VerifyOrder, chosen_steps, verify
 from patchkit.jobs.verify.model import TRIALS, State, Verification
 from patchkit.jobs.verify.new_tags import NewTag, Watch, finding, new_tags
 from patchkit.jobs.verify.report import TICKS, write
-from patchkit.source.cache import Cache
 from patchkit.storage import check_writable
 from patchkit.ui import Painted, Ui, data, table
 
@@ -64,7 +65,7 @@ def run(
     if signature is not None and (source is None or source.is_dir()):
         raise BadUsageError("--signature is of a tarball", advice="--source TARBALL")
     order = VerifyOrder(
-        sought=Sought(str(version), git, source, signature, tuple(keys), offline=offline),
+        sought=Sought(str(version), git, source, signature, tuple(keys)),
         variants=variants,
         steps=chosen_steps(only, skip),
         engine=engine,
@@ -76,7 +77,7 @@ def run(
         keep_going=keep_going,
     )
     check_writable(out, "--out")
-    found = verify(order, Cache.default(), ui)
+    found = verify(order, Context(Cache.default(), ui, offline))
     folder = out / found.release
     write(found, folder)
     if as_json:
@@ -116,7 +117,7 @@ def _show(found: Verification) -> None:
 
 
 def _new(watch: Watch, ui: Ui, *, as_json: bool) -> None:
-    found = new_tags(watch, Cache.default(), ui)
+    found = new_tags(watch, Context(Cache.default(), ui))
     error = finding(found)
     if as_json:
         print_json({"tags": [_document(one) for one in found], "finding": as_document(error) if error else None})

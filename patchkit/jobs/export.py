@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, StorageError
 from patchkit.patching.combination import Combination
 from patchkit.patching.formats import quilt
 from patchkit.patching.formats.export import Format, files
 from patchkit.patching.variants import GUARD_MACRO
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, Request, obtain
 from patchkit.storage import check_writable, replace_all, writing
 from patchkit.ui import Ui
@@ -41,7 +41,7 @@ class Exported:
     """The names that were not there already, as they are now."""
 
 
-def export(wanted: Wanted, cache: Cache, ui: Ui) -> Exported:
+def export(wanted: Wanted, context: Context) -> Exported:
     """Render and write.
 
     Raises BadUsageError for stock, StorageError where a file of one of the names is there with other content or
@@ -60,9 +60,9 @@ def export(wanted: Wanted, cache: Cache, ui: Ui) -> Exported:
     check_writable(wanted.folder, "--to")
     if wanted.form == "quilt":
         _series(wanted)
-    obtained = obtain(wanted.request, cache, ui)
+    obtained = obtain(wanted.request, context)
     made = files(wanted.form, wanted.variant, obtained.tree, obtained.label, series=obtained.series, guard=wanted.guard)
-    with cache.lock(f"export-{hashlib.sha256(os.fsencode(wanted.folder.resolve())).hexdigest()[:16]}"):
+    with context.cache.lock(f"export-{hashlib.sha256(os.fsencode(wanted.folder.resolve())).hexdigest()[:16]}"):
         missing = {name: data for name, data in made.items() if _is_missing(wanted.folder / name, data)}
         if wanted.form == "quilt":
             # Read again: another run may have added its line meanwhile.
@@ -70,10 +70,10 @@ def export(wanted: Wanted, cache: Cache, ui: Ui) -> Exported:
             made[quilt.SERIES] = series
             if series != before:
                 missing[quilt.SERIES] = series  # the last: it never lists what is not there
-            _warn_of_others(wanted, obtained, series, ui)
+            _warn_of_others(wanted, obtained, series, context.ui)
         _write(wanted.folder, missing)
     if wanted.guard:
-        ui.note(f"built without -D{GUARD_MACRO}, the source stays what it was")
+        context.ui.note(f"built without -D{GUARD_MACRO}, the source stays what it was")
     return Exported(obtained.label, made, frozenset(missing))
 
 

@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
+from patchkit.context import Context
 from patchkit.errors import BadSourceError, BadUsageError, OfflineError, UnknownVersionError
 from patchkit.releases.libraries import Library
 from patchkit.releases.version import shown
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import download, places
 from patchkit.source.git import repository
 from patchkit.source.tree import directory
 from patchkit.source.tree.tarball import as_tree
 from patchkit.source.tree.tree import Origin, SourceTree
 from patchkit.storage import expanded
-from patchkit.ui import Ui
 
 _OPTION = "--openssl-source"
 # To 1.1.1 the version is a text in a header, which crypto/cversion.c puts into the library as it stands.
@@ -52,9 +51,7 @@ class LibrarySource:
         return self.read()
 
 
-def obtain_library(
-    library: Library, given: Sequence[str], cache: Cache, ui: Ui, *, offline: bool = False, strict: bool = True
-) -> LibrarySource:
+def obtain_library(library: Library, given: Sequence[str], context: Context, *, strict: bool = True) -> LibrarySource:
     """The first given source that is of the library's branch; where none is given, the pinned tarball, verified.
 
     ``given`` are tarballs, folders, or ``GIT`` and ``GIT#REF``; without a ref, the pinned release's tag is tried,
@@ -64,7 +61,7 @@ def obtain_library(
     """
     others = []
     for text in given:
-        found = _given(library, text, cache, ui, offline=offline)
+        found = _given(library, text, context)
         if isinstance(found, LibrarySource):
             return found
         others.append(f"{text}: {found}")
@@ -75,19 +72,19 @@ def obtain_library(
             advice=f"give a source of {library.branch} too: the option may be repeated",
         )
     pin = library.tarball
-    path = tarball_path(library, cache, ui, offline=offline)
+    path = tarball_path(library, context)
     size = path.stat().st_size
     origin = Origin(kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=size)
     return LibrarySource(library, library.version, origin, lambda: as_tree(path.read_bytes(), origin), path)
 
 
-def tarball_path(library: Library, cache: Cache, ui: Ui, *, offline: bool) -> Path:
+def tarball_path(library: Library, context: Context) -> Path:
     """The pinned tarball in the cache."""
     pin = library.tarball
     wanted = download.Wanted(pin.name, pin.sha256, pin.size)
     advice = f"{_OPTION} TARBALL|GIT takes another source of {library.title} {library.branch}"
-    asked = partial(places.places_for_library, library, offline=offline)
-    return download.fetch(wanted, asked, cache, ui, offline=offline, advice=advice)
+    asked = partial(places.places_for_library, library, offline=context.offline)
+    return download.fetch(wanted, asked, context, advice=advice)
 
 
 def version_in(tree: SourceTree) -> str:
@@ -111,7 +108,7 @@ def version_in(tree: SourceTree) -> str:
     )
 
 
-def _given(library: Library, text: str, cache: Cache, ui: Ui, *, offline: bool) -> LibrarySource | str:
+def _given(library: Library, text: str, context: Context) -> LibrarySource | str:
     """What a text leads to; where that is another branch than the wanted one, which it is."""
     path = None if repository.is_url(text) else _local(text)
     tarball = None
@@ -127,7 +124,7 @@ def _given(library: Library, text: str, cache: Cache, ui: Ui, *, offline: bool) 
             tree, tarball = SourceTree(replace(tree.origin, verified=True), tree.entries), path
     else:
         where, ref = _split(text) if path is None else (text, "")
-        found = _from_git(where, [ref] if ref else [library.tag, library.stable], cache, ui, offline=offline)
+        found = _from_git(where, [ref] if ref else [library.tag, library.stable], context)
         if found is None:
             return f"it has neither {library.tag} nor {library.stable}"
         tree = found
@@ -156,12 +153,12 @@ def _split(text: str) -> tuple[str, str]:
     return where, ref
 
 
-def _from_git(where: str, refs: Sequence[str], cache: Cache, ui: Ui, *, offline: bool) -> SourceTree | None:
+def _from_git(where: str, refs: Sequence[str], context: Context) -> SourceTree | None:
     """The first ref that is there; None where none of several is."""
     absent: UnknownVersionError | OfflineError | None = None
     for ref in refs:
         try:
-            return repository.tree_at(where, ref, cache, ui, offline=offline)
+            return repository.tree_at(where, ref, context)
         except (UnknownVersionError, OfflineError) as error:
             absent = absent or error
     if absent is not None and (len(refs) == 1 or isinstance(absent, OfflineError)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchkit.context import Context
 from patchkit.errors import (
     BadUsageError,
     NetworkUnavailableError,
@@ -15,14 +16,12 @@ from patchkit.errors import (
 )
 from patchkit.releases.catalog import Release, TarballPin, catalog
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import download, mirror, places
 from patchkit.source.git import repository
 from patchkit.source.tree import directory
 from patchkit.source.tree.tarball import as_tree
 from patchkit.source.tree.tree import Origin, SourceTree, blob_id
 from patchkit.source.tree.version_m4 import own_series
-from patchkit.ui import Ui
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class Request:
     """URL or path of a repository; ``PATCHKIT_GIT`` is the default."""
     source: Path | None = None
     """A tarball or folder given by hand."""
-    offline: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Obtained:
             return Version.parse(self.series)
 
 
-def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
+def obtain(request: Request, context: Context) -> Obtained:
     """Fetch and verify. Raises the errors of the rooms it calls."""
     if request.source is not None and request.git is not None:
         raise BadUsageError("--source and --git exclude each other")
@@ -68,13 +66,13 @@ def obtain(request: Request, cache: Cache, ui: Ui) -> Obtained:
     except UnknownVersionError:
         if where is None:
             raise
-        return _unpinned(request, where, cache, ui)
+        return _unpinned(request, where, context)
     only_tarball = release.tag is None and request.git is None
     if release.tarball is not None and (where is None or only_tarball):
-        tree = _from_tarball_or_mirror(release, release.tarball, cache, ui, offline=request.offline)
+        tree = _from_tarball_or_mirror(release, release.tarball, context)
     else:
         where = where or mirror.repository_with(release.ref) or repository.UPSTREAM
-        tree = repository.tree_at(where, release.ref, cache, ui, pin=release.tag, offline=request.offline)
+        tree = repository.tree_at(where, release.ref, context, pin=release.tag)
     return Obtained(release.version.text, release.series, release, tree)
 
 
@@ -86,25 +84,25 @@ def version_of(request: Request) -> Version | None:
         return None
 
 
-def tarball_path(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> Path:
+def tarball_path(release: Release, pin: TarballPin, context: Context) -> Path:
     """The release's tarball in the cache, with the pinned hash."""
     wanted = download.Wanted(pin.name, pin.sha256, pin.size)
-    return download.fetch(wanted, lambda: places.places_for(release, pin, offline=offline), cache, ui, offline=offline)
+    return download.fetch(wanted, lambda: places.places_for(release, pin, offline=context.offline), context)
 
 
-def _from_tarball_or_mirror(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> SourceTree:
+def _from_tarball_or_mirror(release: Release, pin: TarballPin, context: Context) -> SourceTree:
     """A mirror that was made from git has the release's tag in place of its tarball; the pins vouch for both."""
     try:
-        return _from_tarball(release, pin, cache, ui, offline=offline)
+        return _from_tarball(release, pin, context)
     except (OfflineError, NetworkUnavailableError, PlacesExhaustedError):
         where = mirror.repository_with(release.ref) if release.tag else None
         if where is None:
             raise
-        return repository.tree_at(where, release.ref, cache, ui, pin=release.tag, offline=offline)
+        return repository.tree_at(where, release.ref, context, pin=release.tag)
 
 
-def _from_tarball(release: Release, pin: TarballPin, cache: Cache, ui: Ui, *, offline: bool) -> SourceTree:
-    data = tarball_path(release, pin, cache, ui, offline=offline).read_bytes()
+def _from_tarball(release: Release, pin: TarballPin, context: Context) -> SourceTree:
+    data = tarball_path(release, pin, context).read_bytes()
     origin = Origin(kind="tarball", name=pin.name, verified=True, epoch=0, sha256=pin.sha256, size=len(data))
     tree = as_tree(data, origin)
     for path, blob in release.tag.blobs.items() if release.tag else ():
@@ -122,12 +120,12 @@ def _by_hand(version: str, tree: SourceTree) -> Obtained:
     return Obtained(named.text, named.series, None, tree)
 
 
-def _unpinned(request: Request, where: str, cache: Cache, ui: Ui) -> Obtained:
+def _unpinned(request: Request, where: str, context: Context) -> Obtained:
     """A ref that no pin knows: a branch, a commit, or a tag that is newer than the pins."""
     try:
         version = Version.parse(request.version)
     except UnknownVersionError:
-        tree = repository.tree_at(where, request.version, cache, ui, offline=request.offline)
+        tree = repository.tree_at(where, request.version, context)
         return Obtained(f"git.{(tree.origin.commit or '')[:12]}", own_series(tree), None, tree)
-    tree = repository.tree_at(where, f"v{version.text}", cache, ui, offline=request.offline)
+    tree = repository.tree_at(where, f"v{version.text}", context)
     return Obtained(version.text, version.series, None, tree)

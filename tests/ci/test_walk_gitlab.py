@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from patchkit.source.cache import Cache
+from patchkit.cache import Cache
 from tests.support.ci import gitlab
 from tests.support.ci.machine import Line, Machine
 from tests.support.ci.tracker import Tracker

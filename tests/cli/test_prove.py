@@ -15,10 +15,10 @@ from typing import TypeAlias
 import pytest
 
 from patchkit.building.engine.protocol import Identity
+from patchkit.cache import Cache
 from patchkit.cli import prove as cli
 from patchkit.jobs.prove.result import Proof
 from patchkit.proving.compare import Difference
-from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import Origin
 from patchkit.source.tree.write import place
 from tests.conftest import PINNED, Run, upstream

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.source.cache import Cache
+from patchkit.cache import Cache
 from tests.support.jobs.made_up_release import MADE, Upstream, made_up
 from tests.support.jobs.series import ProgramOf, program_of_series
 from tests.support.source.signers import Signer, signer

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import GuestError
 from patchkit.jobs.lab.binaries import Bench
 from patchkit.jobs.lab.binaries import programs as built
@@ -13,7 +15,6 @@ from patchkit.lab.guest import packages
 from patchkit.lab.guest.image import Guest, guest
 from patchkit.lab.link import qemu
 from patchkit.lab.link.binaries import Asked, Binary
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 
@@ -35,10 +36,10 @@ def the_guest(shared_cache: Cache) -> Guest:
     wanted = packages.pins()
     try:
         qemu.qemu()
-        packages.fetched(wanted, shared_cache, ui)
+        packages.fetched(wanted, Context(shared_cache, ui))
     except GuestError as error:
         pytest.skip(f"{error.what}: {error.why}")
-    return guest(shared_cache, ui)
+    return guest(Context(shared_cache, ui))
 
 
 @pytest.fixture(scope="session")
@@ -48,5 +49,5 @@ def programs(shared_cache: Cache) -> Mapping[str, Binary]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CFLAGS", "CPPFLAGS", "LDFLAGS"):
             patch.delenv(name, raising=False)
-        found = built(wanted, Bench(engine="host"), shared_cache, Ui(quiet=True))
+        found = built(wanted, Bench(engine="host"), Context(shared_cache, Ui(quiet=True)))
     return {one.variant: found[one] for one in wanted}

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from patchkit import resources
+from patchkit.cache import Cache
 from patchkit.errors import BadVariantError, PinMismatchError
 from patchkit.patching import pins
 from patchkit.patching.combination import combination
@@ -23,7 +24,6 @@ from patchkit.patching.render import render
 from patchkit.patching.variants import STOCK, names, variant
 from patchkit.releases.catalog import catalog
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import blob_id
 from tests.conftest import ROOT, upstream
 from tests.support.patching.samples import ALLMAN, tree

@@ -20,12 +20,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from patchkit.cache import Cache
 from patchkit.cli.patch import apply_to
 from patchkit.errors import AlreadyPatchedError, AnchorError, PatchkitError
 from patchkit.patching.combination import combination
 from patchkit.patching.csource import file as csource
 from patchkit.patching.render import render
-from patchkit.source.cache import Cache
 from tests.conftest import PINNED, Run, upstream
 from tests.support.patching.alterations import (
     BREAKING,

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
 from patchkit.releases.catalog import Release, catalog
-from patchkit.source.cache import Cache
 from patchkit.source.git import repository
 from patchkit.ui import Ui
 from tests.conftest import upstream
@@ -31,7 +32,7 @@ def test_tarballs_in_reach(version: str, guard: bool, shared_cache: Cache, tmp_p
 @pytest.mark.parametrize("guard", [False, True])
 @pytest.mark.parametrize("release", TAGGED, ids=lambda release: release.version.text)
 def test_every_tag_of_upstream(release: Release, guard: bool, cache: Cache, ui: Ui, tmp_path: Path) -> None:
-    tree = repository.tree_at(str(GIT), release.ref, cache, ui, pin=release.tag)
+    tree = repository.tree_at(str(GIT), release.ref, Context(cache, ui), pin=release.tag)
     assert release.tag is not None
     check_with_git_and_patch(tree, guard, tmp_path)
     rendered = render(combination("retransmit"), tree, release.version.text, guard=guard)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from patchkit import resources
+from patchkit.cache import Cache
 from patchkit.errors import BadVariantError, UnknownVariantError
 from patchkit.patching import variants
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from tests.conftest import PINNED, ROOT, Run, upstream
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
 from patchkit.errors import UnknownVersionError
 from patchkit.releases.catalog import catalog
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import blob_id
 from tests.conftest import ROOT, upstream
 

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, median, quantiles
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
 from patchkit.ui import Ui
 from tests.reliable.harness import Driver, Run, ViolationError, compile_driver
@@ -62,7 +63,9 @@ def main() -> None:
     parser.add_argument("--link", default="delay=50", help='keys of driver.c, such as "delay=300 jitter=50 dup=20"')
     given = parser.parse_args()
     flights = given.flights or shape(Version.parse(given.version))
-    tree = obtain(Request(given.version, git=os.environ.get("PATCHKIT_GIT")), Cache.default(), Ui(quiet=True)).tree
+    tree = obtain(
+        Request(given.version, git=os.environ.get("PATCHKIT_GIT")), Context(Cache.default(), Ui(quiet=True))
+    ).tree
     columns = ["loss", "variant", "p50 s", "p99 s", "max s", "in 60 s", "packets", "acks", "gap s", "storms"]
     sys.stdout.write("\t".join(columns) + "\n")
     with tempfile.TemporaryDirectory() as folder:

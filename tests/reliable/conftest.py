@@ -8,10 +8,11 @@ from functools import cache
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import names
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
@@ -43,7 +44,7 @@ def tree_of(shared_cache: Cache) -> Callable[[str], SourceTree]:
             return upstream(version, shared_cache)
         if not GIT:
             pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
-        return obtain(Request(version, git=GIT), shared_cache, Ui(quiet=True)).tree
+        return obtain(Request(version, git=GIT), Context(shared_cache, Ui(quiet=True))).tree
 
     return tree
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     BadSourceError,
     BadUsageError,
@@ -23,7 +25,6 @@ from patchkit.errors import (
 )
 from patchkit.releases.catalog import TarballPin
 from patchkit.releases.libraries import Library, crypto_libraries, libraries
-from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource, obtain_library, version_in
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
@@ -71,7 +72,7 @@ Get = Callable[..., LibrarySource]
 @pytest.fixture
 def get(cache: Cache, ui: Ui) -> Get:
     def run(*given: object, library: Library = LIBRARY, offline: bool = True, strict: bool = True) -> LibrarySource:
-        return obtain_library(library, [str(one) for one in given], cache, ui, offline=offline, strict=strict)
+        return obtain_library(library, [str(one) for one in given], Context(cache, ui, offline), strict=strict)
 
     return run
 

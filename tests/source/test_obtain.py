@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     BadSourceError,
     BadUsageError,
@@ -20,7 +22,6 @@ from patchkit.errors import (
 from patchkit.releases.catalog import Catalog, Release, TagPin, TarballPin
 from patchkit.releases.version import Version
 from patchkit.source import obtain as room
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, Request, obtain
 from patchkit.ui import Ui
 from tests.support.source.samples import FILES, Repository, folder_of, tarball
@@ -35,8 +36,8 @@ Obtain = Callable[..., Obtained]
 
 @pytest.fixture
 def get(cache: Cache, ui: Ui) -> Obtain:
-    def run(version: str = VERSION, **how: object) -> Obtained:
-        return obtain(Request(version, **how), cache, ui)  # type: ignore[arg-type]
+    def run(version: str = VERSION, *, offline: bool = False, **how: object) -> Obtained:
+        return obtain(Request(version, **how), Context(cache, ui, offline))  # type: ignore[arg-type]
 
     return run
 

@@ -8,18 +8,17 @@ from contextlib import closing, contextmanager
 from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.engine.host import HostEngine
 from patchkit.building.engine.protocol import Engine, EngineName
+from patchkit.context import Context
 from patchkit.errors import DockerMissingError, DockerSilentError
-from patchkit.source.cache import Cache
-from patchkit.ui import Ui
 
 
 @contextmanager
-def choose(name: EngineName, cache: Cache, ui: Ui) -> Iterator[Engine]:
+def choose(name: EngineName, context: Context) -> Iterator[Engine]:
     """The engine, for as long as it is needed.
 
     Raises DockerMissingError or DockerSilentError where ``docker`` was asked for and can't be had."""
     if name == "host":
-        yield HostEngine(ui)
+        yield HostEngine(context.ui)
         return
     try:
         client = connect()
@@ -27,8 +26,8 @@ def choose(name: EngineName, cache: Cache, ui: Ui) -> Iterator[Engine]:
         if name == "docker":
             raise
         if isinstance(error, DockerSilentError):
-            ui.warn(f"{error.what} ({error.why}); building with the host's own compiler")
-        yield HostEngine(ui)
+            context.ui.warn(f"{error.what} ({error.why}); building with the host's own compiler")
+        yield HostEngine(context.ui)
         return
     with closing(client):
-        yield DockerEngine(client, cache, ui)
+        yield DockerEngine(client, context)

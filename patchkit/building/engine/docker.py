@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from patchkit.building.engine import image
 from patchkit.building.engine.protocol import OWNER, Identity, Workspace, versions
 from patchkit.building.toolchain import Toolchain
+from patchkit.context import Context
 from patchkit.errors import DiskFullError, DockerMissingError, DockerSilentError
 from patchkit.signals import held_off
-from patchkit.source.cache import Cache
 from patchkit.storage import replace_all
-from patchkit.ui import Ui
 
 if TYPE_CHECKING:
     import docker
@@ -86,14 +85,13 @@ class DockerEngine:
 
     name: Literal["docker"] = "docker"
 
-    def __init__(self, client: docker.DockerClient, cache: Cache, ui: Ui) -> None:
+    def __init__(self, client: docker.DockerClient, context: Context) -> None:
         self._client = client
-        self._cache = cache
-        self._ui = ui
+        self._context = context
 
-    def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:
+    def prepare(self, toolchain: Toolchain) -> Identity:
         with daemon_errors():
-            found = image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=offline)
+            found = image.toolchain_image(self._client, toolchain, self._context)
             compiler, packages = self._contents(found.id, toolchain)
             base = self._client.images.get(toolchain.base.image).id
         return Identity("docker", compiler, packages, image=found.id, base_image=base, system=found.id)
@@ -101,11 +99,11 @@ class DockerEngine:
     def save_images(self, toolchain: Toolchain, folder: Path) -> list[Path]:
         """Write the toolchain's image and its base into a folder, under the names that a mirror has for them."""
         with daemon_errors():
-            image.toolchain_image(self._client, toolchain, self._cache, self._ui, offline=False)
+            image.toolchain_image(self._client, toolchain, self._context)
             tag = image.tag_of(self._client, toolchain)
             paths = [folder / name for name in self.image_archives(toolchain)]
             for path, name in zip(paths, (toolchain.base.image, tag), strict=True):
-                image.save(self._client, name, path, self._ui)
+                image.save(self._client, name, path, self._context.ui)
         return paths
 
     def image_archives(self, toolchain: Toolchain) -> tuple[str, str]:
@@ -115,7 +113,7 @@ class DockerEngine:
 
     def _contents(self, image_id: str, toolchain: Toolchain) -> tuple[str, dict[str, str]]:
         """What an image holds never changes, so it is asked once and remembered in the cache."""
-        memory = self._cache.folder("images") / f"{image_id.removeprefix('sha256:')}.json"
+        memory = self._context.cache.folder("images") / f"{image_id.removeprefix('sha256:')}.json"
         if not memory.exists():
             compiler = toolchain.target.tool("gcc")
             wanted = " ".join(toolchain.packages)
@@ -155,7 +153,7 @@ class DockerEngine:
             yield container
         finally:
             if keep:
-                self._ui.note(f"kept: docker exec -it {name} sh, then docker rm -f {name}")
+                self._context.ui.note(f"kept: docker exec -it {name} sh, then docker rm -f {name}")
             else:
                 with held_off():
                     self._remove(name)

@@ -38,7 +38,7 @@ class HostEngine:
     def __init__(self, ui: Ui) -> None:
         self._ui = ui
 
-    def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:  # noqa: ARG002
+    def prepare(self, toolchain: Toolchain) -> Identity:
         machine = os.uname()
         target = toolchain.target
         if (machine.sysname, machine.machine) != ("Linux", _MACHINES[target.debian_arch]):

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 from patchkit import resources
 from patchkit.building.engine.protocol import OWNER
 from patchkit.building.toolchain import Base, Toolchain
+from patchkit.context import Context
 from patchkit.errors import BaseImageError, DiskFullError, OfflineError, ToolchainError, UnknownTargetError
 from patchkit.signals import held_off
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import debian, mirror
 from patchkit.storage import reading, writing
 from patchkit.ui import Ui
@@ -39,51 +39,51 @@ _GRACE = 30.0  # seconds for mmdebstrap to tidy up
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
-def toolchain_image(client: docker.DockerClient, toolchain: Toolchain, cache: Cache, ui: Ui, *, offline: bool) -> Any:
+def toolchain_image(client: docker.DockerClient, toolchain: Toolchain, context: Context) -> Any:
     """The image that compiles for this toolchain, built when it is not there yet."""
-    base = base_image(client, toolchain.base, toolchain.target.debian_arch, cache, ui, offline=offline)
+    base = base_image(client, toolchain.base, toolchain.target.debian_arch, context)
     text, tag = _text_and_tag(toolchain, base)
-    with cache.lock("docker-toolchain"):
+    with context.cache.lock("docker-toolchain"):
         found = local(client, tag)
-        if found is None and _load(client, archive_name(toolchain), cache, ui):
-            found = local(client, tag) or _with_the_mirrors_base(client, toolchain, cache, ui)
+        if found is None and _load(client, archive_name(toolchain), context):
+            found = local(client, tag) or _with_the_mirrors_base(client, toolchain, context)
         if found is not None:
             return found
-        if offline:
+        if context.offline:
             raise OfflineError(
                 f"the toolchain image {tag} is not here",
                 why=f"no mirror holds {archive_name(toolchain)}",
                 advice="drop --offline once, it is kept afterwards; or patchkit mirror sync, where there is a network",
             )
-        ui.step(f"Build the toolchain image {tag}")
-        _build(client, text, tag, toolchain.base, ui)
+        context.ui.step(f"Build the toolchain image {tag}")
+        _build(client, text, tag, toolchain.base, context.ui)
         return client.images.get(tag)
 
 
-def base_image(client: docker.DockerClient, base: Base, arch: str, cache: Cache, ui: Ui, *, offline: bool) -> Any:
+def base_image(client: docker.DockerClient, base: Base, arch: str, context: Context) -> Any:
     """The base image: here already, from a registry, or bootstrapped. Raises BaseImageError or OfflineError.
 
     Also UnknownTargetError, where an image of that name is here for another architecture.
     """
-    with cache.lock("docker-base"):
+    with context.cache.lock("docker-base"):
         found = local(client, base.image)
-        if found is None and _load(client, base_archive_name(base, arch), cache, ui):
+        if found is None and _load(client, base_archive_name(base, arch), context):
             found = local(client, base.image)
-        if found is None and offline:
+        if found is None and context.offline:
             raise OfflineError(
                 f"the base image {base.image} is not here",
                 why=f"no mirror holds {base_archive_name(base, arch)}",
                 advice="patchkit image base, or patchkit mirror sync, where there is a network",
             )
         if found is None:
-            found = _pulled(client, base, arch, ui) or _bootstrapped(client, base, arch, ui)
+            found = _pulled(client, base, arch, context.ui) or _bootstrapped(client, base, arch, context.ui)
     return _of_architecture(found, base, arch)
 
 
-def bootstrap(client: docker.DockerClient, base: Base, arch: str, cache: Cache, ui: Ui) -> Any:
+def bootstrap(client: docker.DockerClient, base: Base, arch: str, context: Context) -> Any:
     """Make the base image from a Debian mirror, whatever is here and whether or not there is a registry."""
-    with cache.lock("docker-base"):
-        return _of_architecture(_bootstrapped(client, base, arch, ui), base, arch)
+    with context.cache.lock("docker-base"):
+        return _of_architecture(_bootstrapped(client, base, arch, context.ui), base, arch)
 
 
 def tag_of(client: docker.DockerClient, toolchain: Toolchain) -> str:
@@ -124,22 +124,22 @@ def save(client: docker.DockerClient, name: str, path: Path, ui: Ui) -> None:
             advance(len(chunk))
 
 
-def _load(client: docker.DockerClient, name: str, cache: Cache, ui: Ui) -> bool:
+def _load(client: docker.DockerClient, name: str, context: Context) -> bool:
     """Load an image from one of the user's mirrors; whether there was one."""
-    path = mirror.indexed(name, cache, ui)
+    path = mirror.indexed(name, context)
     if path is None:
         return False
-    ui.note(f"docker load {path}")
+    context.ui.note(f"docker load {path}")
     with reading(path), path.open("rb") as file:
         client.images.load(file)
     return True
 
 
-def _with_the_mirrors_base(client: docker.DockerClient, toolchain: Toolchain, cache: Cache, ui: Ui) -> Any:
+def _with_the_mirrors_base(client: docker.DockerClient, toolchain: Toolchain, context: Context) -> Any:
     """The base image here is another one than the mirror's toolchain stands on: theirs takes its name."""
-    if not _load(client, base_archive_name(toolchain.base, toolchain.target.debian_arch), cache, ui):
+    if not _load(client, base_archive_name(toolchain.base, toolchain.target.debian_arch), context):
         return None
-    ui.note(f"{toolchain.base.image} is the mirror's now")
+    context.ui.note(f"{toolchain.base.image} is the mirror's now")
     return local(client, tag_of(client, toolchain))
 
 

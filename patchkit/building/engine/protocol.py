@@ -90,7 +90,7 @@ class Engine(Protocol):
     def name(self) -> Literal["docker", "host"]:
         """Which of the two it is."""
 
-    def prepare(self, toolchain: Toolchain, *, offline: bool) -> Identity:
+    def prepare(self, toolchain: Toolchain) -> Identity:
         """Make the toolchain ready, and say what it is. Raises the errors 40 to 43."""
 
     def workspace(self, identity: Identity, *, keep: bool) -> AbstractContextManager[Workspace]:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from patchkit.building.engine.protocol import Identity
-from patchkit.source.cache import Cache
+from patchkit.cache import Cache
 from patchkit.source.tree.tree import Origin
 from patchkit.storage import replace_all
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from patchkit.building.engine.protocol import Engine, Identity
 from patchkit.building.recipe.static_library import Recipe, StaticLibrary, flags, static_library
 from patchkit.building.toolchain import Target, Toolchain
-from patchkit.source.cache import Cache
+from patchkit.context import Context
 from patchkit.source.library import LibrarySource
-from patchkit.ui import Ui
 
 # Where a compiled-in OpenSSL looks for its configuration: upstream's own default, on purpose not the system's
 # folder, whose files are written for the system's OpenSSL.
@@ -35,7 +34,7 @@ def configure_words(target: Target) -> list[str]:
 
 
 def static_openssl(
-    source: LibrarySource, toolchain: Toolchain, engine: Engine, identity: Identity, cache: Cache, ui: Ui, *, jobs: int
+    source: LibrarySource, toolchain: Toolchain, engine: Engine, identity: Identity, context: Context, *, jobs: int
 ) -> StaticLibrary:
     """Compile a library, or take it from the cache. Raises CompileError and the engine's errors."""
     if toolchain.openssl is None:
@@ -45,4 +44,4 @@ def static_openssl(
     elf = toolchain.openssl.elf if target.system == "linux" else []
     words = [target.openssl, flags(toolchain), _OPENSSLDIR, *toolchain.openssl.configure, *elf, *cross]
     recipe = Recipe("openssl.sh", words, jobs if toolchain.openssl.parallel else 1)
-    return static_library(source, recipe, toolchain, engine, identity, cache, ui)
+    return static_library(source, recipe, toolchain, engine, identity, context)

@@ -19,12 +19,11 @@ from patchkit import resources
 from patchkit.building.engine.protocol import OWNER, Engine, Identity
 from patchkit.building.recipe.log import BuildLog, build_log
 from patchkit.building.toolchain import Toolchain
+from patchkit.context import Context
 from patchkit.errors import CompileError
-from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource
 from patchkit.source.tree.tree import SourceTree
 from patchkit.storage import reading, replace_all
-from patchkit.ui import Ui
 
 DEPENDENCIES = "deps"
 LICENCES = "licences"
@@ -75,27 +74,21 @@ def flags(toolchain: Toolchain) -> str:
 
 
 def static_library(
-    source: LibrarySource,
-    recipe: Recipe,
-    toolchain: Toolchain,
-    engine: Engine,
-    identity: Identity,
-    cache: Cache,
-    ui: Ui,
+    source: LibrarySource, recipe: Recipe, toolchain: Toolchain, engine: Engine, identity: Identity, context: Context
 ) -> StaticLibrary:
     """Compile a library, or take it from the cache. Raises CompileError and the engine's errors."""
     script = (resources.folder("docker") / recipe.script).read_text("utf-8")
     parts = [script, *recipe.words, _contents(source), identity.digest]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    path = cache.folder("libraries") / f"{source.library.name}-{key[:32]}.tar"
-    with cache.lock(path.name):
+    path = context.cache.folder("libraries") / f"{source.library.name}-{key[:32]}.tar"
+    with context.cache.lock(path.name):
         kept = _kept(path)
         if kept is None:
             title = f"{source.library.title} {source.version}"
-            ui.step(f"Compile {title}, static, for {toolchain.target.name}; it is kept")
+            context.ui.step(f"Compile {title}, static, for {toolchain.target.name}; it is kept")
             name = f"{source.library.name}-{toolchain.target.name}-{os.getpid()}.log"
             command = ["sh", "-c", script, "sh", str(recipe.jobs), *recipe.words]
-            with build_log(cache.folder("logs") / name, ui) as log:
+            with build_log(context.cache.folder("logs") / name, context.ui) as log:
                 try:
                     kept = _compile(source.tree, command, toolchain, engine, identity, log)
                 except CompileError as error:

@@ -18,12 +18,12 @@ from multiprocessing.context import ForkProcess
 from packaging.version import Version as Pep440
 
 from patchkit import signals
+from patchkit.context import Context
 from patchkit.errors import PatchkitError, UnknownVersionError, fault
 from patchkit.jobs.build.plan import Order
 from patchkit.jobs.build.release import Outcome, build
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 
 
@@ -54,7 +54,7 @@ def final_releases(since: str | None) -> list[Release]:
     return found
 
 
-def build_many(order: Order, versions: Sequence[str], cache: Cache, ui: Ui) -> Iterator[Built]:
+def build_many(order: Order, versions: Sequence[str], context: Context) -> Iterator[Built]:
     """Build each of the versions as ``order`` says, as many at a time as it has jobs, in the order they are done.
 
     Raises the first error, unless the order says to keep going; what runs then is ended, and leaves nothing.
@@ -63,7 +63,7 @@ def build_many(order: Order, versions: Sequence[str], cache: Cache, ui: Ui) -> I
     waiting = [
         replace(order, request=replace(order.request, version=version), jobs=1, lenient=True) for version in versions
     ]
-    with closing(_Crew(cache)) as crew:
+    with closing(_Crew(context)) as crew:
         total = len(waiting)
         done = 0
         while waiting or crew.running:
@@ -72,8 +72,8 @@ def build_many(order: Order, versions: Sequence[str], cache: Cache, ui: Ui) -> I
             for built in crew.finished():
                 done += 1
                 for text in built.warnings:
-                    ui.warn(text)
-                ui.note(f"[{done}/{total}] {built.version}: {_in_words(built)}")
+                    context.ui.warn(text)
+                context.ui.note(f"[{done}/{total}] {built.version}: {_in_words(built)}")
                 yield built
                 if built.failure is not None and not order.keep_going:
                     raise built.failure
@@ -92,7 +92,7 @@ def _in_words(built: Built) -> str:
 class _Crew:
     """The processes that are at work."""
 
-    cache: Cache
+    context: Context
     running: dict[Connection, tuple[ForkProcess, Order]] = field(default_factory=dict)
 
     def start(self, order: Order) -> None:
@@ -102,7 +102,7 @@ class _Crew:
         here, there = context.Pipe(duplex=False)
         # A signal between fork and _work would find the parent's handlers in the child.
         with signals.held_off():
-            process = context.Process(target=_work, args=(order, self.cache, there))
+            process = context.Process(target=_work, args=(order, replace(self.context, ui=Ui(io.StringIO())), there))
             process.start()
         there.close()
         self.running[here] = (process, order)
@@ -139,15 +139,14 @@ class _Crew:
             self.running.clear()
 
 
-def _work(order: Order, cache: Cache, answer: Connection) -> None:
+def _work(order: Order, context: Context, answer: Connection) -> None:
     """In a process of its own: one release."""
     signals.begin_worker()
     signals.watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    ui = Ui(io.StringIO())
     began = time.monotonic()
     version = order.request.version
     try:
-        built = Built(version, order.target, build(order, cache, ui))
+        built = Built(version, order.target, build(order, context))
     except PatchkitError as error:
         built = Built(version, order.target, error=error)
     except KeyboardInterrupt:
@@ -156,4 +155,4 @@ def _work(order: Order, cache: Cache, answer: Connection) -> None:
         if os.environ.get("PATCHKIT_DEBUG"):
             traceback.print_exc()
         built = Built(version, order.target, error=fault(error))
-    answer.send(replace(built, seconds=time.monotonic() - began, warnings=ui.warnings))
+    answer.send(replace(built, seconds=time.monotonic() - began, warnings=context.ui.warnings))

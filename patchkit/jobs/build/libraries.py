@@ -12,16 +12,16 @@ from patchkit.building.engine.protocol import Engine, Identity
 from patchkit.building.recipe.openssl import static_openssl
 from patchkit.building.recipe.static_library import Recipe, StaticLibrary, flags, static_library
 from patchkit.building.toolchain import Target, Toolchain
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, CompileError
 from patchkit.jobs.missing_files import Shortages
 from patchkit.releases.libraries import Library, libraries
-from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource, obtain_library
 from patchkit.ui import Ui
 
 
 def library_source(
-    tools: Toolchain, given: Sequence[str], cache: Cache, ui: Ui, *, offline: bool, strict: bool = True
+    tools: Toolchain, given: Sequence[str], context: Context, *, strict: bool = True
 ) -> LibrarySource | None:
     """The source of what the toolchain wants compiled; None where the system's library is taken.
 
@@ -31,9 +31,11 @@ def library_source(
     pinned = tools.crypto.pinned
     if pinned is None:
         return None
-    source = obtain_library(pinned, given, cache, ui, offline=offline, strict=strict)
-    ui.note(f"{pinned.title} {source.version}: " + ("verified, sha256 as pinned" if source.verified else _NOT_VERIFIED))
-    warn_of_age(pinned, ui)
+    source = obtain_library(pinned, given, context, strict=strict)
+    context.ui.note(
+        f"{pinned.title} {source.version}: " + ("verified, sha256 as pinned" if source.verified else _NOT_VERIFIED)
+    )
+    warn_of_age(pinned, context.ui)
     return source
 
 
@@ -50,28 +52,20 @@ def refuse_needless(tools: Toolchain, given: Sequence[str]) -> None:
 _NOT_VERIFIED = "NOT verified, no pin vouches for it"
 
 
-def other_sources(
-    tools: Toolchain, shortages: Shortages, cache: Cache, ui: Ui, *, offline: bool
-) -> list[LibrarySource]:
+def other_sources(tools: Toolchain, shortages: Shortages, context: Context) -> list[LibrarySource]:
     """The sources of what else is linked statically: pinned tarballs, verified. Raises the source room's errors."""
     wanted = [libraries()[name] for name in tools.series.libraries]
-    found = [shortages.attempt(partial(obtain_library, one, (), cache, ui, offline=offline)) for one in wanted]
+    found = [shortages.attempt(partial(obtain_library, one, (), context)) for one in wanted]
     return [one for one in found if one is not None]
 
 
 def compiled_others(
-    sources: Sequence[LibrarySource],
-    tools: Toolchain,
-    engine: Engine,
-    identity: Identity,
-    cache: Cache,
-    ui: Ui,
-    jobs: int,
+    sources: Sequence[LibrarySource], tools: Toolchain, engine: Engine, identity: Identity, context: Context, jobs: int
 ) -> list[StaticLibrary]:
     """These, compiled on this engine or kept from an earlier run."""
     words = [tools.base_target.triplet, flags(tools)]
     return [
-        static_library(one, Recipe(f"{one.library.name}.sh", words, jobs), tools, engine, identity, cache, ui)
+        static_library(one, Recipe(f"{one.library.name}.sh", words, jobs), tools, engine, identity, context)
         for one in sources
     ]
 
@@ -86,12 +80,12 @@ def warn_of_age(library: Library, ui: Ui) -> None:
 
 
 def compiled(
-    source: LibrarySource | None, tools: Toolchain, engine: Engine, identity: Identity, cache: Cache, ui: Ui, jobs: int
+    source: LibrarySource | None, tools: Toolchain, engine: Engine, identity: Identity, context: Context, jobs: int
 ) -> StaticLibrary | None:
     """The library, compiled on this engine or kept from an earlier run."""
     if source is None:
         return None
-    return static_openssl(source, tools, engine, identity, cache, ui, jobs=jobs)
+    return static_openssl(source, tools, engine, identity, context, jobs=jobs)
 
 
 def _elf(program: bytes) -> Linkage:

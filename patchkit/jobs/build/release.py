@@ -17,6 +17,7 @@ from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.log import BuildLog, build_log
 from patchkit.building.recipe.tree import OpenVpnTree
 from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.context import Context
 from patchkit.errors import KnownBadError, PatchkitError
 from patchkit.jobs.build.artifact_files import packed
 from patchkit.jobs.build.libraries import (
@@ -36,11 +37,9 @@ from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import GUARD_MACRO, STOCK
 from patchkit.releases.version import Version, shown
-from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource
 from patchkit.source.obtain import Obtained, obtain, version_of
 from patchkit.storage import check_writable
-from patchkit.ui import Ui
 
 _ALL_AT_ONCE = "patchkit mirror sync, where there is a network, then PATCHKIT_MIRROR here"
 
@@ -58,7 +57,7 @@ class Outcome:
     """False when the artifact was there already, made from the same inputs."""
 
 
-def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
+def build(order: Order, context: Context) -> list[Outcome]:
     """Fetch, verify, patch, compile, try and pack. One outcome a variant, in the order asked for.
 
     Raises the first error, unless ``keep_going``: then errors that concern one variant only are in
@@ -71,18 +70,20 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
     known = version_of(order.request)
     if known is not None:
         _tools(known, order)
-    ui.step(f"Source of {order.request.version if known else shown(order.request.version)}")
-    shortages = Shortages(gather=order.request.offline)
-    obtained = shortages.attempt(lambda: obtain(order.request, cache, ui))
+    context.ui.step(f"Source of {order.request.version if known else shown(order.request.version)}")
+    shortages = Shortages(gather=context.offline)
+    obtained = shortages.attempt(lambda: obtain(order.request, context))
     if obtained is None:
-        _look_for_the_rest(known, order, shortages, cache, ui)
+        _look_for_the_rest(known, order, shortages, context)
         raise shortages.error(_ALL_AT_ONCE)
-    ui.note(_vouched(obtained))
+    context.ui.note(_vouched(obtained))
     tools = _tools(obtained.version, order)
     if tools.series.name != obtained.series:
-        ui.warn(f"series {obtained.series} is newer than this patchkit: taking the toolchain of {tools.series.name}")
+        context.ui.warn(
+            f"series {obtained.series} is newer than this patchkit: taking the toolchain of {tools.series.name}"
+        )
     for why in tools.portability:
-        ui.note(f"compiled with a flag for it: {why}")
+        context.ui.note(f"compiled with a flag for it: {why}")
     outcomes: dict[str, Outcome] = {}
     rendered = []
     for one in chosen:
@@ -92,19 +93,19 @@ def build(order: Order, cache: Cache, ui: Ui) -> list[Outcome]:
         except PatchkitError as error:
             outcomes[one.name] = _failed(one.name, error, 0.0, order)
     if rendered:
-        source = shortages.attempt(lambda: _library_source(tools, order, cache, ui))
-        others = other_sources(tools, shortages, cache, ui, offline=order.request.offline)
-        ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
-        with choose(order.engine, cache, ui) as engine:
-            identity = shortages.attempt(lambda: engine.prepare(tools, offline=order.request.offline))
+        source = shortages.attempt(lambda: _library_source(tools, order, context))
+        others = other_sources(tools, shortages, context)
+        context.ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
+        with choose(order.engine, context) as engine:
+            identity = shortages.attempt(lambda: engine.prepare(tools))
             if identity is None or shortages.errors:
                 raise shortages.error(_ALL_AT_ONCE)
-            ui.note(f"{engine.name}: {identity.compiler}")
-            library = compiled(source, tools, engine, identity, cache, ui, order.jobs)
-            more = compiled_others(others, tools, engine, identity, cache, ui, order.jobs)
+            context.ui.note(f"{engine.name}: {identity.compiler}")
+            library = compiled(source, tools, engine, identity, context, order.jobs)
+            more = compiled_others(others, tools, engine, identity, context, order.jobs)
             ground = Ground(obtained, tools, identity, library, more, order.signer)
             planned = [plan(one, diff, ground) for one, diff in rendered]
-            outcomes |= _build(planned, _Job(order, ground, cache, ui), engine)
+            outcomes |= _build(planned, _Job(order, ground, context), engine)
     return [outcomes[one.name] for one in chosen]
 
 
@@ -115,20 +116,19 @@ def _tools(version: Version, order: Order) -> Toolchain:
     return tools
 
 
-def _library_source(tools: Toolchain, order: Order, cache: Cache, ui: Ui) -> LibrarySource | None:
-    offline, strict = order.request.offline, not order.lenient
-    return library_source(tools, order.openssl_sources, cache, ui, offline=offline, strict=strict)
+def _library_source(tools: Toolchain, order: Order, context: Context) -> LibrarySource | None:
+    return library_source(tools, order.openssl_sources, context, strict=not order.lenient)
 
 
-def _look_for_the_rest(known: Version | None, order: Order, shortages: Shortages, cache: Cache, ui: Ui) -> None:
+def _look_for_the_rest(known: Version | None, order: Order, shortages: Shortages, context: Context) -> None:
     """There is no source: is there all else? Whoever fills a mirror by hand wants to go only once."""
     if known is None:
         return
     tools = _tools(known, order)
-    shortages.attempt(lambda: _library_source(tools, order, cache, ui))
-    other_sources(tools, shortages, cache, ui, offline=order.request.offline)
-    with choose(order.engine, cache, ui) as engine:
-        shortages.attempt(lambda: engine.prepare(tools, offline=order.request.offline))
+    shortages.attempt(lambda: _library_source(tools, order, context))
+    other_sources(tools, shortages, context)
+    with choose(order.engine, context) as engine:
+        shortages.attempt(lambda: engine.prepare(tools))
 
 
 def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, Outcome]:
@@ -145,7 +145,7 @@ def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, O
         name = f"{job.ground.obtained.label}-{job.ground.tools.target.name}-{os.getpid()}.log"
         keep = job.order.keep_build
         with (
-            build_log(job.cache.folder("logs") / name, job.ui) as log,
+            build_log(job.context.cache.folder("logs") / name, job.context.ui) as log,
             engine.workspace(job.ground.identity, keep=keep) as workspace,
         ):
             try:
@@ -161,24 +161,23 @@ class _Job:
 
     order: Order
     ground: Ground
-    cache: Cache
-    ui: Ui
+    context: Context
 
     @property
     def dist(self) -> Dist:
         return Dist(self.order.out)
 
     def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[Planned]) -> dict[str, Outcome]:
-        answers = ConfigureAnswers(self.cache, self.ground.identity, self.ground.obtained.tree.origin)
+        answers = ConfigureAnswers(self.context.cache, self.ground.identity, self.ground.obtained.tree.origin)
         tree = tree_of(self.ground.tools)(
             workspace, self.ground.obtained.tree, self.ground.tools,
             jobs=self.order.jobs, log=log, answers=answers, libraries=self.ground.static,
         )  # fmt: skip
         for text in tree.left_out:
-            self.ui.warn(f"left out: {text}")
-        self.ui.step(f"Configure {self.ground.obtained.label}")
+            self.context.ui.warn(f"left out: {text}")
+        self.context.ui.step(f"Configure {self.ground.obtained.label}")
         tree.configure()
-        self.ui.step(f"Compile {self.ground.obtained.label}")
+        self.context.ui.step(f"Compile {self.ground.obtained.label}")
         stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
         with smoke.bench(workspace, self.ground.tools.target):
             return {one.variant.name: self._one(workspace, tree, one, stock) for one in planned}
@@ -194,14 +193,14 @@ class _Job:
     def _artifact(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> manifest.Artifact:
         name = planned.variant.name
         if not planned.variant.is_stock:
-            self.ui.step(f"Compile {planned.name}: what the variant touches")
+            self.context.ui.step(f"Compile {planned.name}: what the variant touches")
         defines = (GUARD_MACRO,) if planned.rendered.guard else ()
         binary = tree.build(name, planned.rendered.files, defines=defines, suffix=planned.suffix)
         program, _ = one_file(workspace.get(binary))
         target, epoch = self.ground.tools.target, self.ground.obtained.tree.origin.epoch
         linked, holds = check_linked(program, self.ground.library, target, epoch=epoch)
         subject = Subject(name, binary, tree.version(planned.suffix))
-        self.ui.step(f"Smoke test {planned.name}")
+        self.context.ui.step(f"Smoke test {planned.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:
             # Handshakes mostly wait; installing meanwhile costs nothing. Nothing is packed before all is tried.
             waiting = pool.submit(tree.install, name)
@@ -209,9 +208,9 @@ class _Job:
             checks = smoke.smoke(workspace, self.ground.tools, subject, stock, must_shake_hands=not known_bad)
             for check in checks:
                 if not check.passed:
-                    self.ui.warn(f"{check.name} failed, as it may for a known-bad variant: {check.detail}")
+                    self.context.ui.warn(f"{check.name} failed, as it may for a known-bad variant: {check.detail}")
             installed = workspace.get(waiting.result())
-        files = packed(planned, self.ground, installed, self.ui)
+        files = packed(planned, self.ground, installed, self.context.ui)
         artifact = describe(
             planned,
             self.ground,

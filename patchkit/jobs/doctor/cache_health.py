@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from patchkit.building.recipe.static_library import damaged as damaged_libraries
+from patchkit.cache import Cache
 from patchkit.errors import PatchkitError
 from patchkit.jobs.doctor.distribution import Step
 from patchkit.jobs.doctor.model import FaultError
@@ -20,7 +21,6 @@ from patchkit.lab.pki.credentials import damaged as damaged_credentials
 from patchkit.packaging.dist import Dist
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries
-from patchkit.source.cache import Cache
 from patchkit.storage import sha256_of
 
 _DAY = 24 * 3600  # seconds; what a run of today left may be a run's that is still at work

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from patchkit.context import Context
 from patchkit.errors import BadUsageError
 from patchkit.jobs.doctor import cache_health, disk, docker, git_and_gpg, lab_links, network
 from patchkit.jobs.doctor.compilers import Compilers
 from patchkit.jobs.doctor.distribution import Distribution
 from patchkit.jobs.doctor.model import Finding, Trial, tried
-from patchkit.source.cache import Cache
-from patchkit.ui import Ui
 
 
 @dataclass(frozen=True)
@@ -51,9 +50,9 @@ class Readiness:
     """What is missing or broken, of the way that lacks least."""
 
 
-def trials(distribution: Distribution, cache: Cache, ui: Ui) -> list[Trial]:
+def trials(distribution: Distribution, context: Context) -> list[Trial]:
     """All of them, in the order that they are made."""
-    compilers = Compilers(distribution, ui)
+    compilers = Compilers(distribution, context.ui)
     return [
         Trial("docker", "build --engine docker", docker.container, "docker", ("dockerd",)),
         Trial("images", "build --engine docker", docker.images, "images"),
@@ -61,14 +60,14 @@ def trials(distribution: Distribution, cache: Cache, ui: Ui) -> list[Trial]:
         Trial("mingw", "build --target windows-amd64 --engine host", compilers.mingw, "mingw",
               ("x86_64-w64-mingw32-gcc",)),
         Trial("wine", "build --target windows-amd64 --engine host", compilers.wine, "wine", ("wine",)),
-        Trial("machine", "lab run, verify", partial(lab_links.booted, cache, ui), "machine", ("qemu-system-x86_64",)),
+        Trial("machine", "lab run, verify", partial(lab_links.booted, context), "machine", ("qemu-system-x86_64",)),
         Trial("netns", "lab run --link netns", lab_links.netem, "netns", ("ip", "tc", "nft", "ethtool", "ping")),
         Trial("git", "matrix, verify, --git", git_and_gpg.git, "git", ("git",)),
         Trial("openpgp", "verify", git_and_gpg.gpg, "openpgp", ("gpg",)),
         Trial("tarballs", "every release that is not in the cache", network.tarballs),
         Trial("debian", "images, the lab's packages, some tarballs", network.debian_mirror),
-        Trial("disk", "builds, lab run", partial(disk.room, cache)),
-        Trial("cache", "everything", partial(cache_health.checked, cache)),
+        Trial("disk", "builds, lab run", partial(disk.room, context.cache)),
+        Trial("cache", "everything", partial(cache_health.checked, context.cache)),
     ]  # fmt: skip
 
 
@@ -80,12 +79,12 @@ def purposes(names: Sequence[str]) -> dict[str, Purpose]:
     return {name: PURPOSES[name] for name in names or PURPOSES}
 
 
-def examine(names: Sequence[str], distribution: Distribution, cache: Cache, ui: Ui) -> Iterator[Finding]:
+def examine(names: Sequence[str], distribution: Distribution, context: Context) -> Iterator[Finding]:
     """Try everything that these purposes want, or everything; a finding each, as they come."""
     wanted = {name for purpose in purposes(names).values() for name in purpose.trials}
-    for trial in trials(distribution, cache, ui):
+    for trial in trials(distribution, context):
         if not names or trial.name in wanted:
-            ui.step(f"Try {trial.name}")
+            context.ui.step(f"Try {trial.name}")
             yield tried(trial, distribution)
 
 

@@ -62,7 +62,7 @@ class Compilers:
     def native(self) -> str:
         """Compiles, links and runs a program with all the libraries of a build."""
         tools = toolchain(Version.parse(newest()), "linux-amd64", crypto=SYSTEM)
-        identity = self._engine.prepare(tools, offline=True)
+        identity = self._engine.prepare(tools)
         with self._workspace({"try.c": _LINUX}) as workspace:
             words = _run(workspace, ["pkg-config", "--cflags", "--libs", *_LIBRARIES])[0].split()
             _compile(workspace, tools.target, "try", [*words, "-lpam"])

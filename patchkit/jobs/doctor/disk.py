@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from patchkit.building.engine.docker import connect
+from patchkit.cache import Cache
 from patchkit.errors import DiskFullError, PatchkitError
-from patchkit.source.cache import Cache
 from patchkit.storage import reading
 
 _MB = 10**6

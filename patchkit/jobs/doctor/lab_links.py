@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from patchkit.context import Context
 from patchkit.lab.guest.image import guest
 from patchkit.lab.link import netns, qemu
-from patchkit.source.cache import Cache
-from patchkit.ui import Ui
 
 # Stands in for openvpn where only the machine is to be tried.
 _STAND_IN = b"#!/usr/bin/busybox sh\necho OpenVPN stand-in\n"
 
 
-def booted(cache: Cache, ui: Ui) -> str:
+def booted(context: Context) -> str:
     """Boots the guest, and wakes a copy of it that has nothing to do."""
     version = qemu.qemu()[1]
     files = {"peers/client": _STAND_IN, "peers/server": _STAND_IN}
-    found = qemu.snapshot(guest(cache, ui), files, tuple(files), cache)
+    found = qemu.snapshot(guest(context), files, tuple(files), context.cache)
     qemu.run(found, {"turns": [], "wishes": []}, wall_limit=120)
     return f"QEMU {version} boots Linux {found.guest.release}"
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from patchkit.context import Context
 from patchkit.jobs.build.plan import Order
 from patchkit.jobs.build.release import build
 from patchkit.lab.link.binaries import Asked, Binary, unpacked
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
-from patchkit.ui import Ui
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,6 @@ class Bench:
     engine: Literal["auto", "docker", "host"] = "auto"
     crypto: str | None = None
     openssl_sources: Sequence[str] = ()
-    offline: bool = False
     allow_known_bad: bool = False
     jobs: int = 1
 
@@ -34,19 +32,18 @@ class Bench:
         named = {"--git": self.git, "--crypto": self.crypto, "--engine": None if self.engine == "auto" else self.engine}
         words = [word for option, value in named.items() if value is not None for word in (option, value)]
         words += [word for source in self.openssl_sources for word in ("--openssl-source", source)]
-        flags = {"--offline": self.offline, "--allow-known-bad": self.allow_known_bad}
-        return words + [flag for flag, wanted in flags.items() if wanted]
+        return words + (["--allow-known-bad"] if self.allow_known_bad else [])
 
 
-def programs(wanted: Sequence[Asked], bench: Bench, cache: Cache, ui: Ui) -> dict[Asked, Binary]:
+def programs(wanted: Sequence[Asked], bench: Bench, context: Context) -> dict[Asked, Binary]:
     """A program for each, from the cache where the same inputs have made it before. Raises what ``build`` raises."""
     groups = dict.fromkeys((one.version, one.guard) for one in wanted)
-    folder = cache.folder("programs")
+    folder = context.cache.folder("programs")
     found: dict[Asked, Binary] = {}
     for version, guard in groups:
         members = list(dict.fromkeys(one for one in wanted if (one.version, one.guard) == (version, guard)))
         order = Order(
-            request=Request(version=version, git=bench.git, source=bench.source, offline=bench.offline),
+            request=Request(version=version, git=bench.git, source=bench.source),
             variants=[one.variant for one in members],
             guard=guard,
             engine=bench.engine,
@@ -57,7 +54,7 @@ def programs(wanted: Sequence[Asked], bench: Bench, cache: Cache, ui: Ui) -> dic
             openssl_sources=bench.openssl_sources,
             lenient=True,
         )
-        for one, outcome in zip(members, build(order, cache, ui), strict=True):
+        for one, outcome in zip(members, build(order, context), strict=True):
             if outcome.artifact is None:  # without --keep-going, build raises instead
                 raise RuntimeError(f"{outcome.variant} was neither built nor refused")
             found[one] = unpacked(outcome.artifact, folder, variant=one.variant, guard=guard)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from patchkit.building.engine.protocol import cores
+from patchkit.context import Context
 from patchkit.errors import InterruptedByUserError, NoEvidenceError, PatchkitError, StormError
 from patchkit.jobs.lab.batch import arm_of, shift, shifts
 from patchkit.jobs.lab.binaries import Bench, programs
@@ -29,7 +30,6 @@ from patchkit.lab.observe.storm_limit import exceeded
 from patchkit.lab.report.folder import TRIALS, Folder, file_stem, in_order, line
 from patchkit.lab.report.report import Timing, html, markdown
 from patchkit.lab.results.results import Results, results
-from patchkit.source.cache import Cache
 from patchkit.storage import check_writable
 from patchkit.ui import Ui
 
@@ -66,7 +66,7 @@ class Done:
     timing: Timing
 
 
-def run(asked: LabOrder, cache: Cache, ui: Ui) -> Done:
+def run(asked: LabOrder, context: Context) -> Done:
     """Run what is missing of a campaign and write its report.
 
     Raises what building raises, and GuestError, MachineError, LinkError, ReportError, NoEvidenceError and
@@ -75,14 +75,14 @@ def run(asked: LabOrder, cache: Cache, ui: Ui) -> Done:
     check_writable(asked.out, "--out")
     folder = Folder(asked.out)
     folder.refuse_taken(resume=asked.resume)  # before anything is built
-    link = ready(asked.link, cache, ui, offline=asked.bench.offline)
+    link = ready(asked.link, context)
     name = hashlib.sha256(os.fsencode(asked.out.resolve())).hexdigest()[:16]
-    with cache.lock(f"report-{name}", busy=str(asked.out)):
-        return _run(asked, folder, link, cache, ui)
+    with context.cache.lock(f"report-{name}", busy=str(asked.out)):
+        return _run(asked, folder, link, context)
 
 
-def _run(asked: LabOrder, folder: Folder, link: Link, cache: Cache, ui: Ui) -> Done:
-    binaries = programs([side for pair in asked.pairs for side in pair], asked.bench, cache, ui)
+def _run(asked: LabOrder, folder: Folder, link: Link, context: Context) -> Done:
+    binaries = programs([side for pair in asked.pairs for side in pair], asked.bench, context)
     arms = [arm(binaries[client].program, binaries[server].program) for client, server in asked.pairs]
     for side in (one for pair in asked.pairs for one in pair):
         for name, scenario in asked.scenarios.items():
@@ -95,12 +95,13 @@ def _run(asked: LabOrder, folder: Folder, link: Link, cache: Cache, ui: Ui) -> D
         )
     kept = folder.begin(todo, resume=asked.resume)
     by_hash = {one.program.sha256: one for one in binaries.values()}
-    job = _Job(todo, link, folder, by_hash, asked.jobs, ui, kept)
+    job = _Job(todo, link, folder, by_hash, asked.jobs, context.ui, kept)
     try:
         job.work()
     except KeyboardInterrupt as signal:
         done = job.finish()
-        again = shlex.join(["patchkit", "lab", "run", "--resume", "--out", str(asked.out), *asked.bench.options()])
+        words = ["--out", str(asked.out), *asked.bench.options(), *(["--offline"] if context.offline else [])]
+        again = shlex.join(["patchkit", "lab", "run", "--resume", *words])
         raise InterruptedByUserError(
             f"interrupted: {len(done.trials)} trials are kept in {asked.out}",
             why="the report there is of these alone",

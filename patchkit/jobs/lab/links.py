@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.lab.guest.image import Guest, guest
 from patchkit.lab.link import netns
 from patchkit.lab.link import qemu as machine
@@ -16,7 +18,6 @@ from patchkit.lab.link.qemu import Snapshot
 from patchkit.lab.model.campaign import Machine
 from patchkit.lab.model.scenario import Scenario
 from patchkit.lab.pki.credentials import credentials
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 
 LinkName = Literal["machine", "netns"]
@@ -46,9 +47,9 @@ class Link(Protocol):
         """End all trials at once."""
 
 
-def ready(name: LinkName, cache: Cache, ui: Ui, *, offline: bool) -> Link:
+def ready(name: LinkName, context: Context) -> Link:
     """The link of that name. Raises GuestError or LinkError where this host has not what it takes."""
-    return MachineLink.ready(cache, ui, offline=offline) if name == "machine" else NetnsLink.ready(cache, ui)
+    return MachineLink.ready(context) if name == "machine" else NetnsLink.ready(context)
 
 
 @dataclass
@@ -63,10 +64,10 @@ class MachineLink:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def ready(cls, cache: Cache, ui: Ui, *, offline: bool) -> MachineLink:
+    def ready(cls, context: Context) -> MachineLink:
         """Raises GuestError where QEMU or the guest's packages are missing."""
         machine.qemu()
-        return cls(cache, guest(cache, ui, offline=offline), ui)
+        return cls(context.cache, guest(context), context.ui)
 
     @property
     def described(self) -> Machine:
@@ -99,12 +100,14 @@ class NetnsLink:
     alive: Alive = field(default_factory=Alive)
 
     @classmethod
-    def ready(cls, cache: Cache, ui: Ui) -> NetnsLink:
+    def ready(cls, context: Context) -> NetnsLink:
         """Raises LinkError where this host can't."""
         kernel = netns.check()
         if not kernel.seeded:
-            ui.warn("this netem knows no seeds: each trial meets losses of its own, and no figure can be repeated")
-        return cls(cache, kernel)
+            context.ui.warn(
+                "this netem knows no seeds: each trial meets losses of its own, and no figure can be repeated"
+            )
+        return cls(context.cache, kernel)
 
     @property
     def described(self) -> Machine:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchkit.context import Context
 from patchkit.errors import ReportError
 from patchkit.jobs.lab.batch import arm_of, shift
 from patchkit.jobs.lab.binaries import Bench, programs
@@ -16,9 +17,7 @@ from patchkit.lab.model.campaign import Campaign, Cell, Program
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.observe.pcap import pcap
 from patchkit.lab.report.folder import Folder
-from patchkit.source.cache import Cache
 from patchkit.storage import check_writable, replace_all, writing
-from patchkit.ui import Ui
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Replayed:
 
 
 def replay(
-    report: Path, cell: str, trial: int, *, verbosity: int, out: Path, bench: Bench, cache: Cache, ui: Ui
+    report: Path, cell: str, trial: int, *, verbosity: int, out: Path, bench: Bench, context: Context
 ) -> Replayed:
     """Run a trial of a report again and write its logs and a capture of its link.
 
@@ -53,21 +52,23 @@ def replay(
             f"{report} has no cell {cell}", why="it has: " + ", ".join(one.id for one in todo.cells), advice="--cell ID"
         )
     reported = next((one for one in folder.trials() if (one.cell, one.trial) == (cell, trial)), None)
-    link = _link(todo, cache, ui, offline=bench.offline)
-    client, server = _binaries(todo, where, bench, cache, ui)
+    link = _link(todo, context)
+    client, server = _binaries(todo, where, bench, context)
     link.prepare(client, server, where.credentials)
 
     def once(detail: Turn) -> tuple[Trial, Mapping[str, bytes]]:
         return shift(todo, where, trial, (client, server), link, detail)[-1]
 
-    ui.step(f"Trial {trial} of {cell}")
+    context.ui.step(f"Trial {trial} of {cell}")
     again, exact = once(Turn(0, keep_logs=True, keep_frames=True))
     if reported is not None and again != reported and todo.machine.link == "machine":
-        ui.warn("it did not come out as reported: please report it")
-    ui.step(f"The same with --verb {verbosity}")
+        context.ui.warn("it did not come out as reported: please report it")
+    context.ui.step(f"The same with --verb {verbosity}")
     verbose, loud = once(Turn(0, verbosity=verbosity, keep_logs=True))
     if (verbose.outcome, verbose.seconds) != (again.outcome, again.seconds):
-        ui.note("writing so much takes time of its own: the verbose run is not the same to the last microsecond")
+        context.ui.note(
+            "writing so much takes time of its own: the verbose run is not the same to the last microsecond"
+        )
     files = {
         "link.pcap": pcap(exact["frames"]),
         "trial.json": (again.model_dump_json(indent=2) + "\n").encode(),
@@ -85,23 +86,25 @@ def asked_for(program: Program) -> Asked:
     return Asked(program.release.removeprefix("git."), program.variant, program.guard)
 
 
-def _link(todo: Campaign, cache: Cache, ui: Ui, *, offline: bool) -> Link:
-    link = ready(todo.machine.link, cache, ui, offline=offline)
+def _link(todo: Campaign, context: Context) -> Link:
+    link = ready(todo.machine.link, context)
     if link.described != todo.machine:
         differing = [
             f"{name}: {getattr(todo.machine, name)} there, {getattr(link.described, name)} here"
             for name in type(todo.machine).model_fields
             if getattr(todo.machine, name) != getattr(link.described, name)
         ]
-        ui.warn("this is not the machine that the report was made on: " + "; ".join(differing))
+        context.ui.warn("this is not the machine that the report was made on: " + "; ".join(differing))
     return link
 
 
-def _binaries(todo: Campaign, cell: Cell, bench: Bench, cache: Cache, ui: Ui) -> tuple[Binary, Binary]:
+def _binaries(todo: Campaign, cell: Cell, bench: Bench, context: Context) -> tuple[Binary, Binary]:
     one = arm_of(todo, cell)
-    found = programs([asked_for(one.client), asked_for(one.server)], bench, cache, ui)
+    found = programs([asked_for(one.client), asked_for(one.server)], bench, context)
     pair = found[asked_for(one.client)], found[asked_for(one.server)]
     for was, now in zip((one.client, one.server), pair, strict=True):
         if was.sha256 != now.program.sha256:
-            ui.warn(f"{was.name} is not the same program here: {now.program.sha256[:12]}, it was {was.sha256[:12]}")
+            context.ui.warn(
+                f"{was.name} is not the same program here: {now.program.sha256[:12]}, it was {was.sha256[:12]}"
+            )
     return pair

@@ -8,16 +8,15 @@ from pathlib import Path
 
 from packaging.version import Version as Pep440
 
+from patchkit.context import Context
 from patchkit.errors import BadSourceError, PatchkitError, TagMovedError, UnknownVersionError
 from patchkit.patching.combination import Combination
 from patchkit.releases.catalog import TagPin, catalog
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.git import repository
 from patchkit.source.git.release_history import History, history
 from patchkit.source.obtain import Request, obtain
 from patchkit.source.tree.tree import Origin, SourceTree, blob_id
-from patchkit.ui import Ui
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class Question:
     """A tarball or folder given by hand, which the one ref then names."""
     variants: Sequence[str] = ()
     """All but stock if none is named."""
-    offline: bool = False
 
 
 @dataclass
@@ -60,8 +58,7 @@ class Survey:
 
     question: Question
     chosen: Sequence[Combination]
-    cache: Cache
-    ui: Ui
+    context: Context
     blobs: dict[str, bytes] = field(default_factory=dict)
     """All contents that were read, by git blob id."""
 
@@ -78,9 +75,9 @@ class Survey:
         question, where = self.question, self.question.git
         if where is None and question.source is None and not _in_the_pins(ref):
             where = self._repository
-        request = Request(ref, git=where, source=question.source, offline=question.offline)
+        request = Request(ref, git=where, source=question.source)
         try:
-            obtained = obtain(request, self.cache, self.ui)
+            obtained = obtain(request, self.context)
         except TagMovedError as error:
             version = catalog().find(ref).version
             return Asked(version.text, ref, version, error=error)
@@ -94,7 +91,7 @@ class Survey:
         since = self.question.since
         oldest = max(_FIRST, Pep440(f"{Version.parse(since).pep440}.dev0")) if since else _FIRST
         known = {release.version: release.tag for release in catalog().releases}
-        with history(self._repository, self.cache, self.ui, offline=self.question.offline) as past:
+        with history(self._repository, self.context) as past:
             rows = [
                 self._release(past, Asked(version.text, tag, version), known.get(version))
                 for version, tag in past.tags.items()

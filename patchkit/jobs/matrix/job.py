@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from patchkit.context import Context
 from patchkit.errors import PatchkitError
 from patchkit.jobs.matrix.collect_sources import Asked, Question, Survey
 from patchkit.jobs.matrix.workers import Key, forms, try_all
 from patchkit.patching.attempt import Attempt, Cell, judge
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.variants import STOCK, names
-from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import Origin
-from patchkit.ui import Ui
 
 
 @dataclass(frozen=True)
@@ -41,17 +40,17 @@ class Row:
         return f"{self.ref} ({self.label})" if self.label.startswith("git.") else self.label
 
 
-def matrix(question: Question, cache: Cache, ui: Ui) -> list[Row]:
+def matrix(question: Question, context: Context) -> list[Row]:
     """Try each variant on each release. Refusals are in the cells.
 
     Raises what :meth:`patchkit.jobs.matrix.collect_sources.Survey.asked` raises.
     """
     named = question.variants or [name for name in names() if name != STOCK]
     chosen = list({one.name: one for one in map(combination, named)}.values())
-    survey = Survey(question, chosen, cache, ui)
+    survey = Survey(question, chosen, context)
     asked = survey.asked()
     tasks = {_key(one, row): row.label for row in asked for one in chosen if _is_tried(one, row)}
-    tried = try_all(tasks, survey.blobs, ui)
+    tried = try_all(tasks, survey.blobs, context.ui)
     return [_row(row, chosen, tried) for row in asked]
 
 

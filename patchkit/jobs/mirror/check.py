@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from patchkit.context import Context
 from patchkit.errors import MirrorError, PatchkitError
 from patchkit.lab.guest.packages import pins as guest_pins
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import mirror
 from patchkit.source.fetch.mirror import MirrorFile, MirrorTag
 from patchkit.storage import sha256_of
-from patchkit.ui import Ui
 
 Verdict = Literal["good", "missing", "damaged", "not as pinned", "unknown"]
 
@@ -36,7 +35,7 @@ class Finding:
         return self.verdict not in ("good", "unknown")
 
 
-def check(folder: Path, cache: Cache, ui: Ui) -> list[Finding]:
+def check(folder: Path, context: Context) -> list[Finding]:
     """All findings, the index's files first, then its tags, then files that it does not name.
 
     Raises MirrorError where there is no index, or none that can be read.
@@ -47,13 +46,13 @@ def check(folder: Path, cache: Cache, ui: Ui) -> list[Finding]:
             f"{folder} is no mirror", why=f"it has no {mirror.INDEX}", advice="patchkit mirror sync --to makes one"
         )
     pins = _pins()
-    with ui.count("verify", len(index.files) + len(index.tags)) as advance:
+    with context.ui.count("verify", len(index.files) + len(index.tags)) as advance:
         findings = []
         for file in index.files:
             findings.append(_file(folder, file, pins))
             advance(1)
         for tag in index.tags:
-            findings.append(_tag(folder, tag, cache, ui))
+            findings.append(_tag(folder, tag, context))
             advance(1)
     return [*findings, *_strangers(folder, {one.name for one in index.files})]
 
@@ -79,12 +78,12 @@ def _file(folder: Path, file: MirrorFile, pins: dict[str, str]) -> Finding:
     return Finding(file.name, "good", vouched)
 
 
-def _tag(folder: Path, tag: MirrorTag, cache: Cache, ui: Ui) -> Finding:
+def _tag(folder: Path, tag: MirrorTag, context: Context) -> Finding:
     name = f"{mirror.REPOSITORY} {tag.tag}"
     pins = {one.tag.name: one.tag for one in catalog().releases if one.tag}
     pin = pins.get(tag.tag)
     try:
-        origin = mirror.tag_in(folder, tag.tag, cache, ui)
+        origin = mirror.tag_in(folder, tag.tag, context)
     except PatchkitError as error:
         missing = not (folder / mirror.REPOSITORY).is_dir()
         return Finding(name, "missing" if missing else "damaged", "pin" if pin else "index", error.what)

@@ -13,12 +13,12 @@ from patchkit.building.engine.choose import choose
 from patchkit.building.engine.docker import DockerEngine
 from patchkit.building.engine.protocol import EngineName
 from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, GitError, MirrorError, UnknownVersionError
 from patchkit.jobs.missing_files import Shortages
 from patchkit.lab.guest.packages import fetched, pins
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.libraries import Library, libraries
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import mirror
 from patchkit.source.fetch.mirror import FileKind, MirrorFile, MirrorIndex, MirrorTag
 from patchkit.source.git import repository as git
@@ -58,7 +58,7 @@ class Synced:
     """What `patchkit build` must be told besides in order to take what was collected."""
 
 
-def sync(wish: Wish, cache: Cache, ui: Ui) -> Synced:
+def sync(wish: Wish, context: Context) -> Synced:
     """Collect what the builds need. What is there already and whole stays, whichever builds it is for.
 
     Raises one error that names everything that can't be had; what was collected until then stays, and the index
@@ -70,8 +70,8 @@ def sync(wish: Wish, cache: Cache, ui: Ui) -> Synced:
     releases = list({one.version: one for one in map(catalog().find, wish.versions)}.values())
     plans = [(one, toolchain(one.version, wish.target, crypto=wish.crypto, wanted=wish.features)) for one in releases]
     check_writable(wish.to, "--to")
-    with choose(wish.engine, cache, ui) as engine, locked(wish.to):
-        filling = _Filling(wish, _known(wish.to, ui), cache, ui)
+    with choose(wish.engine, context) as engine, locked(wish.to):
+        filling = _Filling(wish, _known(wish.to, context.ui), context)
         shortages = Shortages()
         try:
             for release in releases:
@@ -127,10 +127,9 @@ def _options(wish: Wish, given: Sequence[str]) -> list[str]:
 class _Filling:
     """A mirror while it is being filled."""
 
-    def __init__(self, wish: Wish, index: MirrorIndex, cache: Cache, ui: Ui) -> None:
+    def __init__(self, wish: Wish, index: MirrorIndex, context: Context) -> None:
         self._wish = wish
-        self._cache = cache
-        self._ui = ui
+        self._context = context
         self._files = {one.name: one for one in index.files}
         self._tags = {one.tag: one for one in index.tags}
         self.given: list[str] = []
@@ -139,11 +138,11 @@ class _Filling:
 
     def source(self, release: Release) -> None:
         """The release's tarball, or its tag where it has none or where git was asked for."""
-        self._ui.step(f"Source of {release.version}")
-        obtained = obtain(Request(release.version.text, git=self._wish.git), self._cache, self._ui)
+        self._context.ui.step(f"Source of {release.version}")
+        obtained = obtain(Request(release.version.text, git=self._wish.git), self._context)
         origin = obtained.tree.origin
         if origin.kind == "tarball":
-            self._add(self._cache.folder("downloads") / origin.name, origin.name, "source", [release])
+            self._add(self._context.cache.folder("downloads") / origin.name, origin.name, "source", [release])
         else:
             self._add_tag(release, origin)
 
@@ -153,7 +152,7 @@ class _Filling:
         if pinned is None:
             return
         given = self._wish.openssl_sources
-        source = obtain_library(pinned, given, self._cache, self._ui, strict=False)
+        source = obtain_library(pinned, given, self._context, strict=False)
         if source.pinned_tarball is not None:
             self._add(source.pinned_tarball, pinned.tarball.name, "library", served)
             return
@@ -168,12 +167,12 @@ class _Filling:
 
     def other(self, library: Library, served: Release) -> None:
         """The source of something else that is linked statically."""
-        path = tarball_path(library, self._cache, self._ui, offline=False)
+        path = tarball_path(library, self._context)
         self._add(path, library.tarball.name, "library", [served])
 
     def guest(self, served: Sequence[Release]) -> None:
         """The packages of the lab's machine."""
-        for path in fetched(pins(), self._cache, self._ui):
+        for path in fetched(pins(), self._context):
             self._add(path, path.name, "guest", served)
 
     def images(self, served: Sequence[Release], tools: Toolchain, engine: DockerEngine) -> None:
@@ -184,7 +183,7 @@ class _Filling:
                 self._add(self._wish.to / name, name, "image", served)
             return
         before = self._files.get(names[0])
-        self._ui.step(f"Images for {tools.series.name} on {tools.target.name}")
+        self._context.ui.step(f"Images for {tools.series.name} on {tools.target.name}")
         with tempfile.TemporaryDirectory(dir=self._wish.to, prefix=".images-") as folder:
             for path in engine.save_images(tools, Path(folder)):
                 self._add(path, path.name, "image", served)
@@ -217,7 +216,7 @@ class _Filling:
     def _forget_images(self, kept: Sequence[str]) -> None:
         """The base is another one now: what stands on the one before would not be found."""
         for one in [one for one in self._files.values() if one.kind == "image" and one.name not in kept]:
-            self._ui.warn(f"{one.name} stands on another base image: sync {', '.join(one.serves)} again")
+            self._context.ui.warn(f"{one.name} stands on another base image: sync {', '.join(one.serves)} again")
             del self._files[one.name]
             with writing(self._wish.to / one.name):
                 (self._wish.to / one.name).unlink(missing_ok=True)
@@ -242,7 +241,7 @@ class _Filling:
             repository.close()
         # Every object is read and hashed, so that the index says what is true.
         for name in missing:
-            mirror.tag_in(self._wish.to, name, self._cache, self._ui)
+            mirror.tag_in(self._wish.to, name, self._context)
         self._tags = tags
 
     def _set_damaged_repository_aside(self) -> None:
@@ -254,9 +253,9 @@ class _Filling:
         try:
             git.open_repository(path).close()
             for name in self._tags:
-                mirror.tag_in(self._wish.to, name, self._cache, self._ui)
+                mirror.tag_in(self._wish.to, name, self._context)
         except (GitError, UnknownVersionError) as error:
             aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(4)}")
             with writing(path):
                 path.rename(aside)
-            self._ui.warn(f"{error.what}: kept as {aside.name}, its tags are fetched anew")
+            self._context.ui.warn(f"{error.what}: kept as {aside.name}, its tags are fetched anew")

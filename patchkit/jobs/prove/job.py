@@ -12,15 +12,14 @@ from patchkit.building.recipe.autotools import AutotoolsTree
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.log import build_log
 from patchkit.building.toolchain import known_target, toolchain
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, CompileError, ToolchainError, UnknownTargetError
 from patchkit.jobs.build.libraries import compiled, library_source, refuse_needless
 from patchkit.jobs.prove.compare_objects import Prover
 from patchkit.jobs.prove.result import Proof
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request, obtain
-from patchkit.ui import Ui
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Claim:
     openssl_sources: Sequence[str] = ()
 
 
-def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
+def prove(claim: Claim, context: Context) -> Proof:
     """Compile what the variant touches, stock, patched and guarded, and compare. Raises the rooms' errors."""
     combined = combination(claim.variant)
     if combined.is_stock:
@@ -50,26 +49,26 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
             why="object files are compared in the form that they have on this machine",
             advice="the source that the variant changes is the same for --target linux-amd64",
         )
-    ui.step(f"Source of {claim.request.version}")
-    obtained = obtain(claim.request, cache, ui)
+    context.ui.step(f"Source of {claim.request.version}")
+    obtained = obtain(claim.request, context)
     tools = toolchain(obtained.version, claim.target, crypto=claim.crypto, linking=False)
     refuse_needless(tools, claim.openssl_sources)
-    source = library_source(tools, claim.openssl_sources, cache, ui, offline=claim.request.offline)
+    source = library_source(tools, claim.openssl_sources, context)
     plain = render(combined, obtained.tree, obtained.label, series=obtained.series)
     guard = None
     if combined.guard:
         guard = render(combined, obtained.tree, obtained.label, series=obtained.series, guard=True)
-    ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
-    with choose(claim.engine, cache, ui) as engine:
-        identity = engine.prepare(tools, offline=claim.request.offline)
-        ui.note(f"{engine.name}: {identity.compiler}")
-        library = compiled(source, tools, engine, identity, cache, ui, claim.jobs)
+    context.ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
+    with choose(claim.engine, context) as engine:
+        identity = engine.prepare(tools)
+        context.ui.note(f"{engine.name}: {identity.compiler}")
+        library = compiled(source, tools, engine, identity, context, claim.jobs)
         name = f"prove-{obtained.label}-{tools.target.name}-{os.getpid()}.log"
         with (
-            build_log(cache.folder("logs") / name, ui) as log,
+            build_log(context.cache.folder("logs") / name, context.ui) as log,
             engine.workspace(identity, keep=False) as workspace,
         ):
-            answers = ConfigureAnswers(cache, identity, obtained.tree.origin)
+            answers = ConfigureAnswers(context.cache, identity, obtained.tree.origin)
             tree = AutotoolsTree(
                 workspace,
                 obtained.tree,
@@ -79,9 +78,9 @@ def prove(claim: Claim, cache: Cache, ui: Ui) -> Proof:
                 answers=answers,
                 libraries=[library] if library else [],
             )
-            ui.step(f"Configure {obtained.label}")
+            context.ui.step(f"Configure {obtained.label}")
             tree.configure(*claim.configure)
-            ui.step(f"Compile what {combined.name} touches: stock, patched{', guarded' if guard else ''}")
+            context.ui.step(f"Compile what {combined.name} touches: stock, patched{', guarded' if guard else ''}")
             try:
                 return Prover(tree, plain, guard, combined).proof(obtained, tools, identity)
             except CompileError as error:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from patchkit.context import Context
 from patchkit.errors import (
     BadSignatureError,
     BadUsageError,
@@ -26,7 +27,6 @@ from patchkit.releases.catalog import Release, TarballPin
 from patchkit.releases.keys import missing_keys, upstream_keys
 from patchkit.releases.version import Version, shown
 from patchkit.source import obtain
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import mirror, unpinned
 from patchkit.source.git import repository
 from patchkit.source.git.annotated_tag import TagText, tag_text
@@ -35,7 +35,6 @@ from patchkit.source.openpgp.judgement import GOOD, Judgement, judge
 from patchkit.source.tree import directory
 from patchkit.source.tree.tree import SourceTree
 from patchkit.storage import reading
-from patchkit.ui import Ui
 
 _NOT_AT_HAND = (NetworkUnavailableError, OfflineError, PlacesExhaustedError, UnknownVersionError)
 _TAMPERED = (WrongHashError, TagMovedError, GitError, UnsafeArchiveError)
@@ -55,7 +54,6 @@ class Sought:
     """The signature of that tarball; otherwise the file beside it with ``.asc`` or ``.sig`` behind its name."""
     keys: tuple[Path, ...] = ()
     """Files with further keys that count."""
-    offline: bool = False
     now: float | None = None
     """Seconds since 1970 at which keys count as expired; None for the clock's."""
 
@@ -107,8 +105,7 @@ class Looker:
     release: Release | None
     """What the pins know of it."""
     ring: KeyRing
-    cache: Cache
-    ui: Ui
+    context: Context
 
     def tarball(self) -> Exhibit:
         """The tarball; a folder given by hand counts as one that nobody has signed."""
@@ -135,13 +132,13 @@ class Looker:
         exhibit = Exhibit("tag" if self.version else "ref", where=where)
         pin = self.release.tag if self.release else None
         try:
-            exhibit.tree = repository.tree_at(where, ref, self.cache, self.ui, pin=pin, offline=self.sought.offline)
+            exhibit.tree = repository.tree_at(where, ref, self.context, pin=pin)
             origin = exhibit.tree.origin
             exhibit.pinned = origin.verified
             as_pinned = "as pinned" if pin else "no pin knows it"
             exhibit.fact("commit", f"{origin.commit}, {as_pinned}", True if pin else None)
             exhibit.fact("tree", f"{origin.tree}, {as_pinned}", True if pin else None)
-            self._sign_tag(exhibit, tag_text(where, ref, self.cache), ref)
+            self._sign_tag(exhibit, tag_text(where, ref, self.context.cache), ref)
         except _NOT_AT_HAND as error:
             exhibit.absent = error
         except _TAMPERED as error:
@@ -154,12 +151,11 @@ class Looker:
     def _path(self, pin: TarballPin | None) -> Path:
         if self.sought.source is not None:
             return self.sought.source
-        offline = self.sought.offline
         if self.version is None:
             raise UnknownVersionError("only releases have tarballs", why=f"{shown(self.sought.version)} is none")
         if self.release is not None and pin is not None:
-            return obtain.tarball_path(self.release, pin, self.cache, self.ui, offline=offline)
-        return unpinned.tarball(self.version, self.cache, self.ui, offline=offline)
+            return obtain.tarball_path(self.release, pin, self.context)
+        return unpinned.tarball(self.version, self.context)
 
     def _hash(self, exhibit: Exhibit, path: Path, pin: TarballPin | None) -> None:
         data = path.read_bytes()
@@ -187,7 +183,7 @@ class Looker:
         if self.version is None:
             raise BadUsageError("only releases have tarballs")
         try:
-            return unpinned.signature(self.version, path.name, self.cache, self.ui, offline=self.sought.offline)
+            return unpinned.signature(self.version, path.name, self.context)
         except _NOT_AT_HAND as error:
             return Judgement("missing", error.what)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from patchkit import __version__
 from patchkit.building.engine.protocol import EngineName, cores
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, NotProvenError, PatchkitError, SmokeError
 from patchkit.jobs.build.plan import Order
 from patchkit.jobs.build.release import Outcome, build
@@ -22,8 +23,6 @@ from patchkit.jobs.verify.model import STEPS, TITLES, TRIALS, Fact, Finding, Sta
 from patchkit.jobs.verify.source import Judged, judge_source
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK, UpstreamStatus, default_variant, names
-from patchkit.source.cache import Cache
-from patchkit.ui import Ui
 
 _RUNS: frozenset[StepName] = frozenset({"prove", "build", "smoke", "lab"})
 """What lets upstream's code be compiled or run: its build system does as it likes."""
@@ -62,16 +61,16 @@ def chosen_steps(only: Sequence[str], skip: Sequence[str]) -> list[StepName]:
     return left
 
 
-def verify(order: VerifyOrder, cache: Cache, ui: Ui) -> Verification:
+def verify(order: VerifyOrder, context: Context) -> Verification:
     """Run the steps. What is not as it should be is in the result; raises only what leaves nothing to verify:
     no source at all, no gpg, an unknown variant."""
     variants = list(dict.fromkeys(combination(name).name for name in order.variants or [default_variant()]))
     if STOCK in variants:
         raise BadUsageError("stock is what a variant is compared with", advice=f"--variant {default_variant()}")
-    ui.step(f"[1/{len(STEPS)}] {TITLES['source']}")
+    context.ui.step(f"[1/{len(STEPS)}] {TITLES['source']}")
     began = time.monotonic()
-    judged = judge_source(order.sought, cache, ui)
-    run = _Run(order, variants, judged, cache, ui)
+    judged = judge_source(order.sought, context)
+    run = _Run(order, variants, judged, context)
     results = [run.step(name, began if name == "source" else None) for name in STEPS]
     findings = [finding for result in results for finding in result.findings]
     return Verification(
@@ -99,15 +98,14 @@ class _Run:
     order: VerifyOrder
     variants: Sequence[str]
     judged: Judged
-    cache: Cache
-    ui: Ui
+    context: Context
     left_out: set[str] = field(default_factory=set)
     """Variants that were refused: there is nothing to prove or to build."""
 
     def step(self, name: StepName, began: float | None) -> StepResult:
         """One step, whatever becomes of it."""
         if began is None and name in self.order.steps:
-            self.ui.step(f"[{STEPS.index(name) + 1}/{len(STEPS)}] {TITLES[name]}")
+            self.context.ui.step(f"[{STEPS.index(name) + 1}/{len(STEPS)}] {TITLES[name]}")
         began = time.monotonic() if began is None else began
         looked, state = self._looked(name)
         findings = [Finding.of(error) for error in looked.findings]
@@ -121,7 +119,7 @@ class _Run:
             seconds=round(time.monotonic() - began, 3),
         )
         if result.state != "skipped":
-            self.ui.note(f"{name}: {result.state}: {result.summary}")
+            self.context.ui.note(f"{name}: {result.state}: {result.summary}")
         return result
 
     def _looked(self, name: StepName) -> tuple[Looked, State]:
@@ -165,10 +163,8 @@ class _Run:
         """Each variant there is; what only those do that are not in question is no finding."""
         request = self.judged.request
         asked = list(dict.fromkeys([*self.variants, *(name for name in names() if name != STOCK)]))
-        question = Question(
-            git=request.git, refs=[request.version], source=request.source, variants=asked, offline=request.offline
-        )
-        (row,) = matrix(question, self.cache, self.ui)
+        question = Question(git=request.git, refs=[request.version], source=request.source, variants=asked)
+        (row,) = matrix(question, self.context)
         looked = Looked()
         if row.error is not None:
             raise row.error
@@ -196,9 +192,7 @@ class _Run:
                     request=self.judged.request, variant=name, engine=self.order.engine, jobs=self.order.jobs,
                     crypto=self.order.crypto, openssl_sources=self.order.openssl_sources,
                 ),
-                self.cache,
-                self.ui,
-            )  # fmt: skip
+                self.context)  # fmt: skip
             changed = ", ".join(f"{one.name} ({one.before} to {one.after} bytes)" for one in proof.changed)
             looked.facts += [
                 Fact(name=f"{name}: changed, as named", value=changed or "nothing", good=bool(changed)),
@@ -223,14 +217,14 @@ class _Run:
             request=self.judged.request,
             variants=[STOCK, *self._applying],
             engine=self.order.engine,
-            out=self.cache.folder("programs"),
+            out=self.context.cache.folder("programs"),
             jobs=self.order.jobs,
             keep_going=True,
             crypto=self.order.crypto,
             openssl_sources=self.order.openssl_sources,
             lenient=True,
         )
-        return build(order, self.cache, self.ui)
+        return build(order, self.context)
 
     def _lacks_programs(self, name: StepName) -> bool:
         """Whether there is nothing that could run. Without the step of building, a step says itself what it lacks."""
@@ -257,7 +251,6 @@ class _Run:
             engine=self.order.engine,
             crypto=self.order.crypto,
             openssl_sources=self.order.openssl_sources,
-            offline=request.offline,
             jobs=self.order.jobs,
         )
         match = Match(
@@ -268,4 +261,4 @@ class _Run:
             out=self.order.out / self.judged.label,
             trials=self.order.trials,
         )
-        return compare(match, self.cache, self.ui)
+        return compare(match, self.context)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchkit.context import Context
 from patchkit.errors import HarmError, NoBenefitError
 from patchkit.jobs.lab.binaries import Bench, programs
 from patchkit.jobs.lab.campaign import LabOrder, run
@@ -19,7 +20,6 @@ from patchkit.lab.results.comparison import Comparison
 from patchkit.lab.results.figures import Estimate
 from patchkit.lab.results.results import Results
 from patchkit.patching.variants import STOCK
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 
 SCENARIO = "loss-20"
@@ -38,10 +38,10 @@ class Match:
     trials: int
 
 
-def compare(match: Match, cache: Cache, ui: Ui) -> Looked:
+def compare(match: Match, context: Context) -> Looked:
     """Let stock and patched meet themselves over the same losses. Raises what ``patchkit lab run`` raises."""
     sides = [Asked(match.version, variant) for variant in (STOCK, *match.variants)]
-    built = programs(sides, match.bench, cache, Ui(quiet=True))
+    built = programs(sides, match.bench, Context(context.cache, Ui(quiet=True)))
     # A folder for these very programs: what an earlier run has done is gone on with, never mixed up.
     words = [SCENARIO, str(match.trials), *(built[side].program.sha256 for side in sides)]
     folder = match.out / f"lab-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:12]}"
@@ -54,7 +54,7 @@ def compare(match: Match, cache: Cache, ui: Ui) -> Looked:
         out=folder,
         resume=True,
     )
-    done = run(order, cache, ui)
+    done = run(order, context)
     names = {arm.name: arm.client.variant for arm in done.campaign.arms}
     looked = answers(done.results, names, match.superseded)
     looked.facts.append(Fact(name="report", value=f"{folder.name}/report.html", good=None))

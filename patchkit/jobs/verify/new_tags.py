@@ -9,6 +9,7 @@ from typing import Literal
 
 from packaging.version import Version as Pep440
 
+from patchkit.context import Context
 from patchkit.errors import (
     BadSignatureError,
     BadUsageError,
@@ -26,12 +27,10 @@ from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK
 from patchkit.releases.catalog import catalog
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.git import repository as git
 from patchkit.source.git.remote_tags import remote_tags
 from patchkit.source.openpgp.gnupg import KeyRing, key_ring
 from patchkit.source.openpgp.judgement import Judgement
-from patchkit.ui import Ui
 
 _FORGED = (BadSignatureError, WrongReleaseError)
 Known = Literal["new", "pinned as a tarball only", "moved"]
@@ -78,7 +77,7 @@ class NewTag:
         return "pinned as a tarball only" if self.tarball_pinned else "new"
 
 
-def new_tags(watch: Watch, cache: Cache, ui: Ui) -> list[NewTag]:
+def new_tags(watch: Watch, context: Context) -> list[NewTag]:
     """Compare a repository's release tags with the pins; the new ones are fetched and looked at.
 
     Raises BadUsageError, UnknownVariantError, NetworkUnavailableError, GitError, UnknownVersionError, StorageError,
@@ -89,10 +88,10 @@ def new_tags(watch: Watch, cache: Cache, ui: Ui) -> list[NewTag]:
         raise BadUsageError("stock applies everywhere: it changes nothing", advice="--variant NAME of another one")
     repository = watch.git or git.default_repository() or git.UPSTREAM
     oldest = Pep440(f"{Version.parse(since).pep440}.dev0") if since else Pep440("2.1.dev0")
-    ui.step(f"Release tags of {repository}")
+    context.ui.step(f"Release tags of {repository}")
     there = {
         version: (tag, commit)
-        for tag, commit in remote_tags(repository, cache).items()
+        for tag, commit in remote_tags(repository, context.cache).items()
         if (version := _version(tag)) is not None and version.pep440 >= oldest
     }
     releases = {release.version: release for release in catalog().releases}
@@ -104,12 +103,12 @@ def new_tags(watch: Watch, cache: Cache, ui: Ui) -> list[NewTag]:
     ]
     fresh = {version: found for version, found in there.items() if version not in pins}
     by_tarball = fresh.keys() & releases.keys()
-    ui.note(
+    context.ui.note(
         f"{len(there)} since {since or '2.1'}, {len(fresh) - len(by_tarball)} that the pins do not know, "
         f"{len(by_tarball)} pinned as a tarball only, {len(moved)} moved"
     )
     with key_ring(armours(watch.keys)) as ring:
-        looked = list(_looked_at(fresh, Question(git=repository, variants=variants), ring, cache, ui))
+        looked = list(_looked_at(fresh, Question(git=repository, variants=variants), ring, context))
     found = [*moved, *(replace(one, tarball_pinned=one.version in by_tarball) for one in looked)]
     return sorted(found, key=lambda one: one.version)
 
@@ -149,17 +148,17 @@ def _moved(version: Version, tag: str, commit: str, pinned: str) -> NewTag:
 
 
 def _looked_at(
-    fresh: Mapping[Version, tuple[str, str]], question: Question, ring: KeyRing, cache: Cache, ui: Ui
+    fresh: Mapping[Version, tuple[str, str]], question: Question, ring: KeyRing, context: Context
 ) -> Iterator[NewTag]:
     for version, (tag, commit) in fresh.items():
-        exhibit = Looker(Sought(version.text, git=question.git), version, None, ring, cache, ui).tag()
-        row = _row(version, question, cache, ui) if exhibit.tree is not None else None
+        exhibit = Looker(Sought(version.text, git=question.git), version, None, ring, context).tag()
+        row = _row(version, question, context) if exhibit.tree is not None else None
         errors = [*exhibit.findings, *([exhibit.absent] if exhibit.absent else [])]
         cells = tuple(row.cells) if row else ()
         errors += [cell.error for cell in cells if cell.error is not None and not cell.guard]
         yield NewTag(version, tag, commit, None, exhibit.signed, cells, next(iter(errors), None))
 
 
-def _row(version: Version, question: Question, cache: Cache, ui: Ui) -> Row:
-    (row,) = matrix(replace(question, refs=[version.text]), cache, ui)
+def _row(version: Version, question: Question, context: Context) -> Row:
+    (row,) = matrix(replace(question, refs=[version.text]), context)
     return row

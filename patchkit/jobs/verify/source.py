@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from patchkit.context import Context
 from patchkit.errors import (
     PatchkitError,
     TarballDiffersError,
@@ -18,7 +19,6 @@ from patchkit.jobs.verify.evidence import Exhibit, Looker, Sought, armours
 from patchkit.jobs.verify.model import Fact
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.git import repository
 from patchkit.source.obtain import Request, version_of
 from patchkit.source.openpgp.gnupg import key_ring
@@ -26,7 +26,6 @@ from patchkit.source.openpgp.judgement import GOOD
 from patchkit.source.tree.compare import Differences, differences
 from patchkit.source.tree.tree import SourceTree
 from patchkit.source.tree.version_m4 import own_version
-from patchkit.ui import Ui
 
 _NAMED = 12  # files of a tarball that a one-line summary names
 _DOUBTS: dict[str, type[PatchkitError]] = {
@@ -67,7 +66,7 @@ class Judged:
         return all(self.handed_over and type(one) in _DOUBTS.values() for one in self.findings)
 
 
-def judge_source(sought: Sought, cache: Cache, ui: Ui) -> Judged:
+def judge_source(sought: Sought, context: Context) -> Judged:
     """Find the source, as a tarball, as a tag or as both, and judge it. Findings are in the result.
 
     Raises what getting it raised where there is neither form, OpenPgpMissingError without gpg, and
@@ -76,7 +75,7 @@ def judge_source(sought: Sought, cache: Cache, ui: Ui) -> Judged:
     version = version_of(Request(sought.version))
     release = _known(sought.version)
     with key_ring(armours(sought.keys)) as ring:
-        looker = Looker(sought, version, release, ring, cache, ui)
+        looker = Looker(sought, version, release, ring, context)
         exhibits = [looker.tag(), looker.tarball()]
         found = [one for one in exhibits if one.tree is not None]
         if not found:
@@ -132,11 +131,11 @@ def _gathered(
     if tree is None:
         raise RuntimeError("the form that is used is at hand")
     if used.where is not None:
-        request = Request(sought.version, git=used.where, offline=sought.offline)
+        request = Request(sought.version, git=used.where)
     elif used.pinned and sought.source is None:
-        request = Request(sought.version, offline=sought.offline)
+        request = Request(sought.version)
     else:
-        request = Request(sought.version, source=used.path, offline=sought.offline)
+        request = Request(sought.version, source=used.path)
     absent = [
         Fact(name=f"{one.what}: state", value=f"not at hand: {one.absent.what}", good=None)
         for one in exhibits

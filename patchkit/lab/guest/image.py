@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchkit.cache import keep_newest
+from patchkit.context import Context
 from patchkit.errors import GuestError
 from patchkit.lab.guest import initramfs as cpio
 from patchkit.lab.guest.packages import Pins, fetched, members, pins
 from patchkit.lab.runner.source import sources
-from patchkit.source.cache import Cache, keep_newest
 from patchkit.storage import replace_all, sha256_of
-from patchkit.ui import Ui
 
 _GUESTS = 4  # that stay in the cache, some 40 MB each: another patchkit's is made again when it is wanted
 # Modules by name, in any order: what they need is found in the modules themselves.
@@ -59,20 +59,22 @@ class Guest:
     """The kernel's."""
 
 
-def guest(cache: Cache, ui: Ui, *, offline: bool = False) -> Guest:
+def guest(context: Context) -> Guest:
     """The machine, from the cache or made now. Raises GuestError, WrongHashError, StorageError or DiskFullError."""
     wanted = pins()
     runner = sources()
     # The code that puts it together is part of what it is made of.
     code = [inspect.getsource(one) for one in (sys.modules[__name__], cpio)]
     key = hashlib.sha256(repr((wanted, sorted(runner.items()), code)).encode()).hexdigest()[:16]
-    folder = cache.folder("guests", key)
+    folder = context.cache.folder("guests", key)
     kernel_image, initramfs = folder / "vmlinuz", folder / "initramfs"
-    with cache.lock(f"guest-{key}"):
+    with context.cache.lock(f"guest-{key}"):
         # The kernel is written last: where it is, the other one is whole.
         if not kernel_image.exists():
-            ui.step(f"Guest of the lab: Linux {wanted.kernel}, {len(wanted.package)} packages of Debian {wanted.suite}")
-            kernel, files = _unpacked(wanted, fetched(wanted, cache, ui, offline=offline))
+            context.ui.step(
+                f"Guest of the lab: Linux {wanted.kernel}, {len(wanted.package)} packages of Debian {wanted.suite}"
+            )
+            kernel, files = _unpacked(wanted, fetched(wanted, context))
             files |= {f"lab/runner/{name}": cpio.regular(data) for name, data in runner.items()}
             replace_all({initramfs: cpio.archive(files), kernel_image: kernel})
             keep_newest(folder.parent, _GUESTS, used=folder)

@@ -9,13 +9,14 @@ import tarfile
 import tomllib
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from patchkit.context import Context
 from patchkit.errors import GuestError, NetworkUnavailableError, OfflineError, PlacesExhaustedError
 from patchkit.json_schema import Part
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import debian
 from patchkit.source.fetch.download import Wanted, fetch
 from patchkit.source.fetch.places import Place, mirrors
@@ -70,26 +71,24 @@ def pins() -> Pins:
         raise GuestError(f"{path} does not list a guest's packages", why=str(error)) from error
 
 
-def fetched(wanted: Pins, cache: Cache, ui: Ui, *, offline: bool = False) -> list[Path]:
+def fetched(wanted: Pins, context: Context) -> list[Path]:
     """The packages' files, in order, each with the pinned hash.
 
     Raises GuestError where no place has one, WrongHashError where a place has something else.
     """
-    quietly = Ui(quiet=True)  # where each of some sixty small files comes from would bury all else
-    with ui.count("packages", len(wanted.package)) as advance:
+    quietly = replace(context, ui=Ui(quiet=True))  # where each of some sixty small files comes from would bury all else
+    with context.ui.count("packages", len(wanted.package)) as advance:
         files = []
         for package in wanted.package:
-            files.append(_fetched(package, wanted, cache, quietly, offline=offline))
+            files.append(_fetched(package, wanted, quietly))
             advance(1)
     return files
 
 
-def _fetched(package: Package, wanted: Pins, cache: Cache, ui: Ui, *, offline: bool) -> Path:
+def _fetched(package: Package, wanted: Pins, context: Context) -> Path:
     what = Wanted(package.file_name, package.sha256, package.size)
     try:
-        return fetch(
-            what, lambda: _places(package, wanted, offline=offline), cache, ui, offline=offline, advice=_ANOTHER
-        )
+        return fetch(what, lambda: _places(package, wanted, offline=context.offline), context, advice=_ANOTHER)
     except (NetworkUnavailableError, OfflineError, PlacesExhaustedError) as error:
         raise GuestError(
             f"the lab's guest lacks a package: {error.what}", why=error.why, advice=error.advice

@@ -24,13 +24,13 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Self
 
+from patchkit.cache import Cache, keep_newest
 from patchkit.errors import DiskFullError, GuestError, MachineError, PatchkitError
 from patchkit.lab.guest import initramfs as cpio
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link.processes import Alive, Ran, answers
 from patchkit.lab.pki.credentials import GUEST_TIME
 from patchkit.lab.runner.machine import COMPLAINT
-from patchkit.source.cache import Cache, keep_newest
 from patchkit.storage import replace_all, writing
 
 MEMORY = 320  # MiB; with 192 the initramfs has no room to unpack in

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from patchkit.cache import Cache
 from patchkit.json_schema import Part
 from patchkit.lab.pki.profile import profile
-from patchkit.source.cache import Cache
 from patchkit.storage import reading, replace_all
 
 GUEST_TIME = datetime.datetime(2026, 12, 1, tzinfo=datetime.UTC)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, OfflineError, PlacesExhaustedError, WrongHashError
-from patchkit.source.cache import Cache
 from patchkit.source.fetch.places import Place
 from patchkit.storage import sha256_of, writing
 from patchkit.ui import Ui
@@ -53,28 +53,22 @@ class _TryAgainError(Exception):
     """Something that may pass: a time-out, a broken connection, a 5xx."""
 
 
-def fetch(
-    wanted: Wanted,
-    places: Callable[[], Sequence[Place]],
-    cache: Cache,
-    ui: Ui,
-    *,
-    offline: bool = False,
-    advice: str = "",
-) -> Path:
+def fetch(wanted: Wanted, places: Callable[[], Sequence[Place]], context: Context, *, advice: str = "") -> Path:
     """The file, in the cache, with the right hash. ``places`` is asked only when the cache does not have it.
 
     ``advice`` is what else helps where no place has it; a file of OpenVPN's own has --source and --git.
 
     Raises OfflineError, NetworkUnavailableError, PlacesExhaustedError or WrongHashError.
     """
-    final = cache.folder("downloads") / wanted.name
-    with cache.lock(wanted.name):
+    final = context.cache.folder("downloads") / wanted.name
+    with context.cache.lock(wanted.name):
         if final.exists():
             if sha256_of(final) == wanted.sha256:
                 return final
-            ui.warn(f"the cached {wanted.name} is damaged, kept as {_set_aside(final, wanted).name}; fetching it again")
-        return _from_places(wanted, places(), final, ui, offline=offline, advice=advice or _ADVICE)
+            context.ui.warn(
+                f"the cached {wanted.name} is damaged, kept as {_set_aside(final, wanted).name}; fetching it again"
+            )
+        return _from_places(wanted, places(), final, context.ui, offline=context.offline, advice=advice or _ADVICE)
 
 
 def fetch_unpinned(name: str, places: Sequence[Place], folder: Path, ui: Ui, *, offline: bool = False) -> Path:

@@ -15,15 +15,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from patchkit.context import Context
 from patchkit.errors import MirrorError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError
 from patchkit.json_schema import Part
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import download, places
 from patchkit.source.fetch.places import Place
 from patchkit.source.git import repository as git
 from patchkit.source.tree.tree import Origin
 from patchkit.storage import reading, sha256_of, writing
-from patchkit.ui import Ui
 
 INDEX = "mirror.json"
 CHECKSUMS = "SHA256SUMS"
@@ -101,7 +100,7 @@ def _place(parts: tuple[int | str, ...]) -> str:
     return ascii(".".join(map(str, parts)))[1:-1]
 
 
-def indexed(name: str, cache: Cache, ui: Ui) -> Path | None:
+def indexed(name: str, context: Context) -> Path | None:
     """A file that only an index vouches for, from the first of the user's mirrors that has it; None if none has.
 
     Raises WrongHashError where it is not what the index says, and MirrorError for a damaged index.
@@ -110,7 +109,7 @@ def indexed(name: str, cache: Cache, ui: Ui) -> Path | None:
         entry = index.file(name)
         if entry is None:
             continue
-        found = _fetched(place, entry, cache, ui) if place.path is None else _at_hand(place.path, entry)
+        found = _fetched(place, entry, context) if place.path is None else _at_hand(place.path, entry)
         if found is not None:
             return found
     return None
@@ -131,12 +130,12 @@ def repository_with(tag: str) -> str | None:
     return None
 
 
-def tag_in(folder: Path, tag: str, cache: Cache, ui: Ui) -> Origin:
+def tag_in(folder: Path, tag: str, context: Context) -> Origin:
     """What a tag of a mirror's repository leads to; every object on the way is read and hashed.
 
     Raises UnknownVersionError where it is not there, and GitError for a damaged repository.
     """
-    tree = git.tree_at(str(folder.absolute() / REPOSITORY), tag, cache, ui)
+    tree = git.tree_at(str(folder.absolute() / REPOSITORY), tag, context)
     tree.tar("whole")
     return tree.origin
 
@@ -162,14 +161,14 @@ def _at_hand(folder: Path, entry: MirrorFile) -> Path | None:
     return path
 
 
-def _fetched(mirror: Place, entry: MirrorFile, cache: Cache, ui: Ui) -> Path | None:
+def _fetched(mirror: Place, entry: MirrorFile, context: Context) -> Path | None:
     place = Place(f"{mirror.where.rstrip('/')}/{entry.name}", mirror=True)
     # Two mirrors may have different files of one name: in the cache each has a name of its own.
     wanted = download.Wanted(f"{entry.sha256[:16]}-{entry.name}", entry.sha256, entry.size)
     try:
-        return download.fetch(wanted, lambda: [place], cache, ui)
+        return download.fetch(wanted, lambda: [place], context)
     except (NetworkUnavailableError, PlacesExhaustedError) as error:
-        ui.note(f"{error.what}: {error.why}")
+        context.ui.note(f"{error.what}: {error.why}")
         return None  # another one may have it
     except WrongHashError as error:
         raise _not_as_indexed(place.where, error.why, "DIR, where that mirror is a folder") from error

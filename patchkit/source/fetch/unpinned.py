@@ -4,43 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from patchkit.context import Context
 from patchkit.errors import PlacesExhaustedError
 from patchkit.releases.catalog import Release, TarballPin
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import download, places
-from patchkit.ui import Ui
 
 _FORMS = ("tar.gz", "tar.xz")  # 2.4 and 2.5 came as both
 SIGNATURE = ".asc"
 
 
-def tarball(version: Version, cache: Cache, ui: Ui, *, offline: bool) -> Path:
+def tarball(version: Version, context: Context) -> Path:
     """The tarball of a release that nobody has pinned. Raises OfflineError, NetworkUnavailableError or
     PlacesExhaustedError."""
-    folder = cache.folder("unpinned")
+    folder = context.cache.folder("unpinned")
     *others, last = _FORMS
     for form in others:
         try:
-            return _fetched(version, _pin(version, form), folder, cache, ui, offline=offline)
+            return _fetched(version, _pin(version, form), folder, context)
         except PlacesExhaustedError as error:
-            ui.note(error.what)
-    return _fetched(version, _pin(version, last), folder, cache, ui, offline=offline)
+            context.ui.note(error.what)
+    return _fetched(version, _pin(version, last), folder, context)
 
 
-def signature(version: Version, name: str, cache: Cache, ui: Ui, *, offline: bool) -> Path:
+def signature(version: Version, name: str, context: Context) -> Path:
     """The signature of the tarball ``name``, pinned or not. Raises the same."""
     form = name.partition(f"openvpn-{version.text}.")[2] or _FORMS[0]
     pin = _pin(version, form)
     signed = TarballPin(f"{name}{SIGNATURE}", "", None, f"{pin.debian}{SIGNATURE}", ())
-    return _fetched(version, signed, cache.folder("unpinned"), cache, ui, offline=offline)
+    return _fetched(version, signed, context.cache.folder("unpinned"), context)
 
 
 def _pin(version: Version, form: str) -> TarballPin:
     return TarballPin(f"openvpn-{version.text}.{form}", "", None, f"openvpn_{version.text}.orig.{form}", ())
 
 
-def _fetched(version: Version, pin: TarballPin, folder: Path, cache: Cache, ui: Ui, *, offline: bool) -> Path:
-    where = places.places_for(Release(version, None, None), pin, offline=offline)
-    with cache.lock(f"unpinned-{pin.name}"):
-        return download.fetch_unpinned(pin.name, where, folder, ui, offline=offline)
+def _fetched(version: Version, pin: TarballPin, folder: Path, context: Context) -> Path:
+    where = places.places_for(Release(version, None, None), pin, offline=context.offline)
+    with context.cache.lock(f"unpinned-{pin.name}"):
+        return download.fetch_unpinned(pin.name, where, folder, context.ui, offline=context.offline)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from patchkit.cache import Cache
 from patchkit.errors import GitError
-from patchkit.source.cache import Cache
 from patchkit.source.git import repository as git
 from patchkit.storage import expanded
 

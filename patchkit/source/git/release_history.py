@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patchkit.context import Context
 from patchkit.errors import GitError, OfflineError, UnknownVersionError
 from patchkit.releases.catalog import TagPin
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.git import repository as git
 from patchkit.source.git.commit_tree import tree_of
 from patchkit.source.tree.tree import SourceTree
-from patchkit.ui import Ui
 
 if TYPE_CHECKING:
     from git import Repo
@@ -43,7 +42,7 @@ class History:
 
 
 @contextmanager
-def history(where: str, cache: Cache, ui: Ui, *, offline: bool = False) -> Iterator[History]:
+def history(where: str, context: Context) -> Iterator[History]:
     """Open a repository, a path or a URL. From a URL, tags that the cache lacks are fetched, without their past.
 
     Raises UnknownVersionError where it has no release, GitError, NetworkUnavailableError or OfflineError.
@@ -55,21 +54,21 @@ def history(where: str, cache: Cache, ui: Ui, *, offline: bool = False) -> Itera
         finally:
             repository.close()
         return
-    with git.own_copy(where, cache) as repository:
+    with git.own_copy(where, context.cache) as repository:
         try:
             here = {
                 name.removeprefix(git.FETCHED): sha for name, sha in git.tags(repository, f"{git.FETCHED}v*").items()
             }
-            if offline and not here:
+            if context.offline and not here:
                 raise OfflineError(
                     f"no tag of {where} is in the cache",
                     advice="drop --offline once, or name a local clone with --git or PATCHKIT_GIT",
                 )
-            there = here if offline else _listed(repository, where)
+            there = here if context.offline else _listed(repository, where)
             releases = _releases(where, there)
             missing = [tag for tag in releases.values() if here.get(tag) != there[tag]]
             if missing:
-                ui.note(f"git fetch {len(missing)} tags from {where}")
+                context.ui.note(f"git fetch {len(missing)} tags from {where}")
                 refs = (f"refs/tags/{tag}:refs/tags/{git.FETCHED}{tag}" for tag in missing)
                 git.ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, *refs)
             yield History(where, releases, repository, git.FETCHED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from patchkit.source.cache import Cache
+from patchkit.cache import Cache
 from patchkit.source.git import repository as git
 from patchkit.storage import expanded
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     DiskFullError,
     GitError,
@@ -21,11 +23,9 @@ from patchkit.errors import (
 )
 from patchkit.releases.catalog import TagPin
 from patchkit.releases.version import shown
-from patchkit.source.cache import Cache
 from patchkit.source.git.commit_tree import gitpython, tree_of
 from patchkit.source.tree.tree import SourceTree
 from patchkit.storage import expanded
-from patchkit.ui import Ui
 
 if TYPE_CHECKING:
     import git
@@ -56,9 +56,7 @@ _UNREACHABLE = (
 _NO_REF = ("couldn't find remote ref", "not our ref", "no such ref")
 
 
-def tree_at(
-    where: str, ref: str, cache: Cache, ui: Ui, *, pin: TagPin | None = None, offline: bool = False
-) -> SourceTree:
+def tree_at(where: str, ref: str, context: Context, *, pin: TagPin | None = None) -> SourceTree:
     """The tree of ``ref`` in the repository ``where`` (a URL or a path).
 
     With a ``pin``, commit and tree must be the pinned ones: TagMovedError otherwise, and only then
@@ -67,7 +65,7 @@ def tree_at(
     """
     if not _REF.fullmatch(ref):
         raise UnknownVersionError(f"{shown(ref)} is not a git ref", advice="give a tag, a branch or a commit")
-    commit = _commit_at(where, ref, cache, ui, offline=offline)
+    commit = _commit_at(where, ref, context)
     try:
         tree = tree_of(commit, ref, where, pin)
     except TagMovedError:
@@ -96,21 +94,21 @@ def own_copy(where: str, cache: Cache) -> Iterator[git.Repo]:
         yield bare_repository(cache.folder("git") / f"{slug}.git")
 
 
-def _commit_at(where: str, ref: str, cache: Cache, ui: Ui, *, offline: bool) -> git.Commit:
+def _commit_at(where: str, ref: str, context: Context) -> git.Commit:
     if not is_url(where):
         return resolve(open_repository(expanded(where)), ref, where)
-    with own_copy(where, cache) as repository:
+    with own_copy(where, context.cache) as repository:
         # A commit never changes; a tag or branch is asked for anew, unless there is no network to ask.
-        if _COMMIT.fullmatch(ref) or offline:
+        if _COMMIT.fullmatch(ref) or context.offline:
             try:
                 return resolve(repository, f"{FETCHED}{ref}" if not _COMMIT.fullmatch(ref) else ref, where)
             except UnknownVersionError:
-                if offline:
+                if context.offline:
                     raise OfflineError(
                         f"{ref} of {where} is not in the cache",
                         advice="drop --offline once, or name a local clone with --git or PATCHKIT_GIT",
                     ) from None
-        ui.note(f"git fetch {ref} from {where}")
+        context.ui.note(f"git fetch {ref} from {where}")
         _fetch(repository, where, ref)
         return resolve(repository, f"{FETCHED}{ref}", where)
 

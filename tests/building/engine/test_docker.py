@@ -22,6 +22,8 @@ from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.engine.image import LABEL, base_image
 from patchkit.building.engine.protocol import Identity, one_file
 from patchkit.building.toolchain import toolchain
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     DockerMissingError,
     DockerSilentError,
@@ -31,7 +33,6 @@ from patchkit.errors import (
     UnknownTargetError,
 )
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import Run
 from tests.support.building.workspaces import check_workspace, run
@@ -93,9 +94,8 @@ def engine() -> Iterator[tuple[DockerEngine, Identity]]:
         client = connect()
     except PatchkitError as error:
         pytest.skip(f"{error.what}: {error.why}")
-    quiet, cache = Ui(quiet=True), Cache.default()
-    found = DockerEngine(client, cache, quiet)
-    yield found, found.prepare(toolchain(Version("2.6.14"), "linux-amd64"), offline=False)
+    found = DockerEngine(client, Context(Cache.default(), Ui(quiet=True)))
+    yield found, found.prepare(toolchain(Version("2.6.14"), "linux-amd64"))
     client.close()
 
 
@@ -246,7 +246,7 @@ def test_an_image_for_another_architecture_is_refused(
     del engine
     base = toolchain(Version("2.6.14"), "linux-amd64").base
     with closing(connect()) as client, pytest.raises(UnknownTargetError, match="not for arm64"):
-        base_image(client, base, "arm64", cache, ui, offline=True)
+        base_image(client, base, "arm64", Context(cache, ui, offline=True))
 
 
 @pytest.mark.slow
@@ -254,4 +254,4 @@ def test_offline_without_image(engine: tuple[DockerEngine, Identity], cache: Cac
     tools = toolchain(Version("2.6.14"), "linux-amd64")
     other = tools.base.model_copy(update={"image": "patchkit-test-no-such-image:1"})
     with closing(connect()) as client, pytest.raises(OfflineError):
-        DockerEngine(client, cache, ui).prepare(tools.model_copy(update={"base": other}), offline=True)
+        DockerEngine(client, Context(cache, ui, offline=True)).prepare(tools.model_copy(update={"base": other}))

@@ -57,9 +57,7 @@ def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
     if installed(tools.packages, tools.target.debian_arch) is None:
         pytest.skip("no dpkg on this host")
     with pytest.raises(ToolchainError) as caught:
-        HostEngine(ui).prepare(
-            tools.model_copy(update={"packages": [*tools.packages, "no-such-package"]}), offline=False
-        )
+        HostEngine(ui).prepare(tools.model_copy(update={"packages": [*tools.packages, "no-such-package"]}))
     assert "no-such-package" in caught.value.advice
     assert caught.value.advice.startswith("apt-get install")
 
@@ -82,7 +80,7 @@ def test_without_packages_the_commands_of_the_recipe_are_asked_for(
         (tmp_path / name).symlink_to("/bin/true")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolchainError) as caught:
-        HostEngine(ui).prepare(tools, offline=False)
+        HostEngine(ui).prepare(tools)
     assert caught.value.what == f"this host lacks {lacking}"
 
 
@@ -93,5 +91,5 @@ def test_a_compiler_for_something_else_is_refused(ui: Ui, tmp_path: Path, monkey
     compiler.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(UnknownTargetError, match="does not make linux-amd64") as caught:
-        HostEngine(ui).prepare(toolchain(Version("2.6.14"), "linux-amd64"), offline=False)
+        HostEngine(ui).prepare(toolchain(Version("2.6.14"), "linux-amd64"))
     assert "2038" in caught.value.why

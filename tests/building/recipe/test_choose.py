@@ -17,9 +17,10 @@ from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.log import build_log
 from patchkit.building.recipe.tree import TREE
 from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import BadSourceError, CompileError, StorageError
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
 from tests.support.building.workspaces import run
@@ -74,10 +75,13 @@ def source(origin: Origin = ORIGIN, more: Mapping[str, bytes] = MappingProxyType
 
 @contextmanager
 def opened(
-    tree: SourceTree, cache: Cache, ui: Ui, folder: Path, tools: Toolchain = NATIVE
+    tree: SourceTree, context: Context, folder: Path, tools: Toolchain = NATIVE
 ) -> Iterator[tuple[AutotoolsTree, Workspace]]:
-    with build_log(folder / "log", ui) as log, HostEngine(ui).workspace(IDENTITY, keep=False) as workspace:
-        answers = ConfigureAnswers(cache, IDENTITY, tree.origin)
+    with (
+        build_log(folder / "log", context.ui) as log,
+        HostEngine(context.ui).workspace(IDENTITY, keep=False) as workspace,
+    ):
+        answers = ConfigureAnswers(context.cache, IDENTITY, tree.origin)
         yield AutotoolsTree(workspace, tree, tools, jobs=2, log=log, answers=answers), workspace
 
 
@@ -88,7 +92,7 @@ def compiled(workspace: Workspace) -> list[str]:
 
 
 def test_only_what_a_variant_reaches_is_compiled_again(cache: Cache, ui: Ui, tmp_path: Path) -> None:
-    with opened(source(), cache, ui, tmp_path) as (tree, workspace):
+    with opened(source(), Context(cache, ui), tmp_path) as (tree, workspace):
         tree.configure()
         changes = {"src/openvpn/reliable.c": PATCHED}
         said = {}
@@ -117,7 +121,7 @@ def test_what_neither_patch_nor_version_reaches_is_compiled_once(cache: Cache, u
     silent = MAIN.replace(b"PACKAGE_VERSION", b'"x"')
     whole = source()
     entries = {**whole.entries, "src/openvpn/main.c": Entry.of(silent, mtime=ORIGIN.epoch)}
-    with opened(SourceTree(ORIGIN, entries), cache, ui, tmp_path) as (tree, workspace):
+    with opened(SourceTree(ORIGIN, entries), Context(cache, ui), tmp_path) as (tree, workspace):
         tree.configure()
         tree.build("stock", {}, defines=(), suffix="")
         assert compiled(workspace) == ["main.o", "reliable.o"]
@@ -138,7 +142,7 @@ src/openvpn/openvpn.exe:
     tools = toolchain(Version("2.6.14"), "windows-amd64")
     tools = tools.model_copy(update={"target": tools.target.model_copy(update={"cppflags": ["-DNEEDED"]})})
     tree = source(more={"src/openvpn/Makefile": makefile, "Makefile": makefile})
-    with opened(tree, cache, ui, tmp_path, tools) as (openvpn, workspace):
+    with opened(tree, Context(cache, ui), tmp_path, tools) as (openvpn, workspace):
         openvpn.configure()
         openvpn.build("stock", {}, defines=("RETRY",), suffix="")
         # What is last wins: a release may take back that functions must be declared.
@@ -148,29 +152,29 @@ src/openvpn/openvpn.exe:
         ]  # fmt: skip
 
 
-def seen_by_configure(tree: SourceTree, cache: Cache, ui: Ui, folder: Path) -> bytes:
-    with opened(tree, cache, ui, folder) as (openvpn, workspace):
+def seen_by_configure(tree: SourceTree, context: Context, folder: Path) -> bytes:
+    with opened(tree, context, folder) as (openvpn, workspace):
         openvpn.configure()
         return one_file(workspace.get(f"{TREE}/seen.cache"))[0]
 
 
 def test_answers_are_kept_for_the_very_same_verified_source(cache: Cache, ui: Ui, tmp_path: Path) -> None:
-    assert seen_by_configure(source(), cache, ui, tmp_path) == b""
-    assert seen_by_configure(source(), cache, ui, tmp_path) == b"answered\n"
-    assert seen_by_configure(source(replace(ORIGIN, sha256="5b")), cache, ui, tmp_path) == b""
+    assert seen_by_configure(source(), Context(cache, ui), tmp_path) == b""
+    assert seen_by_configure(source(), Context(cache, ui), tmp_path) == b"answered\n"
+    assert seen_by_configure(source(replace(ORIGIN, sha256="5b")), Context(cache, ui), tmp_path) == b""
 
 
 def test_an_unverified_source_neither_gives_answers_nor_brings_its_own(cache: Cache, ui: Ui, tmp_path: Path) -> None:
     """Configure runs config.cache as a script: what a stranger put there must not reach anybody's build."""
     stranger = source(replace(ORIGIN, verified=False), {ANSWERS: b"CC=/tmp/evil\n"})
-    assert seen_by_configure(stranger, cache, ui, tmp_path) == b""
-    assert seen_by_configure(source(), cache, ui, tmp_path) == b""
+    assert seen_by_configure(stranger, Context(cache, ui), tmp_path) == b""
+    assert seen_by_configure(source(), Context(cache, ui), tmp_path) == b""
 
 
 @pytest.mark.parametrize("left", ["config.status", "src/openvpn/argv.o", "src/compat/libcompat.a"])
 def test_a_tree_that_was_built_in_is_refused(left: str, cache: Cache, ui: Ui, tmp_path: Path) -> None:
     with (
-        opened(source(more={left: b""}), cache, ui, tmp_path) as (tree, _),
+        opened(source(more={left: b""}), Context(cache, ui), tmp_path) as (tree, _),
         pytest.raises(BadSourceError, match="built in already"),
     ):
         tree.configure()
@@ -187,7 +191,7 @@ def test_a_failing_command_keeps_its_log(cache: Cache, ui: Ui, tmp_path: Path) -
     broken = source(more={"src/openvpn/main.c": b"#error broken by a test\n"})
 
     def build() -> None:
-        with opened(broken, cache, ui, tmp_path) as (tree, _):
+        with opened(broken, Context(cache, ui), tmp_path) as (tree, _):
             tree.configure()
             tree.build("stock", {}, defines=(), suffix="")
 
@@ -199,7 +203,7 @@ def test_a_failing_command_keeps_its_log(cache: Cache, ui: Ui, tmp_path: Path) -
 
 def test_a_log_that_an_error_names_outlives_a_run_that_goes_on(cache: Cache, ui: Ui, tmp_path: Path) -> None:
     """As with --keep-going: one variant does not compile, the others do."""
-    with opened(source(), cache, ui, tmp_path) as (tree, _):
+    with opened(source(), Context(cache, ui), tmp_path) as (tree, _):
         tree.configure()
         with pytest.raises(CompileError, match="make"):
             tree.build("bad", {"src/openvpn/reliable.c": b"#error broken by a test\n"}, defines=(), suffix="+bad")
@@ -208,6 +212,6 @@ def test_a_log_that_an_error_names_outlives_a_run_that_goes_on(cache: Cache, ui:
 
 
 def test_the_log_of_a_build_that_worked_goes(cache: Cache, ui: Ui, tmp_path: Path) -> None:
-    with opened(source(), cache, ui, tmp_path) as (tree, _):
+    with opened(source(), Context(cache, ui), tmp_path) as (tree, _):
         tree.configure()
     assert not (tmp_path / "log").exists()

@@ -13,10 +13,11 @@ from patchkit.building.engine.host import HostEngine
 from patchkit.building.recipe.openssl import static_openssl
 from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, environment, licences
 from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import CompileError, NetworkUnavailableError, PlacesExhaustedError, ToolchainError
 from patchkit.releases.libraries import libraries
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.library import LibrarySource, obtain_library
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
@@ -70,12 +71,12 @@ def tools() -> Toolchain:
 def compile_it(tools: Toolchain, cache: Cache, ui: Ui) -> Compile:
     engine = HostEngine(ui)
     try:
-        identity = engine.prepare(tools, offline=True)
+        identity = engine.prepare(tools)
     except ToolchainError as error:
         pytest.skip(error.what)
 
     def run(source: LibrarySource, *, using: Toolchain = tools, kept: Cache = cache, jobs: int = 2) -> StaticLibrary:
-        return static_openssl(source, using, engine, identity, kept, ui, jobs=jobs)
+        return static_openssl(source, using, engine, identity, Context(kept, ui), jobs=jobs)
 
     return run
 
@@ -181,7 +182,7 @@ def test_a_real_one_is_the_same_to_the_byte_in_another_folder(
 ) -> None:
     """The other one may be of an earlier run, on another day: all the better."""
     try:
-        source = obtain_library(libraries()["openssl-1.1.1"], [], shared_cache, ui)
+        source = obtain_library(libraries()["openssl-1.1.1"], [], Context(shared_cache, ui))
     except (NetworkUnavailableError, PlacesExhaustedError) as error:
         pytest.skip(f"no place in reach has it today: {error.why}")
     earlier = compile_it(source, kept=shared_cache)

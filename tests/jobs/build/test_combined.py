@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from patchkit import resources
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.jobs.build.plan import Order
 from patchkit.jobs.build.release import build
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import variant
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Request
 from patchkit.ui import Ui
 from tests.conftest import PINNED
@@ -68,7 +69,7 @@ def talkative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 def test_both_changes_are_in_one_program(tmp_path: Path, shared_cache: Cache) -> None:
     out = tmp_path / "dist"
     order = Order(Request(PINNED), ["retransmit+talkative"], engine="host", out=out)
-    (outcome,) = build(order, shared_cache, Ui(quiet=True))
+    (outcome,) = build(order, Context(shared_cache, Ui(quiet=True)))
     artifact = outcome.artifact
     assert artifact is not None
     assert artifact.name == f"openvpn-{PINNED}+talkative+retransmit-linux-amd64"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
 from patchkit.packaging.manifest import Manifest
-from patchkit.source.cache import Cache
 from tests.conftest import PINNED, upstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a dozen builds, most of them cut short

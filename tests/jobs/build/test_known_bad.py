@@ -18,7 +18,7 @@ from threading import Event
 import pytest
 
 from patchkit.building.check.credentials import credentials
-from patchkit.source.cache import Cache
+from patchkit.cache import Cache
 from tests.conftest import PINNED, Run, upstream
 from tests.support.lossy_relay import Fate, is_pure_ack, relay
 

@@ -10,10 +10,11 @@ import pytest
 
 from patchkit.building.check.elf import linkage
 from patchkit.building.toolchain import known_target
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, CompileError, NetworkUnavailableError, PlacesExhaustedError
 from patchkit.jobs.build.libraries import check_linked
 from patchkit.releases.libraries import libraries
-from patchkit.source.cache import Cache
 from patchkit.source.library import tarball_path
 from patchkit.ui import Ui
 from tests.conftest import upstream
@@ -33,7 +34,7 @@ def built(
     engine = engine_or_skip(request.param)
     upstream(OLD, shared_cache)
     try:
-        tarball_path(LIBRARY, shared_cache, Ui(quiet=True), offline=False)
+        tarball_path(LIBRARY, Context(shared_cache, Ui(quiet=True), offline=False))
     except (NetworkUnavailableError, PlacesExhaustedError) as error:
         pytest.skip(f"no place in reach has {LIBRARY.tarball.name} today: {error.why}")
     out = tmp_path_factory.mktemp(engine)
@@ -76,7 +77,7 @@ def test_the_program_holds_it_and_no_folder_of_the_build(built: tuple[Path, Any,
 @pytest.mark.slow
 def test_an_openssl_of_another_branch_is_refused_before_anything_is_compiled(shared_cache: Cache) -> None:
     upstream(OLD, shared_cache)
-    path = tarball_path(LIBRARY, shared_cache, Ui(quiet=True), offline=False)
+    path = tarball_path(LIBRARY, Context(shared_cache, Ui(quiet=True), offline=False))
     said = run("build", "--version", OLD, "--crypto", "openssl-1.1.1", "--openssl-source", str(path.parent / "none"),
                "--engine", "host", code=25)  # fmt: skip
     assert "there is no tarball, folder or repository" in said.stderr

@@ -13,9 +13,10 @@ import pytest
 
 from patchkit.building.check.elf import linkage
 from patchkit.building.toolchain import Series, all_series
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
 from patchkit.releases.libraries import libraries
-from patchkit.source.cache import Cache
 from patchkit.source.library import tarball_path
 from patchkit.ui import Ui
 from tests.conftest import PINNED
@@ -95,7 +96,7 @@ def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         options += ["--openssl-source", OPENSSL_102]
     elif release.library != "system":
         try:
-            tarball_path(libraries()[release.library], shared_cache, Ui(quiet=True), offline=False)
+            tarball_path(libraries()[release.library], Context(shared_cache, Ui(quiet=True), offline=False))
         except (NetworkUnavailableError, PlacesExhaustedError) as error:
             pytest.skip(f"no place in reach has {release.library} today: {error.why}")
     out = tmp_path_factory.mktemp(release.version)

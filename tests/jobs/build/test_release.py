@@ -19,8 +19,8 @@ import pytest
 
 from patchkit.building.engine.docker import connect
 from patchkit.building.engine.image import LABEL
+from patchkit.cache import Cache
 from patchkit.errors import PatchkitError
-from patchkit.source.cache import Cache
 from patchkit.source.tree.write import place
 from tests.conftest import PINNED, upstream
 from tests.support.interruption import interrupted

@@ -28,8 +28,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from patchkit.building.check.pe import executable
 from patchkit.building.toolchain import toolchain
+from patchkit.cache import Cache
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from tests.conftest import PINNED, ROOT, upstream
 from tests.support.handshakes import Outcome, Peer, handshake
 from tests.support.isolation import network_of

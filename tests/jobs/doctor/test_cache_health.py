@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from patchkit.cache import Cache
 from patchkit.jobs.doctor import cache_health, repair
 from patchkit.jobs.doctor.distribution import Distribution
 from patchkit.jobs.doctor.model import FaultError, Trial, tried
 from patchkit.lab.pki.credentials import credentials
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 
 NOWHERE = Distribution("nowhere")
@@ -87,7 +87,7 @@ def test_what_killed_runs_left_is_named_after_a_day(cache: Cache, tmp_path: Path
 HOLD = """
 import sys, time
 from pathlib import Path
-from patchkit.source.cache import Cache
+from patchkit.cache import Cache
 with Cache(Path(sys.argv[1])).lock("a"):
     print("held", flush=True)
     time.sleep(60)

@@ -14,13 +14,14 @@ import pytest
 
 from patchkit.building.engine.docker import connect
 from patchkit.building.toolchain import known_target
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import DiskFullError, NetworkUnavailableError, PatchkitError, PlacesExhaustedError
 from patchkit.jobs.doctor import checks, disk, docker, git_and_gpg, network
 from patchkit.jobs.doctor.compilers import Compilers
 from patchkit.jobs.doctor.distribution import Distribution, of, this
 from patchkit.jobs.doctor.model import FaultError, Finding, Trial, tried
 from patchkit.releases.catalog import catalog
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import debian, places
 from patchkit.ui import Ui
 from tests.conftest import PINNED
@@ -149,7 +150,7 @@ def test_readiness_names_what_the_nearest_way_lacks() -> None:
 
 
 def test_every_purpose_wants_trials_that_there_are(cache: Cache, ui: Ui) -> None:
-    names = {trial.name for trial in checks.trials(NOWHERE, cache, ui)}
+    names = {trial.name for trial in checks.trials(NOWHERE, Context(cache, ui))}
     assert {name for purpose in checks.PURPOSES.values() for name in purpose.trials} < names
 
 

@@ -14,12 +14,13 @@ import pytest
 
 from patchkit.building.engine import image
 from patchkit.building.engine.docker import connect
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import BaseImageError, GuestError, NetworkUnavailableError, PatchkitError, PlacesExhaustedError
 from patchkit.jobs.doctor import docker, lab_links
 from patchkit.jobs.doctor.distribution import Distribution, of
 from patchkit.jobs.doctor.model import Trial, tried
 from patchkit.lab.guest import packages
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 
 DEBIAN = of({"ID": "debian"})
@@ -39,7 +40,7 @@ def test_a_link_whose_programs_are_not_there(
     tmp_path: Path,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("PATH", str(tmp_path))
-    attempt = partial(lab_links.booted, cache, ui) if name == "machine" else lab_links.netem
+    attempt = partial(lab_links.booted, Context(cache, ui)) if name == "machine" else lab_links.netem
     found = tried(Trial(name, "lab run", attempt, name, programs), DEBIAN)
     assert (found.state, found.fix) == ("missing", f"{INSTALL} {packages_}")
     assert not cache.root.exists() or not list(cache.root.rglob("*.deb"))  # nothing is fetched for nothing
@@ -50,10 +51,10 @@ def test_the_machine_boots(shared_cache: Cache, ui: Ui) -> None:
     if shutil.which("qemu-system-x86_64") is None:
         pytest.skip("there is no QEMU")
     try:
-        packages.fetched(packages.pins(), shared_cache, ui)
+        packages.fetched(packages.pins(), Context(shared_cache, ui))
     except GuestError as error:
         pytest.skip(f"{error.what}: {error.why}")
-    attempt = partial(lab_links.booted, shared_cache, ui)
+    attempt = partial(lab_links.booted, Context(shared_cache, ui))
     found = tried(Trial("machine", "lab run", attempt, "machine", ("qemu-system-x86_64",)), NOWHERE)
     assert found.state == "works", found.detail
     assert re.fullmatch(r"QEMU \S+ boots Linux [0-9]\S+", found.detail)

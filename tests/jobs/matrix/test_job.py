@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from patchkit import resources
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     AlreadyPatchedError,
     AnchorError,
@@ -27,7 +29,6 @@ from patchkit.jobs.matrix.collect_sources import Question
 from patchkit.jobs.matrix.job import Row, matrix
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import variant
-from patchkit.source.cache import Cache
 from patchkit.source.tree.tree import blob_id
 from patchkit.ui import Ui
 from tests.support.patching.samples import ALLMAN, GNU
@@ -73,7 +74,7 @@ def repository(original: Repository, tmp_path: Path) -> Repository:
 def ask(repository: Repository, cache: Cache, ui: Ui) -> Ask:
     def run(*refs: str, variants: tuple[str, ...] = ("retransmit",), **others: object) -> list[Row]:
         asked = {"git": str(repository.path), **others}
-        return matrix(Question(refs=refs, variants=variants, **asked), cache, ui)  # type: ignore[arg-type]
+        return matrix(Question(refs=refs, variants=variants, **asked), Context(cache, ui))  # type: ignore[arg-type]
 
     return run
 

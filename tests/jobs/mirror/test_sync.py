@@ -27,6 +27,8 @@ from patchkit.building import toolchain as toolchains
 from patchkit.building.engine import image
 from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, NetworkUnavailableError, PatchkitError, UnknownVersionError
 from patchkit.jobs.mirror import check as checking
 from patchkit.jobs.mirror import sync as filling
@@ -36,7 +38,6 @@ from patchkit.releases.catalog import Catalog, Release, TagPin, TarballPin
 from patchkit.releases.libraries import Library, libraries
 from patchkit.releases.version import Version
 from patchkit.source import obtain as sources
-from patchkit.source.cache import Cache
 from patchkit.source.fetch.mirror import INDEX, REPOSITORY, read_index
 from patchkit.source.git.repository import open_repository
 from patchkit.source.obtain import Request, obtain
@@ -140,7 +141,7 @@ class TestMadeUp:
 
         def run(*versions: str, to: Path = tmp_path / "mirror", **how: Any) -> Synced:
             how = {"engine": "host", "git": str(clone.path) if "2.6.98" in versions else None, **how}
-            return sync(Wish(versions=versions, to=to, **how), Cache(tmp_path / uuid.uuid4().hex), ui)
+            return sync(Wish(versions=versions, to=to, **how), Context(Cache(tmp_path / uuid.uuid4().hex), ui))
 
         return run
 
@@ -162,7 +163,7 @@ class TestMadeUp:
         assert [one.tag for one in index.tags] == ["v2.6.98"]
         assert names(full) == {INDEX, "SHA256SUMS", REPOSITORY, *(one.name for one in index.files)}
         subprocess.run(["sha256sum", "--strict", "--check", "SHA256SUMS"], cwd=full, check=True, capture_output=True)
-        findings = check(full, cache, ui)
+        findings = check(full, Context(cache, ui))
         assert set(verdicts(findings).values()) == {"good"}
         assert {one.name: one.vouched for one in findings} == {
             index.files[0].name: "index",
@@ -177,7 +178,7 @@ class TestMadeUp:
         before = {path: path.stat().st_mtime_ns for path in full.glob("*.tar*")}
         fill("2.6.98", "2.6.99", crypto="pinned")
         assert {path: path.stat().st_mtime_ns for path in full.glob("*.tar*")} == before
-        assert set(verdicts(check(full, cache, ui)).values()) == {"good"}
+        assert set(verdicts(check(full, Context(cache, ui))).values()) == {"good"}
 
     def test_all_that_is_wrong_is_found_at_once_and_repaired(
         self, full: Path, fill: Callable[..., Synced], cache: Cache, ui: Ui, tmp_path: Path, clone: Repository
@@ -191,7 +192,7 @@ class TestMadeUp:
         blob = clone.git("rev-parse", "v2.6.98:from")
         (full / REPOSITORY / "objects" / blob[:2] / blob[2:]).unlink()
         (full / "notes.txt").write_text("mine")
-        assert verdicts(check(full, cache, ui)) == {
+        assert verdicts(check(full, Context(cache, ui))) == {
             given.name: "damaged",
             "openssl-3.0.20.tar.gz": "missing",
             "openvpn-2.6.99.tar.gz": "not as pinned",
@@ -201,7 +202,7 @@ class TestMadeUp:
         fill("2.6.98")
         fill("2.6.99", crypto="pinned")
         fill("2.6.99", crypto="pinned", openssl_sources=[str(tmp_path / "given")])
-        after = verdicts(check(full, cache, ui))
+        after = verdicts(check(full, Context(cache, ui)))
         (aside,) = (name for name in after if name.startswith(f"{REPOSITORY}.damaged-"))
         assert {name for name, verdict in after.items() if verdict != "good"} == {"notes.txt", aside}
         assert (full / "notes.txt").read_text() == "mine"
@@ -215,16 +216,16 @@ class TestMadeUp:
             (full / REPOSITORY).mkdir()
         elif damage == "a file":
             (full / REPOSITORY).write_text("what?")
-        assert verdicts(check(full, cache, ui))[f"{REPOSITORY} v2.6.98"] in ("missing", "damaged")
+        assert verdicts(check(full, Context(cache, ui)))[f"{REPOSITORY} v2.6.98"] in ("missing", "damaged")
         clone = full.parent / "clone"
         fill("2.6.99", git=str(clone))
-        found = verdicts(check(full, cache, ui))
+        found = verdicts(check(full, Context(cache, ui)))
         assert found[f"{REPOSITORY} v2.6.98"] == found[f"{REPOSITORY} v2.6.99"] == "good"
 
     def test_a_damaged_index_is_made_anew(self, full: Path, fill: Callable[..., Synced], cache: Cache, ui: Ui) -> None:
         (full / INDEX).write_bytes((full / INDEX).read_bytes()[:-20])
         fill("2.6.99")
-        found = verdicts(check(full, cache, ui))
+        found = verdicts(check(full, Context(cache, ui)))
         assert found["openvpn-2.6.99.tar.gz"] == "good"
         assert found["openssl-3.0.20.tar.gz"] == "unknown", "nobody asked for it now, and it stays"
 
@@ -233,7 +234,7 @@ class TestMadeUp:
     ) -> None:
         """Also for a release whose tarball is not there, if the tag is."""
         monkeypatch.setenv("PATCHKIT_MIRROR", str(full))
-        obtained = obtain(Request("2.6.98", offline=True), cache, ui)
+        obtained = obtain(Request("2.6.98"), Context(cache, ui, offline=True))
         assert obtained.tree.origin.verified
         assert obtained.tree.read("from") == b"git"
 
@@ -244,7 +245,7 @@ class TestMadeUp:
         monkeypatch.setenv("PATCHKIT_MIRROR", str(full))
         fill("2.6.98", "2.6.99", to=tmp_path / "second", git=None, crypto="pinned")
         assert names(tmp_path / "second") == {name for name in names(full) if not name.startswith("given-")}
-        assert set(verdicts(check(tmp_path / "second", cache, ui)).values()) == {"good"}
+        assert set(verdicts(check(tmp_path / "second", Context(cache, ui))).values()) == {"good"}
 
     def test_a_relative_path_to_a_repository(
         self, fill: Callable[..., Synced], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -295,7 +296,7 @@ class TestMadeUp:
         def images(base: bytes, *features: str) -> dict[str, list[str]]:
             monkeypatch.setattr(filling, "choose", lambda *_: nullcontext(Images(base)))
             synced = fill("2.6.98", "2.6.99", git=str(full.parent / "clone"), engine="docker", features=features)
-            assert set(verdicts(check(full, cache, ui)).values()) == {"good"}
+            assert set(verdicts(check(full, Context(cache, ui))).values()) == {"good"}
             return {one.name: one.serves for one in synced.index.files if one.kind == "image"}
 
         plain = images(b"one")
@@ -314,10 +315,10 @@ class TestMadeUp:
         path = full / "openvpn-2.6.99.tar.gz"
         path.unlink()
         path.symlink_to("/etc/passwd")
-        assert verdicts(check(full, cache, ui))[path.name] == "not as pinned"
+        assert verdicts(check(full, Context(cache, ui)))[path.name] == "not as pinned"
         path.unlink()
         path.symlink_to(full / "nothing")
-        assert verdicts(check(full, cache, ui))[path.name] == "missing"
+        assert verdicts(check(full, Context(cache, ui)))[path.name] == "missing"
 
 
 def run(
@@ -416,11 +417,12 @@ PREPARE = """
 from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.toolchain import toolchain
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.ui import Ui
 
 tools = toolchain(Version("{version}"), "linux-amd64", wanted=["systemd"])
-print(DockerEngine(connect(), Cache.default(), Ui(quiet=True)).prepare(tools, offline=True).base_image)
+print(DockerEngine(connect(), Context(Cache.default(), Ui(quiet=True), offline=True)).prepare(tools).base_image)
 """
 
 
@@ -587,7 +589,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Iterat
         pytest.skip(f"{error.what}: {error.why}")
     with closing(client):
         tools = toolchain(Version(PINNED), "linux-amd64")
-        shared = image.base_image(client, tools.base, "amd64", shared_cache, Ui(quiet=True), offline=False)
+        shared = image.base_image(client, tools.base, "amd64", Context(shared_cache, Ui(quiet=True), offline=False))
         top = tmp_path_factory.mktemp("own")
         for name in ("patchkit", "docker", "patches"):
             shutil.copytree(ROOT / name, top / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from patchkit import resources
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     AnchorError,
     BadUsageError,
@@ -24,7 +26,6 @@ from patchkit.jobs.prove import job
 from patchkit.jobs.prove.job import Claim, prove
 from patchkit.jobs.prove.result import Proof
 from patchkit.patching import combination, pins, variants
-from patchkit.source.cache import Cache
 from patchkit.source.obtain import Obtained, Request
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
@@ -175,7 +176,7 @@ def deceive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache, ui: U
             patched.setattr(job, "obtain", lambda *_: obtained)
             clear()
             try:
-                return prove(Claim(Request("small"), "made-up", engine="host", configure=configure), cache, ui)
+                return prove(Claim(Request("small"), "made-up", engine="host", configure=configure), Context(cache, ui))
             except (ToolchainError, UnknownTargetError) as error:
                 pytest.skip(f"{error.what}: {error.why}")
             finally:
@@ -591,14 +592,14 @@ def test_an_object_that_is_none_is_the_compilers_fault(deceive: Deceive, tmp_pat
 
 def test_there_is_nothing_to_prove_of_stock(cache: Cache, ui: Ui) -> None:
     with pytest.raises(BadUsageError, match="nothing to prove"):
-        prove(Claim(Request(PINNED), "stock"), cache, ui)
+        prove(Claim(Request(PINNED), "stock"), Context(cache, ui))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["2.5.1", "2.7.7"])
 def test_retransmit_on_tarballs(version: str, shared_cache: Cache) -> None:
     upstream(version, shared_cache)
-    check(prove(Claim(Request(version), "retransmit", engine="host"), shared_cache, Ui(quiet=True)))
+    check(prove(Claim(Request(version), "retransmit", engine="host"), Context(shared_cache, Ui(quiet=True))))
 
 
 @pytest.mark.slow
@@ -607,7 +608,7 @@ def test_retransmit_on_series_that_no_mirror_has_any_more(version: str, shared_c
     if not GIT:
         pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
     claim = Claim(Request(version, git=GIT), "retransmit", engine="host")
-    check(prove(claim, shared_cache, Ui(quiet=True)))
+    check(prove(claim, Context(shared_cache, Ui(quiet=True))))
 
 
 def check(proof: Proof) -> None:
@@ -620,7 +621,7 @@ def check(proof: Proof) -> None:
 
 @pytest.mark.slow
 def test_retransmit_flag_changes_what_it_names_and_no_more(shared_cache: Cache) -> None:
-    proof = prove(Claim(Request(PINNED), "retransmit-flag", engine="host"), shared_cache, Ui(quiet=True))
+    proof = prove(Claim(Request(PINNED), "retransmit-flag", engine="host"), Context(shared_cache, Ui(quiet=True)))
     assert proof.failures == []
     assert names(proof)[0] == [
         "reliable_get_buf_output_sequenced",
@@ -646,7 +647,7 @@ CHANGED = {
 @pytest.mark.parametrize(("version", "variant"), CHANGED)
 def test_variants_whose_structs_grow(version: str, variant: str, shared_cache: Cache) -> None:
     upstream(version, shared_cache)
-    proof = prove(Claim(Request(version), variant, engine="host"), shared_cache, Ui(quiet=True))
+    proof = prove(Claim(Request(version), variant, engine="host"), Context(shared_cache, Ui(quiet=True)))
     assert proof.failures == []
     assert [one.name for one in proof.changed if one.kind == "changed"] == CHANGED[version, variant]
     named = combination.combination(variant)
@@ -674,7 +675,7 @@ def test_a_variable_that_a_real_variant_does_not_name_is_found(
     monkeypatch.setattr(resources, "folder", lambda name: tmp_path / name if name == "patches" else shipped(name))
     clear()
     try:
-        proof = prove(Claim(Request(PINNED), "early", engine="host"), shared_cache, Ui(quiet=True))
+        proof = prove(Claim(Request(PINNED), "early", engine="host"), Context(shared_cache, Ui(quiet=True)))
     finally:
         clear()
     assert proof.failures == [
@@ -691,7 +692,7 @@ def test_an_openssl_that_a_release_does_not_know_is_a_compiler_error(
         pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(PatchkitError) as caught:
-        prove(Claim(Request("2.3.2", git=GIT), "retransmit-flag", engine="host"), shared_cache, Ui(quiet=True))
+        prove(Claim(Request("2.3.2", git=GIT), "retransmit-flag", engine="host"), Context(shared_cache, Ui(quiet=True)))
     assert caught.value.exit_code in (42, 44)
     log = Path(caught.value.advice.removeprefix("less "))
     assert "error:" in log.read_text()

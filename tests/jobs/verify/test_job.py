@@ -13,6 +13,8 @@ from types import MappingProxyType
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     BadUsageError,
     CompileError,
@@ -32,7 +34,6 @@ from patchkit.jobs.verify.model import STEPS, Fact, Finding, StepName, StepResul
 from patchkit.jobs.verify.report import html, markdown, write
 from patchkit.lab.results.results import results
 from patchkit.patching.variants import default_variant, names
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.conftest import upstream as real_source
@@ -44,7 +45,7 @@ from tests.support.source.signers import Signer
 
 
 def order(upstream: Upstream, tmp_path: Path, *steps: StepName, **more: object) -> VerifyOrder:
-    sought = Sought(VERSION, git=upstream.git, keys=(upstream.public,), offline=True)
+    sought = Sought(VERSION, git=upstream.git, keys=(upstream.public,))
     made = VerifyOrder(sought, steps=steps or STEPS, engine="host", out=tmp_path / "out")
     return replace(made, **more)  # type: ignore[arg-type]
 
@@ -79,7 +80,7 @@ def test_the_default_variant_is_there() -> None:
 
 def test_a_release_that_nobody_has_pinned(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
     upstream.tag()
-    found = verify(order(upstream, tmp_path, "source"), cache, Ui(quiet=True))
+    found = verify(order(upstream, tmp_path, "source"), Context(cache, Ui(quiet=True), offline=True))
     assert (found.release, found.pinned, found.exit_code) == (VERSION, False, 0)
     assert found.verdict == f"{VERSION}: nothing is wrong in the 1 of 6 steps that were run"
     assert states(found) == {"source": "passed"} | dict.fromkeys(STEPS[1:], "skipped")
@@ -87,7 +88,7 @@ def test_a_release_that_nobody_has_pinned(upstream: Upstream, tmp_path: Path, ca
 
 def test_what_was_tampered_with_is_looked_at_and_never_run(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
     upstream.tag(altered=True)
-    found = verify(order(upstream, tmp_path), cache, Ui(quiet=True))
+    found = verify(order(upstream, tmp_path), Context(cache, Ui(quiet=True), offline=True))
     # It is a source without the anchors as well, and each kind of finding has its code; the first one counts.
     assert states(found) == {"source": "finding", "variants": "finding"} | dict.fromkeys(STEPS[2:], "not run")
     assert [one.exit_code for one in found.findings] == [71, 30]
@@ -98,14 +99,16 @@ def test_what_was_tampered_with_is_looked_at_and_never_run(upstream: Upstream, t
 
 def test_leaving_the_first_step_away_hides_nothing(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
     upstream.tag(altered=True)
-    found = verify(order(upstream, tmp_path, "build"), cache, Ui(quiet=True))
+    found = verify(order(upstream, tmp_path, "build"), Context(cache, Ui(quiet=True), offline=True))
     assert (states(found)["build"], found.exit_code) == ("finding", 71)
     assert not (cache.root / "programs").exists()
 
 
 def test_a_variant_that_is_refused_is_not_built(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
     upstream.tag()
-    found = verify(order(upstream, tmp_path, "variants", "prove", "build", "lab"), cache, Ui(quiet=True))
+    found = verify(
+        order(upstream, tmp_path, "variants", "prove", "build", "lab"), Context(cache, Ui(quiet=True), offline=True)
+    )
     assert states(found) == {"source": "skipped", "variants": "finding", "smoke": "skipped"} | dict.fromkeys(
         ("prove", "build", "lab"), "not run"
     )
@@ -118,7 +121,7 @@ def test_variants_that_make_no_sense(
     upstream: Upstream, tmp_path: Path, cache: Cache, variants: list[str], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        verify(order(upstream, tmp_path, variants=variants), cache, Ui(quiet=True))
+        verify(order(upstream, tmp_path, variants=variants), Context(cache, Ui(quiet=True), offline=True))
 
 
 def sample() -> Verification:
@@ -220,7 +223,7 @@ def test_all_steps_of_a_release_that_nobody_has_pinned(
     sought = Sought("2.6.99", git=fresh.git, keys=(fresh.public,))
     # Upstream has cured the fault in 2.6: that so few trials show no benefit is no finding.
     todo = VerifyOrder(sought, variants=["retransmit"], engine="host", trials=10, out=tmp_path / "out")
-    found = verify(todo, shared_cache, Ui(quiet=True))
+    found = verify(todo, Context(shared_cache, Ui(quiet=True)))
     assert found.findings == []
     assert set(states(found).values()) == {"passed"}
     assert found.verdict == "2.6.99: nothing is wrong"
@@ -229,7 +232,7 @@ def test_all_steps_of_a_release_that_nobody_has_pinned(
     assert (tmp_path / "out/2.6.99" / lab).is_file()
     read = json.loads((tmp_path / "out/2.6.99/report.json").read_text())
     assert [step["name"] for step in read["steps"]] == list(STEPS)
-    again = verify(todo, shared_cache, Ui(quiet=True))  # nothing is built or run twice
+    again = verify(todo, Context(shared_cache, Ui(quiet=True)))  # nothing is built or run twice
     assert again.steps[3].seconds + again.steps[5].seconds < 20
 
 
@@ -260,9 +263,9 @@ def test_what_each_step_finds_has_its_exit_code(
     fresh = real_release(people, tmp_path, shared_cache, {path: (before, behind)})
     fresh.tag("v2.6.99")
     steps: tuple[StepName, ...] = ("prove",) if step == "prove" else ("build", "smoke", "lab")
-    sought = Sought("2.6.99", git=fresh.git, keys=(fresh.public,), offline=True)
+    sought = Sought("2.6.99", git=fresh.git, keys=(fresh.public,))
     todo = VerifyOrder(sought, variants=["retransmit"], steps=steps, engine="host", out=tmp_path / "out")
-    found = verify(todo, cache, Ui(quiet=True))
+    found = verify(todo, Context(cache, Ui(quiet=True), offline=True))
     assert states(found)[step] == "finding"
     assert found.exit_code == error.exit_code
     assert {(one.error, one.exit_code) for one in found.findings} == {(error.__name__, error.exit_code)}
@@ -305,14 +308,16 @@ def test_keep_going_runs_even_what_was_tampered_with(upstream: Upstream, tmp_pat
     upstream.tag(altered=True)
     variants = ["retransmit"]
     bold: dict[str, object] = {"variants": variants, "keep_going": True, "crypto": "system"}
-    careful = verify(order(upstream, tmp_path, "source", "build", variants=variants), cache, Ui(quiet=True))
+    careful = verify(
+        order(upstream, tmp_path, "source", "build", variants=variants), Context(cache, Ui(quiet=True), offline=True)
+    )
     assert states(careful)["build"] == "not run"
     assert not (cache.root / "logs").exists()
-    found = verify(order(upstream, tmp_path, "source", "build", **bold), cache, Ui(quiet=True))
+    found = verify(order(upstream, tmp_path, "source", "build", **bold), Context(cache, Ui(quiet=True), offline=True))
     assert states(found)["build"] == "finding"  # made up as it is, it does not compile: so it was tried
     assert (cache.root / "logs").exists()
     assert [one.exit_code for one in found.findings] == [71, 44]
     assert found.exit_code == 71  # and nothing of that makes it upstream's
     # What does not compile is not hidden where the step of building is left away, either.
-    only = verify(order(upstream, tmp_path, "source", "smoke", **bold), cache, Ui(quiet=True))
+    only = verify(order(upstream, tmp_path, "source", "smoke", **bold), Context(cache, Ui(quiet=True), offline=True))
     assert (states(only)["smoke"], [one.exit_code for one in only.findings]) == ("finding", [71, 44])

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     AnchorError,
     BadSignatureError,
@@ -22,7 +24,6 @@ from patchkit.errors import (
 )
 from patchkit.jobs.verify.new_tags import NewTag, Watch, finding, new_tags
 from patchkit.releases.catalog import catalog
-from patchkit.source.cache import Cache
 from patchkit.source.git.remote_tags import remote_tags
 from patchkit.ui import Ui
 from tests.conftest import PINNED
@@ -31,7 +32,7 @@ from tests.support.patching.samples import GNU
 
 
 def looked(where: str | None, cache: Cache, **more: Any) -> list[NewTag]:
-    return new_tags(Watch(where, **more), cache, Ui(quiet=True))
+    return new_tags(Watch(where, **more), Context(cache, Ui(quiet=True)))
 
 
 HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     BadSignatureError,
     GitError,
@@ -26,7 +28,6 @@ from patchkit.errors import (
 from patchkit.jobs.verify.evidence import Sought
 from patchkit.jobs.verify.source import Judged, judge_source
 from patchkit.releases.catalog import catalog
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.support.jobs.made_up_release import IN_TARBALL, MADE, SOURCE, VERSION, Upstream, made_up, says
@@ -50,9 +51,10 @@ def upstream(people: tuple[Signer, str, str], tmp_path: Path, monkeypatch: pytes
     return made_up(people[0], people[1], tmp_path / "upstream")
 
 
-def judged(upstream: Upstream, cache: Cache, **sought: object) -> Judged:
-    given: dict[str, object] = {"git": upstream.git, "keys": (upstream.public,), "offline": True, "version": VERSION}
-    return judge_source(Sought(**{**given, **sought}), cache, Ui(quiet=True))  # type: ignore[arg-type]
+def judged(upstream: Upstream, cache: Cache, *, offline: bool = True, **sought: object) -> Judged:
+    given: dict[str, object] = {"git": upstream.git, "keys": (upstream.public,), "version": VERSION}
+    context = Context(cache, Ui(quiet=True), offline)
+    return judge_source(Sought(**{**given, **sought}), context)  # type: ignore[arg-type]
 
 
 def kinds(found: Judged) -> list[type[PatchkitError]]:
@@ -218,7 +220,7 @@ def test_hostile_versions_and_refs(upstream: Upstream, cache: Cache, tmp_path: P
     upstream.tag()
     before = upstream.repository.git("for-each-ref")
     with pytest.raises(UnknownVersionError) as caught:
-        judged(upstream, cache, version=name, **({} if named else {"git": None}))
+        judged(upstream, cache, version=name, git=upstream.git if named else None)
     assert len(caught.value.what + caught.value.why) < 500
     assert caught.value.what.isprintable()
     assert upstream.repository.git("for-each-ref") == before
@@ -297,6 +299,6 @@ class TestFromUpstreamsPlaces:
     ],
 )
 def test_upstreams_own_tags(version: str, worth: str, cache: Cache) -> None:
-    found = judge_source(Sought(version, git=HISTORY, offline=True), cache, Ui(quiet=True))
+    found = judge_source(Sought(version, git=HISTORY), Context(cache, Ui(quiet=True), offline=True))
     assert found.findings == []  # all of them are pinned
     assert fact(found, "tag: signature").startswith(worth)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import GuestError, StorageError
 from patchkit.lab.guest.packages import PINS, Package, Pins, fetched, members, pins
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 
 PACKAGE = """
@@ -168,11 +169,11 @@ def test_packages_come_from_a_mirror_and_without_one_the_way_out_is_named(
     )  # fmt: skip
     wanted = Pins(suite="trixie", snapshot="20260101T000000Z", package=[one])
     with pytest.raises(GuestError, match="lacks a package") as caught:
-        fetched(wanted, cache, ui, offline=True)
+        fetched(wanted, Context(cache, ui, offline=True))
     assert "PATCHKIT_GUEST" in caught.value.advice or "PATCHKIT_MIRROR" in caught.value.advice
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror/a_1.deb").write_bytes(content)
     monkeypatch.setenv("PATCHKIT_MIRROR", str(tmp_path / "mirror"))
-    (path,) = fetched(wanted, cache, ui, offline=True)
+    (path,) = fetched(wanted, Context(cache, ui, offline=True))
     assert path.read_bytes() == content
     assert PINS.is_file()

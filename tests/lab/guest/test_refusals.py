@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
 from patchkit.errors import DiskFullError, GuestError, MachineError
 from patchkit.lab.guest import initramfs
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link import qemu
-from patchkit.source.cache import Cache
 from tests.conftest import PINNED, Run
 
 PEERS = ("peers/client", "peers/server")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
 from patchkit.errors import GuestError, StorageError
 from patchkit.jobs.lab.batch import first_of_shift, seed_of
 from patchkit.jobs.lab.binaries import Bench
@@ -19,7 +20,6 @@ from patchkit.lab.model.campaign import Machine, Program
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder
 from patchkit.packaging.manifest import Artifact
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.support.lab.synthetic import campaign, trial
 
@@ -80,9 +80,9 @@ def test_a_branch_is_built_again_from_its_commit() -> None:
 
 def test_what_a_bench_was_asked_for_with() -> None:
     assert Bench().options() == []
-    bench = Bench(git="/a b", engine="host", openssl_sources=["x", "y"], offline=True)
+    bench = Bench(git="/a b", engine="host", openssl_sources=["x", "y"])
     assert bench.options() == [
-        "--git", "/a b", "--engine", "host", "--openssl-source", "x", "--openssl-source", "y", "--offline",
+        "--git", "/a b", "--engine", "host", "--openssl-source", "x", "--openssl-source", "y",
     ]  # fmt: skip
 
 

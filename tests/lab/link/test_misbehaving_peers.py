@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from patchkit.cache import Cache
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link import qemu
 from patchkit.lab.link.processes import Ran
@@ -11,7 +12,6 @@ from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import built_in
 from patchkit.lab.observe.trial_from_run import observed
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 
 pytestmark = pytest.mark.slow
 SCENARIO = built_in()["clean"]

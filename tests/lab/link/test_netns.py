@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import LinkError
 from patchkit.jobs.lab.binaries import Bench
 from patchkit.jobs.lab.campaign import LabOrder, run
@@ -25,7 +27,6 @@ from patchkit.lab.model.scenario import Scenario, built_in
 from patchkit.lab.model.trial import DIRECTIONS, Trial
 from patchkit.lab.observe.trial_from_run import observed
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED, Run
 from tests.support.lab.booted import booted, netns_files
@@ -194,7 +195,7 @@ def test_without_root_nothing_is_built(cache: Cache, tmp_path: Path, monkeypatch
     stock = Asked(PINNED)
     asked = LabOrder([(stock, stock)], {"clean": SCENARIOS["clean"]}, Bench(), link="netns", out=tmp_path / "report")
     with pytest.raises(LinkError, match="wants root") as refusal:
-        run(asked, cache, ui)
+        run(asked, Context(cache, ui))
     assert "--link machine" in refusal.value.advice
     assert not cache.root.exists()
     assert not asked.out.exists()

@@ -16,10 +16,10 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from patchkit.cache import Cache
 from patchkit.errors import GuestError, ScenarioError
 from patchkit.lab.pki.credentials import GUEST_TIME, credentials, digest
 from patchkit.lab.pki.profile import BUILT_IN
-from patchkit.source.cache import Cache
 
 # What `digest` says, and how many bytes of certificates a side sends (DER). Where they change, results of the lab
 # from before do not compare with those from then on: if that is meant, raise _SCHEME in
@@ -40,7 +40,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from patchkit.lab.pki.credentials import credentials, digest
-from patchkit.source.cache import Cache
+from patchkit.cache import Cache
 print("asks", flush=True)
 print(digest(credentials(sys.argv[1], Cache(Path(sys.argv[2])))), "patchkit.lab.pki.certificates" in sys.modules)
 """

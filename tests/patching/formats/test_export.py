@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from patchkit import __version__
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import ConflictError, StorageError
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.formats import quilt
@@ -20,7 +22,6 @@ from patchkit.patching.formats.mbox import mbox
 from patchkit.patching.render import render, render_series
 from patchkit.patching.variants import variant
 from patchkit.releases.catalog import catalog
-from patchkit.source.cache import Cache
 from patchkit.source.git import repository
 from patchkit.source.tree.tree import SourceTree
 from patchkit.source.tree.write import place
@@ -152,7 +153,7 @@ def test_on_upstreams_tarballs(version: str, name: str, guard: bool, shared_cach
 @pytest.mark.parametrize("version", ["2.1.4", "2.3.2", "2.4.12", "2.5.11", "2.7.6"])
 def test_on_upstreams_tags(version: str, guard: bool, cache: Cache, ui: Ui, tmp_path: Path) -> None:
     release = catalog().find(version)
-    tagged = repository.tree_at(str(GIT), release.ref, cache, ui, pin=release.tag)
+    tagged = repository.tree_at(str(GIT), release.ref, Context(cache, ui), pin=release.tag)
     check_with_all_tools(RETRANSMIT, tagged, tmp_path, guard=guard)
 
 

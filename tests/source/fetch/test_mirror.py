@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import DiskFullError, GitError, MirrorError, StorageError, UnknownVersionError, WrongHashError
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import mirror as room
 from patchkit.source.fetch.mirror import (
     INDEX,
@@ -140,25 +141,25 @@ def test_a_huge_index_is_not_read_whole(tmp_path: Path) -> None:
 
 
 def test_an_indexed_file_in_a_folder_is_taken_where_it_lies(folder: Path, cache: Cache, ui: Ui) -> None:
-    assert indexed(NAME, cache, ui) == folder / NAME
-    assert indexed("another.tar.gz", cache, ui) is None
+    assert indexed(NAME, Context(cache, ui)) == folder / NAME
+    assert indexed("another.tar.gz", Context(cache, ui)) is None
     assert not (cache.root / "downloads").exists()
 
 
 def test_no_mirror_no_file(cache: Cache, ui: Ui) -> None:
-    assert indexed(NAME, cache, ui) is None
+    assert indexed(NAME, Context(cache, ui)) is None
 
 
 def test_a_file_that_the_index_does_not_name_is_not_taken(folder: Path, cache: Cache, ui: Ui) -> None:
     """Nothing else vouches for an image."""
     (folder / INDEX).write_bytes(index_of())
-    assert indexed(NAME, cache, ui) is None
+    assert indexed(NAME, Context(cache, ui)) is None
 
 
 def test_a_damaged_file_is_refused(folder: Path, cache: Cache, ui: Ui) -> None:
     (folder / NAME).write_bytes(OTHER)
     with pytest.raises(WrongHashError, match=INDEX) as caught:
-        indexed(NAME, cache, ui)
+        indexed(NAME, Context(cache, ui))
     assert caught.value.exit_code == 22
     assert hashlib.sha256(OTHER).hexdigest() in caught.value.why
     assert str(folder) in caught.value.advice
@@ -173,24 +174,24 @@ def test_the_next_mirror_is_asked_where_one_lacks_the_file(
     (first / INDEX).write_bytes(index_of(entry()))
     served.on(f"/m/{NAME}", status(404))
     monkeypatch.setenv("PATCHKIT_MIRROR", f"{first} {served.url}/m {folder}")
-    assert indexed(NAME, cache, ui) == folder / NAME
+    assert indexed(NAME, Context(cache, ui)) == folder / NAME
     assert served.asked(f"/m/{NAME}") == 1
 
 
 def test_a_web_server_serves_a_mirror(served: Site, cache: Cache, ui: Ui) -> None:
-    found = indexed(NAME, cache, ui)
+    found = indexed(NAME, Context(cache, ui))
     assert found is not None
     assert found.read_bytes() == DATA
-    assert indexed(NAME, cache, ui) == found
+    assert indexed(NAME, Context(cache, ui)) == found
     assert served.asked(f"/m/{NAME}") == 1, "fetched once"
 
 
 def test_two_mirrors_with_different_files_of_one_name(served: Site, cache: Cache, ui: Ui) -> None:
     """A base image has the same name in every mirror: the cached one is not called damaged for being another's."""
-    first = indexed(NAME, cache, ui)
+    first = indexed(NAME, Context(cache, ui))
     served.on(f"/m/{INDEX}", whole(index_of(entry(data=OTHER))))
     served.on(f"/m/{NAME}", whole(OTHER))
-    second = indexed(NAME, cache, ui)
+    second = indexed(NAME, Context(cache, ui))
     assert first is not None
     assert second is not None
     assert (first.read_bytes(), second.read_bytes()) == (DATA, OTHER)
@@ -199,7 +200,7 @@ def test_two_mirrors_with_different_files_of_one_name(served: Site, cache: Cache
 def test_a_served_file_that_is_another_is_refused(served: Site, cache: Cache, ui: Ui) -> None:
     served.on(f"/m/{NAME}", whole(OTHER))
     with pytest.raises(WrongHashError, match=INDEX) as caught:
-        indexed(NAME, cache, ui)
+        indexed(NAME, Context(cache, ui))
     assert hashlib.sha256(DATA).hexdigest() in caught.value.why
 
 
@@ -214,15 +215,15 @@ def test_a_mirror_without_an_index_is_only_one_of_several(
     """A web server that holds only tarballs, or is out of order, stops nobody."""
     served.on(f"/m/{INDEX}", answer)
     monkeypatch.setenv("PATCHKIT_MIRROR", f"{served.url}/m")
-    assert indexed(NAME, cache, ui) is None
+    assert indexed(NAME, Context(cache, ui)) is None
     monkeypatch.setenv("PATCHKIT_MIRROR", f"{served.url}/m http://127.0.0.1:1/dead {folder}")
-    assert indexed(NAME, cache, ui) == folder / NAME
+    assert indexed(NAME, Context(cache, ui)) == folder / NAME
 
 
 def test_a_served_index_that_is_none_is_an_error(served: Site, cache: Cache, ui: Ui) -> None:
     served.on(f"/m/{INDEX}", whole(b'{"files": [{"name": "../../etc/passwd"}]}'))
     with pytest.raises(MirrorError, match=served.url):
-        indexed(NAME, cache, ui)
+        indexed(NAME, Context(cache, ui))
 
 
 @pytest.fixture
@@ -248,7 +249,7 @@ def endless(served: Site) -> Iterator[list[int]]:
 
 def test_a_served_index_of_a_gigabyte_is_given_up_soon(endless: list[int], cache: Cache, ui: Ui) -> None:
     with pytest.raises(MirrorError) as caught:
-        indexed(NAME, cache, ui)
+        indexed(NAME, Context(cache, ui))
     assert "larger than" in caught.value.why
     assert endless[0] < 64 << 20
 
@@ -300,11 +301,11 @@ def test_a_repository_is_found_by_its_tags(tagged: Repository, tmp_path: Path, m
 
 def test_a_damaged_repository_is_said_to_be_damaged(tagged: Repository, cache: Cache, ui: Ui) -> None:
     commit, tree = tagged.git("rev-parse", "v2.2.3^{commit}", "v2.2.3^{tree}").split()
-    origin = tag_in(tagged.path.parent, "v2.2.3", cache, ui)
+    origin = tag_in(tagged.path.parent, "v2.2.3", Context(cache, ui))
     assert (origin.commit, origin.tree) == (commit, tree)
     with pytest.raises(UnknownVersionError):
-        tag_in(tagged.path.parent, "v2.2.4", cache, ui)
+        tag_in(tagged.path.parent, "v2.2.4", Context(cache, ui))
     blob = tagged.git("rev-parse", "v2.2.3:version.m4")
     (tagged.path / ".git/objects" / blob[:2] / blob[2:]).unlink()
     with pytest.raises(GitError):
-        tag_in(tagged.path.parent, "v2.2.3", cache, ui)
+        tag_in(tagged.path.parent, "v2.2.3", Context(cache, ui))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
 from patchkit.errors import BadSourceError, GitError, PlacesExhaustedError
 from patchkit.releases.version import Version
-from patchkit.source.cache import Cache
 from patchkit.source.fetch import download
 from patchkit.source.fetch.places import Place
 from patchkit.source.git import annotated_tag

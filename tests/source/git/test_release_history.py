@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     GitError,
     NetworkUnavailableError,
@@ -19,7 +21,6 @@ from patchkit.errors import (
     TagMovedError,
     UnknownVersionError,
 )
-from patchkit.source.cache import Cache
 from patchkit.source.git.release_history import history
 from patchkit.source.git.repository import tree_at
 from patchkit.ui import Ui
@@ -52,7 +53,7 @@ def read(cache: Cache, ui: Ui) -> Read:
     """Every release's reliable.c by tag, in the order that the tags are given in."""
 
     def run(where: object, *, offline: bool = False) -> dict[str, bytes]:
-        with history(str(where), cache, ui, offline=offline) as past:
+        with history(str(where), Context(cache, ui, offline)) as past:
             assert [version.text for version in past.tags] == [tag.removeprefix("v") for tag in past.tags.values()]
             return {tag: reliable(past.tree(tag, None)) for tag in past.tags.values()}
 
@@ -83,7 +84,7 @@ def test_release_tags_and_no_others_oldest_first(repository: Repository, read: R
 
 def test_a_tag_with_its_pin_is_verified_and_without_one_is_not(repository: Repository, cache: Cache, ui: Ui) -> None:
     for where in places(repository):
-        with history(where, cache, ui) as past:
+        with history(where, Context(cache, ui)) as past:
             for tag in RELEASES:
                 pin = pin_of(repository, tag)
                 origin = past.tree(tag, pin).origin
@@ -96,7 +97,7 @@ def test_a_moved_tag_does_not_spoil_the_others(repository: Repository, cache: Ca
     moved = repository.commit({"src/openvpn/reliable.c": b"int another;\n"})
     repository.tag("v2.5.0")
     for where in places(repository):
-        with history(where, cache, ui) as past:
+        with history(where, Context(cache, ui)) as past:
             with pytest.raises(TagMovedError) as refused:
                 past.tree("v2.5.0", pin)
             assert pin.commit in refused.value.why
@@ -106,7 +107,7 @@ def test_a_moved_tag_does_not_spoil_the_others(repository: Repository, cache: Ca
 
 def test_an_unknown_tag_does_not_spoil_the_others(repository: Repository, cache: Cache, ui: Ui) -> None:
     for where in places(repository):
-        with history(where, cache, ui) as past:
+        with history(where, Context(cache, ui)) as past:
             with pytest.raises(UnknownVersionError, match=r"v2\.9\.9"):
                 past.tree("v2.9.9", None)
             assert reliable(past.tree("v2.5.0", None)) == RELEASES["v2.5.0"]
@@ -168,12 +169,12 @@ class TestUrl:
     def test_one_cache_serves_both_ways_to_a_release(
         self, repository: Repository, read: Read, cache: Cache, ui: Ui, fetched: Callable[[], list[str]]
     ) -> None:
-        tree_at(repository.url, "v2.5-rc1", cache, ui)
+        tree_at(repository.url, "v2.5-rc1", Context(cache, ui))
         fetched()
         read(repository.url)
         assert sorted(fetched()) == ["v2.4_alpha1", "v2.5.0"]
         repository.path.rename(repository.path.with_name("gone"))
-        assert reliable(tree_at(repository.url, "v2.5.0", cache, ui, offline=True)) == RELEASES["v2.5.0"]
+        assert reliable(tree_at(repository.url, "v2.5.0", Context(cache, ui, offline=True))) == RELEASES["v2.5.0"]
 
     def test_offline_is_answered_from_the_cache(self, repository: Repository, read: Read) -> None:
         with pytest.raises(OfflineError) as refused:
@@ -258,7 +259,7 @@ class TestClones:
     def test_no_git_process_is_left(self, repository: Repository, cache: Cache, ui: Ui) -> None:
         before = git_processes()
         for where in places(repository):
-            with history(where, cache, ui) as past:
+            with history(where, Context(cache, ui)) as past:
                 reliable(past.tree("v2.5.0", None))
                 assert git_processes() - before
             assert not git_processes() - before
@@ -284,7 +285,7 @@ class TestDamage:
         file.unlink()
         if garbage:
             file.write_bytes(garbage)
-        with history(str(repository.path), cache, ui) as past:
+        with history(str(repository.path), Context(cache, ui)) as past:
             with pytest.raises(PatchkitError) as refused:
                 reliable(past.tree("v2.5-rc1", None))
             assert refused.type is GitError
@@ -303,7 +304,7 @@ class TestDamage:
         """git cat-file does not hash what it hands out: a pin's ids alone vouch for nothing."""
         pin = pin_of(repository, "v2.5-rc1")
         self._forge(repository, self.OBJECTS[what], self.OBJECTS[what].replace("-rc1", ".0"))
-        with history(str(repository.path), cache, ui) as past, pytest.raises(PatchkitError):
+        with history(str(repository.path), Context(cache, ui)) as past, pytest.raises(PatchkitError):
             reliable(past.tree("v2.5-rc1", pin))
 
     def test_a_replaced_object_is_not_verified(self, repository: Repository, cache: Cache, ui: Ui) -> None:
@@ -311,7 +312,7 @@ class TestDamage:
         pin = pin_of(repository, "v2.5-rc1")
         ids = [repository.git("rev-parse", f"{tag}:src/openvpn/reliable.c") for tag in ("v2.5-rc1", "v2.5.0")]
         repository.git("replace", *ids)
-        with history(str(repository.path), cache, ui) as past, suppress(GitError):  # refusing it is as good
+        with history(str(repository.path), Context(cache, ui)) as past, suppress(GitError):  # refusing it is as good
             assert reliable(past.tree("v2.5-rc1", pin)) == RELEASES["v2.5-rc1"]
 
     @staticmethod

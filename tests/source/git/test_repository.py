@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import (
     BadSourceError,
     GitError,
@@ -19,7 +21,6 @@ from patchkit.errors import (
     UnknownVersionError,
 )
 from patchkit.releases.catalog import TagPin
-from patchkit.source.cache import Cache
 from patchkit.source.git.repository import tree_at
 from patchkit.source.tree.tree import SYMLINK, SourceTree
 from patchkit.source.tree.write import place
@@ -50,7 +51,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 @pytest.fixture
 def read(cache: Cache, ui: Ui) -> Read:
     def run(where: object, ref: str, *, pin: TagPin | None = None, offline: bool = False) -> SourceTree:
-        return tree_at(str(where), ref, cache, ui, pin=pin, offline=offline)
+        return tree_at(str(where), ref, Context(cache, ui, offline), pin=pin)
 
     return run
 

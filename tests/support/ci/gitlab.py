@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from patchkit.source.cache import Cache
+from patchkit.cache import Cache
 from tests.conftest import ROOT
 from tests.support.ci.machine import Line, Machine, cells, documents
 

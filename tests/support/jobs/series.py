@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
 from patchkit.jobs.lab.binaries import Bench, programs
 from patchkit.lab.link.binaries import Asked
-from patchkit.source.cache import Cache
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.jobs.build.test_release import GIT
@@ -40,7 +41,7 @@ def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
             bench = Bench(engine="host", git=None if series in POOL else GIT, openssl_sources=sources)
             asked = {name: Asked(RELEASES[series], name) for name in ("stock", "recommended")}
             try:
-                found = programs(list(asked.values()), bench, cache, Ui(quiet=True))
+                found = programs(list(asked.values()), bench, Context(cache, Ui(quiet=True)))
             except (NetworkUnavailableError, PlacesExhaustedError) as error:
                 pytest.skip(f"{RELEASES[series]} can't be built from what is in reach: {error.what}")
             for name, one in asked.items():

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.cache import Cache, keep_newest
 from patchkit.errors import DiskFullError, PatchkitError, StorageError
-from patchkit.source.cache import Cache, keep_newest
 from patchkit.storage import writing
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from patchkit.source.cache import Cache, keep_newest
+from patchkit.cache import Cache, keep_newest
 with Cache(Path(sys.argv[1])).lock("one"):
     print("held", flush=True)
     time.sleep(60)

@@ -1,0 +1,18 @@
+"""What every job is handed: the cache, the terminal, and whether the network may be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from patchkit.cache import Cache
+from patchkit.ui import Ui
+
+
+@dataclass(frozen=True)
+class Context:
+    """The surroundings of one run."""
+
+    cache: Cache
+    ui: Ui
+    offline: bool = False
+    """Whether only the cache and mirrors may be used, and no other network place (``--offline``)."""
