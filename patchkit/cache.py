@@ -42,15 +42,37 @@ def keep_newest(folder: Path, count: int, *, used: Path) -> None:
                 entry.unlink(missing_ok=True)
 
 
-class Cache:
-    """A folder with a CACHEDIR.TAG, and locks so that two runs can share it."""
+FOLDERS = (
+    "configure",
+    "credentials",
+    "downloads",
+    "git",
+    "guests",
+    "images",
+    "libraries",
+    "locks",
+    "logs",
+    "machines",
+    "programs",
+    "unpinned",
+)
+"""Names of the folders in a cache, each a property or a method of :class:`Cache`."""
 
-    def __init__(self, root: Path) -> None:
+
+class Cache:
+    """A folder with a CACHEDIR.TAG, and locks so that two runs can share it.
+
+    Reading a property that names a folder makes the folder where it is missing, unless ``create`` is False, and
+    raises StorageError or DiskFullError where that fails.
+    """
+
+    def __init__(self, root: Path, *, create: bool = True) -> None:
         self.root = root
+        self._create = create
 
     @classmethod
     def default(cls) -> Cache:
-        """The user's cache. Raises StorageError where it can't be made."""
+        """Return the user's cache. Raises StorageError where there is no home folder for it."""
         from platformdirs import user_cache_path
 
         named = os.environ.get("PATCHKIT_CACHE")
@@ -61,14 +83,83 @@ class Cache:
                 "there is no home folder for the cache", why=str(error), advice="set PATCHKIT_CACHE to a folder"
             ) from error
 
-    def folder(self, *names: str) -> Path:
-        """A folder inside the cache, made when missing. Raises StorageError or DiskFullError."""
+    def read_only(self) -> Cache:
+        """Return the same cache for reading: naming a folder of it does not make the folder."""
+        return Cache(self.root, create=False)
+
+    def existing(self) -> list[Path]:
+        """Return the folders of :data:`FOLDERS` that exist."""
+        return [path for name in FOLDERS if (path := self.root / name).is_dir()]
+
+    @property
+    def configure(self) -> Path:
+        """What configure found out, by toolchain and source."""
+        return self.made("configure")
+
+    @property
+    def credentials(self) -> Path:
+        """Certificates and keys of the lab's peers, a folder for each scheme that makes them."""
+        return self.made("credentials")
+
+    @property
+    def downloads(self) -> Path:
+        """Files whose hash is pinned, by name: tarballs, packages, images of a mirror."""
+        return self.made("downloads")
+
+    @property
+    def git(self) -> Path:
+        """Bare clones without blobs, one a repository."""
+        return self.made("git")
+
+    @property
+    def guests(self) -> Path:
+        """The lab's guests, a folder with a kernel and an initramfs for each."""
+        return self.made("guests")
+
+    @property
+    def images(self) -> Path:
+        """What Docker's images hold, by image id."""
+        return self.made("images")
+
+    @property
+    def libraries(self) -> Path:
+        """Static libraries, compiled, one archive each."""
+        return self.made("libraries")
+
+    @property
+    def locks(self) -> Path:
+        """Files that running processes hold locks on."""
+        return self.made("locks")
+
+    @property
+    def logs(self) -> Path:
+        """Logs of builds that are running or have failed."""
+        return self.made("logs")
+
+    @property
+    def machines(self) -> Path:
+        """Snapshots of the lab's booted machines."""
+        return self.made("machines")
+
+    @property
+    def programs(self) -> Path:
+        """Artifacts built for the lab and for verify, with a manifest, as in ``dist/``."""
+        return self.made("programs")
+
+    @property
+    def unpinned(self) -> Path:
+        """Tarballs and signatures of releases that no pin knows."""
+        return self.made("unpinned")
+
+    def made(self, *names: str) -> Path:
+        """Return the folder that ``names`` lead to, made where it is missing. Raises StorageError or DiskFullError."""
         folder = self.root.joinpath(*names)
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            tag = self.root / "CACHEDIR.TAG"
-            if not tag.exists():
-                tag.write_text(_CACHEDIR_TAG)
+        if self._create:
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                tag = self.root / "CACHEDIR.TAG"
+                if not tag.exists():
+                    tag.write_text(_CACHEDIR_TAG)
         return folder
 
     @contextmanager
@@ -77,5 +168,5 @@ class Cache:
 
         Another run waits; or, with ``busy`` (a name for what it would work on), raises StorageError at once.
         """
-        with locked(self.folder("locks"), f"{name}.lock", busy=busy):
+        with locked(self.locks, f"{name}.lock", busy=busy):
             yield

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.cache import Cache, keep_newest
+from patchkit.cache import FOLDERS, Cache, keep_newest
 from patchkit.errors import DiskFullError, PatchkitError, StorageError
 from patchkit.storage import writing
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from patchkit.cache import Cache, keep_newest
+from patchkit.cache import FOLDERS, Cache, keep_newest
 with Cache(Path(sys.argv[1])).lock("one"):
     print("held", flush=True)
     time.sleep(60)
@@ -53,17 +53,17 @@ def waiter(cache: Cache, name: str) -> tuple[threading.Thread, threading.Event]:
 
 
 def test_the_folder_is_marked_for_backup_programs(cache: Cache) -> None:
-    assert cache.folder("downloads").is_dir()
+    assert cache.downloads.is_dir()
     tag = (cache.root / "CACHEDIR.TAG").read_bytes()
     # The signature is fixed by https://bford.info/cachedir/: these 43 bytes at the very beginning.
     assert tag.startswith(b"Signature: 8a477f597d28d172789f06886806bc55\n")
 
 
 def test_a_mark_that_is_there_is_left_alone(cache: Cache) -> None:
-    cache.folder()
+    cache.made()
     tag = cache.root / "CACHEDIR.TAG"
     tag.write_text(tag.read_text() + "# a note\n")
-    cache.folder("git")
+    cache.made("git")
     assert tag.read_text().endswith("# a note\n")
 
 
@@ -136,19 +136,19 @@ def test_an_error_that_is_not_the_disks_passes_unchanged() -> None:
 def test_a_cache_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError) as refused:
-        Cache(tmp_path / "file" / "cache").folder("downloads")
+        Cache(tmp_path / "file" / "cache").made("downloads")
     assert refused.value.why == os.strerror(errno.ENOTDIR)
 
 
 def test_a_full_disk_is_noticed_when_the_cache_is_made(tiny_disk: Path) -> None:
     (tiny_disk / "filler").write_bytes(bytes(64 * 1024))
     with pytest.raises(DiskFullError):
-        Cache(tiny_disk / "cache").folder("downloads")
+        Cache(tiny_disk / "cache").made("downloads")
 
 
 def test_a_lock_that_cannot_be_made_is_an_error_with_advice(cache: Cache) -> None:
     # Like a lock file that an earlier run as root has left to a user who may not open it.
-    (cache.folder("locks") / "one.lock").mkdir()
+    (cache.locks / "one.lock").mkdir()
     with pytest.raises(PatchkitError) as refused, cache.lock("one"):
         pytest.fail("a folder was locked")
     assert isinstance(refused.value, StorageError)
@@ -156,11 +156,11 @@ def test_a_lock_that_cannot_be_made_is_an_error_with_advice(cache: Cache) -> Non
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_cache_of_somebody_elses_is_a_storage_error(cache: Cache) -> None:
-    cache.folder("downloads")
+    cache.made("downloads")
     cache.root.chmod(0o555)
     try:
         with pytest.raises(StorageError):
-            cache.folder("git")
+            cache.made("git")
         with pytest.raises(StorageError), cache.lock("one"):
             pytest.fail("a lock was made in a folder that can't be written")
     finally:
@@ -194,3 +194,10 @@ def test_what_was_not_used_for_long_makes_room(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "4", "5"]
     keep_newest(tmp_path, 0, used=tmp_path / "0")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "5"]
+
+
+def test_every_folder_is_a_property_and_reading_makes_none(cache: Cache) -> None:
+    assert {cache.made(name) for name in FOLDERS} == {getattr(cache, name) for name in FOLDERS} == set(cache.existing())
+    elsewhere = Cache(cache.root.with_name("elsewhere")).read_only()
+    assert {getattr(elsewhere, name).parent for name in FOLDERS} == {elsewhere.root}
+    assert not elsewhere.root.exists()

@@ -20,7 +20,7 @@ def run(*, version: str, to: Path | None, git: str | None, offline: bool, as_jso
     origin = obtained.tree.origin
     if to is not None:
         place(obtained.tree, to)
-    where = to if to is not None else cache.root / "downloads" / origin.name if origin.kind == "tarball" else None
+    where = to if to is not None else cache.downloads / origin.name if origin.kind == "tarball" else None
     if as_json:
         print_json({"release": obtained.label, "path": str(where) if where else None, **asdict(origin)})
     elif where is not None:

@@ -196,8 +196,8 @@ def test_a_source_by_hand_brings_no_answers(shared_cache: Cache, tmp_path: Path)
 def test_an_interrupt_leaves_nothing(engine: str, number: int, shared_cache: Cache, tmp_path: Path) -> None:
     engine_or_skip(engine)
     upstream(PINNED, shared_cache)
-    before = {path.name for path in shared_cache.folder("logs").iterdir()}
+    before = {path.name for path in shared_cache.logs.iterdir()}
     pid = interrupted([*COMMAND, "--engine", engine, "--verbose"], number, tmp_path)
     assert left_overs(tmp_path) == []
-    left = {path.name for path in shared_cache.folder("logs").iterdir()} - before
+    left = {path.name for path in shared_cache.logs.iterdir()} - before
     assert not [name for name in left if name.startswith("prove-") and name.endswith(f"-{pid}.log")]

@@ -113,7 +113,7 @@ class DockerEngine:
 
     def _contents(self, image_id: str, toolchain: Toolchain) -> tuple[str, dict[str, str]]:
         """What an image holds never changes, so it is asked once and remembered in the cache."""
-        memory = self._context.cache.folder("images") / f"{image_id.removeprefix('sha256:')}.json"
+        memory = self._context.cache.images / f"{image_id.removeprefix('sha256:')}.json"
         if not memory.exists():
             compiler = toolchain.target.tool("gcc")
             wanted = " ".join(toolchain.packages)

@@ -41,4 +41,4 @@ class ConfigureAnswers:
         if self._identity.system is None or source is None or not self._origin.verified:
             return None
         parts = (self._identity.digest, self._identity.system, source, *options)
-        return self._cache.folder("configure") / sha256("\0".join(parts).encode()).hexdigest()
+        return self._cache.configure / sha256("\0".join(parts).encode()).hexdigest()

@@ -80,7 +80,7 @@ def static_library(
     script = (resources.folder("docker") / recipe.script).read_text("utf-8")
     parts = [script, *recipe.words, _contents(source), identity.digest]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    path = context.cache.folder("libraries") / f"{source.library.name}-{key[:32]}.tar"
+    path = context.cache.libraries / f"{source.library.name}-{key[:32]}.tar"
     with context.cache.lock(path.name):
         kept = _kept(path)
         if kept is None:
@@ -88,7 +88,7 @@ def static_library(
             context.ui.step(f"Compile {title}, static, for {toolchain.target.name}; it is kept")
             name = f"{source.library.name}-{toolchain.target.name}-{os.getpid()}.log"
             command = ["sh", "-c", script, "sh", str(recipe.jobs), *recipe.words]
-            with build_log(context.cache.folder("logs") / name, context.ui) as log:
+            with build_log(context.cache.logs / name, context.ui) as log:
                 try:
                     kept = _compile(source.tree, command, toolchain, engine, identity, log)
                 except CompileError as error:

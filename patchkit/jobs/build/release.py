@@ -145,7 +145,7 @@ def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, O
         name = f"{job.ground.obtained.label}-{job.ground.tools.target.name}-{os.getpid()}.log"
         keep = job.order.keep_build
         with (
-            build_log(job.context.cache.folder("logs") / name, job.context.ui) as log,
+            build_log(job.context.cache.logs / name, job.context.ui) as log,
             engine.workspace(job.ground.identity, keep=keep) as workspace,
         ):
             try:

@@ -49,7 +49,7 @@ def checked(cache: Cache) -> str:
     """The cache's health in a line. Raises FaultError, with the commands that mend it."""
     if not cache.root.exists():
         return f"{cache.root} is not there yet"
-    foreign = sorted(_foreign(cache.root))
+    foreign = sorted(_foreign(cache.read_only()))
     if foreign:
         raise FaultError(
             f"this user may not write {_named(foreign)}",
@@ -72,23 +72,24 @@ def checked(cache: Cache) -> str:
 
 
 def examine(cache: Cache) -> Health:
-    """Hash all that a hash is known of, and look at every name. Changes nothing."""
+    """Hash all files in ``cache`` whose hash is known, and look at every name. Changes nothing."""
     health = Health()
-    for path in _files(cache.root / "downloads"):
+    cache = cache.read_only()
+    for path in _files(cache.downloads):
         if ".rejected-" in path.name:
             health.rejected.append(path)
         elif path.suffix == ".part":
             health.partial.append(path)
-    _hash_downloads(cache.root / "downloads", health)
+    _hash_downloads(cache.downloads, health)
     for count, bad in (
-        damaged_libraries(cache.root / "libraries"),
-        damaged_credentials(cache.root / "credentials"),
-        _damaged_programs(cache.root / "programs"),
+        damaged_libraries(cache.libraries),
+        damaged_credentials(cache.credentials),
+        _damaged_programs(cache.programs),
     ):
         health.hashed += count
         health.damaged += bad
-    health.left = sorted(_left(cache.root))
-    health.locked = _held(cache.root / "locks")
+    health.left = sorted(_left(cache))
+    health.locked = _held(cache.locks)
     health.stuck = {name: pid for name, pid in health.locked.items() if _stopped(pid)}
     return health
 
@@ -123,10 +124,10 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
 
-def _left(root: Path) -> Iterator[Path]:
+def _left(cache: Cache) -> Iterator[Path]:
     """Temporary names: of storage.replace_all, of a boot of the lab's machine, of a build on the host."""
-    names = [path for path in root.rglob(".*.*") if path.name != ".lock"]
-    names += root.glob("machines/boot-*")
+    names = [path for folder in cache.existing() for path in folder.rglob(".*.*") if path.name != ".lock"]
+    names += cache.machines.glob("boot-*")
     names += Path(tempfile.gettempdir()).glob("patchkit-*")
     for path in names:
         with suppress(OSError):  # gone meanwhile
@@ -135,11 +136,11 @@ def _left(root: Path) -> Iterator[Path]:
                 yield path
 
 
-def _foreign(root: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(root):
+def _foreign(cache: Cache) -> Iterator[Path]:
+    for folder, _, names in os.walk(cache.root):
         if _not_writable(Path(folder)):
             yield Path(folder)
-        elif Path(folder).name == "locks":
+        elif Path(folder) == cache.locks:
             yield from (Path(folder, name) for name in names if _not_writable(Path(folder, name)))
 
 

@@ -38,7 +38,7 @@ class Bench:
 def programs(wanted: Sequence[Asked], bench: Bench, context: Context) -> dict[Asked, Binary]:
     """A program for each, from the cache where the same inputs have made it before. Raises what ``build`` raises."""
     groups = dict.fromkeys((one.version, one.guard) for one in wanted)
-    folder = context.cache.folder("programs")
+    folder = context.cache.programs
     found: dict[Asked, Binary] = {}
     for version, guard in groups:
         members = list(dict.fromkeys(one for one in wanted if (one.version, one.guard) == (version, guard)))

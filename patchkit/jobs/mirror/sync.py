@@ -142,7 +142,7 @@ class _Filling:
         obtained = obtain(Request(release.version.text, git=self._wish.git), self._context)
         origin = obtained.tree.origin
         if origin.kind == "tarball":
-            self._add(self._context.cache.folder("downloads") / origin.name, origin.name, "source", [release])
+            self._add(self._context.cache.downloads / origin.name, origin.name, "source", [release])
         else:
             self._add_tag(release, origin)
 

@@ -65,7 +65,7 @@ def prove(claim: Claim, context: Context) -> Proof:
         library = compiled(source, tools, engine, identity, context, claim.jobs)
         name = f"prove-{obtained.label}-{tools.target.name}-{os.getpid()}.log"
         with (
-            build_log(context.cache.folder("logs") / name, context.ui) as log,
+            build_log(context.cache.logs / name, context.ui) as log,
             engine.workspace(identity, keep=False) as workspace,
         ):
             answers = ConfigureAnswers(context.cache, identity, obtained.tree.origin)

@@ -217,7 +217,7 @@ class _Run:
             request=self.judged.request,
             variants=[STOCK, *self._applying],
             engine=self.order.engine,
-            out=self.context.cache.folder("programs"),
+            out=self.context.cache.programs,
             jobs=self.order.jobs,
             keep_going=True,
             crypto=self.order.crypto,

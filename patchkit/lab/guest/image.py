@@ -66,7 +66,7 @@ def guest(context: Context) -> Guest:
     # The code that puts it together is part of what it is made of.
     code = [inspect.getsource(one) for one in (sys.modules[__name__], cpio)]
     key = hashlib.sha256(repr((wanted, sorted(runner.items()), code)).encode()).hexdigest()[:16]
-    folder = context.cache.folder("guests", key)
+    folder = context.cache.made("guests", key)
     kernel_image, initramfs = folder / "vmlinuz", folder / "initramfs"
     with context.cache.lock(f"guest-{key}"):
         # The kernel is written last: where it is, the other one is whole.

@@ -105,7 +105,7 @@ def snapshot(
     hardware = _hardware(guest)
     parts = (guest.digest, version, hardware, _PARAMETERS, hashlib.sha256(layer).hexdigest())
     key = hashlib.sha256(repr(parts).encode()).hexdigest()
-    folder = cache.folder("machines")
+    folder = cache.machines
     made = Snapshot(folder / f"{key[:24]}.state", guest, key)
     with cache.lock(f"machine-{key[:24]}"):
         if not made.state.exists():

@@ -41,7 +41,7 @@ def credentials(name: str, cache: Cache) -> Mapping[str, bytes]:
     GuestError where OpenSSL is too old for EC, StorageError or DiskFullError.
     """
     asked = profile(name)
-    path = cache.folder("credentials", f"scheme-{_SCHEME}") / f"{name}.json"
+    path = cache.made("credentials", f"scheme-{_SCHEME}") / f"{name}.json"
     if (kept := _kept(path, name)) is not None:
         return kept
     with cache.lock(f"credentials-{name}"):

@@ -60,7 +60,7 @@ def fetch(wanted: Wanted, places: Callable[[], Sequence[Place]], context: Contex
 
     Raises OfflineError, NetworkUnavailableError, PlacesExhaustedError or WrongHashError.
     """
-    final = context.cache.folder("downloads") / wanted.name
+    final = context.cache.downloads / wanted.name
     with context.cache.lock(wanted.name):
         if final.exists():
             if sha256_of(final) == wanted.sha256:

@@ -17,7 +17,7 @@ SIGNATURE = ".asc"
 def tarball(version: Version, context: Context) -> Path:
     """The tarball of a release that nobody has pinned. Raises OfflineError, NetworkUnavailableError or
     PlacesExhaustedError."""
-    folder = context.cache.folder("unpinned")
+    folder = context.cache.unpinned
     *others, last = _FORMS
     for form in others:
         try:
@@ -32,7 +32,7 @@ def signature(version: Version, name: str, context: Context) -> Path:
     form = name.partition(f"openvpn-{version.text}.")[2] or _FORMS[0]
     pin = _pin(version, form)
     signed = TarballPin(f"{name}{SIGNATURE}", "", None, f"{pin.debian}{SIGNATURE}", ())
-    return _fetched(version, signed, context.cache.folder("unpinned"), context)
+    return _fetched(version, signed, context.cache.unpinned, context)
 
 
 def _pin(version: Version, form: str) -> TarballPin:

@@ -91,7 +91,7 @@ def own_copy(where: str, cache: Cache) -> Iterator[git.Repo]:
     """The cache's copy of what a URL leads to, empty at first; a second run waits for it. It is left open."""
     slug = hashlib.sha256(where.encode()).hexdigest()[:16]
     with cache.lock(f"git-{slug}"):
-        yield bare_repository(cache.folder("git") / f"{slug}.git")
+        yield bare_repository(cache.git / f"{slug}.git")
 
 
 def _commit_at(where: str, ref: str, context: Context) -> git.Commit:

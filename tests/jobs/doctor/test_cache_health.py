@@ -35,9 +35,9 @@ def test_no_cache_yet(cache: Cache) -> None:
 
 def test_what_is_pinned_is_hashed_and_its_removal_mends(cache: Cache, ui: Ui) -> None:
     name = next(iter(cache_health.pinned()))
-    path = cache.folder("downloads") / name
+    path = cache.downloads / name
     path.write_bytes(b"not it")
-    (cache.folder("downloads") / "0123456789abcdef-toolchain.tar.gz").write_bytes(b"not it either")
+    (cache.downloads / "0123456789abcdef-toolchain.tar.gz").write_bytes(b"not it either")
     trial = Trial("cache", "", lambda: cache_health.checked(cache))
     found = tried(trial, NOWHERE)
     assert found.state == "broken"
@@ -52,19 +52,19 @@ def test_what_has_its_hash_beside_it(cache: Cache) -> None:
     (good,) = (cache.root / "credentials").glob("*/leaf-ec.json")
     assert cache_health.examine(cache).hashed == 1
     good.write_text(good.read_text().replace("BEGIN", "BEGUN", 1))
-    library = cache.folder("libraries") / "lzo-0123.tar"
+    library = cache.libraries / "lzo-0123.tar"
     library.write_bytes(b"")
     assert cache_health.examine(cache).damaged == [library, good]
 
 
 def test_a_program_that_was_altered(cache: Cache) -> None:
-    folder = cache.folder("programs")
+    folder = cache.programs
     (folder / "manifest.json").write_text("{}x")
     assert cache_health.examine(cache).damaged == [folder]
 
 
 def test_what_an_interrupted_download_left_is_no_damage(cache: Cache) -> None:
-    folder = cache.folder("downloads")
+    folder = cache.downloads
     (folder / "openvpn-2.6.14.tar.gz.part").write_bytes(b"half")
     (folder / "openvpn-2.6.14.tar.gz.rejected-0123456789ab").write_bytes(b"other")
     said = cache_health.checked(cache)
@@ -73,7 +73,7 @@ def test_what_an_interrupted_download_left_is_no_damage(cache: Cache) -> None:
 
 
 def test_what_killed_runs_left_is_named_after_a_day(cache: Cache, tmp_path: Path) -> None:
-    old, new = cache.folder("programs") / ".manifest.json.abcd", cache.folder("programs") / ".manifest.json.efgh"
+    old, new = cache.programs / ".manifest.json.abcd", cache.programs / ".manifest.json.efgh"
     build = tmp_path / "tmp/patchkit-abcd"
     build.mkdir()
     for path in (old, new):
@@ -119,7 +119,7 @@ def test_a_folder_that_is_another_users() -> None:
         pytest.skip("becoming somebody else wants root")
     with TemporaryDirectory(dir="/tmp") as name:  # the test's own is out of reach for others
         cache = Cache(Path(name))
-        folder = cache.folder("downloads")
+        folder = cache.downloads
         for path in (cache.root, folder):
             path.chmod(0o755)
         assert "0 files hashed" in cache_health.checked(

@@ -42,7 +42,7 @@ def test_a_program_that_does_not_start(the_guest: Guest, cache: Cache, program: 
         qemu.snapshot(the_guest, dict.fromkeys(PEERS, program), PEERS, cache)
     assert GuestError.exit_code == 61
     assert words in refusal.value.what
-    assert list(cache.folder("machines").iterdir()) == []
+    assert list(cache.machines.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_a_machine_with_too_little_memory(
     with pytest.raises(MachineError, match=f"^the lab's machine has too little memory: {size} MiB$") as refusal:
         qemu.snapshot(the_guest, dict.fromkeys(PEERS, TRUE), PEERS, cache)
     assert words in refusal.value.why
-    assert list(cache.folder("machines").iterdir()) == []
+    assert list(cache.machines.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -203,7 +203,7 @@ def test_an_unknown_profile_leaves_nothing(cache: Cache) -> None:
 @pytest.mark.parametrize("damage", ["empty", "no json", "another shape", "cut", "a letter", "a file gone", "another's"])
 def test_what_is_damaged_is_made_anew(damage: str, cache: Cache) -> None:
     whole = credentials("leaf-ec", cache)
-    (path,) = cache.folder("credentials").rglob("leaf-ec.json")
+    (path,) = cache.credentials.rglob("leaf-ec.json")
     data = path.read_bytes()
     credentials("chain-1-ec", cache)
     damaged = {
@@ -230,7 +230,7 @@ def test_two_at_once_make_them_once(cache: Cache) -> None:
     (first, made_by_first), (second, made_by_second) = map(said, both)
     assert first == second == digest(credentials("chain-2-ec", cache))
     assert sorted([made_by_first, made_by_second]) == ["False", "True"]
-    assert [path.name for path in cache.folder("credentials").rglob("*") if path.is_file()] == ["chain-2-ec.json"]
+    assert [path.name for path in cache.credentials.rglob("*") if path.is_file()] == ["chain-2-ec.json"]
 
 
 def test_an_openssl_that_is_too_old_is_said(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ def test_an_openssl_that_is_too_old_is_said(cache: Cache, monkeypatch: pytest.Mo
     with pytest.raises(GuestError, match="the same each time") as raised:
         credentials("leaf-ec", cache)
     assert "OpenSSL 3.2" in raised.value.advice
-    assert not list(cache.folder("credentials").rglob("*.json"))
+    assert not list(cache.credentials.rglob("*.json"))
 
 
 def test_the_digest_is_that_of_what_sha256sum_prints(tmp_path: Path) -> None:

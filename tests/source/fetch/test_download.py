@@ -95,7 +95,7 @@ def names(cache: Cache) -> set[str]:
 
 def half_done(cache: Cache, data: bytes) -> Path:
     """What an earlier run left."""
-    part = cache.folder("downloads") / f"{NAME}.part"
+    part = cache.downloads / f"{NAME}.part"
     part.write_bytes(data)
     return part
 
@@ -129,7 +129,7 @@ def test_a_cached_file_is_used_without_asking_for_places(site: Site, cache: Cach
 
 
 def test_a_damaged_cached_file_is_kept_aside_and_fetched_again(site: Site, cache: Cache) -> None:
-    final = cache.folder("downloads") / NAME
+    final = cache.downloads / NAME
     final.write_bytes(DATA[:-1])
     talk = io.StringIO()
     assert fetch(FILE, at(site.on("/f", whole(DATA))), Context(cache, Ui(talk))).read_bytes() == DATA

@@ -67,7 +67,7 @@ class Job:
         assert self.definition["cache"] == {"key": "patchkit", "paths": [".cache/patchkit/"]}
         place = machine.folder / self.definition["cache"]["paths"][0]
         place.parent.mkdir(parents=True)
-        place.symlink_to(Cache.default().folder())
+        place.symlink_to(Cache.default().made())
 
     def run_after(self, machine: Machine) -> None:
         if after := self.lines("after_script"):
