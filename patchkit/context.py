@@ -16,3 +16,8 @@ class Context:
     ui: Ui
     offline: bool = False
     """Whether only the cache and mirrors may be used, and no other network place (``--offline``)."""
+
+    @classmethod
+    def default(cls, *, offline: bool = False, verbose: bool = False) -> Context:
+        """Return the user's cache and terminal. Raises StorageError where there is no home folder for the cache."""
+        return cls(Cache.default(), Ui(verbose=verbose), offline)

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import settings
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PatchkitError, PlacesExhaustedError
-from patchkit.source.obtain import Request, obtain
+from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
 
@@ -82,6 +82,22 @@ def shared_cache() -> Cache:
 
 
 @pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk small enough to fill")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", disk], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"this root may not mount: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.fixture
 def patchkit(tmp_path: Path) -> Run:
     """Run ``patchkit`` as a user would, in a folder of the test's own."""
 
@@ -104,7 +120,7 @@ def patchkit(tmp_path: Path) -> Run:
 def upstream(version: str, cache: Cache) -> SourceTree:
     """A release's verified source. Skips where today's mirrors do not have it, except for PINNED."""
     try:
-        return obtain(Request(version), Context(cache, Ui(quiet=True))).tree
+        return obtain(SourceRequest(version), Context(cache, Ui(quiet=True))).tree
     except (NetworkUnavailableError, PlacesExhaustedError) as error:
         if version == PINNED:
             raise

@@ -1,77 +1,74 @@
-"""``patchkit doctor``: what works here, and what mends the rest."""
+"""``patchkit doctor``."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
-from patchkit.cache import Cache
-from patchkit.cli.error_handling import print_json
-from patchkit.context import Context
-from patchkit.errors import BadUsageError, NotReadyError
-from patchkit.jobs.doctor import repair
-from patchkit.jobs.doctor.checks import Readiness, examine, readiness
-from patchkit.jobs.doctor.distribution import Distribution, Step, this
-from patchkit.jobs.doctor.model import Finding, State
-from patchkit.ui import Painted, Ui, table
+import typer
 
-_COLOURS: dict[State, str] = {"works": "green", "missing": "yellow", "broken": "bold red"}
+from patchkit.cli.error_handling import command
+from patchkit.cli.options import JsonOption, PurposeChoice
+
+if TYPE_CHECKING:
+    from patchkit.jobs.doctor.distribution import Step
+    from patchkit.ui import Ui
 
 
-def run(*, purposes: Sequence[str], fix: bool, yes: bool, as_json: bool) -> None:
+@command
+def doctor(
+    purpose: Annotated[
+        list[PurposeChoice] | None,
+        typer.Argument(metavar="PURPOSE", help="build, windows, lab, matrix or verify. Default: all of them."),
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Run the commands that help, as root, then try again.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fix: do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Try what patchkit needs here: run a container, compile, boot the lab's machine, reach a mirror.
+
+    Each trial works, is missing or is broken, with the command that mends it on this distribution. The exit code is
+    90 unless all that the purposes need works.
+
+    \b
+    Example: patchkit doctor build
+    """
+    from patchkit.cli.output.doctor import print_document, print_table, report_help, report_not_ready
+    from patchkit.context import Context
+    from patchkit.errors import BadUsageError, NotReadyError
+    from patchkit.jobs.doctor import repair
+    from patchkit.jobs.doctor.checks import examine, readiness
+    from patchkit.jobs.doctor.distribution import this
+
     if yes and not fix:
         raise BadUsageError("--yes goes with --fix")
     if fix and not yes and not sys.stdin.isatty():
-        raise BadUsageError("nobody is there to be asked", why="stdin is no terminal", advice="--fix --yes")
-    ui, distribution = Ui(), this()
-    found = list(examine(purposes, distribution, Context(Cache.default(), ui)))
-    steps: list[Step] = repair.plan(found, distribution)
-    if fix and steps and (yes or _agreed(steps, ui)):
-        repair.run(steps, ui)
-        found = list(examine(purposes, distribution, Context(Cache.default(), ui)))
-    ready = readiness(purposes, found)
+        raise BadUsageError("there is no terminal to ask on", why="stdin is not a terminal", advice="--fix --yes")
+    purposes = [choice.value for choice in purpose or []]
+    context, distribution = Context.default(), this()
+    findings = list(examine(purposes, distribution, context))
+    steps = repair.plan(findings, distribution)
+    if fix and steps and (yes or _is_agreed(steps, context.ui)):
+        repair.run(steps, context.ui)
+        findings = list(examine(purposes, distribution, context))
+    ready = readiness(purposes, findings)
     if as_json:
-        print_json(_document(distribution, found, ready))
+        print_document(distribution, findings, ready)
     else:
-        rows = [(one.name, Painted(one.state, _COLOURS[one.state]), one.needed_for, one.detail) for one in found]
-        table(("what", "state", "needed for", "detail"), rows)
-    _say(found, ready, ui)
-    lacking = [one for one in ready if not one.works]
-    if lacking:
-        steps = repair.plan(found, distribution)
-        raise SystemExit(_not_ready(lacking, steps, ui))
+        print_table(findings)
+    report_help(findings, ready, context.ui)
+    if not all(purpose.works for purpose in ready):
+        report_not_ready(ready, repair.plan(findings, distribution), context.ui)
+        raise SystemExit(NotReadyError.exit_code)
 
 
-def _agreed(steps: Sequence[Step], ui: Ui) -> bool:
-    """Asked on the terminal; talk, so on stderr."""
+def _is_agreed(steps: Sequence[Step], ui: Ui) -> bool:
+    """Ask on the terminal whether ``steps`` may run; on stderr, since it is not data."""
+    from patchkit.jobs.doctor import repair
+
     ui.step("These commands help:")
     for step in steps:
         ui.note(repair.shown(step))
     print("Run them? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
-
-
-def _say(found: Sequence[Finding], ready: Sequence[Readiness], ui: Ui) -> None:
-    for one in found:
-        for text in filter(None, (one.fix, one.advice)):
-            ui.note(f"{one.name}: {text}")
-    for purpose in ready:
-        how = f", by {' and '.join(purpose.by)}" if purpose.by else ""
-        ui.note(f"{purpose.purpose}: " + (f"ready{how}" if purpose.works else f"lacks {', '.join(purpose.lacks)}"))
-
-
-def _not_ready(lacking: Sequence[Readiness], steps: Sequence[Step], ui: Ui) -> int:
-    advice = "patchkit doctor --fix" if steps else ""
-    why = "\n".join(f"{one.purpose} lacks {', '.join(one.lacks)}" for one in lacking)
-    ui.error(f"not ready for {', '.join(one.purpose for one in lacking)}", why, advice)
-    return NotReadyError.exit_code
-
-
-def _document(distribution: Distribution, found: Sequence[Finding], ready: Sequence[Readiness]) -> dict[str, object]:
-    return {
-        "distribution": distribution.name,
-        "package_manager": distribution.manager or None,
-        "findings": [asdict(one) for one in found],
-        "purposes": [asdict(one) for one in ready],
-    }

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import functools
-import json
+import inspect
 import os
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any
 
 from patchkit import signals
+from patchkit.cli.option_groups import with_option_groups
+from patchkit.cli.output.document import error_document, print_json
 from patchkit.errors import DiskFullError, InterruptedByUserError, PatchkitError, fault
 from patchkit.storage import is_full
-from patchkit.ui import Ui, data
-
-_Params = ParamSpec("_Params")
+from patchkit.ui import Ui
 
 
-def command(function: Callable[_Params, None]) -> Callable[_Params, None]:
-    """Run a command; turn whatever goes wrong into an error text and its exit code.
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Return ``function`` as a command: its option groups expanded, and what it raises turned into an error text and
+    an exit code.
 
     ``PATCHKIT_DEBUG=1`` shows the traceback as well.
     """
 
+    function = with_option_groups(function)
+
     @functools.wraps(function)
-    def run(*args: _Params.args, **kwargs: _Params.kwargs) -> None:
+    def run(**kwargs: Any) -> None:
         signals.install()
         as_json = bool(kwargs.get("as_json"))
         try:
-            function(*args, **kwargs)
+            function(**kwargs)
         except PatchkitError as error:
             _end(error, as_json=as_json)
         except KeyboardInterrupt:
@@ -37,23 +40,8 @@ def command(function: Callable[_Params, None]) -> Callable[_Params, None]:
         except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback unasked
             _end(fault(error), as_json=as_json)
 
+    run.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return run
-
-
-def print_json(document: object) -> None:
-    """One JSON document on stdout."""
-    data(json.dumps(document, indent=2, default=str) + "\n")
-
-
-def as_document(error: PatchkitError) -> dict[str, object]:
-    """An error as ``--json`` shows it."""
-    return {
-        "error": error.name,
-        "exit_code": error.exit_code,
-        "what": error.what,
-        "why": error.why,
-        "advice": error.advice,
-    }
 
 
 def _end(error: PatchkitError, *, as_json: bool) -> None:
@@ -62,7 +50,7 @@ def _end(error: PatchkitError, *, as_json: bool) -> None:
 
         traceback.print_exc()
     if as_json:
-        print_json(as_document(error))
+        print_json(error_document(error))
     Ui().error(error.what, error.why, error.advice)
     raise SystemExit(error.exit_code) from None
 

@@ -1,64 +1,61 @@
-"""``patchkit export``: the diffs in the form that quilt, ``git am`` or ``patch`` reads."""
+"""``patchkit export``."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
+from typing import Annotated
 
-from patchkit.cache import Cache
-from patchkit.cli.error_handling import print_json
-from patchkit.cli.patch import warn_known_bad
-from patchkit.context import Context
-from patchkit.jobs.export import Exported, Wanted, export
-from patchkit.patching.combination import combination
-from patchkit.patching.formats.export import Format
-from patchkit.source.obtain import Request
-from patchkit.ui import Ui, table
+import typer
+
+from patchkit.cli.error_handling import command
+from patchkit.cli.options import (
+    FormatChoice,
+    GitOption,
+    GuardOption,
+    JsonOption,
+    OfflineOption,
+    SourceOption,
+    VariantOption,
+    VersionOption,
+)
 
 
-def run(
-    *,
-    version: str,
-    variant: str,
-    guard: bool,
-    form: Format,
-    git: str | None,
-    source: Path | None,
-    to: Path | None,
-    offline: bool,
-    as_json: bool,
+@command
+def export(
+    version: VersionOption,
+    variant: VariantOption,
+    guard: GuardOption = False,
+    form: Annotated[
+        FormatChoice, typer.Option("--format", help="The program that is to read it: quilt, git am, or patch.")
+    ] = FormatChoice.quilt,
+    git: GitOption = None,
+    source: SourceOption = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Default: debian/patches for quilt, otherwise here.")
+    ] = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
 ) -> None:
-    ui = Ui()
-    wanted = Wanted(
-        request=Request(version=version, git=git, source=source),
-        variant=combination(variant),
-        guard=guard,
-        form=form,
-        folder=to or Path("debian/patches" if form == "quilt" else "."),
-    )
-    warn_known_bad(wanted.variant, ui)
-    exported = export(wanted, Context(Cache.default(), ui, offline))
+    """Write a variant's diffs for people who build elsewhere: with quilt, git am or patch.
+
+    \b
+    Example: patchkit export --version 2.6.14 --format git --to patches
+    """
+    from patchkit.cli.output.export import print_document, print_table
+    from patchkit.cli.output.known_bad import warn_known_bad
+    from patchkit.context import Context
+    from patchkit.jobs.export import ExportRequest
+    from patchkit.jobs.export import export as exported_by
+    from patchkit.patching.combination import combination
+    from patchkit.source.obtain import SourceRequest
+
+    context = Context.default(offline=offline)
+    request = ExportRequest(SourceRequest(version, git, source), combination(variant), guard, form.value, to)
+    warn_known_bad(request.variant, context.ui)
+    exported = exported_by(request, context)
     if not exported.written:
-        ui.step(f"Nothing has changed: {wanted.folder} holds it already")
+        context.ui.step(f"Nothing has changed: {request.folder} holds it already")
     if as_json:
-        print_json(_document(wanted, exported))
+        print_document(request, exported)
     else:
-        table(("file", "sha256"), [(str(wanted.folder / name), _sha256(data)) for name, data in exported.files.items()])
-
-
-def _document(wanted: Wanted, exported: Exported) -> dict[str, object]:
-    return {
-        "release": exported.label,
-        "variant": wanted.variant.name,
-        "guard": wanted.guard,
-        "format": wanted.form,
-        "folder": str(wanted.folder),
-        "files": [
-            {"name": name, "sha256": _sha256(data), "size": len(data), "written": name in exported.written}
-            for name, data in exported.files.items()
-        ],
-    }
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+        print_table(request, exported)

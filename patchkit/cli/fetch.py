@@ -1,29 +1,48 @@
-"""``patchkit fetch``: where the verified source is."""
+"""``patchkit fetch``."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
-from patchkit.cache import Cache
-from patchkit.cli.error_handling import print_json
-from patchkit.context import Context
-from patchkit.source.obtain import Request, obtain
-from patchkit.source.tree.write import place
-from patchkit.ui import Ui, data
+import typer
+
+from patchkit.cli.error_handling import command
+from patchkit.cli.options import GitOption, JsonOption, OfflineOption, VersionOption
 
 
-def run(*, version: str, to: Path | None, git: str | None, offline: bool, as_json: bool) -> None:
-    cache = Cache.default()
-    ui = Ui()
-    obtained = obtain(Request(version=version, git=git), Context(cache, ui, offline))
+@command
+def fetch(
+    version: VersionOption,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="DIR", help="Unpack the source into this new folder.")
+    ] = None,
+    git: GitOption = None,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch and verify a release's source; print where it is.
+
+    \b
+    Example: patchkit fetch --version 2.6.14 --to openvpn-2.6.14
+    """
+    from dataclasses import asdict
+
+    from patchkit.cli.output.document import print_json
+    from patchkit.context import Context
+    from patchkit.source.obtain import SourceRequest, obtain
+    from patchkit.source.tree.write import place
+    from patchkit.ui import data
+
+    context = Context.default(offline=offline)
+    obtained = obtain(SourceRequest(version, git), context)
     origin = obtained.tree.origin
     if to is not None:
         place(obtained.tree, to)
-    where = to if to is not None else cache.downloads / origin.name if origin.kind == "tarball" else None
+    path = to if to is not None else context.cache.downloads / origin.name if origin.kind == "tarball" else None
     if as_json:
-        print_json({"release": obtained.label, "path": str(where) if where else None, **asdict(origin)})
-    elif where is not None:
-        data(f"{where}\n")
+        print_json({"release": obtained.label, "path": str(path) if path else None, **asdict(origin)})
+    elif path is not None:
+        data(f"{path}\n")
     else:
         data(f"{origin.name} {origin.commit}\n")

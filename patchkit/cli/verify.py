@@ -1,162 +1,171 @@
-"""``patchkit verify``: the steps with their ticks, the findings one by one, and the reports."""
+"""``patchkit verify``."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated
 
-from patchkit.building.engine.protocol import cores
-from patchkit.cache import Cache
-from patchkit.cli.error_handling import as_document, print_json
-from patchkit.context import Context
+import typer
+
+from patchkit.cli import completion
+from patchkit.cli.error_handling import command
+from patchkit.cli.option_groups import CompileOptions
+from patchkit.cli.options import (
+    GitOption,
+    JsonOption,
+    OfflineOption,
+    OptionalVersionOption,
+    SinceOption,
+    VerboseOption,
+)
 from patchkit.errors import BadUsageError
-from patchkit.jobs.verify.evidence import Sought
-from patchkit.jobs.verify.job import VerifyOrder, chosen_steps, verify
-from patchkit.jobs.verify.model import TRIALS, State, Verification
-from patchkit.jobs.verify.new_tags import NewTag, Watch, finding, new_tags
-from patchkit.jobs.verify.report import TICKS, write
-from patchkit.storage import check_writable
-from patchkit.ui import Painted, Ui, data, table
+
+if TYPE_CHECKING:
+    from patchkit.context import Context
+    from patchkit.jobs.verify.job import VerifyRequest
+    from patchkit.jobs.verify.new_tags import NewTagsRequest
 
 OUT = Path("verify")
-"""Where reports go unless asked otherwise."""
-_COLOURS: dict[State, str] = {"passed": "green", "finding": "bold red", "skipped": "dim", "not run": "yellow"}
+"""Where reports go by default."""
 
 
-def run(
-    *,
-    version: str | None,
-    new: bool,
-    since: str | None,
-    variants: Sequence[str],
-    only: Sequence[str],
-    skip: Sequence[str],
-    git: str | None,
-    source: Path | None,
-    signature: Path | None,
-    keys: Sequence[Path],
-    engine: Literal["auto", "docker", "host"],
-    crypto: str | None,
-    openssl_sources: Sequence[str],
-    trials: int | None,
-    jobs: int | None,
-    out: Path,
-    keep_going: bool,
-    offline: bool,
-    as_json: bool,
-    verbose: bool,
+@command
+def verify(
+    version: OptionalVersionOption = None,
+    new: Annotated[bool, typer.Option("--new", help="Look for release tags that the pins do not know.")] = False,
+    since: SinceOption = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help="In question; may be repeated. Default: the recommended one; all with --new.",
+            autocompletion=completion.patches,
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="STEP,...",
+            help="Of source, variants, prove, build, smoke and lab.",
+            autocompletion=completion.steps,
+        ),
+    ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option("--skip", metavar="STEP,...", help="All but these steps.", autocompletion=completion.steps),
+    ] = None,
+    git: GitOption = None,
+    source: Annotated[
+        Path | None, typer.Option("--source", metavar="TARBALL|DIR", help="A source of your own, to be judged.")
+    ] = None,
+    signature: Annotated[
+        Path | None,
+        typer.Option("--signature", metavar="FILE", help="That tarball's. Default: the .asc or .sig beside it."),
+    ] = None,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option("--key", metavar="FILE", help="Further OpenPGP keys that count as upstream's; may be repeated."),
+    ] = None,
+    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    trials: Annotated[
+        int | None, typer.Option("--trials", metavar="N", min=1, help="Of the lab, for each side. Default: 50.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Gets a folder for the release, with the reports.")
+    ] = OUT,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Compile and run even what has turned out not to be upstream's.")
+    ] = False,
+    offline: OfflineOption = False,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
-    began = time.monotonic()
-    ui = Ui(verbose=verbose)
+    """Verify a release of upstream's: genuine? do the variants apply, do what they say, build, shake hands, help?
+
+    \b
+    Example: patchkit verify --version 2.6.14 --only source,variants
+    """
+    from patchkit.context import Context
+    from patchkit.jobs.verify.evidence import EvidenceRequest
+    from patchkit.jobs.verify.job import VerifyRequest, chosen_steps
+    from patchkit.jobs.verify.model import TRIALS
+    from patchkit.jobs.verify.new_tags import NewTagsRequest
+    from patchkit.source.obtain import SourceRequest
+
     if new == (version is not None):
-        raise BadUsageError("which release?", why="one of --version and --new is wanted", advice="--version V")
+        raise BadUsageError("which release?", why="either --version or --new is needed", advice="--version V")
     if since is not None and not new:
         raise BadUsageError("--since goes with --new")
     if new:
         _refuse({
             "--only": only, "--skip": skip, "--source": source, "--signature": signature, "--trials": trials,
-            "--engine": engine != "auto", "--crypto": crypto, "--openssl-source": openssl_sources, "--jobs": jobs,
-            "--out": out != OUT, "--keep-going": keep_going, "--offline": offline,
+            **compiling.given, "--out": out != OUT, "--keep-going": keep_going, "--offline": offline,
         })  # fmt: skip
-        _new(Watch(git, since, variants, keys), ui, as_json=as_json)
+        tags_request = NewTagsRequest(SourceRequest(git=git), since, variant or [], key or [])
+        _list_new_tags(tags_request, Context.default(verbose=verbose), as_json=as_json)
         return
-    if signature is not None and (source is None or source.is_dir()):
-        raise BadUsageError("--signature is of a tarball", advice="--source TARBALL")
-    order = VerifyOrder(
-        sought=Sought(str(version), git, source, signature, tuple(keys)),
-        variants=variants,
-        steps=chosen_steps(only, skip),
-        engine=engine,
-        crypto=crypto,
-        openssl_sources=openssl_sources,
-        jobs=jobs or cores(),
+    request = VerifyRequest(
+        EvidenceRequest(SourceRequest(version or "", git, source), signature, tuple(key or [])),
+        variants=variant or [],
+        settings=compiling.settings(),
+        steps=chosen_steps(only or [], skip or []),
         trials=trials or TRIALS,
         out=out,
         keep_going=keep_going,
     )
-    check_writable(out, "--out")
-    found = verify(order, Context(Cache.default(), ui, offline))
-    folder = out / found.release
-    write(found, folder)
+    _verify_release(request, Context.default(offline=offline, verbose=verbose), as_json=as_json)
+
+
+def _verify_release(request: VerifyRequest, context: Context, *, as_json: bool) -> None:
+    from patchkit.cli.output.document import print_json
+    from patchkit.cli.output.verify import print_steps
+    from patchkit.jobs.verify.job import verify as verification_of
+    from patchkit.jobs.verify.report import write
+
+    began = time.monotonic()
+    verification = verification_of(request, context)
+    folder = request.out / verification.release
+    write(verification, folder)
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(verification.model_dump(mode="json"))
     else:
-        _show(found)
-    for one in found.findings:
-        ui.error(one.what, one.why, one.advice)
-    ui.note(f"{folder}/report.html has all that was looked at; {time.monotonic() - began:.1f} s in all")
-    if found.exit_code:
-        raise SystemExit(found.exit_code)
+        print_steps(verification)
+    for finding in verification.findings:
+        context.ui.error(finding.what, finding.why, finding.advice)
+    context.ui.note(f"{folder}/report.html has all that was looked at; {time.monotonic() - began:.1f} s in all")
+    if verification.exit_code:
+        raise SystemExit(verification.exit_code)
 
 
-def _refuse(given: Mapping[str, object]) -> None:
-    """What would have no effect is no option."""
-    odd = [name for name, value in given.items() if value]
-    if odd:
+def _list_new_tags(request: NewTagsRequest, context: Context, *, as_json: bool) -> None:
+    from patchkit.cli.output.verify import print_tags, print_tags_document
+    from patchkit.jobs.verify.new_tags import finding, new_tags
+
+    tags = new_tags(request, context)
+    gravest = finding(tags)
+    if as_json:
+        print_tags_document(tags, gravest)
+    else:
+        print_tags(tags)
+    for tag in tags:
+        if tag.error is not None:
+            context.ui.error(f"{tag.tag}: {tag.error.what}", tag.error.why, tag.error.advice)
+    if gravest is not None:
+        if not any(tag.error is gravest for tag in tags):
+            context.ui.error(gravest.what, gravest.why, gravest.advice)
+        raise SystemExit(gravest.exit_code)
+
+
+def _refuse(options: Mapping[str, object]) -> None:
+    """Raise BadUsageError for each of ``options`` that was given: it would have no effect."""
+    given = [name for name, value in options.items() if value]
+    if given:
         raise BadUsageError(
-            f"{', '.join(odd)} {'has' if len(odd) == 1 else 'have'} no meaning with --new",
+            f"{', '.join(given)} {'has' if len(given) == 1 else 'have'} no meaning with --new",
             why="--new looks at a repository's tags, and at nothing else: it builds nothing, and writes no report",
             advice="--git, --since, --variant and --key go with it",
         )
-
-
-def _show(found: Verification) -> None:
-    rows = [
-        (
-            Painted(TICKS[step.state], _COLOURS[step.state]),
-            step.name,
-            Painted(step.state, _COLOURS[step.state]),
-            step.summary,
-        )
-        for step in found.steps
-    ]
-    table(("", "step", "state", "result"), rows)
-    data(f"{found.verdict}\n")
-
-
-def _new(watch: Watch, ui: Ui, *, as_json: bool) -> None:
-    found = new_tags(watch, Context(Cache.default(), ui))
-    error = finding(found)
-    if as_json:
-        print_json({"tags": [_document(one) for one in found], "finding": as_document(error) if error else None})
-    elif found:
-        rows = [
-            (one.version.text, one.commit[:12], one.known, _signature(one), ", ".join(_cells(one)) or "not looked at")
-            for one in found
-        ]
-        table(("release", "commit", "pins", "signature", "variants"), rows)
-    else:
-        data("nothing new\n")
-    for one in found:
-        if one.error is not None:
-            ui.error(f"{one.tag}: {one.error.what}", one.error.why, one.error.advice)
-    if error is not None:
-        if not any(one.error is error for one in found):
-            ui.error(error.what, error.why, error.advice)
-        raise SystemExit(error.exit_code)
-
-
-def _signature(one: NewTag) -> str:
-    if one.known == "moved":
-        return "not looked at"
-    return one.signed.worth if one.signed else "missing"
-
-
-def _cells(one: NewTag) -> list[str]:
-    return [f"{cell.variant} {cell.verdict}" for cell in one.cells if not cell.guard]
-
-
-def _document(one: NewTag) -> dict[str, object]:
-    signed = one.signed
-    return {
-        "version": one.version.text,
-        "tag": one.tag,
-        "commit": one.commit,
-        "known": one.known,
-        "pinned": one.pinned,
-        "signature": {"worth": signed.worth, "detail": signed.detail, "key": signed.key} if signed else None,
-        "variants": {cell.variant: cell.verdict for cell in one.cells if not cell.guard},
-        "error": as_document(one.error) if one.error else None,
-    }

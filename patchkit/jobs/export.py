@@ -14,20 +14,43 @@ from patchkit.patching.combination import Combination
 from patchkit.patching.formats import quilt
 from patchkit.patching.formats.export import Format, files
 from patchkit.patching.variants import GUARD_MACRO
-from patchkit.source.obtain import Obtained, Request, obtain
+from patchkit.source.obtain import Obtained, SourceRequest, obtain
 from patchkit.storage import check_writable, replace_all, writing
 from patchkit.ui import Ui
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the user asked for."""
+class ExportRequest:
+    """One release's diffs, in one form, into one folder."""
 
-    request: Request
+    source: SourceRequest
     variant: Combination
-    guard: bool
-    form: Format
-    folder: Path
+    guard: bool = False
+    form: Format = "quilt"
+    to: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go: ``to``, otherwise ``debian/patches`` for quilt and the current folder for the others."""
+        return self.to or Path("debian/patches" if self.form == "quilt" else ".")
+
+    def validate(self) -> None:
+        """Refuse what can be refused without a network, before anything is fetched.
+
+        Raises BadUsageError for stock and for a variant that has no guarded form, StorageError for the folder, and
+        ConflictError where quilt's series lists a variant that excludes this one.
+        """
+        if self.variant.is_stock:
+            raise BadUsageError(
+                "there is nothing to export in stock",
+                why="it is the source without any change",
+                advice="patchkit fetch --version V --to DIR",
+            )
+        if self.guard:
+            self.variant.check_guard()
+        check_writable(self.folder, "--to")
+        if self.form == "quilt":
+            _series(self)
 
 
 @dataclass(frozen=True)
@@ -41,46 +64,36 @@ class Exported:
     """The names that were not there already, as they are now."""
 
 
-def export(wanted: Wanted, context: Context) -> Exported:
-    """Render and write.
+def export(request: ExportRequest, context: Context) -> Exported:
+    """Render the diffs that ``request`` asks for and write them.
 
-    Raises BadUsageError for stock, StorageError where a file of one of the names is there with other content or
-    nothing can be written, ConflictError where quilt's series lists a variant that excludes this one, and what
-    obtaining and rendering raise. Then nothing has been written.
+    Raises what :meth:`ExportRequest.validate`, obtaining and rendering raise, and StorageError where a file of one of
+    the names exists with other content or nothing can be written. Then nothing has been written.
     """
-    if wanted.variant.is_stock:
-        raise BadUsageError(
-            "there is nothing to export in stock",
-            why="it is the source without any change",
-            advice="patchkit fetch --version V --to DIR",
-        )
-    if wanted.guard:
-        wanted.variant.check_guard()
-    # What can be refused without a network is refused before anything is fetched.
-    check_writable(wanted.folder, "--to")
-    if wanted.form == "quilt":
-        _series(wanted)
-    obtained = obtain(wanted.request, context)
-    made = files(wanted.form, wanted.variant, obtained.tree, obtained.label, series=obtained.series, guard=wanted.guard)
-    with context.cache.lock(f"export-{hashlib.sha256(os.fsencode(wanted.folder.resolve())).hexdigest()[:16]}"):
-        missing = {name: data for name, data in made.items() if _is_missing(wanted.folder / name, data)}
-        if wanted.form == "quilt":
+    request.validate()
+    obtained = obtain(request.source, context)
+    made = files(
+        request.form, request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard
+    )
+    with context.cache.lock(f"export-{hashlib.sha256(os.fsencode(request.folder.resolve())).hexdigest()[:16]}"):
+        missing = {name: data for name, data in made.items() if _is_missing(request.folder / name, data)}
+        if request.form == "quilt":
             # Read again: another run may have added its line meanwhile.
-            before, series = _series(wanted)
+            before, series = _series(request)
             made[quilt.SERIES] = series
             if series != before:
                 missing[quilt.SERIES] = series  # the last: it never lists what is not there
-            _warn_of_others(wanted, obtained, series, context.ui)
-        _write(wanted.folder, missing)
-    if wanted.guard:
+            _warn_of_others(request, obtained, series, context.ui)
+        _write(request.folder, missing)
+    if request.guard:
         context.ui.note(f"built without -D{GUARD_MACRO}, the source stays what it was")
     return Exported(obtained.label, made, frozenset(missing))
 
 
-def _series(wanted: Wanted) -> tuple[bytes, bytes]:
+def _series(request: ExportRequest) -> tuple[bytes, bytes]:
     """quilt's series as it is, and with our patches."""
-    before = _there(wanted.folder / quilt.SERIES) or b""
-    return before, quilt.with_patches(before, wanted.variant, guard=wanted.guard)
+    before = _there(request.folder / quilt.SERIES) or b""
+    return before, quilt.with_patches(before, request.variant, guard=request.guard)
 
 
 def _write(folder: Path, missing: Mapping[str, bytes]) -> None:
@@ -113,14 +126,14 @@ def _is_missing(path: Path, data: bytes) -> bool:
     return there is None
 
 
-def _warn_of_others(wanted: Wanted, obtained: Obtained, series: bytes, ui: Ui) -> None:
+def _warn_of_others(request: ExportRequest, obtained: Obtained, series: bytes, ui: Ui) -> None:
     """Other patches of the series may move the lines that ours name; quilt would then apply them with an offset."""
     if obtained.tree.origin.kind == "directory":
         return  # rendered for what the user has
-    paths = [obtained.tree.find(name) for name in wanted.variant.files]
-    ours = {quilt.file_name(part.name, guard=wanted.guard) for part in wanted.variant.parts}
+    paths = [obtained.tree.find(name) for name in request.variant.files]
+    ours = {quilt.file_name(part.name, guard=request.guard) for part in request.variant.parts}
     for name in quilt.listed(series):
-        path = wanted.folder / name
+        path = request.folder / name
         if name in ours or not path.is_file():
             continue
         with writing(path):

@@ -13,7 +13,7 @@ _SHORTAGES = (OfflineError, NetworkUnavailableError, PlacesExhaustedError)
 
 
 @dataclass
-class Shortages:
+class MissingFiles:
     """Tries several things before the first failure is raised, if all that failed is a lack of files."""
 
     gather: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patchkit.context import Context
@@ -25,14 +25,19 @@ from patchkit.source.tree.version_m4 import own_series
 
 
 @dataclass(frozen=True)
-class Request:
-    """Which source is wanted: a version (or, with ``git``, any ref), and what overrides the usual places."""
+class SourceRequest:
+    """Which source is asked for: a version (or, with ``git``, any ref), and what overrides the usual places."""
 
-    version: str
+    version: str = ""
+    """Empty in a request about several releases: :meth:`of` names one of them."""
     git: str | None = None
     """URL or path of a repository; ``PATCHKIT_GIT`` is the default."""
     source: Path | None = None
     """A tarball or folder given by hand."""
+
+    def of(self, version: str) -> SourceRequest:
+        """Return the request for ``version`` from the same places."""
+        return replace(self, version=version)
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Obtained:
             return Version.parse(self.series)
 
 
-def obtain(request: Request, context: Context) -> Obtained:
+def obtain(request: SourceRequest, context: Context) -> Obtained:
     """Fetch and verify. Raises the errors of the rooms it calls."""
     if request.source is not None and request.git is not None:
         raise BadUsageError("--source and --git exclude each other")
@@ -76,7 +81,7 @@ def obtain(request: Request, context: Context) -> Obtained:
     return Obtained(release.version.text, release.series, release, tree)
 
 
-def version_of(request: Request) -> Version | None:
+def version_of(request: SourceRequest) -> Version | None:
     """The version that is asked for, where its name tells; None for other refs of a repository."""
     try:
         return Version.parse(request.version)
@@ -120,7 +125,7 @@ def _by_hand(version: str, tree: SourceTree) -> Obtained:
     return Obtained(named.text, named.series, None, tree)
 
 
-def _unpinned(request: Request, where: str, context: Context) -> Obtained:
+def _unpinned(request: SourceRequest, where: str, context: Context) -> Obtained:
     """A ref that no pin knows: a branch, a commit, or a tag that is newer than the pins."""
     try:
         version = Version.parse(request.version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import inspect
 import json
 import os
 import subprocess
@@ -12,7 +13,8 @@ from typing import Any, Literal
 
 import pytest
 
-from patchkit.cli import export
+from patchkit.cli.export import export
+from patchkit.cli.options import FormatChoice
 from patchkit.errors import (
     AlreadyPatchedError,
     BadUsageError,
@@ -45,9 +47,8 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(form: Literal["quilt", "git", "plain"] = "quilt", to: str | None = None, **given: Any) -> None:
-    options = {"version": "2.6.14", "variant": "retransmit", "guard": False, "git": None, "source": Path(),
-               "offline": True, "as_json": False, **given}  # fmt: skip
-    export.run(form=form, to=Path(to) if to is not None else None, **options)
+    options = {"version": "2.6.14", "variant": "retransmit", "source": Path(), "offline": True, **given}
+    inspect.unwrap(export)(form=FormatChoice(form), to=Path(to) if to is not None else None, **options)
 
 
 def everything(folder: Path) -> dict[str, bytes]:

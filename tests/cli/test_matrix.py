@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from patchkit.cli import refusals
+from patchkit.cli.output import refusals
 from patchkit.errors import AnchorError
 from patchkit.jobs.matrix.job import Row
 from patchkit.patching.variants import STOCK, names

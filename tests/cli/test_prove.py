@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -16,7 +17,8 @@ import pytest
 
 from patchkit.building.engine.protocol import Identity
 from patchkit.cache import Cache
-from patchkit.cli import prove as cli
+from patchkit.cli.prove import prove
+from patchkit.jobs.prove import job
 from patchkit.jobs.prove.result import Proof
 from patchkit.proving.compare import Difference
 from patchkit.source.tree.tree import Origin
@@ -42,13 +44,10 @@ Streams: TypeAlias = pytest.CaptureFixture[str]
 
 def said(proof: Proof, monkeypatch: Monkey, capsys: Streams, *, as_json: bool = False) -> tuple[int, str, str]:
     """What the command makes of a proof: exit code and both streams."""
-    monkeypatch.setattr(cli, "prove", lambda *_: proof)
+    monkeypatch.setattr(job, "prove", lambda *_: proof)
     code = 0
     try:
-        cli.run(
-            version="2.9.1", variant="made-up", target="linux-amd64", git=None, source=None, engine="host",
-            configure=[], crypto=None, openssl_sources=[], jobs=1, offline=True, as_json=as_json, verbose=False,
-        )  # fmt: skip
+        inspect.unwrap(prove)(version="2.9.1", variant="made-up", offline=True, as_json=as_json)
     except SystemExit as ending:
         code = int(str(ending.code))
     return code, *capsys.readouterr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from patchkit.cli.verify import run
+from patchkit.cli.option_groups import CompileOptions
+from patchkit.cli.options import EngineChoice
+from patchkit.cli.verify import verify
 from patchkit.errors import BadUsageError
 from tests.cli.test_terminals import ASCII
 from tests.conftest import Run
@@ -102,13 +105,6 @@ def test_new_tags_are_listed(patchkit: Run, upstream: Upstream, tmp_path: Path) 
     assert "  new  " in done.stdout
 
 
-NOTHING: dict[str, Any] = {
-    "version": None, "new": False, "since": None, "variants": (), "only": (), "skip": (), "git": None, "source": None,
-    "signature": None, "keys": (), "engine": "auto", "crypto": None, "openssl_sources": (), "trials": None,
-    "jobs": None, "out": Path("verify"), "keep_going": False, "offline": False, "as_json": False, "verbose": False,
-}  # fmt: skip
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -123,19 +119,21 @@ NOTHING: dict[str, Any] = {
         {"new": True, "source": Path("x.tar.gz")},
         {"new": True, "signature": Path("x.asc")},
         {"new": True, "trials": 10},
-        {"new": True, "engine": "host"},
-        {"new": True, "crypto": "system"},
-        {"new": True, "openssl_sources": ["1.1.1w=x"]},
-        {"new": True, "jobs": 1},
+        {"new": True, "compiling": CompileOptions(engine=EngineChoice.host)},
+        {"new": True, "compiling": CompileOptions(crypto="system")},
+        {"new": True, "compiling": CompileOptions(openssl_source=["1.1.1w=x"])},
+        {"new": True, "compiling": CompileOptions(jobs=1)},
+        {"new": True, "compiling": CompileOptions(features=["pkcs11"])},
+        {"new": True, "compiling": CompileOptions(cflag=["-g"])},
         {"new": True, "out": Path("elsewhere")},
         {"new": True, "keep_going": True},
         {"new": True, "offline": True},
-        {"new": True, "variants": ["stock"]},
-        {"version": "2.6.14", "variants": ["stock"]},
+        {"new": True, "variant": ["stock"]},
+        {"version": "2.6.14", "variant": ["stock"]},
     ],
 )
 def test_what_makes_no_sense(words: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadUsageError):
-        run(**{**NOTHING, **words})
+        inspect.unwrap(verify)(**words)
     assert list(tmp_path.iterdir()) == []

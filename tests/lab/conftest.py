@@ -9,14 +9,15 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import GuestError
-from patchkit.jobs.lab.binaries import Bench
 from patchkit.jobs.lab.binaries import programs as built
 from patchkit.lab.guest import packages
 from patchkit.lab.guest.image import Guest, guest
 from patchkit.lab.link import qemu
 from patchkit.lab.link.binaries import Asked, Binary
+from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
+from tests.support.settings import ON_HOST
 
 _SLOW = {"the_guest", "programs"}
 
@@ -49,5 +50,5 @@ def programs(shared_cache: Cache) -> Mapping[str, Binary]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CFLAGS", "CPPFLAGS", "LDFLAGS"):
             patch.delenv(name, raising=False)
-        found = built(wanted, Bench(engine="host"), Context(shared_cache, Ui(quiet=True)))
+        found = built(wanted, SourceRequest(), ON_HOST, Context(shared_cache, Ui(quiet=True)))
     return {one.variant: found[one] for one in wanted}

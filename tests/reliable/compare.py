@@ -21,7 +21,7 @@ from statistics import mean, median, quantiles
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.releases.version import Version
-from patchkit.source.obtain import Request, obtain
+from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.ui import Ui
 from tests.reliable.harness import Driver, Run, ViolationError, compile_driver
 
@@ -64,7 +64,7 @@ def main() -> None:
     given = parser.parse_args()
     flights = given.flights or shape(Version.parse(given.version))
     tree = obtain(
-        Request(given.version, git=os.environ.get("PATCHKIT_GIT")), Context(Cache.default(), Ui(quiet=True))
+        SourceRequest(given.version, git=os.environ.get("PATCHKIT_GIT")), Context(Cache.default(), Ui(quiet=True))
     ).tree
     columns = ["loss", "variant", "p50 s", "p99 s", "max s", "in 60 s", "packets", "acks", "gap s", "storms"]
     sys.stdout.write("\t".join(columns) + "\n")

@@ -13,7 +13,7 @@ from patchkit.context import Context
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import names
 from patchkit.releases.version import Version
-from patchkit.source.obtain import Request, obtain
+from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
 from tests.conftest import upstream
@@ -44,7 +44,7 @@ def tree_of(shared_cache: Cache) -> Callable[[str], SourceTree]:
             return upstream(version, shared_cache)
         if not GIT:
             pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
-        return obtain(Request(version, git=GIT), Context(shared_cache, Ui(quiet=True))).tree
+        return obtain(SourceRequest(version, git=GIT), Context(shared_cache, Ui(quiet=True))).tree
 
     return tree
 

@@ -22,7 +22,7 @@ from patchkit.errors import (
 from patchkit.releases.catalog import Catalog, Release, TagPin, TarballPin
 from patchkit.releases.version import Version
 from patchkit.source import obtain as room
-from patchkit.source.obtain import Obtained, Request, obtain
+from patchkit.source.obtain import Obtained, SourceRequest, obtain
 from patchkit.ui import Ui
 from tests.support.source.samples import FILES, Repository, folder_of, tarball
 from tests.support.source.website import Site, status, whole
@@ -37,7 +37,7 @@ Obtain = Callable[..., Obtained]
 @pytest.fixture
 def get(cache: Cache, ui: Ui) -> Obtain:
     def run(version: str = VERSION, *, offline: bool = False, **how: object) -> Obtained:
-        return obtain(Request(version, **how), Context(cache, ui, offline))  # type: ignore[arg-type]
+        return obtain(SourceRequest(version, **how), Context(cache, ui, offline))  # type: ignore[arg-type]
 
     return run
 

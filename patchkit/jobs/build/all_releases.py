@@ -1,4 +1,7 @@
-"""Build many releases, several at a time: a process each, so that an interrupt or a crash of one is its own affair."""
+"""Build one release or many, for one target or several.
+
+Many releases are built several at a time, each in a process of its own: an interrupt or a crash of one ends only that
+one."""
 
 from __future__ import annotations
 
@@ -20,15 +23,15 @@ from packaging.version import Version as Pep440
 from patchkit import signals
 from patchkit.context import Context
 from patchkit.errors import PatchkitError, UnknownVersionError, fault
-from patchkit.jobs.build.plan import Order
 from patchkit.jobs.build.release import Outcome, build
+from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
 from patchkit.ui import Ui
 
 
 @dataclass(frozen=True)
-class Built:
+class ReleaseOutcome:
     """What became of one release on one target."""
 
     version: str
@@ -54,32 +57,65 @@ def final_releases(since: str | None) -> list[Release]:
     return found
 
 
-def build_many(order: Order, versions: Sequence[str], context: Context) -> Iterator[Built]:
-    """Build each of the versions as ``order`` says, as many at a time as it has jobs, in the order they are done.
+def build_releases(request: ReleasesRequest, context: Context) -> list[ReleaseOutcome]:
+    """Build what ``request`` asks for, target by target; one outcome for each release and target.
 
-    Raises the first error, unless the order says to keep going; what runs then is ended, and leaves nothing.
-    What an earlier run has built is found, not built again.
+    Raises what :meth:`ReleasesRequest.validate` and ``build`` raise. With ``keep_going``, a release or target that
+    fails does not keep the others back: the error is in its outcome.
+    """
+    request.validate()
+    outcomes: list[ReleaseOutcome] = []
+    for build_request in request.by_target():
+        if request.all_releases:
+            versions = [release.version.text for release in final_releases(request.since)]
+            jobs = build_request.settings.jobs
+            context.ui.step(f"{len(versions)} releases for {build_request.target}, {jobs} at a time")
+            built = list(build_many(build_request, versions, context))
+            outcomes += sorted(built, key=lambda outcome: versions.index(outcome.version))
+        else:
+            outcomes.append(_build_one(build_request, context, alone=len(set(request.targets)) == 1))
+    return outcomes
+
+
+def _build_one(request: BuildRequest, context: Context, *, alone: bool) -> ReleaseOutcome:
+    version = request.source.version
+    if not alone:
+        context.ui.step(f"For {request.target}")
+    try:
+        return ReleaseOutcome(version, request.target, build(request, context))
+    except PatchkitError as error:
+        if not request.keep_going or alone:
+            raise
+        return ReleaseOutcome(version, request.target, error=error)
+
+
+def build_many(request: BuildRequest, versions: Sequence[str], context: Context) -> Iterator[ReleaseOutcome]:
+    """Build each of ``versions`` as ``request`` says, as many at a time as it has jobs, in the order they are done.
+
+    Raises the first error, unless the request says to keep going; the builds that run then are ended, and leave
+    nothing. What an earlier run has built is found, not built again.
     """
     waiting = [
-        replace(order, request=replace(order.request, version=version), jobs=1, lenient=True) for version in versions
+        replace(request, source=request.source.of(version), settings=replace(request.settings, jobs=1), lenient=True)
+        for version in versions
     ]
     with closing(_Crew(context)) as crew:
         total = len(waiting)
         done = 0
         while waiting or crew.running:
-            while waiting and len(crew.running) < max(1, order.jobs):
+            while waiting and len(crew.running) < max(1, request.settings.jobs):
                 crew.start(waiting.pop(0))
-            for built in crew.finished():
+            for outcome in crew.finished():
                 done += 1
-                for text in built.warnings:
+                for text in outcome.warnings:
                     context.ui.warn(text)
-                context.ui.note(f"[{done}/{total}] {built.version}: {_in_words(built)}")
-                yield built
-                if built.failure is not None and not order.keep_going:
-                    raise built.failure
+                context.ui.note(f"[{done}/{total}] {outcome.version}: {_in_words(outcome)}")
+                yield outcome
+                if outcome.failure is not None and not request.keep_going:
+                    raise outcome.failure
 
 
-def _in_words(built: Built) -> str:
+def _in_words(built: ReleaseOutcome) -> str:
     if built.error is not None:
         return f"failed, {built.error.what}"
     said = [
@@ -93,36 +129,36 @@ class _Crew:
     """The processes that are at work."""
 
     context: Context
-    running: dict[Connection, tuple[ForkProcess, Order]] = field(default_factory=dict)
+    running: dict[Connection, tuple[ForkProcess, BuildRequest]] = field(default_factory=dict)
 
-    def start(self, order: Order) -> None:
+    def start(self, request: BuildRequest) -> None:
         context = get_context("fork")
         sys.stdout.flush()
         sys.stderr.flush()
         here, there = context.Pipe(duplex=False)
         # A signal between fork and _work would find the parent's handlers in the child.
         with signals.held_off():
-            process = context.Process(target=_work, args=(order, replace(self.context, ui=Ui(io.StringIO())), there))
+            process = context.Process(target=_work, args=(request, replace(self.context, ui=Ui(io.StringIO())), there))
             process.start()
         there.close()
-        self.running[here] = (process, order)
+        self.running[here] = (process, request)
 
-    def finished(self) -> Iterator[Built]:
+    def finished(self) -> Iterator[ReleaseOutcome]:
         """What is done by now; waits until something is."""
         for ready in wait(list(self.running)):
             if not isinstance(ready, Connection):
                 continue
-            process, order = self.running[ready]
+            process, request = self.running[ready]
             try:
                 built = ready.recv()
             except EOFError:
                 process.join()
                 error = PatchkitError(
-                    f"the process that built {order.request.version} ended without a word",
+                    f"the process that built {request.source.version} ended without a word",
                     why=f"exit code {process.exitcode}: killed, perhaps for want of memory",
-                    advice=f"patchkit build --version {order.request.version} --target {order.target}",
+                    advice=f"patchkit build --version {request.source.version} --target {request.target}",
                 )
-                built = Built(order.request.version, order.target, error=error)
+                built = ReleaseOutcome(request.source.version, request.target, error=error)
             process.join()
             ready.close()
             del self.running[ready]
@@ -139,20 +175,20 @@ class _Crew:
             self.running.clear()
 
 
-def _work(order: Order, context: Context, answer: Connection) -> None:
+def _work(request: BuildRequest, context: Context, answer: Connection) -> None:
     """In a process of its own: one release."""
     signals.begin_worker()
     signals.watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     began = time.monotonic()
-    version = order.request.version
+    version = request.source.version
     try:
-        built = Built(version, order.target, build(order, context))
+        built = ReleaseOutcome(version, request.target, build(request, context))
     except PatchkitError as error:
-        built = Built(version, order.target, error=error)
+        built = ReleaseOutcome(version, request.target, error=error)
     except KeyboardInterrupt:
         os._exit(130)
     except Exception as error:  # noqa: BLE001 - it is told to whoever waits for this release
         if os.environ.get("PATCHKIT_DEBUG"):
             traceback.print_exc()
-        built = Built(version, order.target, error=fault(error))
+        built = ReleaseOutcome(version, request.target, error=fault(error))
     answer.send(replace(built, seconds=time.monotonic() - began, warnings=context.ui.warnings))

@@ -13,8 +13,8 @@ from patchkit.building.recipe.openssl import static_openssl
 from patchkit.building.recipe.static_library import Recipe, StaticLibrary, flags, static_library
 from patchkit.building.toolchain import Target, Toolchain
 from patchkit.context import Context
-from patchkit.errors import BadUsageError, CompileError
-from patchkit.jobs.missing_files import Shortages
+from patchkit.errors import CompileError
+from patchkit.jobs.missing_files import MissingFiles
 from patchkit.releases.libraries import Library, libraries
 from patchkit.source.library import LibrarySource, obtain_library
 from patchkit.ui import Ui
@@ -39,23 +39,13 @@ def library_source(
     return source
 
 
-def refuse_needless(tools: Toolchain, given: Sequence[str]) -> None:
-    """Raise BadUsageError where --openssl-source is given and would be of no use."""
-    if given and tools.crypto.pinned is None:
-        raise BadUsageError(
-            "--openssl-source is given, and the system's OpenSSL is to be taken",
-            why=f"this release of {tools.series.name} is built with the system's unless told otherwise",
-            advice="--crypto pinned",
-        )
-
-
 _NOT_VERIFIED = "NOT verified, no pin vouches for it"
 
 
-def other_sources(tools: Toolchain, shortages: Shortages, context: Context) -> list[LibrarySource]:
+def other_sources(tools: Toolchain, missing: MissingFiles, context: Context) -> list[LibrarySource]:
     """The sources of what else is linked statically: pinned tarballs, verified. Raises the source room's errors."""
     wanted = [libraries()[name] for name in tools.series.libraries]
-    found = [shortages.attempt(partial(obtain_library, one, (), context)) for one in wanted]
+    found = [missing.attempt(partial(obtain_library, one, (), context)) for one in wanted]
     return [one for one in found if one is not None]
 
 

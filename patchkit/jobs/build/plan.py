@@ -1,48 +1,20 @@
-"""What is going to be made: the order as the user gave it, and each variant rendered, named and fingerprinted."""
+"""What a build makes: each variant rendered, named and fingerprinted."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict, dataclass
 
 from patchkit import resources
-from patchkit.building.engine.protocol import EngineName, Identity, cores
+from patchkit.building.engine.protocol import Identity
 from patchkit.building.recipe.static_library import StaticLibrary
 from patchkit.building.toolchain import Toolchain
 from patchkit.packaging.authenticode import Signer
 from patchkit.patching.combination import Combination
 from patchkit.patching.render import Rendered
-from patchkit.source.obtain import Obtained, Request
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the user asked for."""
-
-    request: Request
-    variants: Sequence[str]
-    guard: bool = False
-    target: str = "linux-amd64"
-    engine: EngineName = "auto"
-    out: Path = Path("dist")
-    jobs: int = field(default_factory=cores)
-    keep_going: bool = False
-    keep_build: bool = False
-    allow_known_bad: bool = False
-    crypto: str | None = None
-    """``system``, ``pinned`` or a pinned library's name; None for what the toolchains' table has first."""
-    features: Sequence[str] = ()
-    cflags: Sequence[str] = ()
-    """Compiler flags behind the toolchain's own."""
-    openssl_sources: Sequence[str] = ()
-    """Where to take a pinned library's source from instead, each a tarball, a folder or a git repository."""
-    signer: Signer | None = None
-    """Who signs programs for Windows; other targets of the same order stay as they are."""
-    lenient: bool = False
-    """Among many releases: a source of OpenSSL that this one does not want is no mistake."""
+from patchkit.source.obtain import Obtained
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from patchkit.building.recipe.choose import tree_of
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.log import BuildLog, build_log
 from patchkit.building.recipe.tree import OpenVpnTree
-from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.building.toolchain import Toolchain
 from patchkit.context import Context
-from patchkit.errors import KnownBadError, PatchkitError
+from patchkit.errors import PatchkitError
 from patchkit.jobs.build.artifact_files import packed
 from patchkit.jobs.build.libraries import (
     check_linked,
@@ -26,20 +26,18 @@ from patchkit.jobs.build.libraries import (
     compiled_others,
     library_source,
     other_sources,
-    refuse_needless,
 )
 from patchkit.jobs.build.manifest_entry import describe
-from patchkit.jobs.build.plan import Ground, Order, Planned, plan
-from patchkit.jobs.missing_files import Shortages
+from patchkit.jobs.build.plan import Ground, Planned, plan
+from patchkit.jobs.build.request import BuildRequest
+from patchkit.jobs.missing_files import MissingFiles
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import Dist
-from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import GUARD_MACRO, STOCK
-from patchkit.releases.version import Version, shown
+from patchkit.releases.version import shown
 from patchkit.source.library import LibrarySource
-from patchkit.source.obtain import Obtained, obtain, version_of
-from patchkit.storage import check_writable
+from patchkit.source.obtain import Obtained, obtain
 
 _ALL_AT_ONCE = "patchkit mirror sync, where there is a network, then PATCHKIT_MIRROR here"
 
@@ -57,101 +55,92 @@ class Outcome:
     """False when the artifact was there already, made from the same inputs."""
 
 
-def build(order: Order, context: Context) -> list[Outcome]:
-    """Fetch, verify, patch, compile, try and pack. One outcome a variant, in the order asked for.
+def build(request: BuildRequest, context: Context) -> list[Outcome]:
+    """Fetch, verify, patch, compile, test and pack what ``request`` asks for; one outcome a variant, in its order.
 
     Raises the first error, unless ``keep_going``: then errors that concern one variant only are in
     its outcome and the others are built.
     """
-    chosen = list({one.name: one for one in map(combination, order.variants)}.values())
-    _refuse_known_bad(chosen, order)
-    # What can be refused without a network is refused before anything is fetched.
-    check_writable(order.out, "--out")
-    known = version_of(order.request)
-    if known is not None:
-        _tools(known, order)
-    context.ui.step(f"Source of {order.request.version if known else shown(order.request.version)}")
-    shortages = Shortages(gather=context.offline)
-    obtained = shortages.attempt(lambda: obtain(order.request, context))
+    request.validate()
+    combinations, known = request.combinations, request.version
+    tools = None if known is None else request.toolchain(known)
+    context.ui.step(f"Source of {request.source.version if known else shown(request.source.version)}")
+    missing = MissingFiles(gather=context.offline)
+    obtained = missing.attempt(lambda: obtain(request.source, context))
     if obtained is None:
-        _look_for_the_rest(known, order, shortages, context)
-        raise shortages.error(_ALL_AT_ONCE)
+        if tools is not None:
+            _look_for_the_rest(tools, request, missing, context)
+        raise missing.error(_ALL_AT_ONCE)
     context.ui.note(_vouched(obtained))
-    tools = _tools(obtained.version, order)
+    tools = tools or request.toolchain(obtained.version)
     if tools.series.name != obtained.series:
         context.ui.warn(
-            f"series {obtained.series} is newer than this patchkit: taking the toolchain of {tools.series.name}"
+            f"series {obtained.series} is newer than this patchkit: using the toolchain of {tools.series.name}"
         )
     for why in tools.portability:
         context.ui.note(f"compiled with a flag for it: {why}")
     outcomes: dict[str, Outcome] = {}
     rendered = []
-    for one in chosen:
+    for variant in combinations:
         try:
-            guard = order.guard and not one.is_stock
-            rendered.append((one, render(one, obtained.tree, obtained.label, series=obtained.series, guard=guard)))
+            guard = request.guard and not variant.is_stock
+            diff = render(variant, obtained.tree, obtained.label, series=obtained.series, guard=guard)
+            rendered.append((variant, diff))
         except PatchkitError as error:
-            outcomes[one.name] = _failed(one.name, error, 0.0, order)
+            outcomes[variant.name] = _failed(variant.name, error, 0.0, request)
     if rendered:
-        source = shortages.attempt(lambda: _library_source(tools, order, context))
-        others = other_sources(tools, shortages, context)
+        source = missing.attempt(lambda: _library_source(tools, request, context))
+        others = other_sources(tools, missing, context)
         context.ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
-        with choose(order.engine, context) as engine:
-            identity = shortages.attempt(lambda: engine.prepare(tools))
-            if identity is None or shortages.errors:
-                raise shortages.error(_ALL_AT_ONCE)
+        with choose(request.settings.engine, context) as engine:
+            identity = missing.attempt(lambda: engine.prepare(tools))
+            if identity is None or missing.errors:
+                raise missing.error(_ALL_AT_ONCE)
             context.ui.note(f"{engine.name}: {identity.compiler}")
-            library = compiled(source, tools, engine, identity, context, order.jobs)
-            more = compiled_others(others, tools, engine, identity, context, order.jobs)
-            ground = Ground(obtained, tools, identity, library, more, order.signer)
-            planned = [plan(one, diff, ground) for one, diff in rendered]
-            outcomes |= _build(planned, _Job(order, ground, context), engine)
-    return [outcomes[one.name] for one in chosen]
+            jobs = request.settings.jobs
+            library = compiled(source, tools, engine, identity, context, jobs)
+            other_libraries = compiled_others(others, tools, engine, identity, context, jobs)
+            ground = Ground(obtained, tools, identity, library, other_libraries, request.signer)
+            planned = [plan(variant, diff, ground) for variant, diff in rendered]
+            outcomes |= _build(planned, _Job(request, ground, context), engine)
+    return [outcomes[variant.name] for variant in combinations]
 
 
-def _tools(version: Version, order: Order) -> Toolchain:
-    tools = toolchain(version, order.target, crypto=order.crypto, wanted=order.features, cflags=order.cflags)
-    if not order.lenient:
-        refuse_needless(tools, order.openssl_sources)
-    return tools
+def _library_source(tools: Toolchain, request: BuildRequest, context: Context) -> LibrarySource | None:
+    return library_source(tools, request.settings.openssl_sources, context, strict=not request.lenient)
 
 
-def _library_source(tools: Toolchain, order: Order, context: Context) -> LibrarySource | None:
-    return library_source(tools, order.openssl_sources, context, strict=not order.lenient)
-
-
-def _look_for_the_rest(known: Version | None, order: Order, shortages: Shortages, context: Context) -> None:
-    """There is no source: is there all else? Whoever fills a mirror by hand wants to go only once."""
-    if known is None:
-        return
-    tools = _tools(known, order)
-    shortages.attempt(lambda: _library_source(tools, order, context))
-    other_sources(tools, shortages, context)
-    with choose(order.engine, context) as engine:
-        shortages.attempt(lambda: engine.prepare(tools))
+def _look_for_the_rest(tools: Toolchain, request: BuildRequest, missing: MissingFiles, context: Context) -> None:
+    """Look for all else that a build needs where its source is missing, so that a mirror is filled in one go."""
+    missing.attempt(lambda: _library_source(tools, request, context))
+    other_sources(tools, missing, context)
+    with choose(request.settings.engine, context) as engine:
+        missing.attempt(lambda: engine.prepare(tools))
 
 
 def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, Outcome]:
-    """What is there already, and what has to be made."""
+    """Take the artifacts that exist, made from the same inputs, and make the others."""
     outcomes = {}
-    missing = []
-    for one in planned:
-        artifact = job.dist.find(one.name, one.inputs)
+    absent = []
+    for plan_of_variant in planned:
+        name = plan_of_variant.variant.name
+        artifact = job.dist.find(plan_of_variant.name, plan_of_variant.inputs)
         if artifact is None:
-            missing.append(one)
+            absent.append(plan_of_variant)
         else:
-            outcomes[one.variant.name] = Outcome(one.variant.name, artifact, None, 0.0, fresh=False)
-    if missing:
+            outcomes[name] = Outcome(name, artifact, None, 0.0, fresh=False)
+    if absent:
         name = f"{job.ground.obtained.label}-{job.ground.tools.target.name}-{os.getpid()}.log"
-        keep = job.order.keep_build
+        keep = job.request.keep_build
         with (
             build_log(job.context.cache.logs / name, job.context.ui) as log,
             engine.workspace(job.ground.identity, keep=keep) as workspace,
         ):
             try:
-                outcomes |= job.run(workspace, log, missing)
+                outcomes |= job.run(workspace, log, absent)
             except PatchkitError as error:  # in what the variants share
-                outcomes |= {one.variant.name: _failed(one.variant.name, error, 0.0, job.order) for one in missing}
+                names = [plan_of_variant.variant.name for plan_of_variant in absent]
+                outcomes |= {name: _failed(name, error, 0.0, job.request) for name in names}
     return outcomes
 
 
@@ -159,19 +148,19 @@ def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, O
 class _Job:
     """One release on one toolchain; all its variants are built in one configured tree."""
 
-    order: Order
+    request: BuildRequest
     ground: Ground
     context: Context
 
     @property
     def dist(self) -> Dist:
-        return Dist(self.order.out)
+        return Dist(self.request.out)
 
     def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[Planned]) -> dict[str, Outcome]:
         answers = ConfigureAnswers(self.context.cache, self.ground.identity, self.ground.obtained.tree.origin)
         tree = tree_of(self.ground.tools)(
             workspace, self.ground.obtained.tree, self.ground.tools,
-            jobs=self.order.jobs, log=log, answers=answers, libraries=self.ground.static,
+            jobs=self.request.settings.jobs, log=log, answers=answers, libraries=self.ground.static,
         )  # fmt: skip
         for text in tree.left_out:
             self.context.ui.warn(f"left out: {text}")
@@ -180,14 +169,14 @@ class _Job:
         self.context.ui.step(f"Compile {self.ground.obtained.label}")
         stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
         with smoke.bench(workspace, self.ground.tools.target):
-            return {one.variant.name: self._one(workspace, tree, one, stock) for one in planned}
+            return {each.variant.name: self._outcome(workspace, tree, each, stock) for each in planned}
 
-    def _one(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> Outcome:
+    def _outcome(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> Outcome:
         name, began = planned.variant.name, time.monotonic()
         try:
             artifact = self._artifact(workspace, tree, planned, stock)
         except PatchkitError as error:
-            return _failed(name, error, time.monotonic() - began, self.order)
+            return _failed(name, error, time.monotonic() - began, self.request)
         return Outcome(name, artifact, None, time.monotonic() - began, fresh=True)
 
     def _artifact(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> manifest.Artifact:
@@ -224,18 +213,8 @@ class _Job:
         return artifact
 
 
-def _refuse_known_bad(chosen: Sequence[Combination], order: Order) -> None:
-    bad = [part for one in chosen for part in one.parts if part.status == "known-bad"]
-    if bad and not order.allow_known_bad:
-        raise KnownBadError(
-            f"{bad[0].name} is known to be bad",
-            why=bad[0].description.strip(),
-            advice="to build it all the same, to look at it: --allow-known-bad",
-        )
-
-
-def _failed(name: str, error: PatchkitError, seconds: float, order: Order) -> Outcome:
-    if not order.keep_going:
+def _failed(name: str, error: PatchkitError, seconds: float, request: BuildRequest) -> Outcome:
+    if not request.keep_going:
         raise error
     return Outcome(name, None, error, seconds, fresh=True)
 

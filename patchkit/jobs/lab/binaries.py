@@ -3,59 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
+from patchkit.building.settings import BuildSettings
 from patchkit.context import Context
-from patchkit.jobs.build.plan import Order
 from patchkit.jobs.build.release import build
+from patchkit.jobs.build.request import BuildRequest
 from patchkit.lab.link.binaries import Asked, Binary, unpacked
-from patchkit.source.obtain import Request
+from patchkit.source.obtain import SourceRequest
 
 
-@dataclass(frozen=True)
-class Bench:
-    """How programs are built that are not there yet: see ``patchkit build``."""
+def programs(
+    wanted: Sequence[Asked], source: SourceRequest, settings: BuildSettings, context: Context
+) -> dict[Asked, Binary]:
+    """Build a program for each of ``wanted``, or take it from the cache where the same inputs have made it before.
 
-    git: str | None = None
-    source: Path | None = None
-    """A tarball or folder that all programs are built from, whatever the version."""
-    engine: Literal["auto", "docker", "host"] = "auto"
-    crypto: str | None = None
-    openssl_sources: Sequence[str] = ()
-    allow_known_bad: bool = False
-    jobs: int = 1
-
-    def options(self) -> list[str]:
-        """The words of the command line that ask for this bench."""
-        named = {"--git": self.git, "--crypto": self.crypto, "--engine": None if self.engine == "auto" else self.engine}
-        words = [word for option, value in named.items() if value is not None for word in (option, value)]
-        words += [word for source in self.openssl_sources for word in ("--openssl-source", source)]
-        return words + (["--allow-known-bad"] if self.allow_known_bad else [])
-
-
-def programs(wanted: Sequence[Asked], bench: Bench, context: Context) -> dict[Asked, Binary]:
-    """A program for each, from the cache where the same inputs have made it before. Raises what ``build`` raises."""
-    groups = dict.fromkeys((one.version, one.guard) for one in wanted)
+    Raises what ``build`` raises.
+    """
+    groups = dict.fromkeys((asked.version, asked.guard) for asked in wanted)
     folder = context.cache.programs
-    found: dict[Asked, Binary] = {}
+    built: dict[Asked, Binary] = {}
     for version, guard in groups:
-        members = list(dict.fromkeys(one for one in wanted if (one.version, one.guard) == (version, guard)))
-        order = Order(
-            request=Request(version=version, git=bench.git, source=bench.source),
-            variants=[one.variant for one in members],
+        members = list(dict.fromkeys(asked for asked in wanted if (asked.version, asked.guard) == (version, guard)))
+        request = BuildRequest(
+            source=source.of(version),
+            variants=[asked.variant for asked in members],
+            settings=settings,
             guard=guard,
-            engine=bench.engine,
             out=folder,
-            jobs=bench.jobs,
-            allow_known_bad=bench.allow_known_bad,
-            crypto=bench.crypto,
-            openssl_sources=bench.openssl_sources,
             lenient=True,
         )
-        for one, outcome in zip(members, build(order, context), strict=True):
+        for asked, outcome in zip(members, build(request, context), strict=True):
             if outcome.artifact is None:  # without --keep-going, build raises instead
                 raise RuntimeError(f"{outcome.variant} was neither built nor refused")
-            found[one] = unpacked(outcome.artifact, folder, variant=one.variant, guard=guard)
-    return found
+            built[asked] = unpacked(outcome.artifact, folder, variant=asked.variant, guard=guard)
+    return built

@@ -10,21 +10,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TypeVar
 
-from patchkit.building.engine.protocol import cores
 from patchkit.context import Context
 from patchkit.errors import InterruptedByUserError, NoEvidenceError, PatchkitError, StormError
 from patchkit.jobs.lab.batch import arm_of, shift, shifts
-from patchkit.jobs.lab.binaries import Bench, programs
-from patchkit.jobs.lab.links import Link, LinkName, ready
-from patchkit.lab.link.binaries import Asked, Binary
+from patchkit.jobs.lab.binaries import programs
+from patchkit.jobs.lab.links import Link, ready
+from patchkit.jobs.lab.request import CampaignRequest
+from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.openvpn_options import refuse_unknown
 from patchkit.lab.model.campaign import Campaign, Cell
-from patchkit.lab.model.new_campaign import REFERENCE_TRIALS, arm, campaign
-from patchkit.lab.model.scenario import Scenario
+from patchkit.lab.model.new_campaign import REFERENCE_TRIALS, arm
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.observe.storm_limit import exceeded
 from patchkit.lab.report.folder import TRIALS, Folder, file_stem, in_order, line
@@ -38,25 +36,6 @@ _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
-class LabOrder:
-    """What the user asked for."""
-
-    pairs: Sequence[tuple[Asked, Asked]]
-    """Client and server of each arm; the first arm is what the others are compared with."""
-    scenarios: Mapping[str, Scenario]
-    bench: Bench
-    credentials: Sequence[str] = ()
-    trials: int = 100
-    seed: int = 1
-    link: LinkName = "machine"
-    jobs: int = field(default_factory=cores)
-    out: Path = Path("report")
-    resume: bool = False
-    before: Campaign | None = None
-    """A campaign to go on with; then scenarios, credentials, trials and seed are its own."""
-
-
-@dataclass(frozen=True)
 class Done:
     """A campaign, as far as it came."""
 
@@ -66,44 +45,41 @@ class Done:
     timing: Timing
 
 
-def run(asked: LabOrder, context: Context) -> Done:
-    """Run what is missing of a campaign and write its report.
+def run(request: CampaignRequest, context: Context) -> Done:
+    """Run what is missing of the campaign that ``request`` asks for, and write its report.
 
-    Raises what building raises, and GuestError, MachineError, LinkError, ReportError, NoEvidenceError and
-    StormError. ^C ends it: what is done is kept and reported, and InterruptedByUserError tells how to go on.
+    Raises what ``request.validate()`` and building raise, and GuestError, MachineError, LinkError, ReportError,
+    NoEvidenceError and StormError. ^C ends it: what is done is kept and reported, and InterruptedByUserError says
+    how it is resumed.
     """
-    check_writable(asked.out, "--out")
-    folder = Folder(asked.out)
-    folder.refuse_taken(resume=asked.resume)  # before anything is built
-    link = ready(asked.link, context)
-    name = hashlib.sha256(os.fsencode(asked.out.resolve())).hexdigest()[:16]
-    with context.cache.lock(f"report-{name}", busy=str(asked.out)):
-        return _run(asked, folder, link, context)
+    request.validate()
+    check_writable(request.out, "--out")
+    folder = Folder(request.out)
+    folder.refuse_taken(resume=request.resume)  # before anything is built
+    link = ready(request.link, context)
+    name = hashlib.sha256(os.fsencode(request.out.resolve())).hexdigest()[:16]
+    with context.cache.lock(f"report-{name}", busy=str(request.out)):
+        return _run(request, folder, link, context)
 
 
-def _run(asked: LabOrder, folder: Folder, link: Link, context: Context) -> Done:
-    binaries = programs([side for pair in asked.pairs for side in pair], asked.bench, context)
-    arms = [arm(binaries[client].program, binaries[server].program) for client, server in asked.pairs]
-    for side in (one for pair in asked.pairs for one in pair):
-        for name, scenario in asked.scenarios.items():
+def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context) -> Done:
+    sides = [side for pair in request.pairs for side in pair]
+    binaries = programs(sides, request.source, request.settings, context)
+    arms = [arm(binaries[client].program, binaries[server].program) for client, server in request.pairs]
+    for side in sides:
+        for name, scenario in request.scenarios.items():
             refuse_unknown(name, scenario, binaries[side].version)
-    if asked.before is not None:
-        todo = asked.before.model_copy(update={"arms": arms, "machine": link.described})
-    else:
-        todo = campaign(
-            arms, asked.scenarios, asked.credentials, seed=asked.seed, trials=asked.trials, machine=link.described
-        )
-    kept = folder.begin(todo, resume=asked.resume)
-    by_hash = {one.program.sha256: one for one in binaries.values()}
-    job = _Job(todo, link, folder, by_hash, asked.jobs, context.ui, kept)
+    todo = request.campaign(arms, link.described)
+    kept = folder.begin(todo, resume=request.resume)
+    by_hash = {binary.program.sha256: binary for binary in binaries.values()}
+    job = _Job(todo, link, folder, by_hash, request.settings.jobs, context.ui, kept)
     try:
         job.work()
     except KeyboardInterrupt as signal:
         done = job.finish()
-        words = ["--out", str(asked.out), *asked.bench.options(), *(["--offline"] if context.offline else [])]
-        again = shlex.join(["patchkit", "lab", "run", "--resume", *words])
+        again = shlex.join(resume_command(request, offline=context.offline))
         raise InterruptedByUserError(
-            f"interrupted: {len(done.trials)} trials are kept in {asked.out}",
+            f"interrupted: {len(done.trials)} trials are kept in {request.out}",
             why="the report there is of these alone",
             advice=f"the same command with --resume goes on, or: {again}",
         ) from signal
@@ -114,6 +90,13 @@ def _run(asked: LabOrder, folder: Folder, link: Link, context: Context) -> Done:
     _refuse_void(done)
     refuse_storms(done)
     return done
+
+
+def resume_command(request: CampaignRequest, *, offline: bool) -> list[str]:
+    """Return the words of the command that completes the campaign of ``request`` after an interruption."""
+    git = ["--git", request.source.git] if request.source.git else []
+    words = [*git, *request.settings.words(), *(["--offline"] if offline else [])]
+    return ["patchkit", "lab", "run", "--resume", "--out", str(request.out), *words]
 
 
 @dataclass

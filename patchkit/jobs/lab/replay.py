@@ -9,11 +9,12 @@ from pathlib import Path
 from patchkit.context import Context
 from patchkit.errors import ReportError
 from patchkit.jobs.lab.batch import arm_of, shift
-from patchkit.jobs.lab.binaries import Bench, programs
+from patchkit.jobs.lab.binaries import programs
 from patchkit.jobs.lab.links import Link, ready
-from patchkit.lab.link.binaries import Asked, Binary
+from patchkit.jobs.lab.request import ReplayRequest, asked_for
+from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.runner_order import Turn
-from patchkit.lab.model.campaign import Campaign, Cell, Program
+from patchkit.lab.model.campaign import Campaign, Cell
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.observe.pcap import pcap
 from patchkit.lab.report.folder import Folder
@@ -35,36 +36,36 @@ class Replayed:
         return self.again == self.reported
 
 
-def replay(
-    report: Path, cell: str, trial: int, *, verbosity: int, out: Path, bench: Bench, context: Context
-) -> Replayed:
-    """Run a trial of a report again and write its logs and a capture of its link.
+def replay(request: ReplayRequest, context: Context) -> Replayed:
+    """Run the trial that ``request`` names again and write its logs and a capture of its link.
 
-    Where this machine or its programs are not those that it was made with, it says so and goes on. Raises ReportError
-    where the report holds no such cell, and what building and the link raise.
+    Where this machine or its programs are not those that the report was made with, a warning says so. Raises
+    ReportError where the report holds no such cell, and what building and the link raise.
     """
-    check_writable(out, "--out")
-    folder = Folder(report)
+    check_writable(request.out, "--out")
+    folder = Folder(request.report)
     todo = folder.campaign()
-    where = todo.cell(cell)
-    if where is None:
+    cell, trial = todo.cell(request.cell), request.trial
+    if cell is None:
         raise ReportError(
-            f"{report} has no cell {cell}", why="it has: " + ", ".join(one.id for one in todo.cells), advice="--cell ID"
+            f"{request.report} has no cell {request.cell}",
+            why="it has: " + ", ".join(known.id for known in todo.cells),
+            advice="--cell ID",
         )
-    reported = next((one for one in folder.trials() if (one.cell, one.trial) == (cell, trial)), None)
+    reported = next((row for row in folder.trials() if (row.cell, row.trial) == (cell.id, trial)), None)
     link = _link(todo, context)
-    client, server = _binaries(todo, where, bench, context)
-    link.prepare(client, server, where.credentials)
+    client, server = _binaries(todo, cell, request, context)
+    link.prepare(client, server, cell.credentials)
 
     def once(detail: Turn) -> tuple[Trial, Mapping[str, bytes]]:
-        return shift(todo, where, trial, (client, server), link, detail)[-1]
+        return shift(todo, cell, trial, (client, server), link, detail)[-1]
 
-    context.ui.step(f"Trial {trial} of {cell}")
+    context.ui.step(f"Trial {trial} of {cell.id}")
     again, exact = once(Turn(0, keep_logs=True, keep_frames=True))
     if reported is not None and again != reported and todo.machine.link == "machine":
         context.ui.warn("it did not come out as reported: please report it")
-    context.ui.step(f"The same with --verb {verbosity}")
-    verbose, loud = once(Turn(0, verbosity=verbosity, keep_logs=True))
+    context.ui.step(f"The same with --verb {request.verbosity}")
+    verbose, loud = once(Turn(0, verbosity=request.verbosity, keep_logs=True))
     if (verbose.outcome, verbose.seconds) != (again.outcome, again.seconds):
         context.ui.note(
             "writing so much takes time of its own: the verbose run is not the same to the last microsecond"
@@ -75,15 +76,11 @@ def replay(
         **{name: exact[name] for name in ("client.log", "server.log")},
         **{f"verbose-{name}": loud[name] for name in ("client.log", "server.log")},
     }
+    out = request.out
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     replace_all({out / name: data for name, data in files.items()})
     return Replayed(reported, again, verbose, [out / name for name in files])
-
-
-def asked_for(program: Program) -> Asked:
-    """How a report's program is asked for: by its release, or by the commit that was given as a ref."""
-    return Asked(program.release.removeprefix("git."), program.variant, program.guard)
 
 
 def _link(todo: Campaign, context: Context) -> Link:
@@ -98,13 +95,12 @@ def _link(todo: Campaign, context: Context) -> Link:
     return link
 
 
-def _binaries(todo: Campaign, cell: Cell, bench: Bench, context: Context) -> tuple[Binary, Binary]:
-    one = arm_of(todo, cell)
-    found = programs([asked_for(one.client), asked_for(one.server)], bench, context)
-    pair = found[asked_for(one.client)], found[asked_for(one.server)]
-    for was, now in zip((one.client, one.server), pair, strict=True):
-        if was.sha256 != now.program.sha256:
-            context.ui.warn(
-                f"{was.name} is not the same program here: {now.program.sha256[:12]}, it was {was.sha256[:12]}"
-            )
-    return pair
+def _binaries(todo: Campaign, cell: Cell, request: ReplayRequest, context: Context) -> tuple[Binary, Binary]:
+    arm = arm_of(todo, cell)
+    client, server = asked_for(arm.client), asked_for(arm.server)
+    built = programs([client, server], request.source, request.settings, context)
+    for program, asked in ((arm.client, client), (arm.server, server)):
+        sha256 = built[asked].program.sha256
+        if program.sha256 != sha256:
+            context.ui.warn(f"{program.name} is not the same program here: {sha256[:12]}, it was {program.sha256[:12]}")
+    return built[client], built[server]

@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from packaging.version import Version as Pep440
 
 from patchkit.context import Context
-from patchkit.errors import BadSourceError, PatchkitError, TagMovedError, UnknownVersionError
+from patchkit.errors import BadSourceError, BadUsageError, PatchkitError, TagMovedError, UnknownVersionError
 from patchkit.patching.combination import Combination
 from patchkit.releases.catalog import TagPin, catalog
 from patchkit.releases.version import Version
 from patchkit.source.git import repository
 from patchkit.source.git.release_history import History, history
-from patchkit.source.obtain import Request, obtain
+from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.source.tree.tree import Origin, SourceTree, blob_id
 
 
 @dataclass(frozen=True)
-class Question:
-    """Which part of the matrix is asked for."""
+class MatrixRequest:
+    """The part of the matrix that is asked for."""
 
-    git: str | None = None
-    """URL or path of a repository; ``PATCHKIT_GIT`` is the default, upstream's own the last resort."""
+    source: SourceRequest = field(default_factory=SourceRequest)
+    """Where sources are taken from; upstream's own repository is the last resort. With a tarball or folder given by
+    hand, the one ref is its version."""
     since: str | None = None
     """The oldest release, or series, that is of interest."""
     refs: Sequence[str] = ()
     """Releases, tags, branches or commits; all releases if none is named."""
-    source: Path | None = None
-    """A tarball or folder given by hand, which the one ref then names."""
     variants: Sequence[str] = ()
     """All but stock if none is named."""
+
+    def validate(self) -> None:
+        """Raise BadUsageError for options that exclude or need each other."""
+        if self.source.source is not None and len(self.refs) != 1:
+            raise BadUsageError(
+                "--source needs one --ref: the version of the source", advice="--source DIR --ref 2.6.14"
+            )
+        if self.since is not None and self.refs:
+            raise BadUsageError("--since and --ref exclude each other")
 
 
 @dataclass
@@ -56,7 +63,7 @@ _FIRST = Pep440("2.1.dev0")  # the pins' first release is 2.1_rc1; nothing befor
 class Survey:
     """Finds what the chosen variants touch in each release; what many releases share is read once."""
 
-    question: Question
+    request: MatrixRequest
     chosen: Sequence[Combination]
     context: Context
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -67,17 +74,16 @@ class Survey:
 
         A moved tag or a damaged one is in its row; raises what the source's room raises otherwise.
         """
-        if self.question.refs:
-            return [self._ref(ref) for ref in self.question.refs]
+        if self.request.refs:
+            return [self._ref(ref) for ref in self.request.refs]
         return self._all_releases()
 
     def _ref(self, ref: str) -> Asked:
-        question, where = self.question, self.question.git
-        if where is None and question.source is None and not _in_the_pins(ref):
-            where = self._repository
-        request = Request(ref, git=where, source=question.source)
+        source = self.request.source
+        if source.git is None and source.source is None and not _in_the_pins(ref):
+            source = replace(source, git=self._repository)
         try:
-            obtained = obtain(request, self.context)
+            obtained = obtain(source.of(ref), self.context)
         except TagMovedError as error:
             version = catalog().find(ref).version
             return Asked(version.text, ref, version, error=error)
@@ -85,10 +91,10 @@ class Survey:
 
     @property
     def _repository(self) -> str:
-        return self.question.git or repository.default_repository() or repository.UPSTREAM
+        return self.request.source.git or repository.default_repository() or repository.UPSTREAM
 
     def _all_releases(self) -> list[Asked]:
-        since = self.question.since
+        since = self.request.since
         oldest = max(_FIRST, Pep440(f"{Version.parse(since).pep440}.dev0")) if since else _FIRST
         known = {release.version: release.tag for release in catalog().releases}
         with history(self._repository, self.context) as past:

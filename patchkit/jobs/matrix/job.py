@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
-from patchkit.jobs.matrix.collect_sources import Asked, Question, Survey
+from patchkit.jobs.matrix.collect_sources import Asked, MatrixRequest, Survey
 from patchkit.jobs.matrix.workers import Key, forms, try_all
 from patchkit.patching.attempt import Attempt, Cell, judge
 from patchkit.patching.combination import Combination, combination
@@ -40,14 +40,15 @@ class Row:
         return f"{self.ref} ({self.label})" if self.label.startswith("git.") else self.label
 
 
-def matrix(question: Question, context: Context) -> list[Row]:
+def matrix(request: MatrixRequest, context: Context) -> list[Row]:
     """Try each variant on each release. Refusals are in the cells.
 
     Raises what :meth:`patchkit.jobs.matrix.collect_sources.Survey.asked` raises.
     """
-    named = question.variants or [name for name in names() if name != STOCK]
+    request.validate()
+    named = request.variants or [name for name in names() if name != STOCK]
     chosen = list({one.name: one for one in map(combination, named)}.values())
-    survey = Survey(question, chosen, context)
+    survey = Survey(request, chosen, context)
     asked = survey.asked()
     tasks = {_key(one, row): row.label for row in asked for one in chosen if _is_tried(one, row)}
     tried = try_all(tasks, survey.blobs, context.ui)

@@ -7,62 +7,68 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from patchkit.building.engine.choose import choose
-from patchkit.building.engine.protocol import EngineName, cores
 from patchkit.building.recipe.autotools import AutotoolsTree
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.log import build_log
-from patchkit.building.toolchain import known_target, toolchain
+from patchkit.building.settings import BuildSettings
+from patchkit.building.toolchain import known_target
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, CompileError, ToolchainError, UnknownTargetError
-from patchkit.jobs.build.libraries import compiled, library_source, refuse_needless
+from patchkit.jobs.build.libraries import compiled, library_source
+from patchkit.jobs.build.request import refuse_needless_openssl
 from patchkit.jobs.prove.compare_objects import Prover
 from patchkit.jobs.prove.result import Proof
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
-from patchkit.source.obtain import Request, obtain
+from patchkit.source.obtain import SourceRequest, obtain
 
 
 @dataclass(frozen=True)
-class Claim:
-    """What is to be proven."""
+class ProveRequest:
+    """One variant on one release."""
 
-    request: Request
+    source: SourceRequest
     variant: str
+    settings: BuildSettings = field(default_factory=BuildSettings)
+    """Without a choice of the crypto library, the system's headers are taken, which most releases compile with."""
     target: str = "linux-amd64"
-    engine: EngineName = "auto"
     configure: Sequence[str] = ()
     """Further arguments for configure."""
-    jobs: int = field(default_factory=cores)
-    crypto: str | None = None
-    """As in a build's order; otherwise the system's headers, which do for most."""
-    openssl_sources: Sequence[str] = ()
+
+    def validate(self) -> None:
+        """Raise UnknownVariantError, BadUsageError for stock, and UnknownTargetError for a cross-compiled target."""
+        if combination(self.variant).is_stock:
+            raise BadUsageError("stock changes nothing: there is nothing to prove", advice="--variant retransmit")
+        if known_target(self.target).cross:
+            raise UnknownTargetError(
+                f"there is no proof for {self.target}",
+                why="object files are compared in the form that they have on this machine",
+                advice="the source that the variant changes is the same for --target linux-amd64",
+            )
 
 
-def prove(claim: Claim, context: Context) -> Proof:
-    """Compile what the variant touches, stock, patched and guarded, and compare. Raises the rooms' errors."""
-    combined = combination(claim.variant)
-    if combined.is_stock:
-        raise BadUsageError("stock changes nothing: there is nothing to prove", advice="--variant retransmit")
-    if known_target(claim.target).cross:
-        raise UnknownTargetError(
-            f"there is no proof for {claim.target}",
-            why="object files are compared in the form that they have on this machine",
-            advice="the source that the variant changes is the same for --target linux-amd64",
-        )
-    context.ui.step(f"Source of {claim.request.version}")
-    obtained = obtain(claim.request, context)
-    tools = toolchain(obtained.version, claim.target, crypto=claim.crypto, linking=False)
-    refuse_needless(tools, claim.openssl_sources)
-    source = library_source(tools, claim.openssl_sources, context)
+def prove(request: ProveRequest, context: Context) -> Proof:
+    """Compile what the variant of ``request`` touches, stock, patched and guarded, and compare the object files.
+
+    Raises what :meth:`ProveRequest.validate`, obtaining, rendering and compiling raise, and ToolchainError where the
+    variant's sources need the OpenSSL of their time.
+    """
+    request.validate()
+    combined = combination(request.variant)
+    context.ui.step(f"Source of {request.source.version}")
+    obtained = obtain(request.source, context)
+    tools = request.settings.toolchain(obtained.version, request.target, linking=False)
+    refuse_needless_openssl(tools, request.settings)
+    source = library_source(tools, request.settings.openssl_sources, context)
     plain = render(combined, obtained.tree, obtained.label, series=obtained.series)
     guard = None
     if combined.guard:
         guard = render(combined, obtained.tree, obtained.label, series=obtained.series, guard=True)
     context.ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
-    with choose(claim.engine, context) as engine:
+    with choose(request.settings.engine, context) as engine:
         identity = engine.prepare(tools)
         context.ui.note(f"{engine.name}: {identity.compiler}")
-        library = compiled(source, tools, engine, identity, context, claim.jobs)
+        library = compiled(source, tools, engine, identity, context, request.settings.jobs)
         name = f"prove-{obtained.label}-{tools.target.name}-{os.getpid()}.log"
         with (
             build_log(context.cache.logs / name, context.ui) as log,
@@ -73,13 +79,13 @@ def prove(claim: Claim, context: Context) -> Proof:
                 workspace,
                 obtained.tree,
                 tools,
-                jobs=claim.jobs,
+                jobs=request.settings.jobs,
                 log=log,
                 answers=answers,
                 libraries=[library] if library else [],
             )
             context.ui.step(f"Configure {obtained.label}")
-            tree.configure(*claim.configure)
+            tree.configure(*request.configure)
             context.ui.step(f"Compile what {combined.name} touches: stock, patched{', guarded' if guard else ''}")
             try:
                 return Prover(tree, plain, guard, combined).proof(obtained, tools, identity)

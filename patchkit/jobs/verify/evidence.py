@@ -30,6 +30,7 @@ from patchkit.source import obtain
 from patchkit.source.fetch import mirror, unpinned
 from patchkit.source.git import repository
 from patchkit.source.git.annotated_tag import TagText, tag_text
+from patchkit.source.obtain import SourceRequest
 from patchkit.source.openpgp.gnupg import KeyRing
 from patchkit.source.openpgp.judgement import GOOD, Judgement, judge
 from patchkit.source.tree import directory
@@ -41,21 +42,27 @@ _TAMPERED = (WrongHashError, TagMovedError, GitError, UnsafeArchiveError)
 
 
 @dataclass(frozen=True)
-class Sought:
-    """Which source is to be judged."""
+class EvidenceRequest:
+    """Which source is judged, and by which keys."""
 
-    version: str
-    """A release; with a repository, any ref."""
-    git: str | None = None
-    """URL or path of a repository; ``PATCHKIT_GIT`` is the default, upstream's own the last resort."""
-    source: Path | None = None
-    """A tarball or folder given by hand."""
+    source: SourceRequest
+    """A release; with a repository, any ref. Without places of its own: ``PATCHKIT_GIT``, else upstream's."""
     signature: Path | None = None
-    """The signature of that tarball; otherwise the file beside it with ``.asc`` or ``.sig`` behind its name."""
+    """The signature of a tarball given by hand; otherwise the file beside it with ``.asc`` or ``.sig`` appended."""
     keys: tuple[Path, ...] = ()
-    """Files with further keys that count."""
+    """Files with further keys that count as upstream's."""
     now: float | None = None
     """Seconds since 1970 at which keys count as expired; None for the clock's."""
+
+    @property
+    def version(self) -> str:
+        """The release or ref."""
+        return self.source.version
+
+    def validate(self) -> None:
+        """Raise BadUsageError for a signature without a tarball that it could be of."""
+        if self.signature is not None and (self.source.source is None or self.source.source.is_dir()):
+            raise BadUsageError("--signature is of a tarball", advice="--source TARBALL")
 
 
 def armours(keys: Sequence[Path]) -> list[bytes]:
@@ -96,10 +103,10 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
-class Looker:
-    """Gets the exhibits and looks at each by itself."""
+class Collector:
+    """Collects the exhibits, each judged by itself."""
 
-    sought: Sought
+    request: EvidenceRequest
     version: Version | None
     """None for a ref that is no release."""
     release: Release | None
@@ -109,7 +116,9 @@ class Looker:
 
     def tarball(self) -> Exhibit:
         """The tarball; a folder given by hand counts as one that nobody has signed."""
-        exhibit = Exhibit("tarball" if self.sought.source is None or self.sought.source.is_file() else "folder")
+        exhibit = Exhibit(
+            "tarball" if self.request.source.source is None or self.request.source.source.is_file() else "folder"
+        )
         try:
             pin = self.release.tarball if self.release else None
             path = exhibit.path = self._path(pin)
@@ -118,7 +127,7 @@ class Looker:
                 self._hash(exhibit, path, pin)
                 self._sign(exhibit, self._tarball_signature(path), path)
         except _NOT_AT_HAND as error:
-            if self.sought.source is not None:
+            if self.request.source.source is not None:
                 raise
             exhibit.absent = error
         except _TAMPERED as error:
@@ -127,8 +136,13 @@ class Looker:
 
     def tag(self) -> Exhibit:
         """The tag."""
-        ref = self.release.ref if self.release else f"v{self.version.text}" if self.version else self.sought.version
-        where = self.sought.git or repository.default_repository() or mirror.repository_with(ref) or repository.UPSTREAM
+        ref = self.release.ref if self.release else f"v{self.version.text}" if self.version else self.request.version
+        where = (
+            self.request.source.git
+            or repository.default_repository()
+            or mirror.repository_with(ref)
+            or repository.UPSTREAM
+        )
         exhibit = Exhibit("tag" if self.version else "ref", where=where)
         pin = self.release.tag if self.release else None
         try:
@@ -142,17 +156,21 @@ class Looker:
         except _NOT_AT_HAND as error:
             exhibit.absent = error
         except _TAMPERED as error:
-            if isinstance(error, GitError) and self.sought.git is None and repository.default_repository() is None:
+            if (
+                isinstance(error, GitError)
+                and self.request.source.git is None
+                and repository.default_repository() is None
+            ):
                 exhibit.absent = error  # upstream's own repository, which nobody has asked for
             else:
                 _tampered(exhibit, error)
         return exhibit
 
     def _path(self, pin: TarballPin | None) -> Path:
-        if self.sought.source is not None:
-            return self.sought.source
+        if self.request.source.source is not None:
+            return self.request.source.source
         if self.version is None:
-            raise UnknownVersionError("only releases have tarballs", why=f"{shown(self.sought.version)} is none")
+            raise UnknownVersionError("only releases have tarballs", why=f"{shown(self.request.version)} is none")
         if self.release is not None and pin is not None:
             return obtain.tarball_path(self.release, pin, self.context)
         return unpinned.tarball(self.version, self.context)
@@ -174,9 +192,9 @@ class Looker:
         exhibit.fact("size", f"{len(data)} bytes", exhibit.pinned or None)
 
     def _tarball_signature(self, path: Path) -> Path | Judgement:
-        if self.sought.signature is not None:
-            return self.sought.signature
-        if self.sought.source is not None:
+        if self.request.signature is not None:
+            return self.request.signature
+        if self.request.source.source is not None:
             beside = [path.with_name(path.name + suffix) for suffix in (".asc", ".sig")]
             found = next((one for one in beside if one.is_file()), None)
             return found or Judgement("missing", f"there is no {beside[0].name} beside it")
@@ -191,7 +209,7 @@ class Looker:
         if isinstance(signature, Path):
             with reading(signature):
                 text = signature.read_bytes()
-            signature = judge(self.ring, text, path.read_bytes(), self.sought.now)
+            signature = judge(self.ring, text, path.read_bytes(), self.request.now)
         self._judged(exhibit, signature)
 
     def _sign_tag(self, exhibit: Exhibit, text: TagText | None, ref: str) -> None:
@@ -202,7 +220,7 @@ class Looker:
                 why = f"signed with {text.other_signature}, which patchkit does not read"
             self._judged(exhibit, Judgement("missing", why if self.version else "no release, so nobody signs it"))
             return
-        self._judged(exhibit, judge(self.ring, text.signature, text.signed, self.sought.now))
+        self._judged(exhibit, judge(self.ring, text.signature, text.signed, self.request.now))
         if text.name != ref:
             exhibit.findings.append(
                 WrongReleaseError(

@@ -9,41 +9,52 @@ from functools import cached_property
 from pathlib import Path
 
 from patchkit import __version__
-from patchkit.building.engine.protocol import EngineName, cores
+from patchkit.building.settings import BuildSettings
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, NotProvenError, PatchkitError, SmokeError
-from patchkit.jobs.build.plan import Order
 from patchkit.jobs.build.release import Outcome, build
-from patchkit.jobs.matrix.collect_sources import Question
+from patchkit.jobs.build.request import BuildRequest
+from patchkit.jobs.matrix.collect_sources import MatrixRequest
 from patchkit.jobs.matrix.job import matrix
-from patchkit.jobs.prove.job import Claim, prove
+from patchkit.jobs.prove.job import ProveRequest, prove
 from patchkit.jobs.verify.build import Looked, compiled, tried
-from patchkit.jobs.verify.evidence import Sought
+from patchkit.jobs.verify.evidence import EvidenceRequest
 from patchkit.jobs.verify.model import STEPS, TITLES, TRIALS, Fact, Finding, State, StepName, StepResult, Verification
 from patchkit.jobs.verify.source import Judged, judge_source
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK, UpstreamStatus, default_variant, names
+from patchkit.storage import check_writable
 
 _RUNS: frozenset[StepName] = frozenset({"prove", "build", "smoke", "lab"})
 """What lets upstream's code be compiled or run: its build system does as it likes."""
 
 
 @dataclass(frozen=True)
-class VerifyOrder:
-    """What the user asked for."""
+class VerifyRequest:
+    """One release, the variants in question, and the steps to run."""
 
-    sought: Sought
+    evidence: EvidenceRequest
     variants: Sequence[str] = ()
-    """The ones in question; by default the one that patchkit recommends."""
+    """The variants in question; by default the recommended one."""
+    settings: BuildSettings = field(default_factory=BuildSettings)
     steps: Sequence[StepName] = STEPS
-    engine: EngineName = "auto"
-    crypto: str | None = None
-    openssl_sources: Sequence[str] = ()
-    jobs: int = field(default_factory=cores)
     trials: int = TRIALS
+    """Of the lab, for stock and for each variant."""
     out: Path = Path("verify")
     keep_going: bool = False
     """Compile and run even what has turned out not to be upstream's."""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the variants, each once. Raises UnknownVariantError, ConflictError."""
+        return list(dict.fromkeys(combination(name).name for name in self.variants or [default_variant()]))
+
+    def validate(self) -> None:
+        """Raise BadUsageError for stock and for options that do not go together, and StorageError for ``out``."""
+        self.evidence.validate()
+        check_writable(self.out, "--out")
+        if STOCK in self.names:
+            raise BadUsageError("stock is what a variant is compared with", advice=f"--variant {default_variant()}")
 
 
 def chosen_steps(only: Sequence[str], skip: Sequence[str]) -> list[StepName]:
@@ -61,16 +72,17 @@ def chosen_steps(only: Sequence[str], skip: Sequence[str]) -> list[StepName]:
     return left
 
 
-def verify(order: VerifyOrder, context: Context) -> Verification:
-    """Run the steps. What is not as it should be is in the result; raises only what leaves nothing to verify:
-    no source at all, no gpg, an unknown variant."""
-    variants = list(dict.fromkeys(combination(name).name for name in order.variants or [default_variant()]))
-    if STOCK in variants:
-        raise BadUsageError("stock is what a variant is compared with", advice=f"--variant {default_variant()}")
+def verify(request: VerifyRequest, context: Context) -> Verification:
+    """Run the steps that ``request`` asks for; what is not as it should be is in the result.
+
+    Raises what :meth:`VerifyRequest.validate` raises, and what leaves nothing to verify: no source at all, no gpg.
+    """
+    request.validate()
+    variants = request.names
     context.ui.step(f"[1/{len(STEPS)}] {TITLES['source']}")
     began = time.monotonic()
-    judged = judge_source(order.sought, context)
-    run = _Run(order, variants, judged, context)
+    judged = judge_source(request.evidence, context)
+    run = _Run(request, variants, judged, context)
     results = [run.step(name, began if name == "source" else None) for name in STEPS]
     findings = [finding for result in results for finding in result.findings]
     return Verification(
@@ -95,7 +107,7 @@ def _verdict(label: str, results: Sequence[StepResult], findings: Sequence[Findi
 
 @dataclass
 class _Run:
-    order: VerifyOrder
+    request: VerifyRequest
     variants: Sequence[str]
     judged: Judged
     context: Context
@@ -104,7 +116,7 @@ class _Run:
 
     def step(self, name: StepName, began: float | None) -> StepResult:
         """One step, whatever becomes of it."""
-        if began is None and name in self.order.steps:
+        if began is None and name in self.request.steps:
             self.context.ui.step(f"[{STEPS.index(name) + 1}/{len(STEPS)}] {TITLES[name]}")
         began = time.monotonic() if began is None else began
         looked, state = self._looked(name)
@@ -128,14 +140,14 @@ class _Run:
             "variants": self._variants,
             "prove": self._prove,
             "build": lambda: compiled(self._built),
-            "smoke": lambda: tried(self._built, told="build" in self.order.steps),
+            "smoke": lambda: tried(self._built, told="build" in self.request.steps),
             "lab": self._lab,
         }
-        if name not in self.order.steps:
+        if name not in self.request.steps:
             return Looked("as asked"), "skipped"
-        if name in _RUNS and not self.judged.may_run and not self.order.keep_going:
+        if name in _RUNS and not self.judged.may_run and not self.request.keep_going:
             first, *_ = self.judged.findings
-            told = [] if "source" in self.order.steps else [first]
+            told = [] if "source" in self.request.steps else [first]
             return Looked(f"{first.what}; --keep-going runs it all the same", findings=told), "not run"
         if name in _RUNS and not self._applying:
             return Looked("no variant applies"), "not run"
@@ -161,10 +173,9 @@ class _Run:
 
     def _variants(self) -> Looked:
         """Each variant there is; what only those do that are not in question is no finding."""
-        request = self.judged.request
+        source = self.judged.request
         asked = list(dict.fromkeys([*self.variants, *(name for name in names() if name != STOCK)]))
-        question = Question(git=request.git, refs=[request.version], source=request.source, variants=asked)
-        (row,) = matrix(question, self.context)
+        (row,) = matrix(MatrixRequest(source, refs=[source.version], variants=asked), self.context)
         looked = Looked()
         if row.error is not None:
             raise row.error
@@ -187,12 +198,7 @@ class _Run:
         looked = Looked()
         words = []
         for name in self._applying:
-            proof = prove(
-                Claim(
-                    request=self.judged.request, variant=name, engine=self.order.engine, jobs=self.order.jobs,
-                    crypto=self.order.crypto, openssl_sources=self.order.openssl_sources,
-                ),
-                self.context)  # fmt: skip
+            proof = prove(ProveRequest(self.judged.request, name, self.request.settings), self.context)
             changed = ", ".join(f"{one.name} ({one.before} to {one.after} bytes)" for one in proof.changed)
             looked.facts += [
                 Fact(name=f"{name}: changed, as named", value=changed or "nothing", good=bool(changed)),
@@ -213,22 +219,19 @@ class _Run:
     @cached_property
     def _built(self) -> list[Outcome]:
         """Into the folder that the lab looks into, so that nothing is built twice."""
-        order = Order(
-            request=self.judged.request,
+        request = BuildRequest(
+            source=self.judged.request,
             variants=[STOCK, *self._applying],
-            engine=self.order.engine,
+            settings=self.request.settings,
             out=self.context.cache.programs,
-            jobs=self.order.jobs,
             keep_going=True,
-            crypto=self.order.crypto,
-            openssl_sources=self.order.openssl_sources,
             lenient=True,
         )
-        return build(order, self.context)
+        return build(request, self.context)
 
     def _lacks_programs(self, name: StepName) -> bool:
         """Whether there is nothing that could run. Without the step of building, a step says itself what it lacks."""
-        if "build" not in self.order.steps:
+        if "build" not in self.request.steps:
             return False
         if name == "smoke":
             return not any(one.artifact is not None or isinstance(one.error, SmokeError) for one in self._built)
@@ -237,28 +240,18 @@ class _Run:
     @property
     def _unusable(self) -> frozenset[str]:
         """What was built and came to nothing: an earlier step has said why, and the lab need not try again."""
-        built = self._built if "build" in self.order.steps else []
+        built = self._built if "build" in self.request.steps else []
         return frozenset(one.variant for one in built if one.artifact is None)
 
     def _lab(self) -> Looked:
-        from patchkit.jobs.lab.binaries import Bench
-        from patchkit.jobs.verify.lab import Match, compare  # the lab's statistics take a second to import
+        from patchkit.jobs.verify.lab import LabStepRequest, compare  # the lab's statistics take a second to import
 
-        request = self.judged.request
-        bench = Bench(
-            git=request.git,
-            source=request.source,
-            engine=self.order.engine,
-            crypto=self.order.crypto,
-            openssl_sources=self.order.openssl_sources,
-            jobs=self.order.jobs,
-        )
-        match = Match(
-            version=request.version,
+        request = LabStepRequest(
+            source=self.judged.request,
+            settings=self.request.settings,
             variants=[name for name in self._applying if name not in self._unusable],
             superseded=self._of_status("superseded"),
-            bench=bench,
-            out=self.order.out / self.judged.label,
-            trials=self.order.trials,
+            out=self.request.out / self.judged.label,
+            trials=self.request.trials,
         )
-        return compare(match, self.context)
+        return compare(request, self.context)

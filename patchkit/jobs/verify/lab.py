@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from patchkit.building.settings import BuildSettings
 from patchkit.context import Context
 from patchkit.errors import HarmError, NoBenefitError
-from patchkit.jobs.lab.binaries import Bench, programs
-from patchkit.jobs.lab.campaign import LabOrder, run
+from patchkit.jobs.lab.binaries import programs
+from patchkit.jobs.lab.campaign import run
+from patchkit.jobs.lab.request import NewCampaignRequest
 from patchkit.jobs.verify.build import Looked
 from patchkit.jobs.verify.model import Fact
 from patchkit.lab.link.binaries import Asked
@@ -20,43 +22,45 @@ from patchkit.lab.results.comparison import Comparison
 from patchkit.lab.results.figures import Estimate
 from patchkit.lab.results.results import Results
 from patchkit.patching.variants import STOCK
+from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 
 SCENARIO = "loss-20"
 
 
 @dataclass(frozen=True)
-class Match:
-    """What is to meet."""
+class LabStepRequest:
+    """The variants that are compared with stock on a lossy link."""
 
-    version: str
+    source: SourceRequest
+    settings: BuildSettings
     variants: Sequence[str]
     superseded: frozenset[str]
-    """Those whose fault upstream has cured: of them nobody expects that they help."""
-    bench: Bench
+    """The variants whose fault upstream has cured in this release: a benefit is not expected of them."""
     out: Path
     trials: int
 
 
-def compare(match: Match, context: Context) -> Looked:
-    """Let stock and patched meet themselves over the same losses. Raises what ``patchkit lab run`` raises."""
-    sides = [Asked(match.version, variant) for variant in (STOCK, *match.variants)]
-    built = programs(sides, match.bench, Context(context.cache, Ui(quiet=True)))
-    # A folder for these very programs: what an earlier run has done is gone on with, never mixed up.
-    words = [SCENARIO, str(match.trials), *(built[side].program.sha256 for side in sides)]
-    folder = match.out / f"lab-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:12]}"
-    order = LabOrder(
+def compare(request: LabStepRequest, context: Context) -> Looked:
+    """Let stock and each variant run over the same losses. Raises what ``patchkit lab run`` raises."""
+    version = request.source.version
+    sides = [Asked(version, variant) for variant in (STOCK, *request.variants)]
+    built = programs(sides, request.source, request.settings, replace(context, ui=Ui(quiet=True)))
+    # A folder for these very programs: what an earlier run has done is resumed, never mixed up.
+    words = [SCENARIO, str(request.trials), *(built[side].program.sha256 for side in sides)]
+    folder = request.out / f"lab-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:12]}"
+    campaign_request = NewCampaignRequest(
         pairs=[(side, side) for side in sides],
         scenarios=named(SCENARIO),
-        bench=match.bench,
-        trials=match.trials,
-        jobs=match.bench.jobs,
+        source=request.source,
+        settings=request.settings,
+        trials=request.trials,
         out=folder,
         resume=True,
     )
-    done = run(order, context)
+    done = run(campaign_request, context)
     names = {arm.name: arm.client.variant for arm in done.campaign.arms}
-    looked = answers(done.results, names, match.superseded)
+    looked = answers(done.results, names, request.superseded)
     looked.facts.append(Fact(name="report", value=f"{folder.name}/report.html", good=None))
     return looked
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,9 +19,9 @@ from patchkit.errors import (
     UnknownVersionError,
     WrongReleaseError,
 )
-from patchkit.jobs.matrix.collect_sources import Question
+from patchkit.jobs.matrix.collect_sources import MatrixRequest
 from patchkit.jobs.matrix.job import Row, matrix
-from patchkit.jobs.verify.evidence import Looker, Sought, armours
+from patchkit.jobs.verify.evidence import Collector, EvidenceRequest, armours
 from patchkit.patching.attempt import Cell
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK
@@ -29,6 +29,7 @@ from patchkit.releases.catalog import catalog
 from patchkit.releases.version import Version
 from patchkit.source.git import repository as git
 from patchkit.source.git.remote_tags import remote_tags
+from patchkit.source.obtain import SourceRequest
 from patchkit.source.openpgp.gnupg import KeyRing, key_ring
 from patchkit.source.openpgp.judgement import Judgement
 
@@ -37,17 +38,17 @@ Known = Literal["new", "pinned as a tarball only", "moved"]
 
 
 @dataclass(frozen=True)
-class Watch:
-    """What the user asked for."""
+class NewTagsRequest:
+    """The release tags of a repository that are compared with the pins."""
 
-    git: str | None = None
-    """URL or path of a repository; ``PATCHKIT_GIT`` is the default, upstream's own the last resort."""
+    source: SourceRequest = field(default_factory=SourceRequest)
+    """The repository: ``PATCHKIT_GIT`` where none is named, upstream's own as the last resort."""
     since: str | None = None
     """The oldest release, or series, that is of interest."""
     variants: Sequence[str] = ()
-    """The ones in question; all if none is named."""
+    """The variants in question; all if none is named."""
     keys: Sequence[Path] = ()
-    """Files with further keys that count."""
+    """Files with further keys that count as upstream's."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,16 @@ class NewTag:
         return "pinned as a tarball only" if self.tarball_pinned else "new"
 
 
-def new_tags(watch: Watch, context: Context) -> list[NewTag]:
+def new_tags(request: NewTagsRequest, context: Context) -> list[NewTag]:
     """Compare a repository's release tags with the pins; the new ones are fetched and looked at.
 
     Raises BadUsageError, UnknownVariantError, NetworkUnavailableError, GitError, UnknownVersionError, StorageError,
     SignatureFileError, OpenPgpMissingError.
     """
-    since, variants = watch.since, list(dict.fromkeys(combination(name).name for name in watch.variants))
+    since, variants = request.since, list(dict.fromkeys(combination(name).name for name in request.variants))
     if STOCK in variants:
         raise BadUsageError("stock applies everywhere: it changes nothing", advice="--variant NAME of another one")
-    repository = watch.git or git.default_repository() or git.UPSTREAM
+    repository = request.source.git or git.default_repository() or git.UPSTREAM
     oldest = Pep440(f"{Version.parse(since).pep440}.dev0") if since else Pep440("2.1.dev0")
     context.ui.step(f"Release tags of {repository}")
     there = {
@@ -107,8 +108,8 @@ def new_tags(watch: Watch, context: Context) -> list[NewTag]:
         f"{len(there)} since {since or '2.1'}, {len(fresh) - len(by_tarball)} that the pins do not know, "
         f"{len(by_tarball)} pinned as a tarball only, {len(moved)} moved"
     )
-    with key_ring(armours(watch.keys)) as ring:
-        looked = list(_looked_at(fresh, Question(git=repository, variants=variants), ring, context))
+    with key_ring(armours(request.keys)) as ring:
+        looked = list(_looked_at(fresh, MatrixRequest(SourceRequest(git=repository), variants=variants), ring, context))
     found = [*moved, *(replace(one, tarball_pinned=one.version in by_tarball) for one in looked)]
     return sorted(found, key=lambda one: one.version)
 
@@ -148,17 +149,17 @@ def _moved(version: Version, tag: str, commit: str, pinned: str) -> NewTag:
 
 
 def _looked_at(
-    fresh: Mapping[Version, tuple[str, str]], question: Question, ring: KeyRing, context: Context
+    fresh: Mapping[Version, tuple[str, str]], request: MatrixRequest, ring: KeyRing, context: Context
 ) -> Iterator[NewTag]:
     for version, (tag, commit) in fresh.items():
-        exhibit = Looker(Sought(version.text, git=question.git), version, None, ring, context).tag()
-        row = _row(version, question, context) if exhibit.tree is not None else None
+        exhibit = Collector(EvidenceRequest(request.source.of(version.text)), version, None, ring, context).tag()
+        row = _row(version, request, context) if exhibit.tree is not None else None
         errors = [*exhibit.findings, *([exhibit.absent] if exhibit.absent else [])]
         cells = tuple(row.cells) if row else ()
         errors += [cell.error for cell in cells if cell.error is not None and not cell.guard]
         yield NewTag(version, tag, commit, None, exhibit.signed, cells, next(iter(errors), None))
 
 
-def _row(version: Version, question: Question, context: Context) -> Row:
-    (row,) = matrix(replace(question, refs=[version.text]), context)
+def _row(version: Version, request: MatrixRequest, context: Context) -> Row:
+    (row,) = matrix(replace(request, refs=[version.text]), context)
     return row

@@ -15,12 +15,12 @@ from patchkit.errors import (
     WeakSignatureError,
     WrongReleaseError,
 )
-from patchkit.jobs.verify.evidence import Exhibit, Looker, Sought, armours
+from patchkit.jobs.verify.evidence import Collector, EvidenceRequest, Exhibit, armours
 from patchkit.jobs.verify.model import Fact
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
 from patchkit.source.git import repository
-from patchkit.source.obtain import Request, version_of
+from patchkit.source.obtain import SourceRequest, version_of
 from patchkit.source.openpgp.gnupg import key_ring
 from patchkit.source.openpgp.judgement import GOOD
 from patchkit.source.tree.compare import Differences, differences
@@ -49,7 +49,7 @@ class Judged:
     version: Version | None
     """The release, for any other ref what it says of itself; None where that is none."""
     release: Release | None
-    request: Request
+    request: SourceRequest
     """What gives the source that was judged to the steps that follow."""
     tree: SourceTree
     compared: Differences | None
@@ -66,22 +66,22 @@ class Judged:
         return all(self.handed_over and type(one) in _DOUBTS.values() for one in self.findings)
 
 
-def judge_source(sought: Sought, context: Context) -> Judged:
+def judge_source(request: EvidenceRequest, context: Context) -> Judged:
     """Find the source, as a tarball, as a tag or as both, and judge it. Findings are in the result.
 
     Raises what getting it raised where there is neither form, OpenPgpMissingError without gpg, and
     SignatureFileError for a file of keys that holds none.
     """
-    version = version_of(Request(sought.version))
-    release = _known(sought.version)
-    with key_ring(armours(sought.keys)) as ring:
-        looker = Looker(sought, version, release, ring, context)
-        exhibits = [looker.tag(), looker.tarball()]
+    version = version_of(request.source)
+    release = _known(request.version)
+    with key_ring(armours(request.keys)) as ring:
+        collector = Collector(request, version, release, ring, context)
+        exhibits = [collector.tag(), collector.tarball()]
         found = [one for one in exhibits if one.tree is not None]
         if not found:
-            raise _why_nothing(exhibits, sought)
-        used = _used(sought, release, exhibits)
-        judged = _gathered(sought, version, release, used, exhibits)
+            raise _why_nothing(exhibits, request)
+        used = _used(request, release, exhibits)
+        judged = _gathered(request, version, release, used, exhibits)
         _same_release(version, found, judged)
         if len(found) == 2:
             judged.compared = _compared(exhibits[1], exhibits[0], judged)
@@ -96,21 +96,21 @@ def _known(text: str) -> Release | None:
         return None
 
 
-def _why_nothing(exhibits: Sequence[Exhibit], sought: Sought) -> PatchkitError:
+def _why_nothing(exhibits: Sequence[Exhibit], request: EvidenceRequest) -> PatchkitError:
     """What was tampered with comes before what is not at hand; a repository that was named before a tarball."""
     errors = [error for one in exhibits for error in one.findings]
     errors += [one.absent for one in exhibits if one.absent is not None]
     first, *others = errors
     why = "\n".join(filter(None, (first.why, *(f"{other.what}: {other.why}" for other in others))))
-    return type(first)(first.what, why=why, advice=first.advice or f"--git URL|PATH or --source for {sought.version}")
+    return type(first)(first.what, why=why, advice=first.advice or f"--git URL|PATH or --source for {request.version}")
 
 
-def _used(sought: Sought, release: Release | None, exhibits: Sequence[Exhibit]) -> Exhibit:
+def _used(request: EvidenceRequest, release: Release | None, exhibits: Sequence[Exhibit]) -> Exhibit:
     """The form that the following steps work with: what was handed over, what is pinned, what is vouched for."""
     tag, tarball = exhibits
-    if sought.source is not None:
+    if request.source.source is not None:
         order = [tarball]
-    elif sought.git is not None:
+    elif request.source.git is not None:
         order = [tag]
     elif release is not None:  # as for every other command
         order = (
@@ -125,17 +125,21 @@ def _used(sought: Sought, release: Release | None, exhibits: Sequence[Exhibit]) 
 
 
 def _gathered(
-    sought: Sought, version: Version | None, release: Release | None, used: Exhibit, exhibits: Sequence[Exhibit]
+    request: EvidenceRequest,
+    version: Version | None,
+    release: Release | None,
+    used: Exhibit,
+    exhibits: Sequence[Exhibit],
 ) -> Judged:
     tree = used.tree
     if tree is None:
         raise RuntimeError("the form that is used is at hand")
     if used.where is not None:
-        request = Request(sought.version, git=used.where)
-    elif used.pinned and sought.source is None:
-        request = Request(sought.version)
+        used_source = SourceRequest(request.version, git=used.where)
+    elif used.pinned and request.source.source is None:
+        used_source = SourceRequest(request.version)
     else:
-        request = Request(sought.version, source=used.path)
+        used_source = SourceRequest(request.version, source=used.path)
     absent = [
         Fact(name=f"{one.what}: state", value=f"not at hand: {one.absent.what}", good=None)
         for one in exhibits
@@ -145,10 +149,10 @@ def _gathered(
         label=version.text if version else f"git.{(tree.origin.commit or '')[:12]}",
         version=version or own_version(tree),
         release=release,
-        request=request,
+        request=used_source,
         tree=tree,
         compared=None,
-        handed_over=bool(sought.source or sought.git),
+        handed_over=bool(request.source.source or request.source.git),
         facts=[*(fact for one in exhibits for fact in one.facts), *absent],
         findings=[error for one in exhibits for error in one.findings],
     )

@@ -13,13 +13,14 @@ import pytest
 from patchkit import resources
 from patchkit.cache import Cache
 from patchkit.context import Context
-from patchkit.jobs.build.plan import Order
 from patchkit.jobs.build.release import build
+from patchkit.jobs.build.request import BuildRequest
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import variant
-from patchkit.source.obtain import Request
+from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
+from tests.support.settings import ON_HOST
 
 TOML = """\
 title = "Say more when a packet is sent"
@@ -68,8 +69,8 @@ def talkative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 @pytest.mark.usefixtures("talkative")
 def test_both_changes_are_in_one_program(tmp_path: Path, shared_cache: Cache) -> None:
     out = tmp_path / "dist"
-    order = Order(Request(PINNED), ["retransmit+talkative"], engine="host", out=out)
-    (outcome,) = build(order, Context(shared_cache, Ui(quiet=True)))
+    request = BuildRequest(SourceRequest(PINNED), ["retransmit+talkative"], ON_HOST, out=out)
+    (outcome,) = build(request, Context(shared_cache, Ui(quiet=True)))
     artifact = outcome.artifact
     assert artifact is not None
     assert artifact.name == f"openvpn-{PINNED}+talkative+retransmit-linux-amd64"

@@ -25,10 +25,11 @@ from patchkit.errors import (
     UnknownVersionError,
 )
 from patchkit.jobs.matrix import workers as tries
-from patchkit.jobs.matrix.collect_sources import Question
+from patchkit.jobs.matrix.collect_sources import MatrixRequest
 from patchkit.jobs.matrix.job import Row, matrix
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import variant
+from patchkit.source.obtain import SourceRequest
 from patchkit.source.tree.tree import blob_id
 from patchkit.ui import Ui
 from tests.support.patching.samples import ALLMAN, GNU
@@ -72,9 +73,11 @@ def repository(original: Repository, tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def ask(repository: Repository, cache: Cache, ui: Ui) -> Ask:
-    def run(*refs: str, variants: tuple[str, ...] = ("retransmit",), **others: object) -> list[Row]:
-        asked = {"git": str(repository.path), **others}
-        return matrix(Question(refs=refs, variants=variants, **asked), Context(cache, ui))  # type: ignore[arg-type]
+    def run(
+        *refs: str, variants: tuple[str, ...] = ("retransmit",), since: str | None = None, **places: object
+    ) -> list[Row]:
+        source = SourceRequest(**{"git": str(repository.path), **places})  # type: ignore[arg-type]
+        return matrix(MatrixRequest(source, since, refs, variants), Context(cache, ui))
 
     return run
 

@@ -26,6 +26,7 @@ import pytest
 from patchkit.building import toolchain as toolchains
 from patchkit.building.engine import image
 from patchkit.building.engine.docker import DockerEngine, connect
+from patchkit.building.settings import BuildSettings
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.cache import Cache
 from patchkit.context import Context
@@ -33,14 +34,14 @@ from patchkit.errors import BadUsageError, NetworkUnavailableError, PatchkitErro
 from patchkit.jobs.mirror import check as checking
 from patchkit.jobs.mirror import sync as filling
 from patchkit.jobs.mirror.check import Finding, check
-from patchkit.jobs.mirror.sync import Synced, Wish, sync
+from patchkit.jobs.mirror.sync import MirrorRequest, Synced, sync
 from patchkit.releases.catalog import Catalog, Release, TagPin, TarballPin
 from patchkit.releases.libraries import Library, libraries
 from patchkit.releases.version import Version
 from patchkit.source import obtain as sources
 from patchkit.source.fetch.mirror import INDEX, REPOSITORY, read_index
 from patchkit.source.git.repository import open_repository
-from patchkit.source.obtain import Request, obtain
+from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.ui import Ui
 from tests.conftest import PINNED, ROOT, upstream
 from tests.support.source.samples import FILES, Repository, folder_of, tarball
@@ -141,7 +142,9 @@ class TestMadeUp:
 
         def run(*versions: str, to: Path = tmp_path / "mirror", **how: Any) -> Synced:
             how = {"engine": "host", "git": str(clone.path) if "2.6.98" in versions else None, **how}
-            return sync(Wish(versions=versions, to=to, **how), Context(Cache(tmp_path / uuid.uuid4().hex), ui))
+            source = SourceRequest(git=how.pop("git"))
+            request = MirrorRequest(versions, to, source, BuildSettings(**how))
+            return sync(request, Context(Cache(tmp_path / uuid.uuid4().hex), ui))
 
         return run
 
@@ -234,7 +237,7 @@ class TestMadeUp:
     ) -> None:
         """Also for a release whose tarball is not there, if the tag is."""
         monkeypatch.setenv("PATCHKIT_MIRROR", str(full))
-        obtained = obtain(Request("2.6.98"), Context(cache, ui, offline=True))
+        obtained = obtain(SourceRequest("2.6.98"), Context(cache, ui, offline=True))
         assert obtained.tree.origin.verified
         assert obtained.tree.read("from") == b"git"
 

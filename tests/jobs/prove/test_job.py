@@ -23,13 +23,14 @@ from patchkit.errors import (
     UnknownTargetError,
 )
 from patchkit.jobs.prove import job
-from patchkit.jobs.prove.job import Claim, prove
+from patchkit.jobs.prove.job import ProveRequest, prove
 from patchkit.jobs.prove.result import Proof
 from patchkit.patching import combination, pins, variants
-from patchkit.source.obtain import Obtained, Request
+from patchkit.source.obtain import Obtained, SourceRequest
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
 from tests.conftest import PINNED, upstream
+from tests.support.settings import ON_HOST
 
 pytestmark = pytest.mark.slow  # a compiler runs in nearly all of them
 
@@ -176,7 +177,9 @@ def deceive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache, ui: U
             patched.setattr(job, "obtain", lambda *_: obtained)
             clear()
             try:
-                return prove(Claim(Request("small"), "made-up", engine="host", configure=configure), Context(cache, ui))
+                return prove(
+                    ProveRequest(SourceRequest("small"), "made-up", ON_HOST, configure=configure), Context(cache, ui)
+                )
             except (ToolchainError, UnknownTargetError) as error:
                 pytest.skip(f"{error.what}: {error.why}")
             finally:
@@ -592,14 +595,14 @@ def test_an_object_that_is_none_is_the_compilers_fault(deceive: Deceive, tmp_pat
 
 def test_there_is_nothing_to_prove_of_stock(cache: Cache, ui: Ui) -> None:
     with pytest.raises(BadUsageError, match="nothing to prove"):
-        prove(Claim(Request(PINNED), "stock"), Context(cache, ui))
+        prove(ProveRequest(SourceRequest(PINNED), "stock"), Context(cache, ui))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["2.5.1", "2.7.7"])
 def test_retransmit_on_tarballs(version: str, shared_cache: Cache) -> None:
     upstream(version, shared_cache)
-    check(prove(Claim(Request(version), "retransmit", engine="host"), Context(shared_cache, Ui(quiet=True))))
+    check(prove(ProveRequest(SourceRequest(version), "retransmit", ON_HOST), Context(shared_cache, Ui(quiet=True))))
 
 
 @pytest.mark.slow
@@ -607,8 +610,8 @@ def test_retransmit_on_tarballs(version: str, shared_cache: Cache) -> None:
 def test_retransmit_on_series_that_no_mirror_has_any_more(version: str, shared_cache: Cache) -> None:
     if not GIT:
         pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
-    claim = Claim(Request(version, git=GIT), "retransmit", engine="host")
-    check(prove(claim, Context(shared_cache, Ui(quiet=True))))
+    request = ProveRequest(SourceRequest(version, git=GIT), "retransmit", ON_HOST)
+    check(prove(request, Context(shared_cache, Ui(quiet=True))))
 
 
 def check(proof: Proof) -> None:
@@ -621,7 +624,9 @@ def check(proof: Proof) -> None:
 
 @pytest.mark.slow
 def test_retransmit_flag_changes_what_it_names_and_no_more(shared_cache: Cache) -> None:
-    proof = prove(Claim(Request(PINNED), "retransmit-flag", engine="host"), Context(shared_cache, Ui(quiet=True)))
+    proof = prove(
+        ProveRequest(SourceRequest(PINNED), "retransmit-flag", ON_HOST), Context(shared_cache, Ui(quiet=True))
+    )
     assert proof.failures == []
     assert names(proof)[0] == [
         "reliable_get_buf_output_sequenced",
@@ -647,7 +652,7 @@ CHANGED = {
 @pytest.mark.parametrize(("version", "variant"), CHANGED)
 def test_variants_whose_structs_grow(version: str, variant: str, shared_cache: Cache) -> None:
     upstream(version, shared_cache)
-    proof = prove(Claim(Request(version), variant, engine="host"), Context(shared_cache, Ui(quiet=True)))
+    proof = prove(ProveRequest(SourceRequest(version), variant, ON_HOST), Context(shared_cache, Ui(quiet=True)))
     assert proof.failures == []
     assert [one.name for one in proof.changed if one.kind == "changed"] == CHANGED[version, variant]
     named = combination.combination(variant)
@@ -675,7 +680,7 @@ def test_a_variable_that_a_real_variant_does_not_name_is_found(
     monkeypatch.setattr(resources, "folder", lambda name: tmp_path / name if name == "patches" else shipped(name))
     clear()
     try:
-        proof = prove(Claim(Request(PINNED), "early", engine="host"), Context(shared_cache, Ui(quiet=True)))
+        proof = prove(ProveRequest(SourceRequest(PINNED), "early", ON_HOST), Context(shared_cache, Ui(quiet=True)))
     finally:
         clear()
     assert proof.failures == [
@@ -692,7 +697,10 @@ def test_an_openssl_that_a_release_does_not_know_is_a_compiler_error(
         pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(PatchkitError) as caught:
-        prove(Claim(Request("2.3.2", git=GIT), "retransmit-flag", engine="host"), Context(shared_cache, Ui(quiet=True)))
+        prove(
+            ProveRequest(SourceRequest("2.3.2", git=GIT), "retransmit-flag", ON_HOST),
+            Context(shared_cache, Ui(quiet=True)),
+        )
     assert caught.value.exit_code in (42, 44)
     log = Path(caught.value.advice.removeprefix("less "))
     assert "error:" in log.read_text()

@@ -27,26 +27,28 @@ from patchkit.errors import (
 )
 from patchkit.jobs.build.release import Outcome
 from patchkit.jobs.verify.build import compiled, tried
-from patchkit.jobs.verify.evidence import Sought
-from patchkit.jobs.verify.job import VerifyOrder, chosen_steps, verify
+from patchkit.jobs.verify.evidence import EvidenceRequest
+from patchkit.jobs.verify.job import VerifyRequest, chosen_steps, verify
 from patchkit.jobs.verify.lab import answers
 from patchkit.jobs.verify.model import STEPS, Fact, Finding, StepName, StepResult, Verification
 from patchkit.jobs.verify.report import html, markdown, write
 from patchkit.lab.results.results import results
 from patchkit.patching.variants import default_variant, names
+from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.conftest import upstream as real_source
 from tests.support.jobs.made_up_release import VERSION, Upstream, made_up
 from tests.support.lab.synthetic import campaign, lossy, trial
 from tests.support.patching.samples import GNU
+from tests.support.settings import ON_HOST
 from tests.support.source.samples import folder_of
 from tests.support.source.signers import Signer
 
 
-def order(upstream: Upstream, tmp_path: Path, *steps: StepName, **more: object) -> VerifyOrder:
-    sought = Sought(VERSION, git=upstream.git, keys=(upstream.public,))
-    made = VerifyOrder(sought, steps=steps or STEPS, engine="host", out=tmp_path / "out")
+def order(upstream: Upstream, tmp_path: Path, *steps: StepName, **more: object) -> VerifyRequest:
+    evidence = EvidenceRequest(SourceRequest(VERSION, git=upstream.git), keys=(upstream.public,))
+    made = VerifyRequest(evidence, steps=steps or STEPS, settings=ON_HOST, out=tmp_path / "out")
     return replace(made, **more)  # type: ignore[arg-type]
 
 
@@ -220,9 +222,9 @@ def test_all_steps_of_a_release_that_nobody_has_pinned(
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     fresh = real_release(people, tmp_path, shared_cache)
     fresh.tag("v2.6.99")
-    sought = Sought("2.6.99", git=fresh.git, keys=(fresh.public,))
+    evidence = EvidenceRequest(SourceRequest("2.6.99", git=fresh.git), keys=(fresh.public,))
     # Upstream has cured the fault in 2.6: that so few trials show no benefit is no finding.
-    todo = VerifyOrder(sought, variants=["retransmit"], engine="host", trials=10, out=tmp_path / "out")
+    todo = VerifyRequest(evidence, variants=["retransmit"], settings=ON_HOST, trials=10, out=tmp_path / "out")
     found = verify(todo, Context(shared_cache, Ui(quiet=True)))
     assert found.findings == []
     assert set(states(found).values()) == {"passed"}
@@ -263,8 +265,8 @@ def test_what_each_step_finds_has_its_exit_code(
     fresh = real_release(people, tmp_path, shared_cache, {path: (before, behind)})
     fresh.tag("v2.6.99")
     steps: tuple[StepName, ...] = ("prove",) if step == "prove" else ("build", "smoke", "lab")
-    sought = Sought("2.6.99", git=fresh.git, keys=(fresh.public,))
-    todo = VerifyOrder(sought, variants=["retransmit"], steps=steps, engine="host", out=tmp_path / "out")
+    evidence = EvidenceRequest(SourceRequest("2.6.99", git=fresh.git), keys=(fresh.public,))
+    todo = VerifyRequest(evidence, variants=["retransmit"], settings=ON_HOST, steps=steps, out=tmp_path / "out")
     found = verify(todo, Context(cache, Ui(quiet=True), offline=True))
     assert states(found)[step] == "finding"
     assert found.exit_code == error.exit_code

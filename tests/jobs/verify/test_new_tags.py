@@ -22,9 +22,10 @@ from patchkit.errors import (
     UnknownVariantError,
     WrongReleaseError,
 )
-from patchkit.jobs.verify.new_tags import NewTag, Watch, finding, new_tags
+from patchkit.jobs.verify.new_tags import NewTag, NewTagsRequest, finding, new_tags
 from patchkit.releases.catalog import catalog
 from patchkit.source.git.remote_tags import remote_tags
+from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.support.jobs.made_up_release import VERSION, Upstream
@@ -32,7 +33,7 @@ from tests.support.patching.samples import GNU
 
 
 def looked(where: str | None, cache: Cache, **more: Any) -> list[NewTag]:
-    return new_tags(Watch(where, **more), Context(cache, Ui(quiet=True)))
+    return new_tags(NewTagsRequest(SourceRequest(git=where), **more), Context(cache, Ui(quiet=True)))
 
 
 HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test

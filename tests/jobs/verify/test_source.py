@@ -25,9 +25,10 @@ from patchkit.errors import (
     WrongHashError,
     WrongReleaseError,
 )
-from patchkit.jobs.verify.evidence import Sought
+from patchkit.jobs.verify.evidence import EvidenceRequest
 from patchkit.jobs.verify.source import Judged, judge_source
 from patchkit.releases.catalog import catalog
+from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.support.jobs.made_up_release import IN_TARBALL, MADE, SOURCE, VERSION, Upstream, made_up, says
@@ -51,10 +52,18 @@ def upstream(people: tuple[Signer, str, str], tmp_path: Path, monkeypatch: pytes
     return made_up(people[0], people[1], tmp_path / "upstream")
 
 
-def judged(upstream: Upstream, cache: Cache, *, offline: bool = True, **sought: object) -> Judged:
-    given: dict[str, object] = {"git": upstream.git, "keys": (upstream.public,), "version": VERSION}
-    context = Context(cache, Ui(quiet=True), offline)
-    return judge_source(Sought(**{**given, **sought}), context)  # type: ignore[arg-type]
+def judged(
+    upstream: Upstream,
+    cache: Cache,
+    *,
+    version: str = VERSION,
+    keys: tuple[Path, ...] | None = None,
+    offline: bool = True,
+    **places: object,
+) -> Judged:
+    source = SourceRequest(version, **{"git": upstream.git, **places})  # type: ignore[arg-type]
+    request = EvidenceRequest(source, keys=(upstream.public,) if keys is None else keys)
+    return judge_source(request, Context(cache, Ui(quiet=True), offline))
 
 
 def kinds(found: Judged) -> list[type[PatchkitError]]:
@@ -299,6 +308,8 @@ class TestFromUpstreamsPlaces:
     ],
 )
 def test_upstreams_own_tags(version: str, worth: str, cache: Cache) -> None:
-    found = judge_source(Sought(version, git=HISTORY), Context(cache, Ui(quiet=True), offline=True))
+    found = judge_source(
+        EvidenceRequest(SourceRequest(version, git=HISTORY)), Context(cache, Ui(quiet=True), offline=True)
+    )
     assert found.findings == []  # all of them are pinned
     assert fact(found, "tag: signature").startswith(worth)

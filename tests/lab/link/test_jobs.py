@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from patchkit.building.settings import BuildSettings
 from patchkit.cache import Cache
 from patchkit.errors import GuestError, StorageError
 from patchkit.jobs.lab.batch import first_of_shift, seed_of
-from patchkit.jobs.lab.binaries import Bench
-from patchkit.jobs.lab.campaign import _Job
-from patchkit.jobs.lab.replay import asked_for
+from patchkit.jobs.lab.campaign import _Job, resume_command
+from patchkit.jobs.lab.request import NewCampaignRequest, asked_for
 from patchkit.lab.link.binaries import Asked, Binary, unpacked
 from patchkit.lab.link.processes import Ran
 from patchkit.lab.model.campaign import Machine, Program
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder
 from patchkit.packaging.manifest import Artifact
+from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.support.lab.synthetic import campaign, trial
 
@@ -78,11 +80,14 @@ def test_a_branch_is_built_again_from_its_commit() -> None:
     assert asked_for(program) == Asked("3de926089fde", "early")
 
 
-def test_what_a_bench_was_asked_for_with() -> None:
-    assert Bench().options() == []
-    bench = Bench(git="/a b", engine="host", openssl_sources=["x", "y"])
-    assert bench.options() == [
-        "--git", "/a b", "--engine", "host", "--openssl-source", "x", "--openssl-source", "y",
+def test_the_command_that_resumes_asks_for_the_same_settings() -> None:
+    request = NewCampaignRequest(pairs=[], scenarios={}, out=Path("r"))
+    assert resume_command(request, offline=False) == ["patchkit", "lab", "run", "--resume", "--out", "r"]
+    settings = BuildSettings(engine="host", openssl_sources=["x", "y"], features=["systemd"], cflags=["-std=gnu17"])
+    request = replace(request, source=SourceRequest(git="/a b"), settings=settings)
+    assert resume_command(request, offline=True)[6:] == [
+        "--git", "/a b", "--engine", "host", "--openssl-source", "x", "--openssl-source", "y", "--with", "systemd",
+        "--cflag=-std=gnu17", "--offline",
     ]  # fmt: skip
 
 

@@ -15,9 +15,9 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import LinkError
-from patchkit.jobs.lab.binaries import Bench
-from patchkit.jobs.lab.campaign import LabOrder, run
+from patchkit.jobs.lab.campaign import run
 from patchkit.jobs.lab.links import materials
+from patchkit.jobs.lab.request import NewCampaignRequest
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link import netns
 from patchkit.lab.link.binaries import Asked, Binary
@@ -193,7 +193,9 @@ def test_without_netem_nothing_is_built(patchkit: Run, tmp_path: Path) -> None:
 def test_without_root_nothing_is_built(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ui: Ui) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     stock = Asked(PINNED)
-    asked = LabOrder([(stock, stock)], {"clean": SCENARIOS["clean"]}, Bench(), link="netns", out=tmp_path / "report")
+    asked = NewCampaignRequest(
+        pairs=[(stock, stock)], scenarios={"clean": SCENARIOS["clean"]}, link="netns", out=tmp_path / "report"
+    )
     with pytest.raises(LinkError, match="wants root") as refusal:
         run(asked, Context(cache, ui))
     assert "--link machine" in refusal.value.advice

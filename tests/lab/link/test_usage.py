@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from patchkit.cli.lab import run_campaign
+from patchkit.cli.lab_run import TopologyChoice, WrapChoice, run
 from patchkit.errors import BadUsageError, ReportError, ScenarioError
-from patchkit.jobs.lab.binaries import Bench
 from patchkit.lab.report.folder import Folder
 from tests.conftest import Run
 from tests.support.lab.synthetic import campaign
 
-NOTHING: dict[str, Any] = {
-    "version": None, "variants": [], "guard": False, "client": None, "server": None, "arms": [], "scenarios": [],
-    "credentials": [], "wrap": None, "max_packet_size": None, "topology": None, "trials": None, "seed": None,
-    "link": None, "jobs": 1, "resume": False, "bench": Bench(), "as_json": False,
-}  # fmt: skip
-
 
 def lab_run(folder: Path, **asked: Any) -> None:
-    run_campaign(**{**NOTHING, "out": folder / "report", **asked})
+    inspect.unwrap(run)(**{"out": folder / "report", **asked})
 
 
 @pytest.mark.parametrize(
     ("asked", "what"),
     [
         ({}, "what is to be compared"),
-        ({"arms": ["2.6.14:2.5.1"], "version": "2.6.14"}, "--arm names both sides"),
-        ({"arms": ["2.6.14:2.5.1"], "variants": ["stock"]}, "--arm names both sides"),
-        ({"arms": ["2.6.14:2.5.1"], "client": "2.6.14"}, "--arm names both sides"),
-        ({"arms": [":2.5.1"]}, "'' names no build"),
-        ({"arms": ["2.6.14+"]}, "names no build"),
+        ({"arm": ["2.6.14:2.5.1"], "version": "2.6.14"}, "--arm names both sides"),
+        ({"arm": ["2.6.14:2.5.1"], "variant": ["stock"]}, "--arm names both sides"),
+        ({"arm": ["2.6.14:2.5.1"], "client": "2.6.14"}, "--arm names both sides"),
+        ({"arm": [":2.5.1"]}, "'' names no build"),
+        ({"arm": ["2.6.14+"]}, "names no build"),
         ({"client": "2.6.14"}, "one side is not enough"),
         ({"server": "2.6.14"}, "one side is not enough"),
-        ({"client": "2.6.14", "server": "2.5.1", "variants": ["retransmit"]}, "of which version"),
-        ({"variants": ["retransmit"]}, "of which version"),
+        ({"client": "2.6.14", "server": "2.5.1", "variant": ["retransmit"]}, "of which version"),
+        ({"variant": ["retransmit"]}, "of which version"),
         ({"resume": True, "trials": 500}, "all that the report was asked for"),
         ({"resume": True, "seed": 0}, "all that the report was asked for"),
     ],
@@ -52,15 +46,15 @@ def test_command_lines_that_do_not_make_sense(tmp_path: Path, asked: dict[str, A
 def test_two_scenarios_of_one_name(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('[scenario.clean]\nsummary = "not the built-in one"\n')
     with pytest.raises(BadUsageError, match="two scenarios clean"):
-        lab_run(tmp_path, version="2.6.14", scenarios=["clean", str(tmp_path / "mine.toml")])
+        lab_run(tmp_path, version="2.6.14", scenario=["clean", str(tmp_path / "mine.toml")])
 
 
 @pytest.mark.parametrize(
     "asked",
     [
-        {"scenarios": ["soak-15"], "topology": "p2p"},
-        {"scenarios": ["lose-ack-of-2"], "wrap": "tls-crypt"},
-        {"scenarios": ["los-20"]},
+        {"scenario": ["soak-15"], "topology": TopologyChoice.p2p},
+        {"scenario": ["lose-ack-of-2"], "wrap": WrapChoice.tls_crypt},
+        {"scenario": ["los-20"]},
         {"credentials": ["leaf-rsa1024"]},
     ],
     ids=str,
@@ -76,7 +70,7 @@ def test_the_same_scenario_twice_is_one(tmp_path: Path, monkeypatch: pytest.Monk
     from patchkit.errors import StorageError
 
     with pytest.raises(StorageError):
-        lab_run(tmp_path, version="2.6.14", scenarios=["loss-20", "loss-20"], wrap="tls-auth")
+        lab_run(tmp_path, version="2.6.14", scenario=["loss-20", "loss-20"], wrap=WrapChoice.tls_auth)
 
 
 def test_resume_wants_a_report(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import pytest
 
 from patchkit.cache import Cache
 from patchkit.context import Context
-from patchkit.jobs.lab.binaries import Bench
 from patchkit.jobs.lab.binaries import programs as built
 from patchkit.jobs.lab.links import ready
 from patchkit.lab.guest.image import Guest
@@ -23,8 +22,10 @@ from patchkit.lab.link.binaries import Asked
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import built_in
 from patchkit.lab.observe.pcap import pcap
+from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
+from tests.support.settings import ON_HOST
 from tests.support.wire import ControlPacket, Message, control_packets
 
 pytestmark = pytest.mark.slow
@@ -48,8 +49,8 @@ def captured(request: pytest.FixtureRequest, the_guest: Guest, shared_cache: Cac
         pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
     ui = Ui(quiet=True)
     sides = {variant: Asked(release, variant) for variant in ("stock", *VARIANTS)}
-    bench = Bench(engine="host", git=None if release == PINNED else HISTORY)
-    binaries = built(list(sides.values()), bench, Context(shared_cache, ui))
+    source = SourceRequest(git=None if release == PINNED else HISTORY)
+    binaries = built(list(sides.values()), source, ON_HOST, Context(shared_cache, ui))
     link = ready("machine", Context(shared_cache, ui, offline=False))
     seen: dict[tuple[str, str], list[ControlPacket]] = {}
     for variant, side in sides.items():

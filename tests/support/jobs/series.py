@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.building.settings import BuildSettings
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
-from patchkit.jobs.lab.binaries import Bench, programs
+from patchkit.jobs.lab.binaries import programs
 from patchkit.lab.link.binaries import Asked
+from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.jobs.build.test_release import GIT
@@ -38,10 +40,11 @@ def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
             if series in OPENSSL_10 and not OPENSSL_102:
                 pytest.skip("PATCHKIT_OPENSSL_102 is not set to a source of OpenSSL 1.0.2")
             sources = [OPENSSL_102] if series in OPENSSL_10 and OPENSSL_102 else []
-            bench = Bench(engine="host", git=None if series in POOL else GIT, openssl_sources=sources)
+            source = SourceRequest(git=None if series in POOL else GIT)
+            settings = BuildSettings(engine="host", openssl_sources=sources)
             asked = {name: Asked(RELEASES[series], name) for name in ("stock", "recommended")}
             try:
-                found = programs(list(asked.values()), bench, Context(cache, Ui(quiet=True)))
+                found = programs(list(asked.values()), source, settings, Context(cache, Ui(quiet=True)))
             except (NetworkUnavailableError, PlacesExhaustedError) as error:
                 pytest.skip(f"{RELEASES[series]} can't be built from what is in reach: {error.what}")
             for name, one in asked.items():

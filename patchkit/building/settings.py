@@ -1,0 +1,44 @@
+"""How programs are compiled, whatever the release, the variant and the target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from patchkit.building.engine.protocol import EngineName, cores
+from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.releases.version import Version
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """The settings that every command that compiles has in common."""
+
+    engine: EngineName = "auto"
+    crypto: str | None = None
+    """``system``, ``pinned`` or a pinned library's name; None for the first that the toolchains' table lists."""
+    openssl_sources: Sequence[str] = ()
+    """Where the pinned OpenSSL's source is taken from instead: tarballs, folders or git repositories."""
+    features: Sequence[str] = ()
+    cflags: Sequence[str] = ()
+    """Compiler flags that follow the toolchain's own."""
+    jobs: int = field(default_factory=cores)
+    allow_known_bad: bool = False
+    """Whether variants of the status known-bad are built."""
+
+    def toolchain(self, version: Version, target: str, *, linking: bool = True) -> Toolchain:
+        """Choose the toolchain of ``version`` for ``target``.
+
+        Raises UnknownTargetError, BadUsageError for an unknown feature or library, and ToolchainError where the
+        release cannot be built so.
+        """
+        return toolchain(version, target, crypto=self.crypto, wanted=self.features, cflags=self.cflags, linking=linking)
+
+    def words(self) -> list[str]:
+        """Return the words of a command line that ask for these settings, the number of jobs aside."""
+        named = {"--crypto": self.crypto, "--engine": None if self.engine == "auto" else self.engine}
+        words = [word for option, value in named.items() if value is not None for word in (option, value)]
+        words += [word for source in self.openssl_sources for word in ("--openssl-source", source)]
+        words += [word for feature in self.features for word in ("--with", feature)]
+        words += [f"--cflag={flag}" for flag in self.cflags]
+        return words + (["--allow-known-bad"] if self.allow_known_bad else [])

@@ -1,0 +1,69 @@
+"""What ``patchkit build`` prints: a row for each file, or a document with each artifact's manifest entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from patchkit.cli.output.document import error_document, print_json
+from patchkit.jobs.build.all_releases import ReleaseOutcome
+from patchkit.jobs.build.release import Outcome
+from patchkit.ui import Ui, table
+
+
+def report_errors(results: Sequence[ReleaseOutcome], ui: Ui) -> None:
+    """Print the error of each release and variant that failed, on stderr."""
+    for result in results:
+        if result.error is not None:
+            ui.error(
+                f"{result.version} for {result.target}: {result.error.what}", result.error.why, result.error.advice
+            )
+        for outcome in result.outcomes:
+            if outcome.error is not None:
+                name = (
+                    f"{result.version} {outcome.variant} for {result.target}" if len(results) > 1 else outcome.variant
+                )
+                ui.error(f"{name}: {outcome.error.what}", outcome.error.why, outcome.error.advice)
+
+
+def print_document(results: Sequence[ReleaseOutcome], out: Path) -> None:
+    """Print each outcome, and what failed before any variant was built, as JSON."""
+    print_json(
+        {
+            "outcomes": [_document(result, outcome, out) for result in results for outcome in result.outcomes],
+            "failed": [{**_which(result), **error_document(result.error)} for result in results if result.error],
+        }
+    )
+
+
+def print_table(results: Sequence[ReleaseOutcome], out: Path) -> None:
+    """Print a row for each file in the folder ``out``; nothing where no artifact was built."""
+    rows = []
+    for outcome in (outcome for result in results for outcome in result.outcomes):
+        for file in outcome.artifact.files if outcome.artifact else []:
+            took = f"{outcome.seconds:.1f} s" if outcome.fresh else "-"
+            rows.append((str(out / file.name), _size(file.size), took, file.sha256))
+    if rows:
+        table(("file", "size", "time", "sha256"), rows)
+
+
+def _size(count: int) -> str:
+    return (
+        f"{count} B" if count < 10_000 else f"{count / 1000:.0f} kB" if count < 10_000_000 else f"{count / 1e6:.1f} MB"
+    )
+
+
+def _which(result: ReleaseOutcome) -> dict[str, object]:
+    return {"version": result.version, "target": result.target}
+
+
+def _document(result: ReleaseOutcome, outcome: Outcome, out: Path) -> dict[str, object]:
+    return {
+        **_which(result),
+        "variant": outcome.variant,
+        "fresh": outcome.fresh,
+        "seconds": round(outcome.seconds, 3),
+        "folder": str(out),
+        "artifact": outcome.artifact.model_dump() if outcome.artifact else None,
+        "error": error_document(outcome.error) if outcome.error else None,
+    }

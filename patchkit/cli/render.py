@@ -1,0 +1,42 @@
+"""``patchkit render``."""
+
+from __future__ import annotations
+
+from patchkit.cli.error_handling import command
+from patchkit.cli.options import (
+    GitOption,
+    GuardOption,
+    OfflineOption,
+    SourceOption,
+    VariantOption,
+    VersionOption,
+)
+
+
+@command
+def render(
+    version: VersionOption,
+    variant: VariantOption,
+    guard: GuardOption = False,
+    git: GitOption = None,
+    source: SourceOption = None,
+    offline: OfflineOption = False,
+) -> None:
+    """Print a variant's diff for a release, with a DEP-3 header.
+
+    \b
+    Example: patchkit render --version 2.6.14 --variant retransmit --guard
+    """
+    from patchkit.cli.output.known_bad import warn_known_bad
+    from patchkit.context import Context
+    from patchkit.patching.combination import combination
+    from patchkit.patching.render import render as rendered
+    from patchkit.source.obtain import SourceRequest, obtain
+    from patchkit.ui import data
+
+    context = Context.default(offline=offline)
+    combined = combination(variant)
+    warn_known_bad(combined, context.ui)
+    obtained = obtain(SourceRequest(version, git, source), context)
+    diff = rendered(combined, obtained.tree, obtained.label, series=obtained.series, guard=guard).diff
+    data(diff.decode("utf-8", "surrogateescape"))

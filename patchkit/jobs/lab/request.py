@@ -1,0 +1,165 @@
+"""What a user asks ``patchkit lab`` for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from patchkit.building.settings import BuildSettings
+from patchkit.errors import BadUsageError
+from patchkit.jobs.lab.links import LinkName
+from patchkit.lab.link.binaries import Asked
+from patchkit.lab.model.campaign import Arm, Campaign, Machine, Program
+from patchkit.lab.model.new_campaign import campaign
+from patchkit.lab.model.scenario import Scenario, changed, named
+from patchkit.lab.pki.profile import profile
+from patchkit.lab.report.folder import Folder
+from patchkit.patching.variants import default_variant
+from patchkit.source.obtain import SourceRequest
+
+Pair = tuple[Asked, Asked]
+"""The client and the server of an arm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewCampaignRequest:
+    """A campaign of its own."""
+
+    pairs: Sequence[Pair]
+    """One for each arm; the first arm is what the others are compared with."""
+    scenarios: Mapping[str, Scenario]
+    source: SourceRequest = field(default_factory=SourceRequest)
+    """Where the programs' sources are taken from, whatever their version."""
+    settings: BuildSettings = field(default_factory=BuildSettings)
+    credentials: Sequence[str] = ()
+    """Names of profiles."""
+    trials: int = 100
+    """For each cell."""
+    seed: int = 1
+    link: LinkName = "machine"
+    out: Path = Path("report")
+    resume: bool = False
+    """Whether ``out`` may hold a part of this very campaign, which is completed."""
+
+    def validate(self) -> None:
+        """Raise ScenarioError for an unknown profile of credentials, BadUsageError where nothing is compared."""
+        for name in self.credentials:
+            profile(name)
+        if not self.pairs:
+            raise BadUsageError(
+                "what is to be compared?", advice=f"--version V --variant stock --variant {default_variant()}"
+            )
+
+    def campaign(self, arms: Sequence[Arm], machine: Machine) -> Campaign:
+        """Return the campaign of ``arms`` on ``machine``."""
+        profiles = list(dict.fromkeys(self.credentials))
+        return campaign(arms, self.scenarios, profiles, seed=self.seed, trials=self.trials, machine=machine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeRequest:
+    """The rest of the campaign that the folder ``out`` holds a part of."""
+
+    begun: Campaign
+    source: SourceRequest = field(default_factory=SourceRequest)
+    settings: BuildSettings = field(default_factory=BuildSettings)
+    out: Path = Path("report")
+    resume: bool = field(default=True, init=False)
+
+    @classmethod
+    def of(cls, out: Path, source: SourceRequest, settings: BuildSettings) -> ResumeRequest:
+        """Return the request for what is missing in ``out``. Raises ReportError where it holds no campaign."""
+        return cls(begun=Folder(out).campaign(), source=source, settings=settings, out=out)
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The client and the server of each arm of the campaign."""
+        return [(asked_for(arm.client), asked_for(arm.server)) for arm in self.begun.arms]
+
+    @property
+    def scenarios(self) -> Mapping[str, Scenario]:
+        """None: the campaign's own were checked when it began."""
+        return {}
+
+    @property
+    def link(self) -> LinkName:
+        """The link of the campaign."""
+        return self.begun.machine.link
+
+    def validate(self) -> None:
+        """Do nothing: the campaign was checked when it began."""
+
+    def campaign(self, arms: Sequence[Arm], machine: Machine) -> Campaign:
+        """Return the campaign with the arms and the machine of today."""
+        return self.begun.model_copy(update={"arms": arms, "machine": machine})
+
+
+CampaignRequest = NewCampaignRequest | ResumeRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayRequest:
+    """One trial of a report, again."""
+
+    report: Path
+    cell: str
+    trial: int
+    """Its number in the cell, from 1."""
+    out: Path
+    verbosity: int = 7
+    """OpenVPN's ``--verb`` in the second run."""
+    source: SourceRequest = field(default_factory=SourceRequest)
+    settings: BuildSettings = field(default_factory=BuildSettings)
+
+
+def asked_for(program: Program) -> Asked:
+    """Return how a report's ``program`` is asked for: by its release, or by the commit that was given as a ref."""
+    return Asked(program.release.removeprefix("git."), program.variant, program.guard)
+
+
+def pairs_of(
+    version: str | None,
+    variants: Sequence[str],
+    *,
+    guard: bool = False,
+    client: str | None = None,
+    server: str | None = None,
+    arms: Sequence[str] = (),
+) -> list[Pair]:
+    """Return the client and the server of each arm that the options of ``lab run`` name, each pair once.
+
+    Raises BadUsageError where the options do not name a build, exclude each other, or leave a side open.
+    """
+    if arms and (version or client or server or variants):
+        raise BadUsageError("--arm names both sides", advice="leave --version, --variant, --client and --server away")
+    if variants and version is None:
+        raise BadUsageError("--variant NAME is of which version?", advice="--version V")
+    pairs = []
+    for text in arms:
+        first, _, second = text.partition(":")
+        pairs.append((Asked.parse(first), Asked.parse(second or first)))
+    if version is not None:
+        for variant in dict.fromkeys(variants or ["stock", default_variant()]):
+            both = Asked(version, variant, guard and variant != "stock")
+            pairs.append((Asked.parse(client) if client else both, Asked.parse(server) if server else both))
+    elif client and server:
+        pairs.append((Asked.parse(client), Asked.parse(server)))
+    elif client or server:
+        raise BadUsageError("one side is not enough", advice="--version V for the other one")
+    return list(dict.fromkeys(pairs))
+
+
+def chosen_scenarios(texts: Sequence[str], changes: Mapping[str, object]) -> dict[str, Scenario]:
+    """Return the scenarios that ``texts`` name, by name, with the fields that ``changes`` give a value other than None.
+
+    Raises ScenarioError, and BadUsageError for two different scenarios of one name.
+    """
+    chosen: dict[str, Scenario] = {}
+    fields = {key: value for key, value in changes.items() if value is not None}
+    for text in texts or ["loss-20"]:
+        for name, scenario in named(text).items():
+            as_asked = changed(name, scenario, fields)
+            if chosen.setdefault(name, as_asked) != as_asked:
+                raise BadUsageError(f"there are two scenarios {name}", advice="give one of them another name")
+    return chosen
