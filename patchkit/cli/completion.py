@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 
 def versions(incomplete: str) -> list[str]:
-    """Releases that the pins know, newest first."""
+    """Return the releases that the pins know, newest first."""
     from patchkit.releases.catalog import catalog
 
-    return _fitting(incomplete, [one.version.text for one in reversed(catalog().releases)])
+    return _fitting(incomplete, [release.version.text for release in reversed(catalog().releases)])
 
 
 def version_lists(incomplete: str) -> list[str]:
-    """The same for the last one of several with commas between them."""
+    """Return what completes the last of several versions with commas between them."""
     before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{one}" for one in versions(last)]
+    return [f"{before}{comma}{version}" for version in versions(last)]
 
 
 def variants(incomplete: str) -> list[str]:
@@ -25,18 +25,18 @@ def variants(incomplete: str) -> list[str]:
 
 
 def patches(incomplete: str) -> list[str]:
-    """Variants that change something."""
+    """Return the variants that change something."""
     from patchkit.patching.variants import STOCK
 
     return [name for name in variants(incomplete) if name != STOCK]
 
 
 def steps(incomplete: str) -> list[str]:
-    """Steps of a verification: the last one of several with commas between them, none twice."""
+    """Return the steps of a verification that complete the last of several with commas between them, none twice."""
     from patchkit.jobs.verify.model import STEPS
 
     before, comma, last = incomplete.rpartition(",")
-    return [f"{before}{comma}{one}" for one in _fitting(last, STEPS) if one not in before.split(",")]
+    return [f"{before}{comma}{step}" for step in _fitting(last, STEPS) if step not in before.split(",")]
 
 
 def targets(incomplete: str) -> list[str]:
@@ -46,7 +46,7 @@ def targets(incomplete: str) -> list[str]:
 
 
 def crypto(incomplete: str) -> list[str]:
-    """The two kinds, and every pinned library."""
+    """Return the two kinds of crypto library, and every pinned one."""
     from patchkit.building.toolchain import PINNED, SYSTEM
     from patchkit.releases.libraries import crypto_libraries
 
@@ -56,7 +56,7 @@ def crypto(incomplete: str) -> list[str]:
 def features(incomplete: str) -> list[str]:
     from patchkit.building.toolchain import features
 
-    return _fitting(incomplete, [one.name for one in features()])
+    return _fitting(incomplete, [feature.name for feature in features()])
 
 
 def scenarios(incomplete: str) -> list[str]:

@@ -72,22 +72,22 @@ def export(request: ExportRequest, context: Context) -> Exported:
     """
     request.validate()
     obtained = obtain(request.source, context)
-    made = files(
+    rendered = files(
         request.form, request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard
     )
     with context.cache.lock(f"export-{hashlib.sha256(os.fsencode(request.folder.resolve())).hexdigest()[:16]}"):
-        missing = {name: data for name, data in made.items() if _is_missing(request.folder / name, data)}
+        missing = {name: data for name, data in rendered.items() if _is_missing(request.folder / name, data)}
         if request.form == "quilt":
             # Read again: another run may have added its line meanwhile.
             before, series = _series(request)
-            made[quilt.SERIES] = series
+            rendered[quilt.SERIES] = series
             if series != before:
                 missing[quilt.SERIES] = series  # the last: it never lists what is not there
             _warn_of_others(request, obtained, series, context.ui)
         _write(request.folder, missing)
     if request.guard:
         context.ui.note(f"built without -D{GUARD_MACRO}, the source stays what it was")
-    return Exported(obtained.label, made, frozenset(missing))
+    return Exported(obtained.label, rendered, frozenset(missing))
 
 
 def _series(request: ExportRequest) -> tuple[bytes, bytes]:

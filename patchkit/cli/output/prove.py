@@ -13,7 +13,7 @@ from patchkit.ui import table
 
 
 def print_table(proof: Proof) -> None:
-    """Print a row for each finding; the last one is the verdict."""
+    """Print a row for each finding; the last difference is the verdict."""
     table(("what", "verdict"), _findings(proof))
 
 
@@ -23,8 +23,14 @@ def print_document(proof: Proof) -> None:
 
 
 def _findings(proof: Proof) -> list[tuple[str, str]]:
-    rows = [(f"{one.name}, {one.source}", f"{one.kind}, as named: {_sizes(one)}") for one in proof.changed]
-    rows += [(f"{one.name}, {one.source}", f"{one.kind.upper()}, NOT NAMED: {_sizes(one)}") for one in proof.strays]
+    rows = [
+        (f"{difference.name}, {difference.source}", f"{difference.kind}, as named: {_sizes(difference)}")
+        for difference in proof.changed
+    ]
+    rows += [
+        (f"{difference.name}, {difference.source}", f"{difference.kind.upper()}, NOT NAMED: {_sizes(difference)}")
+        for difference in proof.strays
+    ]
     sources = ", ".join(proof.sources) + (f" and {len(proof.reached)} that include a header" if proof.reached else "")
     rows.append((f"{proof.same} other functions and all other data, -O0, {sources}", "same"))
     rows += [(f"the symbol {name}", "DIFFERS") for name in proof.exposed]
@@ -48,12 +54,12 @@ def _findings(proof: Proof) -> list[tuple[str, str]]:
     return rows
 
 
-def _names(found: Sequence[Difference]) -> str:
-    return ", ".join(dict.fromkeys(one.name for one in found)) or "none"
+def _names(differences: Sequence[Difference]) -> str:
+    return ", ".join(dict.fromkeys(difference.name for difference in differences)) or "none"
 
 
-def _sizes(one: Difference) -> str:
-    return f"{one.before} → {one.after} bytes"
+def _sizes(difference: Difference) -> str:
+    return f"{difference.before} → {difference.after} bytes"
 
 
 def _document(proof: Proof) -> dict[str, object]:

@@ -28,24 +28,24 @@ class Reason:
 
 
 def column(cell: Cell) -> str:
-    """The heading of a cell's column."""
+    """Return the heading of the column of ``cell``."""
     return f"{cell.variant}, guarded" if cell.guard else cell.variant
 
 
 def reasons(row: Row) -> list[Reason]:
-    """Each reason once, in the order of the columns."""
+    """Return each reason that ``row`` was refused for, once, in the order of the columns."""
     if row.error is not None:
         return [Reason(row.error, [])]
-    found: dict[tuple[str, str, str], tuple[PatchkitError, list[str]]] = {}
+    by_text: dict[tuple[str, str, str], tuple[PatchkitError, list[str]]] = {}
     for cell in row.cells:
         if cell.error is not None:
-            said = (cell.error.what, cell.error.why, cell.error.advice)
-            found.setdefault(said, (cell.error, []))[1].append(column(cell))
-    return [Reason(error, columns) for error, columns in found.values()]
+            text = (cell.error.what, cell.error.why, cell.error.advice)
+            by_text.setdefault(text, (cell.error, []))[1].append(column(cell))
+    return [Reason(error, columns) for error, columns in by_text.values()]
 
 
 def note(rows: Sequence[Row]) -> str:
-    """Markdown, its first line a title; empty where nothing was refused.
+    """Return what was refused as Markdown, its first line a title; an empty text where nothing was refused.
 
     The same releases and variants give the same title, so that a tracker can be asked whether it has the note.
     """
@@ -57,15 +57,17 @@ def note(rows: Sequence[Row]) -> str:
     variants = sorted({cell.variant for row, _ in refused for cell in row.cells if cell.error})
     title = f"patchkit refuses OpenVPN {', '.join(names[:_NAMED])}{more}"
     lines = [f"{title}: {', '.join(variants)}" if variants else title, ""]
-    for row, why in refused:
-        for one in why:
-            lines += [f"- **{one.where(row)}**: {one.error.what}"]
-            lines += [f"  {line.strip()}" for text in (one.error.why, one.error.advice) for line in text.splitlines()]
+    for row, row_reasons in refused:
+        for reason in row_reasons:
+            lines += [f"- **{reason.where(row)}**: {reason.error.what}"]
+            lines += [
+                f"  {line.strip()}" for text in (reason.error.why, reason.error.advice) for line in text.splitlines()
+            ]
     return "\n".join([*lines, "", f"Found by `patchkit matrix`, patchkit {__version__}.", ""])
 
 
 def write_note(rows: Sequence[Row], to: Path) -> None:
-    """Write the note, or see to it that none is there where nothing was refused.
+    """Write the note on ``rows`` to the file ``to``; remove the file where nothing was refused.
 
     Raises DiskFullError or StorageError.
     """

@@ -45,16 +45,20 @@ class ReleaseOutcome:
     @property
     def failure(self) -> PatchkitError | None:
         """The first thing that went wrong."""
-        return self.error or next((one.error for one in self.outcomes if one.error), None)
+        return self.error or next((outcome.error for outcome in self.outcomes if outcome.error), None)
 
 
 def final_releases(since: str | None) -> list[Release]:
     """The pinned releases that are no pre-releases, oldest first. Raises UnknownVersionError where none is left."""
     oldest = Pep440(f"{Version.parse(since).pep440}.dev0") if since else Pep440("0")
-    found = [one for one in catalog().releases if not one.version.pep440.is_prerelease and one.version.pep440 >= oldest]
-    if not found:
+    releases = [
+        release
+        for release in catalog().releases
+        if not release.version.pep440.is_prerelease and release.version.pep440 >= oldest
+    ]
+    if not releases:
         raise UnknownVersionError(f"there is no release since {since}", advice="patchkit releases")
-    return found
+    return releases
 
 
 def build_releases(request: ReleasesRequest, context: Context) -> list[ReleaseOutcome]:
@@ -118,10 +122,11 @@ def build_many(request: BuildRequest, versions: Sequence[str], context: Context)
 def _in_words(built: ReleaseOutcome) -> str:
     if built.error is not None:
         return f"failed, {built.error.what}"
-    said = [
-        f"{one.variant} {'failed' if one.error else 'built' if one.fresh else 'up to date'}" for one in built.outcomes
+    states = [
+        f"{outcome.variant} {'failed' if outcome.error else 'built' if outcome.fresh else 'up to date'}"
+        for outcome in built.outcomes
     ]
-    return f"{', '.join(said)} ({built.seconds:.0f} s)"
+    return f"{', '.join(states)} ({built.seconds:.0f} s)"
 
 
 @dataclass

@@ -33,16 +33,20 @@ def packed(planned: Planned, ground: Ground, installed: bytes, ui: Ui) -> dict[s
 def _zip(planned: Planned, ground: Ground, installed: bytes, documents: Mapping[str, bytes], ui: Ui) -> bytes:
     """Programs that are checked, and signed where that was asked for, with all licences."""
     tree, target, signer = ground.obtained.tree, ground.tools.target, ground.signer
-    made = programs(installed)
-    if "openvpn.exe" not in made:
-        raise CompileError("there is no openvpn.exe", why=f"what was installed: {', '.join(made) or 'no program'}")
-    shipped = frozenset(name.lower() for name in made)
-    for name, data in made.items():
+    executables = programs(installed)
+    if "openvpn.exe" not in executables:
+        raise CompileError(
+            "there is no openvpn.exe", why=f"what was installed: {', '.join(executables) or 'no program'}"
+        )
+    shipped = frozenset(name.lower() for name in executables)
+    for name, data in executables.items():
         pe.check(name, data, target, epoch=tree.origin.epoch, shipped=shipped)
     if signer is not None:
         ui.step(f"Sign {planned.name}")
-        made = {name: signer.signed(name, data, epoch=tree.origin.epoch, url=_HOME) for name, data in made.items()}
+        executables = {
+            name: signer.signed(name, data, epoch=tree.origin.epoch, url=_HOME) for name, data in executables.items()
+        }
     extra = {f"doc/{name}": data for name, data in documents.items()}
     extra |= {f"licences/openvpn/{name}": tree.read(name) for name in _LICENCES if name in tree}
     extra |= {f"licences/{path}": data for path, data in licences(ground.static).items()}
-    return release_zip(installed, planned.name, tree.origin.epoch, extra, made)
+    return release_zip(installed, planned.name, tree.origin.epoch, extra, executables)

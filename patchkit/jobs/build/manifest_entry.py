@@ -65,11 +65,11 @@ def describe(
             features=ground.tools.features,
             libraries=[
                 manifest.StaticLibrary(
-                    name=one.source.library.name,
-                    version=one.source.version,
-                    source=manifest.Source(**asdict(one.source.tree.origin)),
+                    name=library.source.library.name,
+                    version=library.source.version,
+                    source=manifest.Source(**asdict(library.source.tree.origin)),
                 )
-                for one in ground.others
+                for library in ground.others
             ],
             left_out=list(left_out),
             needed=list(linked.needed),

@@ -74,7 +74,7 @@ def plan(variant: Combination, rendered: Rendered, ground: Ground) -> Planned:
         "toolchain": ground.tools.model_dump(),
         "identity": ground.identity.digest,
         "library": ground.library.key if ground.library else None,
-        "others": [one.key for one in ground.others],
+        "others": [library.key for library in ground.others],
         "signer": ground.signer.fingerprint if ground.signer else None,
     }
     return Planned(

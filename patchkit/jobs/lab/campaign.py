@@ -133,18 +133,18 @@ class _Job:
     def finish(self) -> Done:
         """Write the report of what is there."""
         trials = in_order(self.campaign, self.trials)
-        found = results(self.campaign, trials)
+        figures = results(self.campaign, trials)
         timing = self._timing()
         self.folder.write(
             {
                 TRIALS: "".join(map(line, trials)),
-                "results.json": found.model_dump_json(indent=2) + "\n",
+                "results.json": figures.model_dump_json(indent=2) + "\n",
                 TIMING: timing.model_dump_json(indent=2) + "\n",
-                "report.md": markdown(self.campaign, found, timing),
-                "report.html": html(self.campaign, trials, found, timing),
+                "report.md": markdown(self.campaign, figures, timing),
+                "report.html": html(self.campaign, trials, figures, timing),
             }
         )
-        return Done(self.campaign, trials, found, timing)
+        return Done(self.campaign, trials, figures, timing)
 
     def _missing(self) -> Iterator[tuple[Cell, int]]:
         """By number first: whenever it is interrupted, every cell has as many trials as the others."""
@@ -160,8 +160,8 @@ class _Job:
     def _boot(self, cells: Sequence[Cell]) -> None:
         """Get ready what the cells stand on; two of them often share it."""
         grounds = {(cell.arm, cell.credentials): cell for cell in cells}
-        wanted = [self._boot_of(cell) for cell in grounds.values()]
-        for _ in self._side_by_side(wanted):
+        boots = [self._boot_of(cell) for cell in grounds.values()]
+        for _ in self._side_by_side(boots):
             pass
 
     def _boot_of(self, cell: Cell) -> Callable[[], None]:
@@ -185,8 +185,8 @@ class _Job:
         return work
 
     def _pair(self, cell: Cell) -> tuple[Binary, Binary]:
-        one = arm_of(self.campaign, cell)
-        return self.binaries[one.client.sha256], self.binaries[one.server.sha256]
+        cell_arm = arm_of(self.campaign, cell)
+        return self.binaries[cell_arm.client.sha256], self.binaries[cell_arm.server.sha256]
 
     def _keep_logs(self, trial: Trial, parts: Mapping[str, bytes]) -> None:
         """The logs of a peer that died or hung are evidence."""
@@ -203,8 +203,8 @@ class _Job:
             todo = iter(work)
             running: set[Future[_Value]] = set()
             try:
-                for one in todo:
-                    running.add(pool.submit(one))
+                for task in todo:
+                    running.add(pool.submit(task))
                     if len(running) < self.jobs:
                         continue
                     done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -256,15 +256,15 @@ def refuse_storms(done: Done) -> None:
     """Raise StormError where a side sent more than its variant promises."""
     arms = {cell.id: arm_of(done.campaign, cell) for cell in [*done.campaign.cells, *done.campaign.reference]}
     clients = {cell.id: done.campaign.scenarios[cell.scenario].clients for cell in done.campaign.cells}
-    found = [
+    faults = [
         (trial, fault)
         for trial in done.trials
         for fault in exceeded(arms[trial.cell], trial, clients.get(trial.cell, 1))
     ]
-    if found:
-        trial, fault = found[0]
+    if faults:
+        trial, fault = faults[0]
         raise StormError(
             f"trial {trial.trial} of {trial.cell}: {fault}",
-            why=f"what the variant promises in its patch.toml was exceeded {len(found)} times",
+            why=f"what the variant promises in its patch.toml was exceeded {len(faults)} times",
             advice=f"look at it: patchkit lab replay REPORT --cell {trial.cell} --trial {trial.trial}",
         )
