@@ -1,0 +1,60 @@
+"""Which slow tests run one after the other, and in which order: the groups that ``--dist loadgroup`` goes by.
+
+Tests of one group share something that only one of them may use at a time (the Docker daemon's containers, wine, the
+system's packages), or a fixture that takes long to make. A worker runs one group after the other; so the groups that
+take longest come first, and what belongs to no group fills the gaps at the end.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+ALONE = "alone"
+"""The marker of tests that measure time: they run when all others are done, with the machine to themselves."""
+
+GROUPS = {
+    # Containers are looked for by their label, whoever has made them; examples take the engine that there is.
+    "docker": r"/engine/test_docker|/test_cross_docker|docker|image|/test_examples|/test_release\.py.*interrupt"
+    r"|/cli/test_prove\.py.*interrupt|mirror/test_sync\.py::test_(where_the_base|a_damaged_image)"
+    r"|doctor/test_checks",
+    # There is one wine at a time, and its processes are looked for.
+    "wine": r"/test_windows|/test_launch\.py",
+    "emulator": r"/jobs/lab/|/jobs/verify/",
+    # They install packages.
+    "walks": r"tests/ci/test_walk_|/test_launcher|/cli/test_doctor",
+    "builds": r"/build/test_(release|killed|combined|all_releases)|mirror/",
+    "openssl": r"/test_openssl|/build/test_(libraries|old_releases)",
+    "guests": r"/lab/",
+    "peers": r"/build/test_(known_bad|interop|misbehaving_peers)",
+    "reliable-2.6": r"/reliable/.*2\.6\.14|/reliable/test_mutations",
+    "reliable": r"/reliable/",
+    "prove": r"/test_prove|/prove/",
+    "documents": r"/test_transcript|/test_architecture",
+}
+"""Regular expressions on test ids, by group: the first that is found decides."""
+
+
+def group_of(nodeid: str) -> str | None:
+    """Return the group of the slow test ``nodeid``; None where it can run beside any other."""
+    _, _, appended = nodeid.rpartition("@")  # by a worker of xdist
+    if appended in GROUPS:
+        return appended
+    return next((group for group, pattern in GROUPS.items() if re.search(pattern, nodeid)), None)
+
+
+def arrange(items: list[pytest.Item]) -> None:
+    """Sort ``items``: quick tests first, then the slow ones by group, each marked with its group."""
+    places = {group: place for place, group in enumerate(GROUPS)}
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow") is None:
+            return -1
+        group = group_of(item.nodeid)
+        if group is None:
+            return len(places)
+        item.add_marker(pytest.mark.xdist_group(group))
+        return places[group]
+
+    items.sort(key=place)
