@@ -28,6 +28,9 @@ class Order:
     target: str = "linux-amd64"
     engine: EngineName = "auto"
     out: Path = Path("dist")
+    apart: bool = False
+    """Whether each artifact goes into a folder of its own below ``out``, named after what went in: in a cache,
+    programs of one name that were made in several ways do not replace each other."""
     jobs: int = field(default_factory=cores)
     keep_going: bool = False
     keep_build: bool = False
@@ -84,6 +87,11 @@ class Planned:
     """The artifact's name: the stem and the target."""
     inputs: str
     """A hash of everything that decides what the artifact becomes."""
+
+
+def place(order: Order, inputs: str) -> Path:
+    """Return the folder that an artifact of ``order`` with these ``inputs`` goes into."""
+    return order.out / inputs[:32] if order.apart else order.out
 
 
 def plan(variant: Combination, rendered: Rendered, ground: Ground) -> Planned:

@@ -29,7 +29,7 @@ from patchkit.jobs.build.libraries import (
     refuse_needless,
 )
 from patchkit.jobs.build.manifest_entry import describe
-from patchkit.jobs.build.plan import Ground, Order, Planned, plan
+from patchkit.jobs.build.plan import Ground, Order, Planned, place, plan
 from patchkit.jobs.missing_files import Shortages
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import Dist
@@ -136,7 +136,7 @@ def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, O
     outcomes = {}
     missing = []
     for one in planned:
-        artifact = job.dist.find(one.name, one.inputs)
+        artifact = Dist(place(job.order, one.inputs)).find(one.name, one.inputs)
         if artifact is None:
             missing.append(one)
         else:
@@ -162,10 +162,6 @@ class _Job:
     order: Order
     ground: Ground
     context: Context
-
-    @property
-    def dist(self) -> Dist:
-        return Dist(self.order.out)
 
     def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[Planned]) -> dict[str, Outcome]:
         answers = ConfigureAnswers(self.context.cache, self.ground.identity, self.ground.obtained.tree.origin)
@@ -220,7 +216,7 @@ class _Job:
             checks=[smoke.Check("linkage", holds), *checks],
             left_out=tree.left_out,
         )
-        self.dist.add(artifact, files)
+        Dist(place(self.order, planned.inputs)).add(artifact, files)
         return artifact
 
 

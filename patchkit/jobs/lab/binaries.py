@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from patchkit.cache import keep_newest
 from patchkit.context import Context
-from patchkit.jobs.build.plan import Order
+from patchkit.jobs.build.plan import Order, place
 from patchkit.jobs.build.release import build
 from patchkit.lab.link.binaries import Asked, Binary, unpacked
 from patchkit.source.obtain import Request
+
+_KEPT = 40  # programs, of a megabyte or two each
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ def programs(wanted: Sequence[Asked], bench: Bench, context: Context) -> dict[As
             guard=guard,
             engine=bench.engine,
             out=folder,
+            apart=True,
             jobs=bench.jobs,
             allow_known_bad=bench.allow_known_bad,
             crypto=bench.crypto,
@@ -57,5 +61,7 @@ def programs(wanted: Sequence[Asked], bench: Bench, context: Context) -> dict[As
         for one, outcome in zip(members, build(order, context), strict=True):
             if outcome.artifact is None:  # without --keep-going, build raises instead
                 raise RuntimeError(f"{outcome.variant} was neither built nor refused")
-            found[one] = unpacked(outcome.artifact, folder, variant=one.variant, guard=guard)
+            made = place(order, outcome.artifact.inputs)
+            found[one] = unpacked(outcome.artifact, made, variant=one.variant, guard=guard)
+            keep_newest(folder, _KEPT, used=made)
     return found

@@ -218,6 +218,7 @@ class _Run:
             variants=[STOCK, *self._applying],
             engine=self.order.engine,
             out=self.context.cache.programs,
+            apart=True,
             jobs=self.order.jobs,
             keep_going=True,
             crypto=self.order.crypto,
