@@ -21,6 +21,7 @@ from patchkit.releases.version import Version
 from patchkit.source.library import LibrarySource, obtain_library
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
+from tests.support.compilers import cold
 from tests.support.source.samples import DATE
 
 pytestmark = pytest.mark.slow
@@ -188,6 +189,7 @@ def test_a_real_one_is_the_same_to_the_byte_in_another_folder(
     earlier = compile_it(source, kept=shared_cache)
     (tmp_path / "elsewhere, and a much longer name").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere, and a much longer name"))
+    monkeypatch.setenv("PATH", cold()["PATH"])
     here = compile_it(source, kept=cache)
     assert here.key == earlier.key
     assert contents(here.archive) == contents(earlier.archive)

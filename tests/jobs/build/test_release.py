@@ -23,6 +23,7 @@ from patchkit.cache import Cache
 from patchkit.errors import PatchkitError
 from patchkit.source.tree.write import place
 from tests.conftest import PINNED, upstream
+from tests.support.compilers import cold
 from tests.support.interruption import interrupted
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
@@ -135,15 +136,15 @@ def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same
 ) -> None:
     """One variant alone, no remembered configure answers, another build folder: identical to the one among others."""
     engine, out, _ = built
-    cold = tmp_path / "cache"
-    cold.mkdir()
-    shutil.copytree(shared_cache.root / "downloads", cold / "downloads")
+    empty = tmp_path / "cache"
+    empty.mkdir()
+    shutil.copytree(shared_cache.root / "downloads", empty / "downloads")
     if engine == "docker":
-        shutil.copytree(shared_cache.root / "images", cold / "images")
+        shutil.copytree(shared_cache.root / "images", empty / "images")
     (tmp_path / "elsewhere").mkdir()
     run("build", "--version", PINNED, "--variant", "retransmit", "--engine", engine, "--out", str(tmp_path / "out"),
-        "--jobs", "1", PATCHKIT_CACHE=str(cold), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati",
-        LC_ALL="C")  # fmt: skip
+        "--jobs", "1", PATCHKIT_CACHE=str(empty), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati",
+        LC_ALL="C", **cold())  # fmt: skip
     for name in (f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz", f"openvpn-{PINNED}+retransmit.diff"):
         assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
     assert list((tmp_path / "elsewhere").iterdir()) == []
