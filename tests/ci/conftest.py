@@ -48,15 +48,16 @@ def all_walked(walked: set[Line], request: pytest.FixtureRequest) -> set[Line]:
 def ground() -> Iterator[Path]:
     """A folder for the machines of a module, one after the other, with one environment for all of them.
 
-    The environment knows its path, and so every machine has the same one; the first job sets it up. A hook, which git
-    runs when a job has cloned patchkit, links it into the clone; the job's own lines are as they are.
+    The environment knows its path, and so every machine has the same one. The first job sets it up, and it is kept; a
+    hook, which git runs when a job has cloned patchkit, links it into later clones. The jobs' own lines stay.
     """
     with TemporaryDirectory(prefix="patchkit-walk-") as name:
         folder = Path(name)
         hook = folder / "template/hooks/post-checkout"
         hook.parent.mkdir(parents=True)
-        (folder / "environment").mkdir()
-        hook.write_text(f"#!/bin/sh\n[ -e .venv ] || ln -s {folder}/environment .venv\n")
+        hook.write_text(
+            f"#!/bin/sh\n[ -e .venv ] || [ ! -d {folder}/environment ] || ln -s {folder}/environment .venv\n"
+        )
         for path in (folder, hook):
             path.chmod(0o755)
         yield folder
@@ -70,6 +71,9 @@ def top(ground: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_TEMPLATE_DIR", str(ground / "template"))
         yield folder
+    for made in (folder / "temp/patchkit/.venv", folder / "work/.patchkit/.venv"):
+        if made.is_dir() and not made.is_symlink():
+            made.rename(ground / "environment")
     shutil.rmtree(folder)
 
 
