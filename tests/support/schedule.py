@@ -15,17 +15,19 @@ ALONE = "alone"
 """The marker of tests that measure time: they run when all others are done, with the machine to themselves."""
 
 GROUPS = {
-    # Containers are looked for by their label, whoever has made them; examples take the engine that there is.
-    "docker": r"/engine/test_docker|/test_cross_docker|docker|image|/test_examples|/test_release\.py.*interrupt"
-    r"|/cli/test_prove\.py.*interrupt|mirror/test_sync\.py::test_(where_the_base|a_damaged_image)"
-    r"|doctor/test_checks",
+    # All that makes images, or containers that are no workspaces: these are looked for.
+    "docker": r"/engine/test_docker|/test_cross_docker|the_image|images_come|another_one_the_mirrors|damaged_image"
+    r"|while_an_image|test_examples.*(image base|doctor)|doctor/test_checks\.py.*docker",
     # There is one wine at a time, and its processes are looked for.
-    "wine": r"/test_windows|/test_launch\.py",
-    "emulator": r"/jobs/lab/|/jobs/verify/",
+    "wine": r"/test_windows|/test_launch\.py|the_compilers_of_this_host",
+    "containers": r"/build/.*docker|/test_prove\.py.*docker",
+    "campaigns": r"/jobs/lab/|/jobs/verify/",
     # They install packages.
     "walks": r"tests/ci/test_walk_|/test_launcher|/cli/test_doctor",
-    "builds": r"/build/test_(release|killed|combined|all_releases)|mirror/",
+    "examples": r"/test_examples",
+    "builds": r"/build/test_(release|killed|combined|all_releases)",
     "openssl": r"/test_openssl|/build/test_(libraries|old_releases)",
+    "mirrors": r"/mirror/",
     "guests": r"/lab/",
     "peers": r"/build/test_(known_bad|interop|misbehaving_peers)",
     "reliable-2.6": r"/reliable/.*2\.6\.14|/reliable/test_mutations",

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from patchkit.building.engine.docker import connect
-from patchkit.building.engine.image import LABEL
+from patchkit.building.engine.image import PROCESS
 from patchkit.cache import Cache
 from patchkit.errors import PatchkitError
 from patchkit.source.tree.write import place
@@ -222,14 +222,15 @@ def test_a_failing_compiler_is_quoted_and_its_log_kept(engine: str, broken: Path
     assert not (tmp_path / "dist").exists()
 
 
-def left_overs(temporary: Path) -> list[object]:
+def left_overs(temporary: Path, process: int) -> list[object]:
+    """Return what is in ``temporary``, and the containers that the process with this id has made."""
     found: list[object] = list(temporary.iterdir())
     try:
         client = connect()
     except PatchkitError:
         return found
     with closing(client):
-        return [*found, *client.containers.list(all=True, filters={"label": f"{LABEL}=workspace"})]
+        return [*found, *client.containers.list(all=True, filters={"label": f"{PROCESS}={process}"})]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -239,8 +240,8 @@ def test_an_interrupt_in_mid_build_leaves_nothing(engine: str, number: int, tmp_
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     command = ["build", "--version", PINNED, "--engine", engine, "--out", str(tmp_path / "dist"), "--verbose"]
-    interrupted([sys.executable, "-P", "-m", "patchkit", *command], number, temporary)
-    assert left_overs(temporary) == []
+    process = interrupted([sys.executable, "-P", "-m", "patchkit", *command], number, temporary)
+    assert left_overs(temporary, process) == []
     assert not (tmp_path / "dist").exists()
     compilers = subprocess.run(["pgrep", "-f", str(temporary)], check=False, capture_output=True)
     assert compilers.returncode == 1
