@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at groups; tests/lab/conftest.py, loaded later, is called earlier
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Quick tests first: what is broken shows in seconds. Those for the night only where they are asked for."""
-    if not config.getoption("--nightly"):
+    if not (config.getoption("--nightly") or "PATCHKIT_LONG_TESTS" in os.environ):
         late = [item for item in items if item.get_closest_marker("nightly") is not None]
         config.hook.pytest_deselected(items=late)
         items[:] = [item for item in items if item not in late]
