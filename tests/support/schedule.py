@@ -29,7 +29,7 @@ GROUPS = {
     "openssl": r"/test_openssl|/build/test_(libraries|old_releases)",
     "mirrors": r"/mirror/",
     "guests": r"/lab/",
-    "peers": r"/build/test_(known_bad|interop|misbehaving_peers)",
+    "peers": r"/build/test_(known_bad|interop|misbehaving_peers)|/test_smoke",
     "reliable-2.6": r"/reliable/.*2\.6\.14|/reliable/test_mutations",
     "reliable": r"/reliable/",
     "prove": r"/test_prove|/prove/",
