@@ -20,7 +20,7 @@ from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
 from tests.support.compilers import share_objects
 from tests.support.durations import Durations
-from tests.support.schedule import arrange
+from tests.support.schedule import arrange, mark_nightly
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = "2.6.14"
@@ -47,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at groups; tests/lab/conftest.py, loaded later, is called earlier
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Quick tests first: what is broken shows in seconds. Those for the night only where they are asked for."""
+    mark_nightly(items)
     if not (config.getoption("--nightly") or "PATCHKIT_LONG_TESTS" in os.environ):
         late = [item for item in items if item.get_closest_marker("nightly") is not None]
         config.hook.pytest_deselected(items=late)

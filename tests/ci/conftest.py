@@ -72,7 +72,7 @@ def top(ground: Path) -> Iterator[Path]:
         patch.setenv("GIT_TEMPLATE_DIR", str(ground / "template"))
         yield folder
     for made in (folder / "temp/patchkit/.venv", folder / "work/.patchkit/.venv"):
-        if made.is_dir() and not made.is_symlink():
+        if (made / "requirements.lock.stamp").is_file() and not made.is_symlink():  # it is whole
             made.rename(ground / "environment")
     shutil.rmtree(folder)
 

@@ -38,12 +38,31 @@ GROUPS = {
 """Regular expressions on test ids, by group: the first that is found decides."""
 
 
+NIGHTLY = {
+    r"/test_cross_docker\.py::test_windows": "five minutes a target and an image with wine; test_windows.py builds and"
+    " tests the same on the host, and test_another_processor cross-compiles in a container",
+    r"/test_windows\.py::test_32_bits": "wine for 32 bits is of another architecture; the target of 64 bits shows it",
+    r"/test_libraries\.py.*\[docker\]": "its OpenSSL takes two minutes; the host engine shows it with a real OpenSSL,"
+    " and test_docker.py compiles a made-up one in a container",
+    r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
+    " that containers do not disturb each other, the tests that run side by side show",
+}
+"""Tests that only a nightly run has, as regular expressions on their ids, and where the same is shown by day."""
+
+
 def group_of(nodeid: str) -> str | None:
     """Return the group of the slow test ``nodeid``; None where it can run beside any other."""
     _, _, appended = nodeid.rpartition("@")  # by a worker of xdist
     if appended in GROUPS:
         return appended
     return next((group for group, pattern in GROUPS.items() if re.search(pattern, nodeid)), None)
+
+
+def mark_nightly(items: list[pytest.Item]) -> None:
+    """Mark those of ``items`` that are in NIGHTLY."""
+    for item in items:
+        if any(re.search(pattern, item.nodeid) for pattern in NIGHTLY):
+            item.add_marker(pytest.mark.nightly)
 
 
 def arrange(items: list[pytest.Item]) -> None:

@@ -21,6 +21,8 @@ from patchkit.building.engine import docker as docker_engine
 from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.engine.image import PROCESS, base_image
 from patchkit.building.engine.protocol import Identity, one_file
+from patchkit.building.recipe.openssl import static_openssl
+from patchkit.building.recipe.static_library import licences
 from patchkit.building.toolchain import toolchain
 from patchkit.cache import Cache
 from patchkit.context import Context
@@ -35,6 +37,7 @@ from patchkit.errors import (
 from patchkit.releases.version import Version
 from patchkit.ui import Ui
 from tests.conftest import Run
+from tests.support.building.made_up_openssl import contents, made_up, source_of
 from tests.support.building.workspaces import check_workspace, run
 
 
@@ -212,6 +215,21 @@ def test_identity_says_what_is_in_the_image(engine: tuple[DockerEngine, Identity
     assert set(identity.packages) == set(toolchain(Version("2.6.14"), "linux-amd64").packages)
     assert identity.image is not None
     assert identity.image.startswith("sha256:")
+
+
+@pytest.mark.slow
+def test_a_static_library_is_compiled_in_a_container(
+    engine: tuple[DockerEngine, Identity], cache: Cache, ui: Ui
+) -> None:
+    """A made-up one; test_libraries.py compiles a real one on the host, and by night here."""
+    docker, identity = engine
+    tools = toolchain(Version("2.5.1"), "linux-amd64", crypto="openssl-1.1.1")
+    source = source_of(made_up(Path("count")))
+    library = static_openssl(source, tools, docker, identity, Context(cache, ui), jobs=1)
+    assert {"deps/lib/libcrypto.a", "deps/lib/libssl.a"} <= contents(library.archive).keys()
+    assert licences([library]) == {"openssl/LICENSE": b"made up\n"}
+    again = static_openssl(source, tools, docker, identity, Context(cache, ui), jobs=1)
+    assert again.archive == library.archive
 
 
 @pytest.mark.slow

@@ -49,7 +49,6 @@ def test_another_processor(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_suite")
-@pytest.mark.nightly  # five minutes a target, and an image with wine; test_windows.py does it on the host
 @pytest.mark.parametrize("target", [AMD64, I686])
 def test_windows(target: str, tmp_path: Path) -> None:
     """In a container, without a network; with 64 bits the programs are the host's to the byte."""
