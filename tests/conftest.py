@@ -18,6 +18,9 @@ from patchkit.errors import NetworkUnavailableError, PatchkitError, PlacesExhaus
 from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
+from tests.support.compilers import share_objects
+from tests.support.durations import Durations
+from tests.support.schedule import arrange, mark_nightly
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = "2.6.14"
@@ -26,8 +29,14 @@ PINNED = "2.6.14"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--nightly", action="store_true", help="also run the tests that are marked nightly")
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """A shell that runs tests in the background (``ci/test &``) ignores SIGINT for them, and patchkit would too."""
+    config.pluginmanager.register(Durations())
+    share_objects()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     # How long one example takes is the machine's load; a test as a whole has its time limit.
@@ -35,9 +44,15 @@ def pytest_configure() -> None:
     settings.load_profile("patchkit")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first: what is broken shows in seconds."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at groups; tests/lab/conftest.py, loaded later, is called earlier
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Quick tests first: what is broken shows in seconds. Those for the night only where they are asked for."""
+    mark_nightly(items)
+    if not (config.getoption("--nightly") or "PATCHKIT_LONG_TESTS" in os.environ):
+        late = [item for item in items if item.get_closest_marker("nightly") is not None]
+        config.hook.pytest_deselected(items=late)
+        items[:] = [item for item in items if item not in late]
+    arrange(items)
 
 
 @pytest.hookimpl(wrapper=True)

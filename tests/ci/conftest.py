@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,15 +16,15 @@ from tests.support.ci.tracker import Tracker, tracker
 from tests.support.patching.samples import ALLMAN
 from tests.support.source.samples import Repository
 
-_PASSED = pytest.StashKey[set[str]]()
+_PASSED = pytest.StashKey[set[tuple[str, str]]]()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Keep which tests went well: what all walks together have executed is known only when all have ended."""
     report = yield
     if report.when == "call" and report.passed:
-        item.session.stash.setdefault(_PASSED, set()).add(item.nodeid)
+        item.session.stash.setdefault(_PASSED, set()).add((item.module.__name__, item.name))
     return report
 
 
@@ -36,11 +37,44 @@ def walked() -> set[Line]:
 @pytest.fixture
 def all_walked(walked: set[Line], request: pytest.FixtureRequest) -> set[Line]:
     """The same, once every other test of the module is through; skips where one is not."""
-    passed = request.session.stash.get(_PASSED, set())
+    passed: set[tuple[str, str]] = request.session.stash.get(_PASSED, set())
     tests = [name for name in vars(request.module) if name.startswith("test_") and name != request.node.name]
-    if absent := [name for name in tests if f"{request.node.parent.nodeid}::{name}" not in passed]:
+    if absent := [name for name in tests if (request.module.__name__, name) not in passed]:
         pytest.skip(f"not all walks were walked to their end, here and now: {', '.join(absent)}")
     return walked
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Path]:
+    """A folder for the machines of a module, one after the other, with one environment for all of them.
+
+    The environment knows its path, and so every machine has the same one. The first job sets it up, and it is kept; a
+    hook, which git runs when a job has cloned patchkit, links it into later clones. The jobs' own lines stay.
+    """
+    with TemporaryDirectory(prefix="patchkit-walk-") as name:
+        folder = Path(name)
+        hook = folder / "template/hooks/post-checkout"
+        hook.parent.mkdir(parents=True)
+        hook.write_text(
+            f"#!/bin/sh\n[ -e .venv ] || [ ! -d {folder}/environment ] || ln -s {folder}/environment .venv\n"
+        )
+        for path in (folder, hook):
+            path.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture
+def top(ground: Path) -> Iterator[Path]:
+    """The folder of one machine, empty; its jobs' clones get the environment of all."""
+    folder = ground / "machine"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_TEMPLATE_DIR", str(ground / "template"))
+        yield folder
+    for made in (folder / "temp/patchkit/.venv", folder / "work/.patchkit/.venv"):
+        if (made / "requirements.lock.stamp").is_file() and not made.is_symlink():  # it is whole
+            made.rename(ground / "environment")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -37,17 +35,15 @@ def known(top: Path, api: Tracker) -> dict[str, str]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, api: Tracker, walked: set[Line]) -> Machine:
-    return Machine.fresh(tmp_path, known(tmp_path, api), walked)
+def machine(top: Path, api: Tracker, walked: set[Line]) -> Machine:
+    return Machine.fresh(top, known(top, api), walked)
 
 
 @pytest.fixture
-def machine_of_nobody(source: tuple[str, str], api: Tracker, walked: set[Line]) -> Iterator[Machine]:
+def machine_of_nobody(source: tuple[str, str], top: Path, api: Tracker, walked: set[Line]) -> Machine:
     """As GitHub's are, where only sudo is root, and with patchkit in ``source``; pytest's own folders are root's."""
-    with TemporaryDirectory(prefix="patchkit-walk-") as name:
-        top = Path(name)
-        shutil.copytree(source[0], top / "source")
-        yield Machine.of_nobody(top, known(top, api), walked)
+    shutil.copytree(source[0], top / "source")
+    return Machine.of_nobody(top, known(top, api), walked)
 
 
 def test_build(source: tuple[str, str], machine_of_nobody: Machine) -> None:

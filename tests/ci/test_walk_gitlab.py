@@ -24,9 +24,9 @@ pytestmark = MARKS
 
 
 @pytest.fixture
-def machine(tmp_path: Path, api: Tracker, walked: set[Line]) -> Machine:
+def machine(top: Path, api: Tracker, walked: set[Line]) -> Machine:
     # A fresh image has no foreign architecture, whose index a mirror may be about to replace.
-    config = tmp_path / "apt.conf"
+    config = top / "apt.conf"
     own = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
     config.write_text(f'APT::Architectures {{ "{own}"; }};\n')
     known = {
@@ -35,7 +35,7 @@ def machine(tmp_path: Path, api: Tracker, walked: set[Line]) -> Machine:
         "PATCHKIT_TOKEN": gitlab.TOKEN,
         "APT_CONFIG": str(config),
     }
-    return Machine.fresh(tmp_path, known, walked)
+    return Machine.fresh(top, known, walked)
 
 
 def test_build(source: tuple[str, str], machine: Machine) -> None:

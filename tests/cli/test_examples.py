@@ -7,9 +7,10 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import typer.main
@@ -55,22 +56,39 @@ def test_what_is_listed_here_is_there() -> None:
     assert QUICK | BEFORE.keys() | WANTS_DOCKER <= COMMANDS.keys()
 
 
+Ran: TypeAlias = tuple[Path, subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
+    """Run a command's example, once, where the example before it was run: gives the folder and what became of it."""
+
+    @cache
+    def run(command: str) -> Ran:
+        before = BEFORE.get(command)
+        folder = run(before[-1])[0] if before else tmp_path_factory.mktemp("example")
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "patchkit", *example(command)],
+            cwd=folder, env=os.environ, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return folder, done
+
+    return run
+
+
 @pytest.mark.parametrize(
     "command", [pytest.param(one, marks=[] if one in QUICK else pytest.mark.slow) for one in COMMANDS]
 )
-def test_the_example_runs(command: str, tmp_path: Path) -> None:
+def test_the_example_runs(command: str, ran: Callable[[str], Ran]) -> None:
     if command in WANTS_DOCKER:
         try:
             connect().close()
         except PatchkitError as error:
             pytest.skip(error.what)
     for one in (*BEFORE.get(command, []), command):
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "patchkit", *example(one)],
-            cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        folder, done = ran(one)
         assert done.returncode == 0, done.stderr
-    assert done.stdout or list(tmp_path.iterdir())
+    assert done.stdout or list(folder.iterdir())
 
 
 def test_the_readme_names_every_command() -> None:

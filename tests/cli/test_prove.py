@@ -146,8 +146,13 @@ def test_what_can_not_be_proven(arguments: list[str], code: int, words: str, pat
 def test_retransmit_is_proven_in_docker(shared_cache: Cache, tmp_path: Path) -> None:
     upstream(PINNED, shared_cache)
     order = ["prove", "--version", PINNED, "--variant", "retransmit", "--engine", engine_or_skip("docker"), "--json"]
-    done = run(*order, TMPDIR=str(tmp_path))
-    document = json.loads(done.stdout)
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "patchkit", *order],
+        env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    document = json.loads(out)
     assert document["proven"] is True
     assert [one["name"] for one in document["changed"]] == [NAMED]
     assert (document["release"], document["variant"], document["sources"]) == (PINNED, "retransmit", [SOURCE])
@@ -157,7 +162,7 @@ def test_retransmit_is_proven_in_docker(shared_cache: Cache, tmp_path: Path) -> 
     assert all(document[name] == [] for name in ("failures", "strays", "exposed", "reached", "guard_off", "guard_on"))
     assert "-O2" in document["flags"]
     assert "-O0" in document["flags_apart"]
-    assert left_overs(tmp_path) == []
+    assert left_overs(tmp_path, process.pid) == []
 
 
 @pytest.mark.slow
@@ -197,6 +202,6 @@ def test_an_interrupt_leaves_nothing(engine: str, number: int, shared_cache: Cac
     upstream(PINNED, shared_cache)
     before = {path.name for path in shared_cache.logs.iterdir()}
     pid = interrupted([*COMMAND, "--engine", engine, "--verbose"], number, tmp_path)
-    assert left_overs(tmp_path) == []
+    assert left_overs(tmp_path, pid) == []
     left = {path.name for path in shared_cache.logs.iterdir()} - before
     assert not [name for name in left if name.startswith("prove-") and name.endswith(f"-{pid}.log")]

@@ -8,6 +8,7 @@ a variant's changes to these files are not run here, but for what :func:`dialect
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tempfile
@@ -205,16 +206,25 @@ def compile_driver(
     assert not unknown, f"{variant} declares what endpoint.c does not call: {unknown}"
     texts = {file: (folder / path).read_text("latin-1") for file, path in paths.items()}
     where = source.parent
-    include = [f"-I{HERE}", f"-I{where}", f"-I{folder}/include", f"-I{folder}/src/compat"]
-    guarded = ["-DRETRY"] if guard else []
-    command = [
-        *("gcc", "-std=gnu11", "-w", "-O1", "-g", *SANITIZERS, "-DHAVE_CONFIG_H", *guarded),
+    # One file at a time and by names seen from there: what does not differ between two drivers is compiled once.
+    flags = [
+        *("-std=gnu11", "-w", "-O1", "-g", *SANITIZERS, f"-ffile-prefix-map={where}=.", "-DHAVE_CONFIG_H"),
+        *(["-DRETRY"] if guard else []),
         *dialect(texts, series, constants(stock)),
-        *include,
-        *(str(HERE / file) for file in OURS),
-        *(str(folder / paths[file]) for file in THEIRS),
-        *("-o", str(folder / "driver"), WRAPPED),
+        *(f"-I{path}" for path in (HERE, ".", *(_seen(where, folder / name) for name in ("include", "src/compat")))),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    sources = [*(str(HERE / file) for file in OURS), *(_seen(where, folder / paths[file]) for file in THEIRS)]
+    for file in sources:
+        _gcc(where, *flags, "-c", file)
+    _gcc(where, *SANITIZERS, *(f"{Path(file).stem}.o" for file in sources), "-o", str(folder / "driver"), WRAPPED)
     return Driver(folder / "driver")
+
+
+def _seen(where: Path, path: Path) -> str:
+    """Return the name of ``path`` seen from the folder ``where``."""
+    return os.path.relpath(path, where)
+
+
+def _gcc(where: Path, *words: str) -> None:
+    done = subprocess.run(["gcc", *words], cwd=where, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -146,7 +146,7 @@ class DockerEngine:
                     name=name,
                     init=True,
                     auto_remove=not keep,
-                    labels={image.LABEL: "workspace"},
+                    labels={image.LABEL: "workspace", image.PROCESS: str(os.getpid())},
                     **CONFINED,
                 )
                 container.start()

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 TOP = "/build"
 LABEL = "org.patchkit"
+PROCESS = f"{LABEL}.process"
+"""The label of a workspace that holds the id of the process that made it."""
 _GRACE = 30.0  # seconds for mmdebstrap to tidy up
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 

@@ -124,7 +124,7 @@ def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, O
     absent = []
     for plan_of_variant in planned:
         name = plan_of_variant.variant.name
-        artifact = job.dist.find(plan_of_variant.name, plan_of_variant.inputs)
+        artifact = job.dist(plan_of_variant).find(plan_of_variant.name, plan_of_variant.inputs)
         if artifact is None:
             absent.append(plan_of_variant)
         else:
@@ -152,9 +152,9 @@ class _Job:
     ground: Ground
     context: Context
 
-    @property
-    def dist(self) -> Dist:
-        return Dist(self.request.out)
+    def dist(self, planned: Planned) -> Dist:
+        """Return the folder that the artifact of ``planned`` goes into."""
+        return Dist(self.request.folder(planned.inputs))
 
     def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[Planned]) -> dict[str, Outcome]:
         answers = ConfigureAnswers(self.context.cache, self.ground.identity, self.ground.obtained.tree.origin)
@@ -209,7 +209,7 @@ class _Job:
             checks=[smoke.Check("linkage", holds), *checks],
             left_out=tree.left_out,
         )
-        self.dist.add(artifact, files)
+        self.dist(planned).add(artifact, files)
         return artifact
 
 

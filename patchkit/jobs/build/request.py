@@ -26,6 +26,9 @@ class BuildRequest:
     guard: bool = False
     target: str = "linux-amd64"
     out: Path = Path("dist")
+    apart: bool = False
+    """Whether each artifact goes into a folder of its own below ``out``, named after what went into it: in a cache,
+    artifacts of one name that were built in several ways do not replace each other."""
     keep_going: bool = False
     keep_build: bool = False
     signer: Signer | None = None
@@ -42,6 +45,10 @@ class BuildRequest:
     def version(self) -> Version | None:
         """The version, where its name says it; None for other refs of a repository."""
         return version_of(self.source)
+
+    def folder(self, inputs: str) -> Path:
+        """Return the folder that an artifact goes into; ``inputs`` is the hash of what decided it."""
+        return self.out / inputs[:32] if self.apart else self.out
 
     def validate(self) -> None:
         """Refuse what can be refused without a network, before anything is fetched.

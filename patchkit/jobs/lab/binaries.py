@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from patchkit.building.settings import BuildSettings
+from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.jobs.build.release import build
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.lab.link.binaries import Asked, Binary, unpacked
 from patchkit.source.obtain import SourceRequest
+
+_KEPT = 40  # programs, of a megabyte or two each
 
 
 def programs(
@@ -30,10 +33,13 @@ def programs(
             settings=settings,
             guard=guard,
             out=folder,
+            apart=True,
             lenient=True,
         )
         for asked, outcome in zip(members, build(request, context), strict=True):
             if outcome.artifact is None:  # without --keep-going, build raises instead
                 raise RuntimeError(f"{outcome.variant} was neither built nor refused")
-            built[asked] = unpacked(outcome.artifact, folder, variant=asked.variant, guard=guard)
+            own_folder = request.folder(outcome.artifact.inputs)
+            built[asked] = unpacked(outcome.artifact, own_folder, variant=asked.variant, guard=guard)
+            keep_newest(folder, _KEPT, used=own_folder)
     return built

@@ -224,6 +224,7 @@ class _Run:
             variants=[STOCK, *self._applying],
             settings=self.request.settings,
             out=self.context.cache.programs,
+            apart=True,
             keep_going=True,
             lenient=True,
         )

@@ -18,13 +18,13 @@ pytestmark = [
 ]
 BOOT = """
 import sys
-from patchkit import interrupts
-from patchkit.building import smoke
+from patchkit import signals
+from patchkit.building.check import smoke
 from patchkit.building.engine.protocol import Identity
 from patchkit.building.engine.host import HostEngine
 from patchkit.building.toolchain import known_target
 from patchkit.ui import Ui
-interrupts.install()
+signals.install()
 try:
     with (
         HostEngine(Ui(quiet=True)).workspace(Identity("host", "", {}), keep=False) as workspace,

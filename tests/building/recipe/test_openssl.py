@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,47 +17,16 @@ from patchkit.errors import CompileError, NetworkUnavailableError, PlacesExhaust
 from patchkit.releases.libraries import libraries
 from patchkit.releases.version import Version
 from patchkit.source.library import LibrarySource, obtain_library
-from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
+from tests.support.building.made_up_openssl import contents, made_up, source_of
+from tests.support.compilers import cold
 from tests.support.source.samples import DATE
 
 pytestmark = pytest.mark.slow
 
-CONFIGURE = b"""#!/usr/bin/env perl
-open(my $out, '>', 'flags.mk') or die; print $out "ARGUMENTS = @ARGV\\n"; close($out);
-"""
-MAKEFILE = b"""include flags.mk
-build_libs: libcrypto.a libssl.a
-libcrypto.a: ; echo x >>COUNT; cc -c -o one.o one.c && ar rc $@ one.o
-libssl.a: ; ar rc $@ Makefile
-depend:
-"""
-# From 1.1 on, OpenSSL's own script knows SOURCE_DATE_EPOCH; before, it does not.
-MODERN = b"# SOURCE_DATE_EPOCH\n"
 OF_102 = b"""print "#define DATE \\"built on: " . scalar(localtime) . "\\"\\n#define PLATFORM \\"$ARGV[1]\\"\\n";\n"""
 
 Compile = Callable[..., StaticLibrary]
-
-
-def made_up(count: Path, **changed: bytes) -> dict[str, bytes]:
-    """What static_openssl sees of an OpenSSL; whoever compiles it adds a line to ``count``."""
-    return {
-        "Configure": CONFIGURE,
-        "Makefile": MAKEFILE.replace(b"COUNT", bytes(count)),
-        "one.c": b"int one(void) { return 1; }\n",
-        "include/openssl/opensslv.h": b"/* made up */\n",
-        "LICENSE": b"made up\n",
-        "util/mkbuildinf.pl": MODERN,
-        "crypto/none": b"",
-        **changed,
-    }
-
-
-def source_of(files: Mapping[str, bytes], tree: str | None = None, epoch: int = DATE) -> LibrarySource:
-    origin = Origin(kind="directory", name="made up", verified=False, epoch=epoch, tree=tree)
-    entries = {path: Entry.of(data, mtime=DATE) for path, data in files.items()}
-    made = SourceTree(origin, entries)
-    return LibrarySource(libraries()["openssl-1.1.1"], "1.1.1zz", origin, lambda: made)
 
 
 @pytest.fixture
@@ -88,13 +55,6 @@ def count(tmp_path: Path) -> Path:
 
 def compiled(count: Path) -> int:
     return len(count.read_text().splitlines()) if count.exists() else 0
-
-
-def contents(archive: bytes) -> dict[str, bytes]:
-    """The files, without the times at which they were made."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as members:
-        files = {member.name: members.extractfile(member) for member in members}
-        return {name: file.read() for name, file in files.items() if file is not None}
 
 
 def test_headers_and_archives_are_what_comes_out(compile_it: Compile, count: Path) -> None:
@@ -188,6 +148,7 @@ def test_a_real_one_is_the_same_to_the_byte_in_another_folder(
     earlier = compile_it(source, kept=shared_cache)
     (tmp_path / "elsewhere, and a much longer name").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere, and a much longer name"))
+    monkeypatch.setenv("PATH", cold()["PATH"])
     here = compile_it(source, kept=cache)
     assert here.key == earlier.key
     assert contents(here.archive) == contents(earlier.archive)

@@ -115,9 +115,9 @@ def test_an_interrupt_ends_all_that_runs(number: int, tmp_path: Path) -> None:
     assert at_work
     assert process.returncode == (130 if number != signal.SIGKILL else -signal.SIGKILL)
     deadline = time.monotonic() + 20
-    while left_overs(temporary) and time.monotonic() < deadline:
+    while left_overs(temporary, process.pid) and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert left_overs(temporary) == []
+    assert left_overs(temporary, process.pid) == []
     assert not compilers(temporary)
     assert not (tmp_path / "dist/manifest.json").exists()
 

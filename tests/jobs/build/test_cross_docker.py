@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from pathlib import Path
 
@@ -50,11 +49,6 @@ def test_another_processor(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("one_suite")
-@pytest.mark.skipif(
-    "PATCHKIT_LONG_TESTS" not in os.environ,
-    reason="PATCHKIT_LONG_TESTS is not set: two builds of two to three minutes each, on two cores, and where they are "
-    "not cached, an image with wine and OpenSSL twice more",
-)
 @pytest.mark.parametrize("target", [AMD64, I686])
 def test_windows(target: str, tmp_path: Path) -> None:
     """In a container, without a network; with 64 bits the programs are the host's to the byte."""

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from patchkit.building.engine.docker import connect
-from patchkit.building.engine.image import LABEL
+from patchkit.building.engine.image import PROCESS
 from patchkit.cache import Cache
 from patchkit.errors import PatchkitError
 from patchkit.source.tree.write import place
 from tests.conftest import PINNED, upstream
+from tests.support.compilers import cold
 from tests.support.interruption import interrupted
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
@@ -135,15 +136,15 @@ def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same
 ) -> None:
     """One variant alone, no remembered configure answers, another build folder: identical to the one among others."""
     engine, out, _ = built
-    cold = tmp_path / "cache"
-    cold.mkdir()
-    shutil.copytree(shared_cache.root / "downloads", cold / "downloads")
+    empty = tmp_path / "cache"
+    empty.mkdir()
+    shutil.copytree(shared_cache.root / "downloads", empty / "downloads")
     if engine == "docker":
-        shutil.copytree(shared_cache.root / "images", cold / "images")
+        shutil.copytree(shared_cache.root / "images", empty / "images")
     (tmp_path / "elsewhere").mkdir()
     run("build", "--version", PINNED, "--variant", "retransmit", "--engine", engine, "--out", str(tmp_path / "out"),
-        "--jobs", "1", PATCHKIT_CACHE=str(cold), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati",
-        LC_ALL="C")  # fmt: skip
+        "--jobs", "1", PATCHKIT_CACHE=str(empty), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati",
+        LC_ALL="C", PATH=cold()["PATH"])  # fmt: skip
     for name in (f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz", f"openvpn-{PINNED}+retransmit.diff"):
         assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -221,14 +222,15 @@ def test_a_failing_compiler_is_quoted_and_its_log_kept(engine: str, broken: Path
     assert not (tmp_path / "dist").exists()
 
 
-def left_overs(temporary: Path) -> list[object]:
+def left_overs(temporary: Path, process: int) -> list[object]:
+    """Return what is in ``temporary``, and the containers that the process with this id has made."""
     found: list[object] = list(temporary.iterdir())
     try:
         client = connect()
     except PatchkitError:
         return found
     with closing(client):
-        return [*found, *client.containers.list(all=True, filters={"label": f"{LABEL}=workspace"})]
+        return [*found, *client.containers.list(all=True, filters={"label": f"{PROCESS}={process}"})]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -238,8 +240,8 @@ def test_an_interrupt_in_mid_build_leaves_nothing(engine: str, number: int, tmp_
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     command = ["build", "--version", PINNED, "--engine", engine, "--out", str(tmp_path / "dist"), "--verbose"]
-    interrupted([sys.executable, "-P", "-m", "patchkit", *command], number, temporary)
-    assert left_overs(temporary) == []
+    process = interrupted([sys.executable, "-P", "-m", "patchkit", *command], number, temporary)
+    assert left_overs(temporary, process) == []
     assert not (tmp_path / "dist").exists()
     compilers = subprocess.run(["pgrep", "-f", str(temporary)], check=False, capture_output=True)
     assert compilers.returncode == 1

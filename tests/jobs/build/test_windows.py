@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from patchkit.building.toolchain import toolchain
 from patchkit.cache import Cache
 from patchkit.releases.version import Version
 from tests.conftest import PINNED, ROOT, upstream
+from tests.support.compilers import cold
 from tests.support.handshakes import Outcome, Peer, handshake
 from tests.support.isolation import network_of
 from tests.support.lossy_relay import Fate
@@ -48,11 +49,13 @@ HISTORY, OPENSSL = os.environ.get("PATCHKIT_GIT"), os.environ.get("PATCHKIT_OPEN
 SIGNED = 4  # IMAGE_DIRECTORY_ENTRY_SECURITY: where a PE file's signature is
 
 
-def build(out: Path, *words: str, engine: str = "host", may_lack: str | None = None) -> list[dict[str, Any]]:
+def build(
+    out: Path, *words: str, engine: str = "host", may_lack: str | None = None, env: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """The artifacts that were built; skips where this host lacks just the package that it ``may_lack``."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "patchkit", "build", *words, "--engine", engine, "--out", str(out), "--json"],
-        capture_output=True, text=True, timeout=3000, check=False, cwd=out.parent,
+        capture_output=True, text=True, timeout=3000, check=False, cwd=out.parent, env={**os.environ, **(env or {})},
     )  # fmt: skip
     if done.returncode == 42 and "unmet dependencies" in done.stderr:
         pytest.skip(f"the Debian mirror does not have all packages in one version today: {done.stderr[-600:]}")
@@ -165,7 +168,8 @@ def _environment(pid: str) -> dict[str, str]:
 
 def test_two_builds_are_the_same_to_the_byte(built: Built, tmp_path: Path) -> None:
     """In another folder, one variant alone, and not from what is kept of the first."""
-    (again,) = build(tmp_path / "again", "--version", PINNED, "--target", AMD64, "--variant", "retransmit", "-j", "1")
+    words = ("--version", PINNED, "--target", AMD64, "--variant", "retransmit", "-j", "1")
+    (again,) = build(tmp_path / "again", *words, env=cold())
     assert again["files"] == built.artifacts[AMD64, "retransmit"]["files"]
 
 

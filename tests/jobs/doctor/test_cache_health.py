@@ -58,7 +58,8 @@ def test_what_has_its_hash_beside_it(cache: Cache) -> None:
 
 
 def test_a_program_that_was_altered(cache: Cache) -> None:
-    folder = cache.programs
+    folder = cache.programs / "0123"
+    folder.mkdir()
     (folder / "manifest.json").write_text("{}x")
     assert cache_health.examine(cache).damaged == [folder]
 

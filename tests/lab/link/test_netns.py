@@ -28,10 +28,10 @@ from patchkit.lab.model.trial import DIRECTIONS, Trial
 from patchkit.lab.observe.trial_from_run import observed
 from patchkit.releases.version import Version
 from patchkit.ui import Ui
-from tests.conftest import PINNED, Run
+from tests.conftest import PINNED, ROOT, Run
 from tests.support.lab.booted import booted, netns_files
 
-STEPS = Path(__file__).with_name("netns_steps.py")
+STEPS = ROOT / "tests/support/lab/netns_steps.py"
 SCENARIOS: Mapping[str, Scenario] = {
     "clean": built_in()["clean"],
     "loss-20": built_in()["loss-20"],

@@ -1,0 +1,81 @@
+"""Which slow tests run one after the other, and in which order: the groups that ``--dist loadgroup`` goes by.
+
+Tests of one group share something that only one of them may use at a time (the Docker daemon's containers, wine, the
+system's packages), or a fixture that takes long to make. A worker runs one group after the other; so the groups that
+take longest come first, and what belongs to no group fills the gaps at the end.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+ALONE = "alone"
+"""The marker of tests that measure time: they run when all others are done, with the machine to themselves."""
+
+GROUPS = {
+    # All that makes images, or containers that are no workspaces: these are looked for.
+    "docker": r"/engine/test_docker|/test_cross_docker|the_image|images_come|another_one_the_mirrors|damaged_image"
+    r"|while_an_image|test_examples.*(image base|doctor)|doctor/test_checks\.py.*docker",
+    # There is one wine at a time, and its processes are looked for.
+    "wine": r"/test_windows|/test_launch\.py|the_compilers_of_this_host",
+    "containers": r"/build/.*docker|/test_prove\.py.*docker",
+    "campaigns": r"/jobs/lab/|/jobs/verify/",
+    # They install packages.
+    "walks": r"tests/ci/test_walk_|/test_launcher|/cli/test_doctor",
+    "examples": r"/test_examples",
+    "builds": r"/build/test_(release|killed|combined|all_releases)",
+    "openssl": r"/test_openssl|/build/test_(libraries|old_releases)",
+    "mirrors": r"/mirror/",
+    "guests": r"/lab/",
+    "peers": r"/build/test_(known_bad|interop|misbehaving_peers)|/test_smoke",
+    "reliable-2.6": r"/reliable/.*2\.6\.14|/reliable/test_mutations",
+    "reliable": r"/reliable/",
+    "prove": r"/test_prove|/prove/",
+    "documents": r"/test_transcript|/test_architecture",
+}
+"""Regular expressions on test ids, by group: the first that is found decides."""
+
+
+NIGHTLY = {
+    r"/test_cross_docker\.py::test_windows": "five minutes a target and an image with wine; test_windows.py builds and"
+    " tests the same on the host, and test_another_processor cross-compiles in a container",
+    r"/test_windows\.py::test_32_bits": "wine for 32 bits is of another architecture; the target of 64 bits shows it",
+    r"/test_libraries\.py.*\[docker\]": "its OpenSSL takes two minutes; the host engine shows it with a real OpenSSL,"
+    " and test_docker.py compiles a made-up one in a container",
+    r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
+    " that containers do not disturb each other, the tests that run side by side show",
+}
+"""Tests that only a nightly run has, as regular expressions on their ids, and where the same is shown by day."""
+
+
+def group_of(nodeid: str) -> str | None:
+    """Return the group of the slow test ``nodeid``; None where it can run beside any other."""
+    _, _, appended = nodeid.rpartition("@")  # by a worker of xdist
+    if appended in GROUPS:
+        return appended
+    return next((group for group, pattern in GROUPS.items() if re.search(pattern, nodeid)), None)
+
+
+def mark_nightly(items: list[pytest.Item]) -> None:
+    """Mark those of ``items`` that are in NIGHTLY."""
+    for item in items:
+        if any(re.search(pattern, item.nodeid) for pattern in NIGHTLY):
+            item.add_marker(pytest.mark.nightly)
+
+
+def arrange(items: list[pytest.Item]) -> None:
+    """Sort ``items``: quick tests first, then the slow ones by group, each marked with its group."""
+    places = {group: place for place, group in enumerate(GROUPS)}
+
+    def place(item: pytest.Item) -> int:
+        if item.get_closest_marker("slow") is None:
+            return -1
+        group = group_of(item.nodeid)
+        if group is None:
+            return len(places)
+        item.add_marker(pytest.mark.xdist_group(group))
+        return places[group]
+
+    items.sort(key=place)
