@@ -72,7 +72,7 @@ class StaticLibrary(Part):
     source: Source = Field(description="where its source came from")
 
 
-class Signature(Part):
+class AuthenticodeSignature(Part):
     """An Authenticode signature of every program in the archive."""
 
     subject: str = Field(description="of the certificate")
@@ -144,7 +144,9 @@ class Artifact(Part):
     checks: list[Check] = Field(
         description="the smoke test; for Windows under wine, for a foreign processor under QEMU"
     )
-    signature: Signature | None = Field(default=None, description="of Windows programs; null where none was asked for")
+    signature: AuthenticodeSignature | None = Field(
+        default=None, description="of Windows programs; null where none was asked for"
+    )
     files: list[File] = Field(description="the archive and, except for stock, the diff")
 
 

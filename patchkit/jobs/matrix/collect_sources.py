@@ -36,7 +36,7 @@ class Question:
 
 
 @dataclass
-class Asked:
+class ReleaseFiles:
     """One release, its files named by blob, before anything is tried."""
 
     label: str
@@ -62,7 +62,7 @@ class Survey:
     blobs: dict[str, bytes] = field(default_factory=dict)
     """All contents that were read, by git blob id."""
 
-    def asked(self) -> list[Asked]:
+    def releases(self) -> list[ReleaseFiles]:
         """The refs in the order that they were asked for, or all releases, the oldest first.
 
         A moved tag or a damaged one is in its row; raises what the source's room raises otherwise.
@@ -71,7 +71,7 @@ class Survey:
             return [self._ref(ref) for ref in self.question.refs]
         return self._all_releases()
 
-    def _ref(self, ref: str) -> Asked:
+    def _ref(self, ref: str) -> ReleaseFiles:
         question, where = self.question, self.question.git
         if where is None and question.source is None and not _in_the_pins(ref):
             where = self._repository
@@ -80,20 +80,20 @@ class Survey:
             obtained = obtain(request, self.context)
         except TagMovedError as error:
             version = catalog().find(ref).version
-            return Asked(version.text, ref, version, error=error)
-        return self._looked_at(Asked(obtained.label, ref, obtained.version), obtained.tree, {})
+            return ReleaseFiles(version.text, ref, version, error=error)
+        return self._looked_at(ReleaseFiles(obtained.label, ref, obtained.version), obtained.tree, {})
 
     @property
     def _repository(self) -> str:
         return self.question.git or repository.default_repository() or repository.UPSTREAM
 
-    def _all_releases(self) -> list[Asked]:
+    def _all_releases(self) -> list[ReleaseFiles]:
         since = self.question.since
         oldest = max(_FIRST, Pep440(f"{Version.parse(since).pep440}.dev0")) if since else _FIRST
         known = {release.version: release.tag for release in catalog().releases}
         with history(self._repository, self.context) as past:
             rows = [
-                self._release(past, Asked(version.text, tag, version), known.get(version))
+                self._release(past, ReleaseFiles(version.text, tag, version), known.get(version))
                 for version, tag in past.tags.items()
                 if version.pep440 >= oldest
             ]
@@ -103,14 +103,14 @@ class Survey:
             )
         return rows
 
-    def _release(self, past: History, row: Asked, pin: TagPin | None) -> Asked:
+    def _release(self, past: History, row: ReleaseFiles, pin: TagPin | None) -> ReleaseFiles:
         try:
             return self._looked_at(row, past.tree(row.ref, pin), pin.blobs if pin else {})
         except PatchkitError as error:
             row.error = error
             return row
 
-    def _looked_at(self, row: Asked, tree: SourceTree, pinned: Mapping[str, str]) -> Asked:
+    def _looked_at(self, row: ReleaseFiles, tree: SourceTree, pinned: Mapping[str, str]) -> ReleaseFiles:
         """Name the files by their blobs, and read those that nobody has read yet. A file that is not there is no
         matter to the variants that do not touch it."""
         row.origin = tree.origin

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
-from patchkit.jobs.matrix.collect_sources import Asked, Question, Survey
+from patchkit.jobs.matrix.collect_sources import Question, ReleaseFiles, Survey
 from patchkit.jobs.matrix.workers import Key, forms, try_all
-from patchkit.patching.attempt import Attempt, Cell, judge
+from patchkit.patching.attempt import Attempt, MatrixCell, judge
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.variants import STOCK, names
 from patchkit.source.tree.tree import Origin
@@ -28,7 +28,7 @@ class Row:
     series: str
     origin: Origin | None
     """None where the source could not be had."""
-    cells: Sequence[Cell]
+    cells: Sequence[MatrixCell]
     error: PatchkitError | None = None
     """Why there are no cells."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -43,28 +43,28 @@ class Row:
 def matrix(question: Question, context: Context) -> list[Row]:
     """Try each variant on each release. Refusals are in the cells.
 
-    Raises what :meth:`patchkit.jobs.matrix.collect_sources.Survey.asked` raises.
+    Raises what :meth:`patchkit.jobs.matrix.collect_sources.Survey.releases` raises.
     """
     named = question.variants or [name for name in names() if name != STOCK]
     chosen = list({one.name: one for one in map(combination, named)}.values())
     survey = Survey(question, chosen, context)
-    asked = survey.asked()
+    asked = survey.releases()
     tasks = {_key(one, row): row.label for row in asked for one in chosen if _is_tried(one, row)}
     tried = try_all(tasks, survey.blobs, context.ui)
     return [_row(row, chosen, tried) for row in asked]
 
 
-def _is_tried(one: Combination, row: Asked) -> bool:
+def _is_tried(one: Combination, row: ReleaseFiles) -> bool:
     applies = one.upstream_status(row.version) != "not-applicable"
     return row.error is None and applies and not row.missing.keys() & set(one.files)
 
 
-def _key(one: Combination, row: Asked) -> Key:
+def _key(one: Combination, row: ReleaseFiles) -> Key:
     touched = tuple((path, blob) for path, blob in row.files.items() if path.rpartition("/")[2] in one.files)
     return one.name, touched
 
 
-def _row(row: Asked, chosen: Sequence[Combination], tried: Mapping[Key, list[Attempt]]) -> Row:
+def _row(row: ReleaseFiles, chosen: Sequence[Combination], tried: Mapping[Key, list[Attempt]]) -> Row:
     cells = []
     for one in chosen if row.error is None else []:
         lacks = [Attempt({}, pinned=False, error=row.missing[file]) for file in one.files if file in row.missing]

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from patchkit.patching.csource.file import CSource
 from patchkit.patching.csource.members import Struct
-from patchkit.patching.csource.places import Call, Function, Signature
+from patchkit.patching.csource.places import Call, Declarator, Function
 
 
 class Anchors:
@@ -26,10 +26,10 @@ class Anchors:
         node = self._source.declaration(name, "function_definition", f"the function {name}")
         return Function(self._source, name, node)
 
-    def prototype(self, name: str) -> Signature:
+    def prototype(self, name: str) -> Declarator:
         """The declaration of the function ``name``, as a header has it."""
         what = f"the declaration of {name}"
-        return Signature.of(self._source, self._source.declaration(name, "declaration", what))
+        return Declarator.of(self._source, self._source.declaration(name, "declaration", what))
 
     def defines(self, name: str) -> bool:
         """Whether the function ``name`` is defined here; releases differ in which they have."""

@@ -33,14 +33,14 @@ class Struct:
 
 
 @dataclass(frozen=True)
-class Comparison(Lines):
+class MemberComparison(Lines):
     """The lines of a comparison with a struct's member, whatever else stands there."""
 
     subject: str
     """The variable whose member it is."""
 
     @classmethod
-    def of(cls, source: CSource, inside: Node, member: str, what: str) -> Comparison:
+    def of(cls, source: CSource, inside: Node, member: str, what: str) -> MemberComparison:
         """The one comparison by ``>=`` with ``VARIABLE->member``. Raises AnchorError where it is not one."""
         found = []
         for node in syntax.descend(inside):

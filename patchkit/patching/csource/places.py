@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from patchkit.errors import AnchorError
 from patchkit.patching.csource import syntax
 from patchkit.patching.csource.file import CSource
-from patchkit.patching.csource.members import Comparison, assigned_from, assigned_to, assignment, increment
+from patchkit.patching.csource.members import MemberComparison, assigned_from, assigned_to, assignment, increment
 from patchkit.patching.csource.style import Style
 from patchkit.patching.csource.whole_lines import COMMENTS, Lines, in_braces, own_lines
 
@@ -32,13 +32,13 @@ class Function:
         return syntax.text(self.node)
 
     @property
-    def signature(self) -> Signature:
+    def signature(self) -> Declarator:
         """The lines of its name and parameters. Raises AnchorError where the file declares it once more."""
         declared = self.source.declarations(self.name)
         if len(declared) != 1:
             rows = [node.start_point.row + 1 for node in declared]
             raise self.source.refusal(f"a declaration of {self.name}", self.name, rows)
-        return Signature.of(self.source, self.node)
+        return Declarator.of(self.source, self.node)
 
     def parameter(self, type_: str) -> str:
         """The name of the one parameter of the type ``type_``, e.g. ``struct reliable *``."""
@@ -130,9 +130,9 @@ class Function:
         fields = (part for part in syntax.descend(self.node) if part.type == "field_identifier")
         return any(syntax.text(part) == member.encode() for part in fields)
 
-    def comparing(self, member: str) -> Comparison:
+    def comparing(self, member: str) -> MemberComparison:
         """The one comparison by ``>=`` with a member of a struct."""
-        return Comparison.of(self.source, self.node, member, f"the comparison with {member}, in {self.name},")
+        return MemberComparison.of(self.source, self.node, member, f"the comparison with {member}, in {self.name},")
 
     @property
     def last_statement(self) -> Statement:
@@ -188,11 +188,11 @@ class Statement(Lines):
 
 
 @dataclass(frozen=True)
-class Signature(Lines):
+class Declarator(Lines):
     """The lines on which a function's name and parameters stand, whatever else stands there."""
 
     @classmethod
-    def of(cls, source: CSource, declared: Node) -> Signature:
+    def of(cls, source: CSource, declared: Node) -> Declarator:
         """Of a function definition or declaration."""
         node = next(part for part in syntax.descend(declared) if part.type == "function_declarator")
         return cls(source, node, tuple(source.lines[node.start_point.row : node.end_point.row + 1]))
