@@ -60,43 +60,49 @@ class Rendered:
 
     @property
     def sha256(self) -> str:
-        """Of the diff, in hex."""
+        """The SHA-256 of the diff, in hex."""
         return hashlib.sha256(self.diff).hexdigest()
 
 
 def render(
     combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
 ) -> Rendered:
-    """One diff with all parts, for this very tree. ``label`` names the release in the diff's header; ``series`` tells
-    it where the label is no version.
+    """Render ``combined`` against ``tree``: one diff with all parts, exact for this very tree.
 
-    Raises AnchorError (an anchor is missing or doubled), AlreadyPatchedError, ConflictError (two parts want
-    the same line), BadVariantError, PatchMismatchError should the finished diff not apply exactly, and
-    PinMismatchError where a pin knows another result.
+    ``label`` names the release in the diff's header; ``series`` is the series, used when the label is not a version.
+
+    Raises AnchorError when an anchor is missing or doubled, AlreadyPatchedError when the source has the change already,
+    ConflictError when two parts change the same line, BadSourceError when a file is missing or a symbolic link,
+    BadUsageError when a guard is asked for and there is no guarded form, BadVariantError when a template or pins are
+    wrong, PatchMismatchError when the finished diff does not apply exactly, and PinMismatchError when a pin has another
+    result.
     """
     if combined.is_stock:
         return Rendered(combined.name, guard=False, diff=b"", files={})
-    files = _changes(combined, tree, guard=guard)
-    body = b"".join(file_diff(one.path, one.source.lines, one.edits, one.mode) for one in files)
+    changes = _changes(combined, tree, guard=guard)
+    body = b"".join(file_diff(change.path, change.source.lines, change.edits, change.mode) for change in changes)
     diff = dep3.header(combined, label, series, guard=guard) + body
-    return Rendered(combined.name, guard, diff, _applied(diff, tree, {one.path: one.after for one in files}))
+    return Rendered(combined.name, guard, diff, _applied(diff, tree, {change.path: change.after for change in changes}))
 
 
 def render_series(
     combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
 ) -> list[Rendered]:
-    """One diff for each part, each for the tree that the one before it leaves; raises what :func:`render` does."""
-    files = _changes(combined, tree, guard=guard)
+    """Render ``combined`` as one diff for each part, each for the tree that the diff before it leaves.
+
+    Raises what :func:`render` raises.
+    """
+    changes = _changes(combined, tree, guard=guard)
     rendered = []
     for number, part in enumerate(combined.parts):
-        steps = [step for step in (one.step(number) for one in files) if step[2]]
-        body = b"".join(file_diff(one.path, lines, edits, one.mode) for one, lines, edits in steps)
+        steps = [step for step in (change.step(number) for change in changes) if step[2]]
+        body = b"".join(file_diff(change.path, lines, edits, change.mode) for change, lines, edits in steps)
         diff = dep3.header(Combination((part,)), label, series, guard=guard) + body
-        expected = {one.path: b"".join(spliced(lines, edits)) for one, lines, edits in steps}
-        done = Rendered(part.name, guard, diff, _applied(diff, tree, expected))
-        entries = {path: Entry.of(data, mode=tree.entries[path].mode) for path, data in done.files.items()}
+        expected = {change.path: b"".join(spliced(lines, edits)) for change, lines, edits in steps}
+        patch = Rendered(part.name, guard, diff, _applied(diff, tree, expected))
+        entries = {path: Entry.of(data, mode=tree.entries[path].mode) for path, data in patch.files.items()}
         tree = SourceTree(tree.origin, {**tree.entries, **entries})
-        rendered.append(done)
+        rendered.append(patch)
     return rendered
 
 
@@ -137,14 +143,14 @@ class _Change:
 
 
 def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_Change]:
-    """What becomes of each file; a part's pins go for the part alone, also where others come along."""
+    """The change of each file; a part is checked against its pins alone, also when there are other parts."""
     if guard:
         combined.check_guard()
-    found = []
+    changes = []
     for file in combined.files:
         path = tree.find(file)
         if tree.entries[path].mode == SYMLINK:
-            raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files; it follows no links")
+            raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
         source = parse(path, tree.read(path))
         plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
         if guard:
@@ -162,10 +168,10 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
             )
         _check_after(combined, change, _Change(path, source, change.mode, plain) if guard else None)
         if change.edits:
-            found.append(change)
-    if not found:
+            changes.append(change)
+    if not changes:
         raise BadVariantError(f"{combined.name} changes nothing in this release")
-    return found
+    return changes
 
 
 def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) -> None:
@@ -224,12 +230,12 @@ def _refuse_patched(part: Variant, source: CSource) -> None:
     for name in part.functions:
         for node in source.declarations(name):
             body = source.data[node.start_byte : node.end_byte]
-            found = [marker for marker in part.markers if marker.encode() in body]
-            if found:
-                row = node.start_point.row + 1 + body[: body.index(found[0].encode())].count(b"\n")
+            markers = [marker for marker in part.markers if marker.encode() in body]
+            if markers:
+                row = node.start_point.row + 1 + body[: body.index(markers[0].encode())].count(b"\n")
                 raise AlreadyPatchedError(
                     f"{source.name} is patched already",
-                    why=f"{name} holds {', '.join(map(repr, found))}\nline {row}: {source.text(row)}",
+                    why=f"{name} holds {', '.join(map(repr, markers))}\nline {row}: {source.text(row)}",
                     advice="start from an unaltered source: patchkit fetch --version V --to DIR",
                 )
 

@@ -1,4 +1,4 @@
-"""What differs between two objects made from one source, and whether it may."""
+"""Compare two objects made from one source: what differs, and which visible symbols."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Difference:
     """The function, or the section of a variable."""
     kind: Kind
     before: int
-    """Bytes; 0 where it is not there."""
+    """Bytes; 0 when it is not there."""
     after: int
 
     @property

@@ -131,7 +131,7 @@ def test_killed_at_any_moment_the_old_or_the_new_state_is_there(tmp_path: Path) 
 @pytest.mark.parametrize("text", ["", "[]", "[1]", '[["../x", "y"]]', '[["x", "/etc/passwd"]]', '{"a": "b"}'])
 def test_a_journal_that_is_not_ours_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / ".unfinished").write_text(text)
-    with pytest.raises(StorageError, match=r"\.unfinished is not what"):
+    with pytest.raises(StorageError, match=r"\.unfinished is not the journal"):
         Dist(tmp_path).find("a", "i")
 
 
