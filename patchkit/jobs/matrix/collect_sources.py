@@ -1,4 +1,4 @@
-"""The first half of the matrix: which files the variants touch in each release, before anything is tried."""
+"""Collect the files that the variants touch in each release: the first half of the matrix, before any rendering."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from patchkit.source.tree.tree import Origin, SourceTree, blob_id
 
 @dataclass(frozen=True)
 class Question:
-    """Which part of the matrix is asked for."""
+    """The part of the matrix to make."""
 
     git: str | None = None
-    """URL or path of a repository; ``PATCHKIT_GIT`` is the default, upstream's own the last resort."""
+    """URL or path of a repository; ``PATCHKIT_GIT`` is the default, upstream's own the last choice."""
     since: str | None = None
     """The oldest release, or series, that is of interest."""
     refs: Sequence[str] = ()
@@ -37,7 +37,7 @@ class Question:
 
 @dataclass
 class ReleaseFiles:
-    """One release, its files named by blob, before anything is tried."""
+    """The files of one release that the variants touch, by git blob id, before any rendering."""
 
     label: str
     ref: str
@@ -45,16 +45,16 @@ class ReleaseFiles:
     origin: Origin | None = None
     files: dict[str, str] = field(default_factory=dict)
     missing: dict[str, PatchkitError] = field(default_factory=dict)
-    """Files that a variant touches and that are not there, by name."""
+    """Files that a variant touches and that the release does not have, by name."""
     error: PatchkitError | None = None
 
 
-_FIRST = Pep440("2.1.dev0")  # the pins' first release is 2.1_rc1; nothing before it was ever looked at
+_FIRST = Pep440("2.1.dev0")  # the pins' first release is 2.1_rc1; nothing before it was ever examined
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Finds what the chosen variants touch in each release; what many releases share is read once."""
+    """Collects what the chosen variants touch in each release; a file that many releases share is read once."""
 
     question: Question
     chosen: Sequence[Combination]
@@ -63,9 +63,10 @@ class Survey:
     """All contents that were read, by git blob id."""
 
     def releases(self) -> list[ReleaseFiles]:
-        """The refs in the order that they were asked for, or all releases, the oldest first.
+        """Collect the refs in the order of the question, or all releases, the oldest first.
 
-        A moved tag or a damaged one is in its row; raises what the source's room raises otherwise.
+        An error about a tag is in its row. Raises UnknownVersionError when there is no such release, or none since
+        the oldest asked for, and otherwise what :func:`obtain` and :func:`history` raise.
         """
         if self.question.refs:
             return [self._ref(ref) for ref in self.question.refs]
@@ -81,7 +82,7 @@ class Survey:
         except TagMovedError as error:
             version = catalog().find(ref).version
             return ReleaseFiles(version.text, ref, version, error=error)
-        return self._looked_at(ReleaseFiles(obtained.label, ref, obtained.version), obtained.tree, {})
+        return self._with_files(ReleaseFiles(obtained.label, ref, obtained.version), obtained.tree, {})
 
     @property
     def _repository(self) -> str:
@@ -105,18 +106,18 @@ class Survey:
 
     def _release(self, past: History, row: ReleaseFiles, pin: TagPin | None) -> ReleaseFiles:
         try:
-            return self._looked_at(row, past.tree(row.ref, pin), pin.blobs if pin else {})
+            return self._with_files(row, past.tree(row.ref, pin), pin.blobs if pin else {})
         except PatchkitError as error:
             row.error = error
             return row
 
-    def _looked_at(self, row: ReleaseFiles, tree: SourceTree, pinned: Mapping[str, str]) -> ReleaseFiles:
-        """Name the files by their blobs, and read those that nobody has read yet. A file that is not there is no
-        matter to the variants that do not touch it."""
+    def _with_files(self, row: ReleaseFiles, tree: SourceTree, pinned: Mapping[str, str]) -> ReleaseFiles:
+        """Name the files by their blobs, and read those that have not been read yet. A missing file does not concern
+        the variants that do not touch it."""
         row.origin = tree.origin
         known = {path.rpartition("/")[2]: (path, blob) for path, blob in pinned.items()}
-        applicable = [one for one in self.chosen if one.upstream_status(row.version) != "not-applicable"]
-        for file in sorted({file for one in applicable for file in one.files}):
+        applicable = [combined for combined in self.chosen if combined.upstream_status(row.version) != "not-applicable"]
+        for file in sorted({file for combined in applicable for file in combined.files}):
             try:
                 path, blob = known.get(file) or (tree.find(file), "")
                 if blob not in self.blobs:

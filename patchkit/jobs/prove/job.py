@@ -34,12 +34,17 @@ class Claim:
     """Further arguments for configure."""
     jobs: int = field(default_factory=cores)
     crypto: str | None = None
-    """As in a build's order; otherwise the system's headers, which do for most."""
+    """As in a build's order; otherwise the system's headers, which are enough for most sources."""
     openssl_sources: Sequence[str] = ()
 
 
 def prove(claim: Claim, context: Context) -> Proof:
-    """Compile what the variant touches, stock, patched and guarded, and compare. Raises the rooms' errors."""
+    """Compile the sources that the variant of ``claim`` touches, stock, patched and guarded, and compare the objects.
+
+    Raises BadUsageError for stock, UnknownTargetError for another machine's target, CompileError when a source does not
+    compile, ToolchainError when that is for lack of the OpenSSL of its time, and what :func:`obtain`,
+    :func:`toolchain`, :func:`render` and the engine raise.
+    """
     combined = combination(claim.variant)
     if combined.is_stock:
         raise BadUsageError("stock changes nothing: there is nothing to prove", advice="--variant retransmit")
@@ -89,6 +94,6 @@ def prove(claim: Claim, context: Context) -> Proof:
                 raise ToolchainError(
                     f"{combined.name} can't be proven on {obtained.label} with this toolchain",
                     why=f"{error.what}\n{error.why}\nwith the system's OpenSSL, only sources compile here that do not "
-                    f"need the OpenSSL of their time; wanted: {', '.join(combined.files)}",
+                    f"need the OpenSSL of their time; needed: {', '.join(combined.files)}",
                     advice="--crypto pinned",
                 ) from error

@@ -143,7 +143,7 @@ def test_a_file_may_be_as_the_variant_wants_it_but_not_all_of_them(
     for text, refusal in (
         ("@@ none @@\n", "changes nothing"),
         ("\n", "yields no hunk"),
-        ("@@ none @@\n+x\n", "no diff"),
+        ("@@ none @@\n+x\n", "not part of a diff"),
     ):
         template.write_text(text)
         with pins.ignored(), pytest.raises(BadVariantError, match=refusal):
