@@ -143,35 +143,41 @@ class _Change:
 
 
 def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_Change]:
-    """The change of each file; a part is checked against its pins alone, also when there are other parts."""
+    """The change of each file; files that stay as they are have none."""
     if guard:
         combined.check_guard()
-    changes = []
-    for file in combined.files:
-        path = tree.find(file)
-        if tree.entries[path].mode == SYMLINK:
-            raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
-        source = parse(path, tree.read(path))
-        plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
-        if guard:
-            _check_seams(combined, source, [edit for edits in plain for edit in edits])
-        by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
-        for part, edits in zip(combined.parts, by_part, strict=True):
-            if edits:
-                pins.check(part, path, source.data, b"".join(spliced(source.lines, edits)), guard=guard)
-        change = _Change(path, source, tree.entries[path].mode, by_part)
-        clash = overlapping(change.edits)
-        if clash:
-            raise ConflictError(
-                f"the parts of {combined.name} can't be combined in {path}",
-                why=f"two of them change line {clash[1].start + 1}: {source.text(clash[1].start + 1)}",
-            )
-        _check_after(combined, change, _Change(path, source, change.mode, plain) if guard else None)
-        if change.edits:
-            changes.append(change)
+    changes = [change for file in combined.files if (change := _change(combined, tree, file, guard=guard)).edits]
     if not changes:
         raise BadVariantError(f"{combined.name} changes nothing in this release")
     return changes
+
+
+def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> _Change:
+    """The change of one file; a part is checked against its pins alone, also when there are other parts."""
+    path = tree.find(file)
+    mode = tree.entries[path].mode
+    if mode == SYMLINK:
+        raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
+    source = parse(path, tree.read(path))
+    plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
+    if guard:
+        _check_seams(combined, source, [edit for edits in plain for edit in edits])
+    by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
+    for part, edits in zip(combined.parts, by_part, strict=True):
+        if edits:
+            pins.check(part, path, source.data, b"".join(spliced(source.lines, edits)), guard=guard)
+    change = _Change(path, source, mode, by_part)
+    clash = overlapping(change.edits)
+    if clash:
+        raise ConflictError(
+            f"the parts of {combined.name} can't be combined in {path}",
+            why=f"two of them change line {clash[1].start + 1}: {source.text(clash[1].start + 1)}",
+        )
+    unguarded = _Change(path, source, mode, plain) if guard else change
+    if guard:
+        _check_guard(combined, change, unguarded)
+    _check_after(combined, unguarded)
+    return change
 
 
 def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) -> None:
@@ -184,30 +190,27 @@ def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) 
             )
 
 
-def _check_after(combined: Combination, change: _Change, plain: _Change | None) -> None:
-    """The post-image: its functions can be parsed, the new ones are there, and a guard hides or shows all of it."""
+def _check_guard(combined: Combination, change: _Change, unguarded: _Change) -> None:
+    """A guard hides all of the change, or shows all of it."""
     after = split_lines(change.after)
-    if plain is not None and (
-        resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != plain.after
-    ):
+    if resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != unguarded.after:
         raise BadVariantError(
             f"{combined.name} can't be guarded in {change.path}",
             why="with the guard off, the preprocessor would not see the original source",
         )
-    unguarded = parse(change.path, (plain or change).after)
-    broken = [name for name in combined.touched if any(node.has_error for node in unguarded.declarations(name))]
-    broken += [
-        f"struct {name}"
-        for part in combined.parts
-        for name in part.structs
-        if any(node.has_error for node in unguarded.structs(name))
-    ]
+
+
+def _check_after(combined: Combination, unguarded: _Change) -> None:
+    """The post-image without a guard: what changes can be parsed, and no other function comes or goes."""
+    before, after = unguarded.source, parse(unguarded.path, unguarded.after)
+    broken = [name for name in combined.touched if any(node.has_error for node in after.declarations(name))]
+    broken += [f"struct {name}" for name in combined.structs if any(node.has_error for node in after.structs(name))]
     if broken:
-        raise BadVariantError(f"{combined.name} would leave {broken[0]} in {change.path} with a syntax error")
-    new = unguarded.defined - change.source.defined
-    stray = sorted(new.difference(*(part.added for part in combined.parts)))
-    if stray or not change.source.defined <= unguarded.defined:
-        raise BadVariantError(f"{combined.name} would leave other functions in {change.path}", why=", ".join(stray))
+        raise BadVariantError(f"{combined.name} would leave {broken[0]} in {unguarded.path} with a syntax error")
+    new = after.defined - before.defined
+    stray = sorted(new.difference(combined.added))
+    if stray or not before.defined <= after.defined:
+        raise BadVariantError(f"{combined.name} would leave other functions in {unguarded.path}", why=", ".join(stray))
 
 
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:

@@ -257,13 +257,17 @@ class _Reader:
                 owners[self._names[index]] = last
             elif len(inside) == 1:  # f.constprop.0, or a section with a name of its own
                 owners[self._names[index]] = next(iter(inside))
+        self._own_variables(owners, pieces)
+        return {name: owner for name, owner in owners.items() if name in pieces}
+
+    def _own_variables(self, owners: dict[str, str], pieces: Mapping[str, Piece]) -> None:
+        """Add the numbered variables that only one function refers to."""
         referring: dict[str, set[str | None]] = defaultdict(set)
         for name in sorted(pieces, key=lambda name: name.count(" of ")):  # what refers to it comes first
             if " of " in name and len(referring[name]) == 1 and (owner := referring[name].pop()) is not None:
                 owners[name] = owner
             for reference in pieces[name].references:
                 referring[reference.target.partition("+")[0]].add(owners.get(name))
-        return {name: owner for name, owner in owners.items() if name in pieces}
 
     def _visible(self) -> Iterator[Symbol]:
         for symbol in self._symbols:

@@ -41,6 +41,18 @@ class TarballPin:
     debian: str | None
     """The name under which Debian's pool has the same bytes, if it ever had them."""
     records: tuple[str, ...]
+    """The public records that state the hash."""
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> TarballPin:
+        """Make the pin of ``entry``, a table of tarballs.toml or libraries.toml."""
+        return cls(
+            name=entry["name"],
+            sha256=entry["sha256"],
+            size=entry.get("size"),
+            debian=entry.get("debian"),
+            records=tuple(entry["records"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -106,16 +118,6 @@ def _tag(entry: Mapping[str, Any]) -> TagPin:
     )
 
 
-def _tarball(entry: Mapping[str, Any]) -> TarballPin:
-    return TarballPin(
-        name=entry["name"],
-        sha256=entry["sha256"],
-        size=entry.get("size"),
-        debian=entry.get("debian"),
-        records=tuple(entry["records"]),
-    )
-
-
 def _load(name: str) -> dict[str, Any]:
     return tomllib.loads((resources.files("patchkit.releases") / name).read_text("utf-8"))
 
@@ -124,7 +126,7 @@ def _load(name: str) -> dict[str, Any]:
 def catalog() -> Catalog:
     """Read the catalog that ships with this patchkit."""
     tags = {Version.parse(entry["tag"]): _tag(entry) for entry in _load("releases.toml")["release"]}
-    tarballs = {Version.parse(version): _tarball(entry) for version, entry in _load("tarballs.toml").items()}
+    tarballs = {Version.parse(version): TarballPin.of(entry) for version, entry in _load("tarballs.toml").items()}
     return Catalog(
         [Release(version, tags.get(version), tarballs.get(version)) for version in tags.keys() | tarballs.keys()]
     )

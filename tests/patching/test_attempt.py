@@ -24,16 +24,16 @@ FAILS = Attempt({}, pinned=False, error=AnchorError("not there"))
 @pytest.mark.parametrize("guard", [False, True])
 @pytest.mark.parametrize(("text", "path"), [(GNU, "reliable.c"), (ALLMAN, PATH)])
 def test_an_attempt_is_what_render_makes(text: str, path: str, guard: bool) -> None:
-    made = attempt("retransmit", guard, {path: text.encode()}, "2.9.0")
+    result = attempt("retransmit", guard, {path: text.encode()}, "2.9.0")
     after = render(combination("retransmit"), tree(text, path), "2.9.0", guard=guard).files[path]
-    assert made == Attempt({path: hashlib.sha256(after).hexdigest()}, pinned=False)
+    assert result == Attempt({path: hashlib.sha256(after).hexdigest()}, pinned=False)
 
 
 def test_a_refusal_is_an_answer() -> None:
-    made = attempt("retransmit", False, {PATH: ALLMAN.replace("sequence broken", "is full").encode()}, "2.9.0")
-    assert isinstance(made.error, AnchorError)
-    assert "ACK output sequence broken" in made.error.what
-    assert (made.files, made.pinned) == ({}, False)
+    result = attempt("retransmit", False, {PATH: ALLMAN.replace("sequence broken", "is full").encode()}, "2.9.0")
+    assert isinstance(result.error, AnchorError)
+    assert "ACK output sequence broken" in result.error.what
+    assert (result.files, result.pinned) == ({}, False)
 
 
 @pytest.mark.parametrize(

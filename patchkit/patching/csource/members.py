@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,22 +78,30 @@ def assignment(source: CSource, inside: Node, target: str, value: str | None, wh
     ``target`` is ``->member`` of any variable, or an expression such as ``*opcode``. Raises AnchorError unless there is
     exactly one.
     """
-    statements = []
-    for node in syntax.descend(inside):
-        left = node.child_by_field_name("left") if node.type == "assignment_expression" else None
-        right = node.child_by_field_name("right")
-        if right is None or (value is not None and syntax.squeezed(syntax.bare(right)) != value.encode()):
-            continue
-        operator = node.child_by_field_name("operator") if left is not None else None
-        if left is None or operator is None or operator.type != "=" or node.parent is None:
-            continue
-        names = {syntax.squeezed(syntax.bare(left)).decode("latin-1")}
-        names |= {f"->{_member(left)}"} if left.type == "field_expression" else set()
-        if node.parent.type == "expression_statement" and target in names:
-            statements.append(node.parent)
+    statements = [
+        statement
+        for statement, left, right in _assignments(inside)
+        if (value is None or syntax.squeezed(syntax.bare(right)) == value.encode()) and target in _spellings(left)
+    ]
     if len(statements) != 1:
         raise source.refusal(what, target, [node.start_point.row + 1 for node in statements])
     return statements[0]
+
+
+def _assignments(inside: Node) -> Iterator[tuple[Node, Node, Node]]:
+    """Every statement ``LEFT = RIGHT;`` in the node ``inside``, with both sides."""
+    for node in syntax.descend(inside):
+        if node.type != "assignment_expression" or node.parent is None or node.parent.type != "expression_statement":
+            continue
+        left, operator, right = (node.child_by_field_name(field) for field in ("left", "operator", "right"))
+        if left is not None and right is not None and operator is not None and operator.type == "=":
+            yield node.parent, left, right
+
+
+def _spellings(left: Node) -> set[str]:
+    """What a template may call the left side of an assignment: its own text, or ``->member``."""
+    names = {syntax.squeezed(syntax.bare(left)).decode("latin-1")}
+    return names | {f"->{_member(left)}"} if left.type == "field_expression" else names
 
 
 def increment(source: CSource, inside: Node, target: str, what: str) -> Node:
