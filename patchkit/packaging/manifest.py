@@ -21,7 +21,7 @@ class Source(Part):
     kind: Literal["tarball", "git", "directory"] = Field(description="what the source was read from")
     name: str = Field(description="the tarball's file name, the git ref, or the folder given by hand")
     verified: bool = Field(
-        description="true when a pin vouches for every byte: a tarball's sha256, or a tag's commit and tree"
+        description="true when every byte is pinned: by a tarball's sha256, or by a tag's commit and tree"
     )
     sha256: str | None = Field(default=None, description="of the tarball, in hex")
     size: int | None = Field(default=None, description="of the tarball, in bytes")
@@ -56,7 +56,7 @@ class Crypto(Part):
     version: str = Field(description="the library's own version; of the system's, the package's version, or unknown")
     linked: Literal["static", "shared"] = Field(description="whether the program holds it or loads it")
     verified: bool | None = Field(
-        description="of a pinned one: whether a pin vouches for its source; false for one given with --openssl-source"
+        description="of a pinned one: whether its source is pinned; false for one given with --openssl-source"
     )
     source: Source | None = Field(default=None, description="of a pinned one, where its source came from")
     end_of_life: str | None = Field(

@@ -112,7 +112,7 @@ def combination(text: str) -> Combination:
         if against:
             raise ConflictError(
                 f"{part.name} and {', '.join(against)} can't be combined",
-                why="they change the same place in different ways: " + f"patches/{part.name}/patch.toml says so",
+                why=f"they change the same place in different ways: patches/{part.name}/patch.toml lists the conflict",
                 advice=f"--variant {part.name} --variant {against[0]} builds one of each",
             )
     return Combination(tuple(parts))

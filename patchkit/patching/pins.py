@@ -76,7 +76,7 @@ def check(part: Variant, path: str, before: bytes, after: bytes, *, guard: bool)
     expected, actual = pinned(part, path, before, guard=guard), hashlib.sha256(after).hexdigest()
     if expected is not None and expected != actual:
         raise PinMismatchError(
-            f"{path} patched with {part.name} is not what its pin says",
+            f"{path} patched with {part.name} is not what its pin states",
             why=f"pinned sha256 {expected}\nfound  sha256 {actual}",
             advice=f"after a change in patches/{part.name}/, maintainers run ci/pin-patches --git PATH",
         )

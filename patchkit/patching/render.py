@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A diff and what it makes of the files it touches."""
+    """A diff, and the files that it changes."""
 
     variant: str
     guard: bool
     diff: bytes
     """DEP-3 header and unified diff; empty for stock."""
     files: Mapping[str, bytes]
-    """The post-images, by path."""
+    """The post-images of all files that the diff changes, by path."""
 
     @property
     def sha256(self) -> str:
@@ -126,10 +126,12 @@ class _Change:
 
     @property
     def edits(self) -> list[Edit]:
+        """The edits of all parts, in file order."""
         return in_order([edit for edits in self.by_part for edit in edits])
 
     @cached_property
     def after(self) -> bytes:
+        """The post-image."""
         return b"".join(spliced(self.source.lines, self.edits))
 
     def step(self, number: int) -> tuple[_Change, list[bytes], list[Edit]]:

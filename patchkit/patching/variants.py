@@ -72,7 +72,7 @@ class Variant(_Table):
     guard: bool
     """Whether the variant can be rendered between ``#ifdef RETRY`` and ``#endif``."""
     files: list[str]
-    """Names of the touched files; each has a template NAME.diff.j2. The release says which folder they are in."""
+    """Names of the touched files; each has a template NAME.diff.j2. The folder depends on the release."""
     functions: list[str]
     """The functions whose code or declaration changes, and no other; a release need not have all of them."""
     structs: list[str] = []

@@ -207,7 +207,7 @@ class _Reader:
 
     def _piece(self, index: int) -> Piece:
         section, content = self._sections[index], bytearray(self._content(index))
-        # The references first: they take out of the content what only says where a string lies.
+        # The references first: reading them removes from the content what only shows where a string lies.
         references = tuple(self._reference(entry, content) for entry in self._relocations.get(index, ()))
         nature = (str(section["sh_type"]), section["sh_flags"], section["sh_addralign"])
         return Piece(bytes(content), references, section["sh_size"], nature)

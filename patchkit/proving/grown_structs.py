@@ -1,4 +1,4 @@
-"""Structs that grow: what a patch puts into declarations, told apart from what it does to code.
+"""Structs that grow: what a patch adds to declarations, separated from what it changes in code.
 
 A struct with more members gives other offsets and sizes to every function that knows it. So the patch is compared
 with stock whose structs have the new members, and nothing else of the patch: what differs then is not layout.

@@ -1,5 +1,5 @@
-"""Upstream's public keys: ``keys/`` has one file a key, named by its fingerprint, and ``keys.toml`` says when each is
-valid.
+"""Upstream's public keys: ``keys/`` has one file a key, named by its fingerprint, and ``keys.toml`` lists them with
+their validity.
 
 ``ci/pin-keys`` writes both. Nothing here opens the network.
 """

@@ -45,7 +45,7 @@ class Version:
 
     @property
     def pep440(self) -> Pep440:
-        """The same version as :mod:`packaging` compares it."""
+        """The version for :mod:`packaging`, which compares it."""
         return Pep440(self.text)
 
     @property

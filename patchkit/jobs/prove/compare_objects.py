@@ -110,7 +110,7 @@ class Prover:
         return difference.kind == "changed" and difference.name in self.combined.functions
 
     def _inlines(self, unnamed: Sequence[Difference], declared: Grown, patched: Objects) -> list[Difference]:
-        """Those of the unnamed that stock has as well, word for word, and does not use in that source."""
+        """The unnamed functions that stock has too, word for word, and does not use in that source."""
         fresh = [difference for difference in unnamed if difference.kind == "added"]
         if not fresh or not self.combined.added:
             return []
@@ -167,10 +167,10 @@ class _Forms:
     """The objects that are compared, with functions kept apart."""
 
     sources: Sequence[str]
-    """All that are compared; ``shipped`` has only those that the variant changes."""
+    """All sources that are compared; ``shipped`` has only those that the variant changes."""
     stock: Objects
     base: Objects
-    """Stock with the new members and prototypes."""
+    """Stock with the new members and prototypes; stock itself when no struct grows."""
     patched: Objects
     """The whole patch, lines called by their old numbers."""
     shipped: Objects
@@ -182,6 +182,7 @@ class _Forms:
         return [(source, name) for source in self.sources for name in _read(source, self.stock).functions]
 
     def differences(self, before: Objects, after: Objects) -> list[Difference]:
+        """Compare the objects of all sources in two forms."""
         return _differences(self.sources, before, after)
 
 

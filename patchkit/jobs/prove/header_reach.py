@@ -1,4 +1,4 @@
-"""Find the unchanged sources that a changed header reaches, by what the preprocessor makes of them.
+"""Find the unchanged sources that a changed header reaches, by their preprocessed text.
 
 The same text is compiled to the same code, so a source whose text does not change needs no comparison of objects.
 """
@@ -49,7 +49,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class HeaderReach:
-    """The preprocessor, asked about one variant in one configured tree."""
+    """The preprocessor's view of one variant in one configured tree."""
 
     tree: AutotoolsTree
     plain: Rendered

@@ -19,7 +19,7 @@ class Proof:
     variant: str
     identity: Identity
     flags: Sequence[str]
-    """The compiler flags as built; functions are told apart with ``APART`` behind them."""
+    """The compiler flags as built; for the comparison, ``APART`` stands behind them."""
     sources: Sequence[str]
     """The sources that the variant changes."""
     reached: Sequence[str]

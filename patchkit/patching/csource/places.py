@@ -300,5 +300,5 @@ class Branch(Lines):
 
     @property
     def otherwise(self) -> tuple[bytes, ...]:
-        """The same lines as the ``else`` of another ``if`` put before them."""
+        """The lines as the ``else`` of another ``if``, for code that is put before them."""
         return self._with(self.node.start_byte, "else ")

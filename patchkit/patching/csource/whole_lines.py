@@ -40,7 +40,7 @@ class Lines:
         return self.style.code(neutral)
 
     def _with(self, at: int, text: str) -> tuple[bytes, ...]:
-        """The same lines with ``text`` put in at byte ``at`` of the file."""
+        """The lines with ``text`` put in at byte ``at`` of the file."""
         start = int(self.node.start_byte) - int(self.node.start_point.column)
         whole = b"".join(self.lines)
         return tuple(split_lines(whole[: at - start] + text.encode() + whole[at - start :]))
