@@ -61,10 +61,10 @@ class Painted:
         return self.text
 
 
-Row = Sequence[str | Painted]
+TableRow = Sequence[str | Painted]
 
 
-def table(headings: Sequence[str], rows: Sequence[Row]) -> None:
+def table(headings: Sequence[str], rows: Sequence[TableRow]) -> None:
     """Write ``rows`` under ``headings`` to stdout: into a pipe as aligned columns with two blanks between them.
 
     On a terminal the table has rules; when its words do not fit side by side, each row becomes a list, so that no hash
@@ -92,14 +92,14 @@ def escaped(text: str) -> str:
     return escape(text)
 
 
-def _aligned(headings: Sequence[str], rows: Sequence[Row]) -> None:
+def _aligned(headings: Sequence[str], rows: Sequence[TableRow]) -> None:
     lines = [list(headings), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     rows_out = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     data("".join(f"{row.rstrip()}\n" for row in rows_out))
 
 
-def _ruled(headings: Sequence[str], rows: Sequence[Row], terminal: Console) -> None:
+def _ruled(headings: Sequence[str], rows: Sequence[TableRow], terminal: Console) -> None:
     from rich import box
     from rich.table import Table
 
@@ -111,7 +111,7 @@ def _ruled(headings: Sequence[str], rows: Sequence[Row], terminal: Console) -> N
     terminal.print(ruled)
 
 
-def _records(headings: Sequence[str], rows: Sequence[Row], terminal: Console) -> None:
+def _records(headings: Sequence[str], rows: Sequence[TableRow], terminal: Console) -> None:
     """Each row as a list with the headings in front; of two columns, the first is the heading of the second."""
     margin = _INDENT if len(headings) == 2 else max(map(len, headings)) + 2
     terminal.print()
@@ -141,7 +141,7 @@ def _marked(cell: str | Painted) -> str:
     return f"[{cell.colour}]{escaped(cell.text)}[/]" if isinstance(cell, Painted) else escaped(cell)
 
 
-def _widths(headings: Sequence[str], rows: Sequence[Row]) -> list[int]:
+def _widths(headings: Sequence[str], rows: Sequence[TableRow]) -> list[int]:
     """The width of each column in which no word is cut."""
     return [
         max(_longest(text) for text in (heading, *(str(row[column]) for row in rows)))
@@ -149,7 +149,7 @@ def _widths(headings: Sequence[str], rows: Sequence[Row]) -> list[int]:
     ]
 
 
-def _narrowest(headings: Sequence[str], rows: Sequence[Row]) -> int:
+def _narrowest(headings: Sequence[str], rows: Sequence[TableRow]) -> int:
     return sum(_widths(headings, rows)) + _BETWEEN * (len(headings) - 1) + 2
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from patchkit.proving.elf_object import Object, Symbol
 
-Kind = Literal["changed", "added", "removed"]
+DifferenceKind = Literal["changed", "added", "removed"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Difference:
     source: str
     name: str
     """The function, or the section of a variable."""
-    kind: Kind
+    kind: DifferenceKind
     before: int
     """Bytes; 0 when it is not there."""
     after: int
@@ -41,7 +41,7 @@ def differences(source: str, before: Object, after: Object) -> list[Difference]:
     differing = []
     for owner in sorted(unequal):
         sizes = [_size(form, owner) for form in (before, after)]
-        kind: Kind = "changed" if all(sizes) else "added" if sizes[1] else "removed"
+        kind: DifferenceKind = "changed" if all(sizes) else "added" if sizes[1] else "removed"
         differing.append(Difference(source, owner, kind, *sizes))
     return differing
 
