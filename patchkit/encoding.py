@@ -1,7 +1,7 @@
-"""What a stream's encoding can't hold: written in plain letters, never a reason to fail.
+"""Letters that a stream's encoding does not have: written as plain letters, never a reason to fail.
 
-Python speaks UTF-8 in the locale C by itself (PEP 538, PEP 540). This is for the rest: an old locale with an encoding
-of its own, or one that was asked for with PYTHONIOENCODING.
+Python uses UTF-8 in the locale C by itself (PEP 538, PEP 540). This is for other cases: an old locale with an encoding
+of its own, or PYTHONIOENCODING.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _INSTEAD = {
 
 
 def install() -> None:
-    """Let stdout and stderr write anything."""
+    """Let stdout and stderr write any text."""
     codecs.register_error(PLAIN, _plain)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not is_unicode(stream):
@@ -40,7 +40,7 @@ def install() -> None:
 
 
 def is_unicode(stream: TextIO) -> bool:
-    """Whether it can hold every letter."""
+    """Whether ``stream`` can hold every letter."""
     return (stream.encoding or "").lower().replace("-", "").startswith("utf")
 
 

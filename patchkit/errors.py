@@ -1,9 +1,8 @@
-"""Every error patchkit can end with: what happened, why, what to do, and its exit code.
+"""The errors that patchkit can end with: what happened, why, what to do, and an exit code.
 
-One class an error, one exit code a class (the README's table is tested against this module).
-0 is success, 1 is a fault in patchkit itself, 2 is a wrong command line; from 10 on the tens
-group the rooms: 10 names, 20 sources, 30 patching, 40 building, 50 storage, 60 the lab,
-70 what ``verify`` finds, 90 this machine.
+One class an error, one exit code a class (a test compares the documentation's table with this module). 0 is success,
+1 is a fault in patchkit itself, 2 is a wrong command line; from 10 on the tens group the codes: 10 names, 20 sources,
+30 patching, 40 building, 50 storage, 60 the lab, 70 what ``verify`` finds, 90 this machine.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from typing import ClassVar
 class PatchkitError(Exception):
     """The base of all errors that a user can meet.
 
-    ``what`` is one sentence; ``why`` may have several lines; ``advice`` is a command or an action.
+    ``what`` is one sentence; ``why`` may have several lines; ``advice`` is a command or an action. ``meaning`` is the
+    class's line in the table of exit codes.
     """
 
     exit_code: ClassVar[int] = 1
@@ -28,13 +28,13 @@ class PatchkitError(Exception):
 
     @property
     def name(self) -> str:
-        """The class's name, which is what ``--json`` reports."""
+        """The name of the class, which ``--json`` reports."""
         return type(self).__name__
 
 
 class BadUsageError(PatchkitError):
     exit_code = 2
-    meaning = "the command line does not make sense"
+    meaning = "the command line is not valid"
 
 
 class UnknownVersionError(PatchkitError):
@@ -49,12 +49,12 @@ class UnknownVariantError(PatchkitError):
 
 class UnknownTargetError(PatchkitError):
     exit_code = 12
-    meaning = "no such target, or not one that this engine can build"
+    meaning = "no such target, or one that this engine can't build"
 
 
 class NetworkUnavailableError(PatchkitError):
     exit_code = 20
-    meaning = "no network: not one of the places could be reached"
+    meaning = "no network: none of the places could be reached"
 
 
 class PlacesExhaustedError(PatchkitError):
@@ -64,7 +64,7 @@ class PlacesExhaustedError(PatchkitError):
 
 class WrongHashError(PatchkitError):
     exit_code = 22
-    meaning = "a file is not the pinned one; it was kept aside"
+    meaning = "a file does not have the pinned hash; it was set aside"
 
 
 class TagMovedError(PatchkitError):
@@ -74,17 +74,17 @@ class TagMovedError(PatchkitError):
 
 class UnsafeArchiveError(PatchkitError):
     exit_code = 24
-    meaning = "an archive holds something that must not be unpacked"
+    meaning = "an archive has a member that must not be unpacked"
 
 
 class BadSourceError(PatchkitError):
     exit_code = 25
-    meaning = "a source given by hand can't be read as what it should be"
+    meaning = "a source can't be read, or is not what it should be"
 
 
 class OfflineError(PatchkitError):
     exit_code = 26
-    meaning = "--offline, and neither cache nor mirror holds what is needed"
+    meaning = "--offline was given, and neither the cache nor a mirror has what is needed"
 
 
 class GitError(PatchkitError):
@@ -94,22 +94,22 @@ class GitError(PatchkitError):
 
 class MirrorError(PatchkitError):
     exit_code = 28
-    meaning = "a mirror lacks files, or holds some that are not what they should be"
+    meaning = "a mirror lacks files, or has files that are not what they should be"
 
 
 class OpenPgpMissingError(PatchkitError):
     exit_code = 29
-    meaning = "gpg is missing, which reads OpenPGP signatures"
+    meaning = "gpg, which reads OpenPGP signatures, is missing"
 
 
 class AnchorError(PatchkitError):
     exit_code = 30
-    meaning = "an anchor of the variant is missing from the source, or is there twice"
+    meaning = "an anchor of the variant is missing from the source, or occurs more than once"
 
 
 class AlreadyPatchedError(PatchkitError):
     exit_code = 31
-    meaning = "the source already carries this change"
+    meaning = "the source has this change already"
 
 
 class PatchMismatchError(PatchkitError):
@@ -119,42 +119,42 @@ class PatchMismatchError(PatchkitError):
 
 class BadVariantError(PatchkitError):
     exit_code = 33
-    meaning = "a variant's own files are wrong"
+    meaning = "the files of a variant are not valid"
 
 
 class ConflictError(PatchkitError):
     exit_code = 34
-    meaning = "variants that can't be combined"
+    meaning = "the variants can't be combined"
 
 
 class KnownBadError(PatchkitError):
     exit_code = 35
-    meaning = "a variant that is known to be bad, and --allow-known-bad was not given"
+    meaning = "the variant is known to be bad, and --allow-known-bad was not given"
 
 
 class PinMismatchError(PatchkitError):
     exit_code = 36
-    meaning = "a file that was patched is not what the variant's pins say it becomes"
+    meaning = "a patched file does not have the hash that the variant's pins state"
 
 
 class NotProvenError(PatchkitError):
     exit_code = 37
-    meaning = "the object files differ where the variant says that they do not"
+    meaning = "the object files differ where the variant states that they do not"
 
 
 class DockerMissingError(PatchkitError):
     exit_code = 40
-    meaning = "--engine docker, and Docker is not there"
+    meaning = "--engine docker was given, and Docker is not available"
 
 
 class DockerSilentError(PatchkitError):
     exit_code = 41
-    meaning = "Docker's daemon is there and does not answer as it should"
+    meaning = "Docker's daemon does not answer as it should"
 
 
 class ToolchainError(PatchkitError):
     exit_code = 42
-    meaning = "no toolchain for this series, or one with parts missing"
+    meaning = "there is no toolchain for this series, or parts of it are missing"
 
 
 class BaseImageError(PatchkitError):
@@ -174,32 +174,32 @@ class SmokeError(PatchkitError):
 
 class SigningError(PatchkitError):
     exit_code = 46
-    meaning = "a program could not be signed: the key, the certificate or osslsigncode is not as needed"
+    meaning = "a program could not be signed: the key, the certificate or osslsigncode is missing or not valid"
 
 
 class ScenarioError(PatchkitError):
     exit_code = 60
-    meaning = "no such scenario, or one that does not make sense"
+    meaning = "no such scenario, or one that is not valid"
 
 
 class GuestError(PatchkitError):
     exit_code = 61
-    meaning = "the lab's machine can't be made: its packages, or QEMU, or what a program needs are missing"
+    meaning = "the lab's machine can't be made: packages, QEMU, or something that a program needs is missing"
 
 
 class MachineError(PatchkitError):
     exit_code = 62
-    meaning = "the lab's machine did not do its work"
+    meaning = "the lab's machine failed"
 
 
 class LinkError(PatchkitError):
     exit_code = 63
-    meaning = "this host's kernel can't be the lab's link: no netem, no namespaces, or not root"
+    meaning = "this host's kernel can't provide the lab's link: no netem, no namespaces, or not root"
 
 
 class ReportError(PatchkitError):
     exit_code = 64
-    meaning = "a report can't be read, resumed, or is another campaign's"
+    meaning = "a report can't be read or resumed, or belongs to another campaign"
 
 
 class NoEvidenceError(PatchkitError):
@@ -214,27 +214,27 @@ class StormError(PatchkitError):
 
 class SignatureFileError(PatchkitError):
     exit_code = 70
-    meaning = "a file is no OpenPGP key or signature"
+    meaning = "a file is not an OpenPGP key or signature"
 
 
 class BadSignatureError(PatchkitError):
     exit_code = 71
-    meaning = "a signature is of something else, or its key was no good when it was made"
+    meaning = "a signature is of other data, or its key was not valid when it was made"
 
 
 class UnknownKeyError(PatchkitError):
     exit_code = 72
-    meaning = "nothing vouches for the source but a signature of a key that is not known as upstream's"
+    meaning = "the only evidence for the source is a signature of a key that is not known as upstream's"
 
 
 class UnsignedError(PatchkitError):
     exit_code = 73
-    meaning = "nothing vouches for the source: neither a pin nor a signature"
+    meaning = "there is no evidence for the source: neither a pin nor a signature"
 
 
 class WeakSignatureError(PatchkitError):
     exit_code = 74
-    meaning = "nothing vouches for the source but a signature whose hash (SHA-1, MD5) can be cheated"
+    meaning = "the only evidence for the source is a signature with a weak hash (SHA-1, MD5)"
 
 
 class TarballDiffersError(PatchkitError):
@@ -244,12 +244,12 @@ class TarballDiffersError(PatchkitError):
 
 class WrongReleaseError(PatchkitError):
     exit_code = 76
-    meaning = "a source, or a tag's own text, says that it is another release"
+    meaning = "a source, or a tag's own text, states another release"
 
 
 class NoBenefitError(PatchkitError):
     exit_code = 77
-    meaning = "the lab has shown no benefit of the patch, and upstream has not cured the fault"
+    meaning = "the lab has shown no benefit of the patch, and upstream has not fixed the fault"
 
 
 class HarmError(PatchkitError):
@@ -259,7 +259,7 @@ class HarmError(PatchkitError):
 
 class NewReleaseError(PatchkitError):
     exit_code = 79
-    meaning = "upstream has releases that the pins do not know"
+    meaning = "upstream has releases that the pins do not have"
 
 
 class DiskFullError(PatchkitError):
@@ -269,33 +269,33 @@ class DiskFullError(PatchkitError):
 
 class StorageError(PatchkitError):
     exit_code = 51
-    meaning = "a folder can't be written or read"
+    meaning = "a file or folder can't be written or read"
 
 
 class NotReadyError(PatchkitError):
     exit_code = 90
-    meaning = "patchkit doctor: something is missing or broken that is needed here"
+    meaning = "patchkit doctor: something that is needed here is missing or broken"
 
 
 class MendError(PatchkitError):
     exit_code = 91
-    meaning = "patchkit doctor --fix: a command that should have helped failed, or wants root"
+    meaning = "patchkit doctor --fix: a repair failed, or needs root"
 
 
 class InterruptedByUserError(PatchkitError):
     exit_code = 130
-    meaning = "interrupted; nothing half-made was left"
+    meaning = "interrupted; nothing unfinished was left"
 
 
 def all_errors() -> list[type[PatchkitError]]:
-    """Every error class, by exit code; the first is the base, for faults of patchkit itself."""
+    """List every error class, by exit code; the first is the base, for faults of patchkit itself."""
     return sorted([PatchkitError, *PatchkitError.__subclasses__()], key=lambda error: error.exit_code)
 
 
 def fault(error: Exception) -> PatchkitError:
-    """What nobody has foreseen, as an error that says so."""
+    """Turn ``error``, which no code has foreseen, into an error that reports a fault of patchkit."""
     return PatchkitError(
         f"{type(error).__name__}: {error}",
-        why="this is a fault in patchkit, not in what you asked for",
-        advice="the same command with PATCHKIT_DEBUG=1 shows where; please report it",
+        why="this is a fault in patchkit, not in your command",
+        advice="run the same command with PATCHKIT_DEBUG=1, which shows where; please report it",
     )

@@ -1,4 +1,4 @@
-"""Models of JSON and TOML files: what they have in common, and what their fields mean, as Markdown."""
+"""Models of JSON and TOML files: the base class, and tables of the fields in Markdown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ class Part(BaseModel):
 
 
 def tables(models: Iterable[type[BaseModel]], level: int = 2) -> list[str]:
-    """Lines: for each model a heading of that level, its docstring, and a table of its fields."""
+    """Write ``models`` as Markdown: for each a heading of ``level``, the docstring, and a table of the fields.
+
+    Returns lines without line ends.
+    """
     out = []
     for model in models:
         out += [

@@ -1,4 +1,4 @@
-"""Where ``patches/`` and ``docker/`` are: inside an installed wheel, or beside the package in a checkout."""
+"""Find ``patches/`` and ``docker/``: inside of an installed wheel, or beside the package in a checkout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KNOWN_BY = {"docker": "toolchains.toml", "patches": "stock/patch.toml"}
 
 
 def folder(name: str) -> Path:
-    """The folder ``patches`` or ``docker``. Raises FileNotFoundError where the installation is broken."""
+    """Find the folder ``name``, ``patches`` or ``docker``. Raises FileNotFoundError when the installation is broken."""
     for place in (_PACKAGE / _INSIDE / name, _PACKAGE.parent / name):
         if (place / _KNOWN_BY[name]).is_file():
             return place
@@ -22,7 +22,7 @@ def folder(name: str) -> Path:
 
 @cache
 def fingerprint() -> str:
-    """A hash of all that decides what a build becomes: this package but for the lab, ``patches/`` and ``docker/``."""
+    """Hash all that decides what a build becomes: this package except for the lab, ``patches/`` and ``docker/``."""
     digest = hashlib.sha256()
     for top in (_PACKAGE, folder("patches"), folder("docker")):
         for path in sorted(top.rglob("*")):

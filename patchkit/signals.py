@@ -10,11 +10,11 @@ from threading import Thread
 from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_AGAIN = signal.SIGALRM  # what an interrupt that Python lost comes back as
+_AGAIN = signal.SIGALRM  # stands for an interrupt that Python has lost
 
 
 def install() -> None:
-    """Let SIGTERM and SIGHUP end the work as ^C does, unless whoever started us had them ignored (nohup)."""
+    """Let SIGTERM and SIGHUP end the work as ^C does, unless they are ignored at the start (nohup)."""
     for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -23,7 +23,7 @@ def install() -> None:
 
 @contextmanager
 def held_off() -> Iterator[None]:
-    """Signals that come meanwhile are delivered afterwards: for cleaning up, and for what must be done whole."""
+    """Hold signals off within the context: for cleaning up, and for work that must be done whole."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_ENDING, _AGAIN))
     try:
         yield
@@ -32,7 +32,7 @@ def held_off() -> Iterator[None]:
 
 
 def begin_worker() -> None:
-    """In a worker, forked while signals were held off, that tidies up after itself when it is told to end."""
+    """Receive signals again, in a worker that was forked while they were held off and cleans up when it is ended."""
     for number in _ENDING:
         signal.signal(number, _interrupt)
     sys.unraisablehook = _not_lost
@@ -40,7 +40,7 @@ def begin_worker() -> None:
 
 
 def watch_parent(end: Callable[[], object]) -> None:
-    """In a worker: call ``end`` when the parent is gone, however it went."""
+    """Call ``end``, in a worker, when the parent process has ended for any reason."""
     from multiprocessing import parent_process
 
     def wait() -> None:
@@ -53,14 +53,14 @@ def watch_parent(end: Callable[[], object]) -> None:
 
 
 def leave_to_parent() -> None:
-    """In a worker, forked while signals were held off: its parent hears of them as well."""
+    """Ignore signals, in a worker that was forked while they were held off: the parent receives them as well."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_ENDING, _AGAIN))
 
 
 def _not_lost(lost: sys.UnraisableHookArgs) -> None:
-    """Python drops an exception that a finalizer meets, and the one interrupt with it: it is raised again soon."""
+    """Raise an interrupt again that came in a finalizer: Python drops exceptions there."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
         signal.signal(_AGAIN, _interrupt)
         signal.setitimer(signal.ITIMER_REAL, 0.01)
@@ -69,7 +69,7 @@ def _not_lost(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    # One is enough. A second one, from an impatient user, would hit the tidying up, or Python's own ending.
+    # One is enough. A second one, from an impatient user, would interrupt the cleaning up, or Python's own end.
     for other in _ENDING:
         signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -16,22 +16,23 @@ from patchkit.signals import held_off
 
 
 def check_writable(folder: Path, option: str) -> None:
-    """Raise StorageError now, not after the work, where nothing can be written into ``folder``; nothing is made yet.
+    """Check, before the work, that files can be written into ``folder``; nothing is made yet.
 
-    ``option`` is what names the folder on the command line.
+    ``option`` is the option that names the folder on the command line. Raises StorageError when the folder, or the
+    nearest one above it that exists, is not a writable folder.
     """
     with writing(folder):
         existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise StorageError(
             f"can't write to {folder}",
-            why=f"{existing} is " + ("not writable" if existing.is_dir() else "no folder"),
+            why=f"{existing} is " + ("not writable" if existing.is_dir() else "not a folder"),
             advice=f"give another {option}",
         )
 
 
 def expanded(text: str) -> Path:
-    """A path whose ``~`` is somebody's home; as it stands, where that is nobody's."""
+    """Expand ``~`` in ``text`` to a home folder; a path as it stands when there is no such user."""
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -40,7 +41,7 @@ def expanded(text: str) -> Path:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn refusals about ``path`` into DiskFullError or StorageError. For the system calls alone, not for work."""
+    """Turn an OSError about ``path`` into DiskFullError or StorageError. For the system calls alone, not for work."""
     try:
         yield
     except OSError as error:
@@ -57,7 +58,7 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn refusals to read ``path`` into StorageError."""
+    """Turn an OSError about reading ``path`` into StorageError."""
     try:
         yield
     except OSError as error:
@@ -68,9 +69,10 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Iterator[None]:
-    """Hold a folder, made when missing, for one run at a time; another one waits, or, with ``busy``, is refused.
+    """Lock ``folder``, made when missing, for one run at a time; a second run waits, or, with ``busy``, is refused.
 
-    The kernel frees the lock when a process dies. Raises StorageError or DiskFullError.
+    ``name`` is the lock's file, ``busy`` the name of the folder in the error. The kernel frees the lock when a process
+    ends. Raises StorageError when the folder is in use, StorageError or DiskFullError when it can't be written.
     """
     from filelock import FileLock, Timeout
 
@@ -81,7 +83,7 @@ def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Ite
             lock.acquire(blocking=busy is None)
         except Timeout:
             raise StorageError(
-                f"{busy} is in use", why="another patchkit is at work with it", advice="wait for its end, or end it"
+                f"{busy} is in use", why="another patchkit uses it", advice="wait until that one has ended, or end it"
             ) from None
     try:
         yield
@@ -90,22 +92,23 @@ def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Ite
 
 
 def sha256_of(path: Path) -> str:
-    """The hash of a file, in hex. Raises StorageError where it can't be read."""
+    """Hash the file ``path``: SHA-256, in hex. Raises StorageError when the file can't be read."""
     with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_full(error: OSError) -> bool:
-    """Whether it is about room, or a quota."""
+    """Whether ``error`` reports a full disk or a quota."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def replace_all(files: Mapping[Path, bytes], *, mode: int = 0o644, journal: Path | None = None) -> None:
-    """Write files beside their places, and when all are there rename them, in the order given.
+    """Write ``files`` beside their places, and when all are complete rename them, in the order given.
 
-    A file that exists keeps its mode and, for root, its owner. Raises DiskFullError or StorageError; up to
-    the first rename no file has changed, and an interrupt waits until the last. Who is killed between two renames
-    leaves some files old and some new, unless there is a ``journal``: with its name :func:`finish` does the rest.
+    A file that exists keeps its mode and, for root, its owner; others get ``mode``. Up to the first rename no file has
+    changed, and an interrupt waits until the last. A process that is killed between two renames leaves some files old
+    and some new, unless there is a ``journal``: :func:`finish` reads it and renames the rest. Raises DiskFullError when
+    there is no room, and StorageError when a file can't be written.
     """
     with ExitStack() as stack:
         ready: list[tuple[Path, Path]] = []
@@ -125,9 +128,9 @@ def replace_all(files: Mapping[Path, bytes], *, mode: int = 0o644, journal: Path
 
 
 def finish(journal: Path) -> None:
-    """Rename what a run has not that was killed in :func:`replace_all`, all in the journal's own folder.
+    """Rename the files that a run has left that was killed in :func:`replace_all`, all in the folder of ``journal``.
 
-    Raises StorageError.
+    Raises StorageError when the journal is not valid, or a file can't be renamed; DiskFullError when there is no room.
     """
     with reading(journal):
         data = journal.read_bytes()
@@ -137,7 +140,7 @@ def finish(journal: Path) -> None:
         names = []
     if not names or any(name in ("", "..") or "/" in name for pair in names for name in pair):
         raise StorageError(
-            f"{journal} is not what a run leaves that was killed",
+            f"{journal} is not the journal of a run that was killed",
             why="it should name files of its own folder",
             advice=f"look at it, then rm {journal}",
         )

@@ -1,4 +1,7 @@
-"""Data on stdout: text as it is, and tables as wide as there is room."""
+"""Data on stdout: text as it is, and tables that fit the terminal.
+
+Rich draws the tables on terminals. What is written into a pipe is aligned here, so that no script waits for rich.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
 _BETWEEN = 3  # columns that rich puts between two of a table's
 _PLAIN_RULE = "    \n    \n -- \n    \n    \n    \n    \n    \n"  # rich's SIMPLE_HEAD in ASCII
 _INDENT = 4
-_READABLE = 12  # columns; what is longer than this may be broken between words
+_READABLE = 12  # columns; the least room for text that is wrapped
 
 
 def data(text: str) -> None:
-    """Data on stdout, as it is. A reader that has gone away (| head) had enough: that is its right, and no error."""
+    """Write ``text`` to stdout as it is. A reader that has ended (| head) is not an error."""
     try:
         if sys.stdout.isatty() and not is_unicode(sys.stdout):
             sys.stdout.write(text)
@@ -34,14 +37,14 @@ def data(text: str) -> None:
 
 
 def prose(text: str) -> None:
-    """Paragraphs on stdout: as they stand in a pipe, and on a terminal that is too narrow for that as wide as it is."""
+    """Write ``text``, paragraphs, to stdout: as it is, or wrapped on a terminal that is too narrow for it."""
     if sys.stdout.isatty() and max(map(len, text.splitlines()), default=0) > (width := console(sys.stdout).width):
         text = "\n\n".join(textwrap.fill(part, width, break_long_words=False) for part in text.split("\n\n")) + "\n"
     data(text)
 
 
 def to_nobody(stream: TextIO) -> None:
-    """Point a stream whose reader has gone at nothing; or Python would fail over it once more when it ends."""
+    """Let ``stream``, whose reader has ended, write to nothing; or Python would fail once more at its own end."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, stream.fileno())
     os.close(nothing)
@@ -49,7 +52,7 @@ def to_nobody(stream: TextIO) -> None:
 
 @dataclass(frozen=True)
 class Painted:
-    """A table's cell with a colour, in rich's words (``bold red``), for terminals."""
+    """The text of a table's cell with a colour for terminals, in rich's words (``bold red``)."""
 
     text: str
     colour: str
@@ -58,14 +61,14 @@ class Painted:
         return self.text
 
 
-Row = Sequence[str | Painted]
+TableRow = Sequence[str | Painted]
 
 
-def table(headings: Sequence[str], rows: Sequence[Row]) -> None:
-    """A table on stdout: aligned columns with two blanks between them in a pipe.
+def table(headings: Sequence[str], rows: Sequence[TableRow]) -> None:
+    """Write ``rows`` under ``headings`` to stdout: into a pipe as aligned columns with two blanks between them.
 
-    On a terminal it is ruled, and where its words do not fit side by side, each row is a list of its own: half a hash
-    is no hash.
+    On a terminal the table has rules; when its words do not fit side by side, each row becomes a list, so that no hash
+    is broken.
     """
     if not sys.stdout.isatty():
         _aligned(headings, rows)
@@ -76,27 +79,27 @@ def table(headings: Sequence[str], rows: Sequence[Row]) -> None:
 
 
 def console(stream: TextIO) -> Console:
-    """Rich's view of a terminal; with NO_COLOR one that knows no colours."""
+    """Make rich's console for ``stream``; without colours when NO_COLOR is set."""
     from rich.console import Console
 
     return Console(file=stream, color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
 
 
 def escaped(text: str) -> str:
-    """Text in which rich sees no markup."""
+    """Escape ``text``, so that rich sees no markup in it."""
     from rich.markup import escape
 
     return escape(text)
 
 
-def _aligned(headings: Sequence[str], rows: Sequence[Row]) -> None:
+def _aligned(headings: Sequence[str], rows: Sequence[TableRow]) -> None:
     lines = [list(headings), *([str(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     rows_out = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
     data("".join(f"{row.rstrip()}\n" for row in rows_out))
 
 
-def _ruled(headings: Sequence[str], rows: Sequence[Row], terminal: Console) -> None:
+def _ruled(headings: Sequence[str], rows: Sequence[TableRow], terminal: Console) -> None:
     from rich import box
     from rich.table import Table
 
@@ -108,8 +111,8 @@ def _ruled(headings: Sequence[str], rows: Sequence[Row], terminal: Console) -> N
     terminal.print(ruled)
 
 
-def _records(headings: Sequence[str], rows: Sequence[Row], terminal: Console) -> None:
-    """What each thing is called in front of it; of two columns, the first one calls the second by name."""
+def _records(headings: Sequence[str], rows: Sequence[TableRow], terminal: Console) -> None:
+    """Each row as a list with the headings in front; of two columns, the first is the heading of the second."""
     margin = _INDENT if len(headings) == 2 else max(map(len, headings)) + 2
     terminal.print()
     for row in rows:
@@ -123,10 +126,10 @@ def _records(headings: Sequence[str], rows: Sequence[Row], terminal: Console) ->
 
 
 def _record(heading: str, cell: str | Painted, margin: int, terminal: Console) -> None:
-    first, *more = _wrapped(str(cell), terminal.width - margin)
+    first, *continued = _wrapped(str(cell), terminal.width - margin)
     shown = Painted(first, cell.colour) if isinstance(cell, Painted) else first
     terminal.print(f"[bold]{escaped(heading.ljust(margin))}[/]{_marked(shown)}", soft_wrap=True)
-    for line in more:
+    for line in continued:
         terminal.print(" " * margin + escaped(line), soft_wrap=True)
 
 
@@ -138,15 +141,15 @@ def _marked(cell: str | Painted) -> str:
     return f"[{cell.colour}]{escaped(cell.text)}[/]" if isinstance(cell, Painted) else escaped(cell)
 
 
-def _widths(headings: Sequence[str], rows: Sequence[Row]) -> list[int]:
-    """What each column must have, so that no word of it is cut."""
+def _widths(headings: Sequence[str], rows: Sequence[TableRow]) -> list[int]:
+    """The width of each column in which no word is cut."""
     return [
         max(_longest(text) for text in (heading, *(str(row[column]) for row in rows)))
         for column, heading in enumerate(headings)
     ]
 
 
-def _narrowest(headings: Sequence[str], rows: Sequence[Row]) -> int:
+def _narrowest(headings: Sequence[str], rows: Sequence[TableRow]) -> int:
     return sum(_widths(headings, rows)) + _BETWEEN * (len(headings) - 1) + 2
 
 

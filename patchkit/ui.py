@@ -1,4 +1,4 @@
-"""Talk on stderr, and, from ``tables``, data on stdout: nothing else draws on a terminal.
+"""Messages and progress on stderr, and, from ``tables``, data on stdout: nothing else writes on a terminal.
 
 On a terminal: progress bars and a live line, with NO_COLOR without colours. In a pipe, in CI, with TERM=dumb: plain
 lines.
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Painted", "Ui", "data", "prose", "table"]
 
-_SILENCE_BETWEEN_PLAIN_LINES = 5.0  # seconds; a CI log wants a sign of life, not a bar
+_SILENCE_BETWEEN_PLAIN_LINES = 5.0  # seconds; a CI log needs a sign of life, not a bar
 
 
 class Ui:
-    """What a job says while it works. ``quiet`` leaves only warnings and errors."""
+    """The messages of a job. ``quiet`` leaves only warnings and errors; ``verbose`` prints the output of tools."""
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False, verbose: bool = False) -> None:
         self._stream = stream or sys.stderr
@@ -36,28 +36,28 @@ class Ui:
         self._warned: dict[str, None] = {}
 
     def step(self, text: str) -> None:
-        """A stage of the job begins."""
+        """Print ``text`` as the beginning of a stage."""
         if not self._quiet:
             self._line(self._paint("1;34", "==>") + " " + text)
 
     def note(self, text: str) -> None:
-        """Something worth knowing inside a stage."""
+        """Print ``text`` as a detail of a stage."""
         if not self._quiet:
             self._line("    " + text)
 
     def warn(self, text: str) -> None:
-        """Something that may surprise later; each text is said once a run."""
+        """Print ``text`` as a warning; each text once a run."""
         if text not in self._warned:
             self._warned[text] = None
             self._line(self._paint("1;33", "warning:") + " " + text)
 
     @property
     def warnings(self) -> list[str]:
-        """All that was warned of so far."""
+        """All warnings so far."""
         return list(self._warned)
 
     def error(self, what: str, why: str, advice: str) -> None:
-        """The last words of a run that failed."""
+        """Print an error: ``what`` happened, ``why`` (several lines, or none) and ``advice`` (if any)."""
         self._line(self._paint("1;31", "error:") + " " + what)
         for line in why.splitlines():
             self._line("    " + line)
@@ -66,7 +66,7 @@ class Ui:
 
     @contextmanager
     def bar(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Progress in bytes: yields a function that is told how many more have arrived."""
+        """Show progress in bytes: yields a function to call with the number of bytes that have come."""
         if self._quiet:
             yield lambda _: None
         elif self._live:
@@ -80,7 +80,7 @@ class Ui:
 
     @contextmanager
     def count(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Progress in things: yields a function that is told how many more are done."""
+        """Show progress in things: yields a function to call with the number of things that have been done."""
         if self._quiet:
             yield lambda _: None
         elif self._live:
@@ -94,7 +94,7 @@ class Ui:
 
     @contextmanager
     def tally(self, label: str, total: int) -> Iterator[Callable[[int, str], None]]:
-        """As ``count``, with a few words on how it goes that are told along with the number."""
+        """Show progress as :meth:`count` does: the function that is yielded also takes a few words on the progress."""
         if self._quiet:
             yield lambda _, __: None
         elif self._live:
@@ -120,7 +120,7 @@ class Ui:
 
     @contextmanager
     def log(self, label: str) -> Iterator[Callable[[str], None]]:
-        """A tool's output, line by line: shown whole when verbose, else as one live line."""
+        """Show a tool's output: yields a function to call with each line. Whole when verbose, else one live line."""
         if self._verbose:
             yield self._line
         elif self._live and not self._quiet:
@@ -136,7 +136,7 @@ class Ui:
         try:
             print(text, file=self._stream, flush=True)
         except BrokenPipeError:
-            # Whoever listened has gone (2>&1 | head): the work goes on all the same.
+            # The reader has gone (2>&1 | head): the work goes on all the same.
             to_nobody(self._stream)
 
     def _paint(self, code: str, text: str) -> str:
@@ -155,13 +155,13 @@ class Ui:
     def _plain_bar(
         self, label: str, total: int | None, unit: str, words: Callable[[], str] = str
     ) -> Callable[[int], None]:
-        done, spoke = 0, time.monotonic()
+        done, printed = 0, time.monotonic()
 
         def advance(count: int) -> None:
-            nonlocal done, spoke
+            nonlocal done, printed
             done += count
-            if time.monotonic() - spoke >= _SILENCE_BETWEEN_PLAIN_LINES:
-                spoke = time.monotonic()
+            if time.monotonic() - printed >= _SILENCE_BETWEEN_PLAIN_LINES:
+                printed = time.monotonic()
                 self._line(f"    {label}: {done}{unit}" + (f" of {total}" if total else "") + words())
 
         return advance

@@ -1,6 +1,6 @@
-"""A tar.gz whose bytes depend on its contents alone: no clock, no owner, no order of a file system.
+"""Make a tar.gz whose bytes depend on its contents alone: not on the clock, an owner or the order of a file system.
 
-(And on zlib, whose releases may compress differently; what is inside does not change.)
+The bytes depend on zlib too: another release of it may compress differently. The members do not change.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 
 def release_archive(installed: bytes, name: str, epoch: int, extra: Mapping[str, bytes]) -> bytes:
-    """The installed tree (a tar whose one top folder is the prefix) as ``name/…`` in a tar.gz.
+    """Pack ``installed``, a tar whose one top folder is the prefix, as ``name/…`` in a tar.gz.
 
     ``epoch`` is every member's time stamp, in seconds since 1970; ``extra`` are files to add, by path.
-    Libtool's ``.la`` files are left out: they name build folders, and nothing uses them.
+    Libtool's ``.la`` files name build folders and are not used, so these are left out.
     """
     members: dict[str, tuple[tarfile.TarInfo, bytes]] = {}
     with tarfile.open(fileobj=io.BytesIO(installed)) as source:

@@ -29,27 +29,33 @@ class Signer:
 
     @classmethod
     def ready(cls, key: Path, certificate: Path) -> Signer:
-        """Raises SigningError where the two do not belong together, or osslsigncode is missing; StorageError."""
+        """Read ``key`` and ``certificate``, and check that the two belong together.
+
+        Raises SigningError when they do not, when one is not valid, or osslsigncode is missing; StorageError when a
+        file can't be read.
+        """
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
 
         if shutil.which(_PROGRAM) is None:
             raise SigningError(
-                f"there is no {_PROGRAM}", why="it signs the programs", advice=f"apt-get install {_PROGRAM}"
+                f"{_PROGRAM} is missing", why="it signs the programs", advice=f"apt-get install {_PROGRAM}"
             )
         try:
             with reading(certificate):
                 named = x509.load_pem_x509_certificate(certificate.read_bytes())
         except ValueError as error:
             raise SigningError(
-                f"{certificate} holds no certificate", why=str(error), advice="--sign-cert PEM"
+                f"{certificate} is not a certificate in PEM form", why=str(error), advice="--sign-cert PEM"
             ) from error
         try:
             with reading(key):
                 private = serialization.load_pem_private_key(key.read_bytes(), None)
         except (ValueError, TypeError) as error:
-            why = "it is encrypted" if isinstance(error, TypeError) else str(error)
-            raise SigningError(f"{key} holds no key that can be used", why=why, advice="--sign-key PEM") from error
+            why = "the key is encrypted" if isinstance(error, TypeError) else str(error)
+            raise SigningError(
+                f"{key} is not a private key that can be used", why=why, advice="--sign-key PEM"
+            ) from error
         form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         if private.public_key().public_bytes(*form) != named.public_key().public_bytes(*form):
             raise SigningError(f"{key} is not the key of {certificate}", why="their public keys differ")
@@ -57,29 +63,31 @@ class Signer:
         return cls(key, certificate, named.subject.rfc4514_string(), hashlib.sha256(der).hexdigest())
 
     def signed(self, name: str, program: bytes, *, epoch: int, url: str) -> bytes:
-        """The program with its signature, which has just been checked. ``epoch`` is the time that it is dated.
+        """Sign ``program``, whose file name is ``name``.
 
-        No time stamp authority is asked: the same program and key give the same bytes. Raises SigningError.
+        ``epoch`` is the signature's time, in seconds since 1970; ``url`` is the address that the signature states. No
+        time stamp authority is involved, so the same program and key give the same bytes. Raises SigningError when
+        osslsigncode fails, and StorageError or DiskFullError when the folder for temporary files can't be written.
         """
         with writing(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="patchkit-sign-") as folder:
             before, after = Path(folder, f"unsigned-{name}"), Path(folder, name)
             before.write_bytes(program)
-            said = self._run(
+            output = self._run(
                 "sign", "-certs", str(self.certificate), "-key", str(self.key), "-h", "sha256", "-time", str(epoch),
                 "-n", name, "-i", url, "-in", str(before), "-out", str(after),
             )  # fmt: skip
             if not after.is_file():
-                raise SigningError(f"{name} could not be signed", why=said)
+                raise SigningError(f"{name} could not be signed", why=output)
             data = after.read_bytes()
         if data == program:
-            raise SigningError(f"{name} could not be signed", why=said)
+            raise SigningError(f"{name} could not be signed", why=output)
         return data
 
     def _run(self, *words: str) -> str:
         done = subprocess.run(
             [_PROGRAM, *words], capture_output=True, text=True, errors="replace", timeout=_LIMIT, check=False
         )
-        said = (done.stdout + done.stderr).strip()
+        output = (done.stdout + done.stderr).strip()
         if done.returncode != 0:
-            raise SigningError(f"{_PROGRAM} {words[0]} failed", why=said)
-        return said
+            raise SigningError(f"{_PROGRAM} {words[0]} failed", why=output)
+        return output

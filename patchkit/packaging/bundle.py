@@ -1,6 +1,6 @@
-"""A zip for Windows whose bytes depend on its contents alone, laid out as upstream's installer lays out its folder.
+"""Make a zip for Windows, laid out as the folder that upstream's installer makes.
 
-(And on zlib, as the tar.gz for Linux does.)
+The bytes depend on the contents alone, and on zlib, as for the tar.gz.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _FOLDERS = {"sbin/": "bin/", "bin/": "bin/", "share/doc/openvpn/": "doc/", "incl
 
 
 def programs(installed: bytes) -> dict[str, bytes]:
-    """The programs and libraries of an installed tree (a tar whose one top folder is the prefix), by file name."""
+    """Read the programs and libraries of ``installed``, a tar whose one top folder is the prefix; by file name."""
     return {path.removeprefix("bin/"): data for path, data in _laid_out(installed).items() if path.endswith(PROGRAMS)}
 
 
 def release_zip(
     installed: bytes, name: str, epoch: int, extra: Mapping[str, bytes], replaced: Mapping[str, bytes]
 ) -> bytes:
-    """The installed tree as ``name/…`` in a zip.
+    """Pack ``installed``, a tar whose one top folder is the prefix, as ``name/…`` in a zip.
 
-    ``epoch`` is every member's time stamp, in seconds since 1970; ``extra`` are files to add, by path; ``replaced``
-    stand for :func:`programs` of the same names: signed ones, say.
+    ``epoch`` is every member's time stamp, in seconds since 1970; ``extra`` are files to add, by path; ``replaced`` are
+    contents for :func:`programs` of the same names, such as signed ones.
     """
-    members = {**_laid_out(installed), **{f"bin/{one}": data for one, data in replaced.items()}, **extra}
+    members = {**_laid_out(installed), **{f"bin/{program}": data for program, data in replaced.items()}, **extra}
     day = time.gmtime(max(epoch, _FIRST))[:6]
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
@@ -44,12 +44,12 @@ def release_zip(
 
 
 def _laid_out(installed: bytes) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(installed)) as source:
         for member in source:
             path = member.name.partition("/")[2]
             for folder, ours in _FOLDERS.items():
                 content = source.extractfile(member) if member.isreg() and path.startswith(folder) else None
                 if content is not None:
-                    found[ours + path.removeprefix(folder)] = content.read()
-    return found
+                    files[ours + path.removeprefix(folder)] = content.read()
+    return files

@@ -25,7 +25,10 @@ class Dist:
         self.folder = folder
 
     def find(self, name: str, inputs: str) -> Artifact | None:
-        """The artifact of that name, if it was made from just these inputs and its files are unaltered."""
+        """Find the artifact ``name``, if it was made from just these ``inputs`` and its files are unaltered.
+
+        Raises StorageError when the manifest is not one of this patchkit, or can't be read.
+        """
         if self._journal.exists():
             with locked(self.folder):
                 self._finish()
@@ -35,12 +38,16 @@ class Dist:
         return None
 
     def add(self, artifact: Artifact, files: Mapping[str, bytes]) -> None:
-        """Write an artifact's files with the manifest and the checksums. A second run in the folder waits."""
+        """Write the ``files`` of ``artifact`` with the manifest and the checksums. A second run in the folder waits.
+
+        Raises StorageError when the manifest is not one of this patchkit, StorageError or DiskFullError when the folder
+        can't be written.
+        """
         with locked(self.folder):
             self._finish()
             # Read first: a manifest that is not ours is refused before anything is written.
             others = [other for other in self._read().artifacts if other.name != artifact.name]
-            manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda one: one.name))
+            manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda entry: entry.name))
             text = manifest.model_dump_json(indent=2).encode() + b"\n"
             named = {**files, MANIFEST: text, CHECKSUMS: _checksums(manifest, text)}
             for name in (*named, _JOURNAL):  # what a killed run has left; ours is the lock
@@ -49,7 +56,10 @@ class Dist:
             replace_all({self.folder / name: data for name, data in named.items()}, journal=self._journal)
 
     def damaged(self) -> tuple[int, list[Path]]:
-        """How many of the manifest's files are there, and those that are not what it says. Raises StorageError."""
+        """Check the files that the manifest names: how many are there, and those that are not as it states.
+
+        Raises StorageError when a file or the manifest can't be read.
+        """
         named = {self.folder / file.name: file for artifact in self._read().artifacts for file in artifact.files}
         there = {path: file for path, file in named.items() if path.exists()}
         return len(there), [path for path, file in there.items() if not self._intact(file)]
@@ -59,7 +69,7 @@ class Dist:
         return self.folder / _JOURNAL
 
     def _finish(self) -> None:
-        """A run that was killed when all of its files were there: they take their names now. Wants the lock."""
+        """Rename the files of a run that was killed when all of them were written. The caller holds the lock."""
         if self._journal.exists():
             finish(self._journal)
 
@@ -83,7 +93,7 @@ class Dist:
 
 
 def described(name: str, data: bytes) -> File:
-    """A file's entry in the manifest."""
+    """Make the entry of the manifest for the file ``name`` with the contents ``data``."""
     return File(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 

@@ -1,4 +1,4 @@
-"""What ``manifest.json`` says. The field descriptions here are the documentation: docs/manifest.md is made from them.
+"""The model of ``manifest.json``. docs/manifest.md is made from the field descriptions here.
 
 The manifest holds no date and no host name: the same inputs give the same bytes.
 """
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from patchkit.json_schema import Part, tables
 
-# Whoever edits a manifest can't make patchkit look outside its folder.
+# An edited manifest can't make patchkit look outside of its folder.
 _FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$"
 
 
@@ -21,7 +21,7 @@ class Source(Part):
     kind: Literal["tarball", "git", "directory"] = Field(description="what the source was read from")
     name: str = Field(description="the tarball's file name, the git ref, or the folder given by hand")
     verified: bool = Field(
-        description="true when a pin vouches for every byte: a tarball's sha256, or a tag's commit and tree"
+        description="true when every byte is pinned: by a tarball's sha256, or by a tag's commit and tree"
     )
     sha256: str | None = Field(default=None, description="of the tarball, in hex")
     size: int | None = Field(default=None, description="of the tarball, in bytes")
@@ -42,7 +42,7 @@ class Patch(Part):
     """The change, and what it did."""
 
     variant: str = Field(description="name of the variant; stock is the unchanged source")
-    status: str = Field(description="what the catalogue thinks of the variant")
+    status: str = Field(description="of the variant, in the catalogue")
     guard: bool = Field(description="true when the change stands between #ifdef RETRY and #endif, built with -DRETRY")
     diff_sha256: str | None = Field(description="of the rendered diff; null for stock")
     files: list[PatchedFile] = Field(description="every file that the diff changes")
@@ -53,10 +53,10 @@ class Crypto(Part):
 
     choice: Literal["system", "pinned"] = Field(description="the system's own, or one compiled from a pinned release")
     library: str = Field(description="system, or the branch: openssl-1.0.2")
-    version: str = Field(description="what it calls itself; of the system's, its package's version, or unknown")
+    version: str = Field(description="the library's own version; of the system's, the package's version, or unknown")
     linked: Literal["static", "shared"] = Field(description="whether the program holds it or loads it")
     verified: bool | None = Field(
-        description="of a pinned one: whether a pin vouches for its source; false for one given with --openssl-source"
+        description="of a pinned one: whether its source is pinned; false for one given with --openssl-source"
     )
     source: Source | None = Field(default=None, description="of a pinned one, where its source came from")
     end_of_life: str | None = Field(
@@ -72,7 +72,7 @@ class StaticLibrary(Part):
     source: Source = Field(description="where its source came from")
 
 
-class Signature(Part):
+class AuthenticodeSignature(Part):
     """An Authenticode signature of every program in the archive."""
 
     subject: str = Field(description="of the certificate")
@@ -103,8 +103,10 @@ class Build(Part):
     portability: list[str] = Field(
         default=[], description="why there are flags that today's compilers need for this release"
     )
-    features: list[str] = Field(default=[], description="what --with asked for")
-    left_out: list[str] = Field(default=[], description="programs that this source can't give, with the reason")
+    features: list[str] = Field(default=[], description="what was chosen with --with")
+    left_out: list[str] = Field(
+        default=[], description="programs that can't be built from this source, with the reason"
+    )
     needed: list[str] = Field(default=[], description="shared libraries that the program loads (DT_NEEDED, or DLLs)")
     glibc: str | None = Field(
         default=None, description="the oldest glibc that the program starts with; null for Windows"
@@ -115,7 +117,7 @@ class Check(Part):
     """One part of the smoke test."""
 
     name: str = Field(description="linkage, version, test-crypto, refusal (of a bad certificate) or handshake")
-    detail: str = Field(description="what the binary said, or who spoke with whom")
+    detail: str = Field(description="what the binary printed, or which programs made the handshake")
     passed: bool = Field(
         default=True, description="only a handshake of a known-bad variant may fail: nothing else becomes an artifact"
     )
@@ -133,7 +135,7 @@ class Artifact(Part):
     """One build: a release, a variant, a target."""
 
     name: str = Field(description="release+variant-target, the archive's name without its ending")
-    version: str = Field(description="what openvpn --version says")
+    version: str = Field(description="what openvpn --version prints")
     release: str = Field(description="upstream's release, or git.COMMIT for another ref")
     series: str = Field(description="2.6, 2.7: which toolchain was taken")
     patchkit: str = Field(description="version of patchkit")
@@ -144,7 +146,9 @@ class Artifact(Part):
     checks: list[Check] = Field(
         description="the smoke test; for Windows under wine, for a foreign processor under QEMU"
     )
-    signature: Signature | None = Field(default=None, description="of Windows programs; null where none was asked for")
+    signature: AuthenticodeSignature | None = Field(
+        default=None, description="of Windows programs; null when none was asked for"
+    )
     files: list[File] = Field(description="the archive and, except for stock, the diff")
 
 
@@ -156,14 +160,28 @@ class Manifest(Part):
 
 
 def markdown() -> str:
-    """docs/manifest.md."""
+    """Write docs/manifest.md."""
     return "\n".join(
         [
             "# manifest.json",
             "",
             "Generated from `patchkit/packaging/manifest.py` by `python -m patchkit.packaging.manifest`: do not edit.",
             "",
-            *tables((Manifest, Artifact, Source, Patch, PatchedFile, Build, Crypto, Check, File)),
+            *tables(
+                (
+                    Manifest,
+                    Artifact,
+                    Source,
+                    Patch,
+                    PatchedFile,
+                    Build,
+                    Crypto,
+                    StaticLibrary,
+                    Check,
+                    AuthenticodeSignature,
+                    File,
+                ),
+            ),
         ]
     )
 

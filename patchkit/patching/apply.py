@@ -14,20 +14,22 @@ if TYPE_CHECKING:
     from unidiff.patch import Hunk, PatchedFile
 
 _ENCODING = "utf-8"
-_ERRORS = "surrogateescape"  # any byte survives the way through unidiff, which wants text
+_ERRORS = "surrogateescape"  # any byte survives the way through unidiff, which needs text
 
 
 class Readable(Protocol):
-    """Whatever has files to patch: a SourceTree is one."""
+    """Anything that has files to patch: a SourceTree, for one."""
 
-    def read(self, path: str) -> bytes: ...
+    def read(self, path: str) -> bytes:
+        """Read the file ``path``."""
+        ...
 
 
 def apply(diff: bytes, tree: Readable) -> Mapping[str, bytes]:
-    """The post-images of all files that ``diff`` touches, by path. Nothing is written.
+    """Apply ``diff`` to ``tree`` in memory: the post-images of all files that it touches, by path. Nothing is written.
 
-    Raises PatchMismatchError where a hunk does not match at its very line, where the diff is malformed,
-    or where its ``index`` line names other blobs than the file before and after.
+    Raises PatchMismatchError when a hunk does not match at its very line, when the diff is malformed, or when its
+    ``index`` line names other blobs than the file before and after; BadSourceError when a file is not in the tree.
     """
     from unidiff.errors import UnidiffParseError
     from unidiff.patch import PatchSet
@@ -78,7 +80,7 @@ def _patched(file: PatchedFile, before: bytes) -> bytes:
 
 
 def _side(hunk: Hunk, without: str) -> list[bytes]:
-    """The old side of a hunk (without ``+`` lines) or the new one (without ``-`` lines)."""
+    """The old side of a hunk (without ``+`` lines) or its new side (without ``-`` lines)."""
     side: list[bytes] = []
     previous = ""
     for line in hunk:
@@ -94,17 +96,17 @@ def _side(hunk: Hunk, without: str) -> list[bytes]:
 
 def _mismatch(path: str, hunk: Hunk, lines: list[bytes], start: int, old: list[bytes]) -> PatchMismatchError:
     here = lines[start : start + len(old)]
-    for offset, wanted in enumerate(old):
-        found = here[offset] if offset < len(here) else b"(the file ends here)"
-        if found != wanted:
-            why = f"line {start + offset + 1} should be  {wanted!r}\nand is {found!r}"
+    for offset, expected in enumerate(old):
+        actual = here[offset] if offset < len(here) else b"(the file ends here)"
+        if actual != expected:
+            why = f"line {start + offset + 1} should be  {expected!r}\nand is {actual!r}"
             break
     else:
         why = "its hunks overlap"
     return PatchMismatchError(
         f"the diff does not apply exactly to {path} at line {hunk.source_start}",
         why=why,
-        advice="render it anew for this very source: patchkit render; there is no fuzz here",
+        advice="render it again for this very source: patchkit render; patchkit applies no diff with fuzz",
     )
 
 
@@ -121,5 +123,5 @@ def _check_index(file: PatchedFile, before: bytes, after: bytes) -> None:
 
 
 def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replace files below ``folder``, as :func:`patchkit.storage.replace_all` does."""
+    """Replace ``files`` below ``folder``; raises what :func:`patchkit.storage.replace_all` raises."""
     replace_all({folder / path: data for path, data in files.items()})

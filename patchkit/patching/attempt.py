@@ -1,4 +1,4 @@
-"""One cell of the matrix: does a variant apply to these very files, exactly, and what do they become?"""
+"""One cell of the matrix: whether a variant applies exactly to given files, and what they become."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from patchkit.patching.render import render
 from patchkit.patching.variants import UpstreamStatus
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
 
-Verdict = Literal["exact", "superseded", "not-applicable", "refused"]
+MatrixVerdict = Literal["exact", "superseded", "not-applicable", "refused"]
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What came of rendering a variant against some files: what they become, or why it was refused."""
+    """The result of rendering a variant against some files: what they become, or why it was refused."""
 
     files: Mapping[str, str]
     """The SHA-256 of each post-image, by path."""
     pinned: bool
-    """Whether pins knew beforehand what each variant makes of each of these files, and agreed."""
+    """Whether there is a pin for each variant and each of these files, and the result is as pinned."""
     error: PatchkitError | None = None
 
 
 @dataclass(frozen=True)
-class Cell:
+class MatrixCell:
     """One release, one variant, one form."""
 
     variant: str
     guard: bool
-    verdict: Verdict
+    verdict: MatrixVerdict
     upstream: UpstreamStatus | None
-    """None where the catalogue says nothing of such a release."""
+    """None when the catalogue has no range for such a release."""
     attempt: Attempt | None
-    """None where nothing was tried, because nothing applies."""
+    """None when nothing was rendered, because nothing applies."""
 
     @property
     def sha256(self) -> str | None:
@@ -51,12 +51,18 @@ class Cell:
 
     @property
     def error(self) -> PatchkitError | None:
-        """Why it was refused."""
+        """Why the variant was refused; None when it was not."""
         return self.attempt.error if self.attempt else None
 
 
 def attempt(name: str, guard: bool, files: Mapping[str, bytes], label: str) -> Attempt:
-    """Render, apply in memory and verify. A refusal is an answer; faults of patchkit itself are raised."""
+    """Render the variant ``name`` against ``files``, apply the diff in memory and verify.
+
+    ``label`` names the release in the diff's header.
+
+    A PatchkitError is in the result and not raised; other exceptions are faults of patchkit itself. Raises
+    UnknownVariantError when there is no such variant.
+    """
     combined = combination(name)
     origin = Origin(kind="git", name=label, verified=False, epoch=0)
     tree = SourceTree(origin, {path: Entry.of(data) for path, data in files.items()})
@@ -74,15 +80,18 @@ def attempt(name: str, guard: bool, files: Mapping[str, bytes], label: str) -> A
     return Attempt(digests, pinned=bool(digests) and all(known))
 
 
-def judge(combined: Combination, guard: bool, upstream: UpstreamStatus | None, tried: Attempt | None) -> Cell:
-    """The cell that follows from what upstream did and what was tried. A refusal outweighs all but not-applicable."""
-    verdict: Verdict
+def judge(combined: Combination, guard: bool, upstream: UpstreamStatus | None, attempted: Attempt | None) -> MatrixCell:
+    """Make the cell that follows from ``upstream`` and ``attempted``. A refusal outweighs all but not-applicable.
+
+    Raises ValueError when the variant applies and was not rendered.
+    """
+    verdict: MatrixVerdict
     if upstream == "not-applicable":
-        verdict, tried = "not-applicable", None
-    elif tried is None:
-        raise ValueError(f"{combined.name} applies, and was not tried")
-    elif tried.error is not None:
+        verdict, attempted = "not-applicable", None
+    elif attempted is None:
+        raise ValueError(f"{combined.name} applies, and was not rendered")
+    elif attempted.error is not None:
         verdict = "refused"
     else:
         verdict = "superseded" if upstream == "superseded" else "exact"
-    return Cell(combined.name, guard, verdict, upstream, tried)
+    return MatrixCell(combined.name, guard, verdict, upstream, attempted)

@@ -1,4 +1,4 @@
-"""What ``--variant`` names: one variant, or several in one source, written ``a+b``."""
+"""Combinations: what ``--variant`` names, one variant or several in one source, written ``a+b``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from patchkit.errors import BadUsageError, ConflictError
 from patchkit.patching.variants import Bound, Status, UpstreamStatus, Variant, variant
 from patchkit.releases.version import Version, shown
 
-# The combination is as good as its worst part.
+# A combination is as good as its worst part.
 _WORST_FIRST: tuple[Status, ...] = ("known-bad", "experimental", "faithful", "recommended")
 _UPSTREAM_FIRST: tuple[UpstreamStatus, ...] = ("not-applicable", "superseded", "needed")
 
@@ -22,25 +22,26 @@ class Combination:
 
     @property
     def name(self) -> str:
-        """``a+b``, in order: however it was typed, one combination has one name."""
+        """The names of the parts in their order, ``a+b``: one combination has one name, however it was typed."""
         return "+".join(part.name for part in self.parts)
 
     @property
     def is_stock(self) -> bool:
+        """Whether nothing is changed."""
         return all(part.is_stock for part in self.parts)
 
     def suffix(self, *, guard: bool) -> str:
-        """What goes behind a version in names: nothing for stock, ``+retransmit``, ``+a+b.guard``."""
+        """Make what follows the version in file names: nothing for stock, ``+retransmit``, ``+a+b.guard``."""
         return "" if self.is_stock else f"+{self.name}" + (".guard" if guard else "")
 
     @property
     def status(self) -> Status:
-        """The worst of the parts'."""
+        """The worst status of the parts."""
         return min((part.status for part in self.parts), key=_WORST_FIRST.index)
 
     @property
     def bound(self) -> Bound | None:
-        """What it promises not to exceed: what the one part promises that decides when packets are sent."""
+        """The limit that the one part promises that decides when packets are sent; None without such a part."""
         return next((part.bound for part in self.parts if part.bound is not None), None)
 
     @property
@@ -69,9 +70,13 @@ class Combination:
         return tuple(dict.fromkeys(name for part in self.parts for name in part.files))
 
     def upstream_status(self, version: Version) -> UpstreamStatus | None:
-        """Not applicable if one part is; needed only if all parts are; None where the catalogue says nothing."""
-        found = [one.status for part in self.parts if (one := part.upstream_of(version)) is not None]
-        return min(found, key=_UPSTREAM_FIRST.index, default=None)
+        """Look up ``version``: not applicable if one part is, needed only if all parts are.
+
+        None when no part has a range for the version.
+        """
+        ranges = [part.upstream_of(version) for part in self.parts]
+        statuses = [upstream.status for upstream in ranges if upstream is not None]
+        return min(statuses, key=_UPSTREAM_FIRST.index, default=None)
 
     @property
     def guard(self) -> bool:
@@ -79,7 +84,7 @@ class Combination:
         return all(part.guard for part in self.parts)
 
     def check_guard(self) -> None:
-        """Raise BadUsageError where a part has no guarded form."""
+        """Check that all parts have a guarded form. Raises BadUsageError when one has none."""
         without = [part.name for part in self.parts if not part.guard]
         if without:
             name = ", ".join(without)
@@ -88,10 +93,10 @@ class Combination:
 
 @cache
 def combination(text: str) -> Combination:
-    """Read ``retransmit`` or ``a+b``.
+    """Read the combination that ``text`` names: ``retransmit`` or ``a+b``.
 
-    Raises UnknownVariantError, BadUsageError for ``a+a`` or ``stock+a``, and ConflictError for variants
-    that exclude each other.
+    Raises UnknownVariantError when there is no such variant, BadUsageError for ``a+a`` or ``stock+a``, ConflictError
+    when two variants exclude each other, and BadVariantError when a patch.toml is not valid.
     """
     pieces = text.split("+")
     if len(pieces) > 1 and "" in pieces:
@@ -107,7 +112,7 @@ def combination(text: str) -> Combination:
         if against:
             raise ConflictError(
                 f"{part.name} and {', '.join(against)} can't be combined",
-                why="they change the same place in different ways: " + f"patches/{part.name}/patch.toml says so",
+                why=f"they change the same place in different ways: patches/{part.name}/patch.toml lists the conflict",
                 advice=f"--variant {part.name} --variant {against[0]} builds one of each",
             )
     return Combination(tuple(parts))

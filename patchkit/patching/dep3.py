@@ -1,4 +1,4 @@
-"""The header of a diff, after https://dep-team.pages.debian.net/deps/dep3/: what it is, whose, and from where."""
+"""The header of a diff, by https://dep-team.pages.debian.net/deps/dep3/: title, author, origin, upstream's status."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from patchkit.patching.combination import Combination
 from patchkit.patching.variants import GUARD_MACRO, Upstream, UpstreamStatus
 from patchkit.releases.version import Version
 
-_FOUND: dict[UpstreamStatus, str] = {
+_UPSTREAM: dict[UpstreamStatus, str] = {
     "needed": "upstream's code has the fault",
     "superseded": "upstream has cured it in another way",
     "not-applicable": "upstream's code has no such place",
@@ -16,10 +16,10 @@ _FOUND: dict[UpstreamStatus, str] = {
 
 
 def header(combined: Combination, label: str, series: str | None, *, guard: bool) -> bytes:
-    """The header for a diff that holds all parts; ends in a line of three dashes.
+    """Write the header of a diff for all parts of ``combined``; the last line is three dashes.
 
-    What is said of upstream's own code goes by the label where that is a version, else by the series; nothing is
-    said without either.
+    The field about upstream's own code goes by ``label`` if that is a version, else by ``series``; it is left out when
+    neither is a version.
     """
     title = " · ".join(part.title for part in combined.parts)
     paragraphs = "\n\n".join(part.description.strip() for part in combined.parts)
@@ -31,14 +31,14 @@ def header(combined: Combination, label: str, series: str | None, *, guard: bool
 
 
 def fields(combined: Combination, label: str, series: str | None, *, guard: bool) -> list[str]:
-    """What patchkit adds of its own: DEP-3 leaves fields that begin with ``X-`` to whoever writes them."""
-    made = [f"X-Patchkit: {__version__}, variant {combined.name}, for OpenVPN {label}"]
-    made.append(f"X-Patchkit-Guard: {f'yes, build with -D{GUARD_MACRO}' if guard else 'no'}")
-    made.append(f"X-Patchkit-Status: {combined.status}")
+    """Write patchkit's own fields; DEP-3 leaves names that begin with ``X-`` to the writer."""
+    lines = [f"X-Patchkit: {__version__}, variant {combined.name}, for OpenVPN {label}"]
+    lines.append(f"X-Patchkit-Guard: {f'yes, build with -D{GUARD_MACRO}' if guard else 'no'}")
+    lines.append(f"X-Patchkit-Status: {combined.status}")
     version = _version(label) or _version(series or "")
     known = {part.name: part.upstream_of(version) for part in combined.parts} if version else {}
-    said = [f"{name}: {_found(upstream)}" for name, upstream in known.items() if upstream is not None]
-    return [*made, f"X-Patchkit-Upstream: {'; '.join(said)}"] if said else made
+    statuses = [f"{name}: {_status(upstream)}" for name, upstream in known.items() if upstream is not None]
+    return [*lines, f"X-Patchkit-Upstream: {'; '.join(statuses)}"] if statuses else lines
 
 
 def _version(text: str) -> Version | None:
@@ -48,6 +48,6 @@ def _version(text: str) -> Version | None:
         return None
 
 
-def _found(upstream: Upstream) -> str:
+def _status(upstream: Upstream) -> str:
     commits = ", ".join(commit[:12] for commit in upstream.commits)
-    return _FOUND[upstream.status] + (f" ({commits})" if commits and upstream.status == "superseded" else "")
+    return _UPSTREAM[upstream.status] + (f" ({commits})" if commits and upstream.status == "superseded" else "")

@@ -1,6 +1,6 @@
-"""Edits: what a template's hunks say, checked against the source; put in place, or written as a unified diff.
+"""Edits: a template's hunks, checked against the source; put in place, or written as a unified diff.
 
-An edit replaces whole lines. Everything here is line arithmetic; what the lines mean is the anchors' business.
+An edit replaces whole lines. This module only counts lines; what the lines mean is known to the anchors.
 """
 
 from __future__ import annotations
@@ -30,25 +30,29 @@ class Edit:
 
     @property
     def old(self) -> int:
+        """The number of lines of the old side."""
         return sum(sign != b"+" for sign, _ in self.body)
 
     @property
     def new(self) -> int:
+        """The number of lines of the new side."""
         return sum(sign != b"-" for sign, _ in self.body)
 
     @property
     def end(self) -> int:
+        """The line, from 0, behind the last one of the old side."""
         return self.start + self.old
 
     def moved(self, lines: int) -> Edit:
-        """The same edit so many lines further down."""
+        """Move the edit ``lines`` lines down."""
         return replace(self, start=self.start + lines)
 
 
 def read_edits(text: str, lines: Sequence[bytes], variant: Variant, file: str) -> list[Edit]:
-    """The edits that a rendered template lists, in file order.
+    """Read the edits that ``text``, a rendered template, lists for the file with these ``lines``; in file order.
 
-    Raises BadVariantError where it lists none, misquotes the source, or lets two of them overlap.
+    Raises BadVariantError when the text has no hunk, misquotes the source, or has hunks that overlap; AnchorError when
+    the change is to a last line that has no newline.
     """
     edits = sorted((_edit(*hunk, lines) for hunk in _hunks(text, variant, file)), key=_order)
     for edit in edits:
@@ -67,7 +71,7 @@ def read_edits(text: str, lines: Sequence[bytes], variant: Variant, file: str) -
 
 
 NONE = "@@ none @@"
-"""All that a template yields for a file that is as the variant wants it: upstream has done so by itself."""
+"""The whole output of a template for a file that needs no change, because upstream has made it already."""
 
 
 def _joined(edits: Sequence[Edit]) -> list[Edit]:
@@ -95,7 +99,9 @@ def _hunks(text: str, variant: Variant, file: str) -> list[tuple[int, list[str]]
         elif hunks and line[:1] in ("+", "-", " "):
             hunks[-1][1].append(line)
         elif line:
-            raise BadVariantError(f"the template of {variant.name} for {file} yields a line that is no diff", why=line)
+            raise BadVariantError(
+                f"the template of {variant.name} for {file} yields a line that is not part of a diff", why=line
+            )
     if not hunks:
         raise BadVariantError(f"the template of {variant.name} for {file} yields no hunk")
     return hunks
@@ -118,17 +124,17 @@ def _order(edit: Edit) -> tuple[int, int]:
 
 
 def overlapping(edits: Sequence[Edit]) -> tuple[Edit, Edit] | None:
-    """The first two edits, of some in file order, that want the same line."""
+    """Find the first two of ``edits``, which are in file order, that change the same line; None when there are none."""
     return next(((first, second) for first, second in pairwise(edits) if first.end > second.start), None)
 
 
 def in_order(edits: Sequence[Edit]) -> list[Edit]:
-    """In file order; edits that put something in at the same place stay as they were given."""
+    """Sort ``edits`` by their place in the file; insertions at the same place keep their order."""
     return sorted(edits, key=_order)
 
 
 def seams(edit: Edit) -> Iterator[int]:
-    """The lines, from 0, before which a guard's directives would stand."""
+    """Yield the lines, from 0, before which the guard's directives for ``edit`` would stand."""
     row = edit.start
     for kept, run in groupby(edit.body, lambda pair: pair[0] == b" "):
         old = sum(sign != b"+" for sign, _ in run)
@@ -138,7 +144,10 @@ def seams(edit: Edit) -> Iterator[int]:
 
 
 def guarded(edit: Edit) -> Edit:
-    """The same change between ``#ifdef RETRY``, ``#else`` and ``#endif``: with the macro unset, the old lines."""
+    """Put ``edit`` between ``#ifdef RETRY``, ``#else`` and ``#endif``: the old lines go with the macro unset.
+
+    Raises AnchorError when an old line has no newline.
+    """
     body: list[Pair] = []
     for kept, pairs in groupby(edit.body, lambda pair: pair[0] == b" "):
         run = list(pairs)
@@ -165,7 +174,10 @@ def _guarded_run(run: list[Pair]) -> Iterator[Pair]:
 
 
 def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
-    """What a preprocessor leaves of guarded lines, with the macro set or not; other directives stay."""
+    """Reduce guarded ``lines`` to what a preprocessor leaves, with the macro set (``on``) or not.
+
+    Other directives stay.
+    """
     out: list[bytes] = []
     keep: bool | None = None  # None outside of a guard
     depth = 0
@@ -193,7 +205,7 @@ def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
 
 
 def spliced(lines: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:
-    """The lines with the edits in place."""
+    """Put ``edits``, which are in file order, into ``lines``."""
     out: list[bytes] = []
     at = 0
     for edit in edits:
@@ -204,7 +216,7 @@ def spliced(lines: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:
 
 
 def file_diff(path: str, lines: Sequence[bytes], edits: Sequence[Edit], mode: int) -> bytes:
-    """One file's part of a unified diff, with git's header lines."""
+    """Write one file's part of a unified diff, with git's header lines; ``mode`` is the file's permissions."""
     name = path.encode()
     before, after = b"".join(lines), b"".join(spliced(lines, edits))
     out = [

@@ -49,54 +49,60 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A diff and what it makes of the files it touches."""
+    """A diff, and the files that it changes."""
 
     variant: str
     guard: bool
     diff: bytes
     """DEP-3 header and unified diff; empty for stock."""
     files: Mapping[str, bytes]
-    """The post-images, by path."""
+    """The post-images of all files that the diff changes, by path."""
 
     @property
     def sha256(self) -> str:
-        """Of the diff, in hex."""
+        """The SHA-256 of the diff, in hex."""
         return hashlib.sha256(self.diff).hexdigest()
 
 
 def render(
     combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
 ) -> Rendered:
-    """One diff with all parts, for this very tree. ``label`` names the release in the diff's header; ``series`` tells
-    it where the label is no version.
+    """Render ``combined`` against ``tree``: one diff with all parts, exact for this very tree.
 
-    Raises AnchorError (an anchor is missing or doubled), AlreadyPatchedError, ConflictError (two parts want
-    the same line), BadVariantError, PatchMismatchError should the finished diff not apply exactly, and
-    PinMismatchError where a pin knows another result.
+    ``label`` names the release in the diff's header; ``series`` is the series, used when the label is not a version.
+
+    Raises AnchorError when an anchor is missing or doubled, AlreadyPatchedError when the source has the change already,
+    ConflictError when two parts change the same line, BadSourceError when a file is missing or a symbolic link,
+    BadUsageError when a guard is asked for and there is no guarded form, BadVariantError when a template or pins are
+    wrong, PatchMismatchError when the finished diff does not apply exactly, and PinMismatchError when a pin has another
+    result.
     """
     if combined.is_stock:
         return Rendered(combined.name, guard=False, diff=b"", files={})
-    files = _changes(combined, tree, guard=guard)
-    body = b"".join(file_diff(one.path, one.source.lines, one.edits, one.mode) for one in files)
+    changes = _changes(combined, tree, guard=guard)
+    body = b"".join(file_diff(change.path, change.source.lines, change.edits, change.mode) for change in changes)
     diff = dep3.header(combined, label, series, guard=guard) + body
-    return Rendered(combined.name, guard, diff, _applied(diff, tree, {one.path: one.after for one in files}))
+    return Rendered(combined.name, guard, diff, _applied(diff, tree, {change.path: change.after for change in changes}))
 
 
 def render_series(
     combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
 ) -> list[Rendered]:
-    """One diff for each part, each for the tree that the one before it leaves; raises what :func:`render` does."""
-    files = _changes(combined, tree, guard=guard)
+    """Render ``combined`` as one diff for each part, each for the tree that the diff before it leaves.
+
+    Raises what :func:`render` raises.
+    """
+    changes = _changes(combined, tree, guard=guard)
     rendered = []
     for number, part in enumerate(combined.parts):
-        steps = [step for step in (one.step(number) for one in files) if step[2]]
-        body = b"".join(file_diff(one.path, lines, edits, one.mode) for one, lines, edits in steps)
+        steps = [step for step in (change.step(number) for change in changes) if step[2]]
+        body = b"".join(file_diff(change.path, lines, edits, change.mode) for change, lines, edits in steps)
         diff = dep3.header(Combination((part,)), label, series, guard=guard) + body
-        expected = {one.path: b"".join(spliced(lines, edits)) for one, lines, edits in steps}
-        done = Rendered(part.name, guard, diff, _applied(diff, tree, expected))
-        entries = {path: Entry.of(data, mode=tree.entries[path].mode) for path, data in done.files.items()}
+        expected = {change.path: b"".join(spliced(lines, edits)) for change, lines, edits in steps}
+        patch = Rendered(part.name, guard, diff, _applied(diff, tree, expected))
+        entries = {path: Entry.of(data, mode=tree.entries[path].mode) for path, data in patch.files.items()}
         tree = SourceTree(tree.origin, {**tree.entries, **entries})
-        rendered.append(done)
+        rendered.append(patch)
     return rendered
 
 
@@ -120,10 +126,12 @@ class _Change:
 
     @property
     def edits(self) -> list[Edit]:
+        """The edits of all parts, in file order."""
         return in_order([edit for edits in self.by_part for edit in edits])
 
     @cached_property
     def after(self) -> bytes:
+        """The post-image."""
         return b"".join(spliced(self.source.lines, self.edits))
 
     def step(self, number: int) -> tuple[_Change, list[bytes], list[Edit]]:
@@ -137,35 +145,41 @@ class _Change:
 
 
 def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_Change]:
-    """What becomes of each file; a part's pins go for the part alone, also where others come along."""
+    """The change of each file; files that stay as they are have none."""
     if guard:
         combined.check_guard()
-    found = []
-    for file in combined.files:
-        path = tree.find(file)
-        if tree.entries[path].mode == SYMLINK:
-            raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files; it follows no links")
-        source = parse(path, tree.read(path))
-        plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
-        if guard:
-            _check_seams(combined, source, [edit for edits in plain for edit in edits])
-        by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
-        for part, edits in zip(combined.parts, by_part, strict=True):
-            if edits:
-                pins.check(part, path, source.data, b"".join(spliced(source.lines, edits)), guard=guard)
-        change = _Change(path, source, tree.entries[path].mode, by_part)
-        clash = overlapping(change.edits)
-        if clash:
-            raise ConflictError(
-                f"the parts of {combined.name} can't be combined in {path}",
-                why=f"two of them change line {clash[1].start + 1}: {source.text(clash[1].start + 1)}",
-            )
-        _check_after(combined, change, _Change(path, source, change.mode, plain) if guard else None)
-        if change.edits:
-            found.append(change)
-    if not found:
+    changes = [change for file in combined.files if (change := _change(combined, tree, file, guard=guard)).edits]
+    if not changes:
         raise BadVariantError(f"{combined.name} changes nothing in this release")
-    return found
+    return changes
+
+
+def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> _Change:
+    """The change of one file; a part is checked against its pins alone, also when there are other parts."""
+    path = tree.find(file)
+    mode = tree.entries[path].mode
+    if mode == SYMLINK:
+        raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
+    source = parse(path, tree.read(path))
+    plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
+    if guard:
+        _check_seams(combined, source, [edit for edits in plain for edit in edits])
+    by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
+    for part, edits in zip(combined.parts, by_part, strict=True):
+        if edits:
+            pins.check(part, path, source.data, b"".join(spliced(source.lines, edits)), guard=guard)
+    change = _Change(path, source, mode, by_part)
+    clash = overlapping(change.edits)
+    if clash:
+        raise ConflictError(
+            f"the parts of {combined.name} can't be combined in {path}",
+            why=f"two of them change line {clash[1].start + 1}: {source.text(clash[1].start + 1)}",
+        )
+    unguarded = _Change(path, source, mode, plain) if guard else change
+    if guard:
+        _check_guard(combined, change, unguarded)
+    _check_after(combined, unguarded)
+    return change
 
 
 def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) -> None:
@@ -178,30 +192,27 @@ def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) 
             )
 
 
-def _check_after(combined: Combination, change: _Change, plain: _Change | None) -> None:
-    """The post-image: its functions can be parsed, the new ones are there, and a guard hides or shows all of it."""
+def _check_guard(combined: Combination, change: _Change, unguarded: _Change) -> None:
+    """A guard hides all of the change, or shows all of it."""
     after = split_lines(change.after)
-    if plain is not None and (
-        resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != plain.after
-    ):
+    if resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != unguarded.after:
         raise BadVariantError(
             f"{combined.name} can't be guarded in {change.path}",
             why="with the guard off, the preprocessor would not see the original source",
         )
-    unguarded = parse(change.path, (plain or change).after)
-    broken = [name for name in combined.touched if any(node.has_error for node in unguarded.declarations(name))]
-    broken += [
-        f"struct {name}"
-        for part in combined.parts
-        for name in part.structs
-        if any(node.has_error for node in unguarded.structs(name))
-    ]
+
+
+def _check_after(combined: Combination, unguarded: _Change) -> None:
+    """The post-image without a guard: what changes can be parsed, and no other function comes or goes."""
+    before, after = unguarded.source, parse(unguarded.path, unguarded.after)
+    broken = [name for name in combined.touched if any(node.has_error for node in after.declarations(name))]
+    broken += [f"struct {name}" for name in combined.structs if any(node.has_error for node in after.structs(name))]
     if broken:
-        raise BadVariantError(f"{combined.name} would leave {broken[0]} in {change.path} with a syntax error")
-    new = unguarded.defined - change.source.defined
-    stray = sorted(new.difference(*(part.added for part in combined.parts)))
-    if stray or not change.source.defined <= unguarded.defined:
-        raise BadVariantError(f"{combined.name} would leave other functions in {change.path}", why=", ".join(stray))
+        raise BadVariantError(f"{combined.name} would leave {broken[0]} in {unguarded.path} with a syntax error")
+    new = after.defined - before.defined
+    stray = sorted(new.difference(combined.added))
+    if stray or not before.defined <= after.defined:
+        raise BadVariantError(f"{combined.name} would leave other functions in {unguarded.path}", why=", ".join(stray))
 
 
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
@@ -224,12 +235,12 @@ def _refuse_patched(part: Variant, source: CSource) -> None:
     for name in part.functions:
         for node in source.declarations(name):
             body = source.data[node.start_byte : node.end_byte]
-            found = [marker for marker in part.markers if marker.encode() in body]
-            if found:
-                row = node.start_point.row + 1 + body[: body.index(found[0].encode())].count(b"\n")
+            markers = [marker for marker in part.markers if marker.encode() in body]
+            if markers:
+                row = node.start_point.row + 1 + body[: body.index(markers[0].encode())].count(b"\n")
                 raise AlreadyPatchedError(
                     f"{source.name} is patched already",
-                    why=f"{name} holds {', '.join(map(repr, found))}\nline {row}: {source.text(row)}",
+                    why=f"{name} holds {', '.join(map(repr, markers))}\nline {row}: {source.text(row)}",
                     advice="start from an unaltered source: patchkit fetch --version V --to DIR",
                 )
 

@@ -19,7 +19,7 @@ from patchkit.releases.version import Version, shown
 
 STOCK = "stock"
 GUARD_MACRO = "RETRY"
-"""The macro that the patch of 2013 used; no release has one of that name."""
+"""The macro that the patch of 2013 used; no release has a macro of that name."""
 
 Status = Literal["recommended", "faithful", "experimental", "known-bad"]
 UpstreamStatus = Literal["needed", "superseded", "not-applicable"]
@@ -30,7 +30,7 @@ class _Table(BaseModel):
 
 
 class Upstream(_Table):
-    """What upstream's own code makes of a variant, for a range of releases."""
+    """Whether upstream's own code needs a variant, for a range of releases."""
 
     releases: Range
     status: UpstreamStatus
@@ -42,15 +42,15 @@ class Upstream(_Table):
     """One or two sentences."""
 
     def holds(self, version: Version) -> bool:
-        """Whether a release is in the range."""
+        """Whether ``version`` is in the range."""
         return holds(self.releases, version)
 
 
 class Bound(Part):
-    """What one end sends at most: of n different control packets, copies * n + per_second * t within t seconds.
+    """The limit on what one end sends: of n different control packets, copies * n + per_second * t within t seconds.
 
-    That goes for a whole handshake and for any second of it, n being the different ones among those that were sent.
-    docs/variants.md derives it from the code; the lab holds every trial against it.
+    The limit holds for a whole handshake and for any second of it; n counts the different packets among those that were
+    sent. docs/variants.md derives the limit from the code; the lab checks every trial against it.
     """
 
     copies: int = Field(ge=1, description="control packets for each different one")
@@ -61,7 +61,7 @@ class Variant(_Table):
     """One named change to the source, as its patch.toml describes it."""
 
     name: str = Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")
-    """Its folder's name, which becomes part of file names and of versions."""
+    """The folder's name, which becomes part of file names and of versions."""
     folder: Path
     title: str = Field(max_length=80)
     description: str
@@ -72,7 +72,7 @@ class Variant(_Table):
     guard: bool
     """Whether the variant can be rendered between ``#ifdef RETRY`` and ``#endif``."""
     files: list[str]
-    """Names of the touched files; each has a template NAME.diff.j2. The release says which folder they are in."""
+    """Names of the touched files; each has a template NAME.diff.j2. The folder depends on the release."""
     functions: list[str]
     """The functions whose code or declaration changes, and no other; a release need not have all of them."""
     structs: list[str] = []
@@ -80,15 +80,15 @@ class Variant(_Table):
     added: list[str] = []
     """The functions that are new; each stands right behind one that was there before."""
     markers: list[str]
-    """Texts that, inside one of the functions, mean that the source is patched already."""
+    """Texts that, inside one of the functions, show that the source is patched already."""
     order: int
     """Where several variants are combined, lower ones come first in a series of patches."""
     conflicts: list[str]
     """Variants that this one can't be combined with."""
     bound: Bound | None = None
-    """What it promises not to exceed; None for one that promises nothing, or that leaves sending to upstream."""
+    """The limit that the variant promises; None when it promises nothing, or leaves sending to upstream's code."""
     upstream: list[Upstream]
-    """Ranges that hold every release once. What a range says of 2.8 goes for branches of that series too."""
+    """Ranges that hold every release once. A range that holds 2.8 goes for branches of that series too."""
 
     @field_validator("name")
     @classmethod
@@ -99,6 +99,7 @@ class Variant(_Table):
 
     @property
     def is_stock(self) -> bool:
+        """Whether nothing is changed."""
         return not self.files
 
     @property
@@ -107,28 +108,32 @@ class Variant(_Table):
         return [*self.functions, *self.added]
 
     def template(self, file: str) -> str:
-        """The template for one of the files."""
+        """Read the template for ``file``."""
         return (self.folder / f"{file}.diff.j2").read_text("utf-8")
 
     def upstream_of(self, version: Version) -> Upstream | None:
-        """What upstream makes of it in this release; None for one that no range holds, older than all of them."""
-        return next((one for one in self.upstream if one.holds(version)), None)
+        """Find the range that holds ``version``; None when the version is older than all ranges."""
+        return next((upstream for upstream in self.upstream if upstream.holds(version)), None)
 
 
 def names() -> list[str]:
-    """All variants, stock first."""
-    found = [toml.parent.name for toml in resources.folder("patches").glob("*/patch.toml")]
-    return sorted(found, key=lambda name: (name != STOCK, name))
+    """List the names of all variants, stock first."""
+    folders = [toml.parent.name for toml in resources.folder("patches").glob("*/patch.toml")]
+    return sorted(folders, key=lambda name: (name != STOCK, name))
 
 
 def default_variant() -> str:
-    """The variant that is meant where none is named: the first one with the status recommended, else retransmit."""
+    """Choose the variant that is used when none is named: the first with the status recommended, else retransmit."""
     return next((name for name in names() if variant(name).status == "recommended"), "retransmit")
 
 
 @cache
 def variant(name: str) -> Variant:
-    """The variant called ``name``. Raises UnknownVariantError, or BadVariantError for a bad patch.toml."""
+    """Read the variant ``name``.
+
+    Raises UnknownVariantError when there is none, and BadVariantError when its patch.toml is not valid or a template is
+    missing.
+    """
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4) or names()
         raise UnknownVariantError(
@@ -139,10 +144,10 @@ def variant(name: str) -> Variant:
     folder = resources.folder("patches") / name
     path = folder / "patch.toml"
     try:
-        found = Variant.model_validate({"name": name, "folder": folder, **tomllib.loads(path.read_text("utf-8"))})
+        described = Variant.model_validate({"name": name, "folder": folder, **tomllib.loads(path.read_text("utf-8"))})
     except (ValidationError, tomllib.TOMLDecodeError) as error:
         raise BadVariantError(f"{path} is not a valid patch.toml", why=str(error)) from error
-    missing = [file for file in found.files if not (folder / f"{file}.diff.j2").is_file()]
+    missing = [file for file in described.files if not (folder / f"{file}.diff.j2").is_file()]
     if missing:
         raise BadVariantError(f"the variant {name} lacks templates", why=", ".join(missing))
-    return found
+    return described

@@ -1,4 +1,4 @@
-"""What differs between two objects made from one source, and whether it may."""
+"""Compare two objects made from one source: what differs, and which visible symbols."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from patchkit.proving.elf_object import Object, Symbol
 
-Kind = Literal["changed", "added", "removed"]
+DifferenceKind = Literal["changed", "added", "removed"]
 
 
 @dataclass(frozen=True)
@@ -18,40 +18,47 @@ class Difference:
     source: str
     name: str
     """The function, or the section of a variable."""
-    kind: Kind
+    kind: DifferenceKind
     before: int
-    """Bytes; 0 where it is not there."""
+    """Bytes; 0 when it is not there."""
     after: int
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The source and the name."""
+        return self.source, self.name
 
 
 def differences(source: str, before: Object, after: Object) -> list[Difference]:
-    """All functions and variables of one source that differ, by name."""
+    """Compare all functions and variables of ``source`` in two objects; those that differ, by name."""
     unequal = {
-        one.owners.get(name, name)
+        form.owners.get(name, name)
         for name in before.pieces.keys() | after.pieces.keys()
         if before.pieces.get(name) != after.pieces.get(name)
-        for one in (before, after)
-        if name in one.pieces
+        for form in (before, after)
+        if name in form.pieces
     }
-    found = []
+    differing = []
     for owner in sorted(unequal):
-        sizes = [
-            sum(piece.size for name, piece in one.pieces.items() if one.owners.get(name, name) == owner)
-            for one in (before, after)
-        ]
-        kind: Kind = "changed" if all(sizes) else "added" if sizes[1] else "removed"
-        found.append(Difference(source, owner, kind, *sizes))
-    return found
+        sizes = [_size(form, owner) for form in (before, after)]
+        kind: DifferenceKind = "changed" if all(sizes) else "added" if sizes[1] else "removed"
+        differing.append(Difference(source, owner, kind, *sizes))
+    return differing
+
+
+def _size(form: Object, owner: str) -> int:
+    return sum(piece.size for name, piece in form.pieces.items() if form.owners.get(name, name) == owner)
 
 
 def visible_differences(
     before: Object, after: Object, allowed: Collection[str], added: Collection[str] = ()
 ) -> list[str]:
-    """Symbols that other files can see and that differ in more than the size of an allowed function. Ordinary new
-    functions may be those in ``added``."""
+    """Compare the symbols that other files can see: the names of those that differ in more than the size of a function
+    in ``allowed``, and that are not ordinary new functions in ``added``.
+    """
 
-    def seen(one: Object) -> set[Symbol]:
-        return {replace(symbol, size=0) if symbol.name in allowed else symbol for symbol in one.symbols}
+    def seen(form: Object) -> set[Symbol]:
+        return {replace(symbol, size=0) if symbol.name in allowed else symbol for symbol in form.symbols}
 
     known = {symbol.name for symbol in before.symbols}
     return sorted(
@@ -65,5 +72,5 @@ def visible_differences(
 
 def _is_ordinary(symbol: Symbol) -> bool:
     """Whether it is the one name of one function, as any compiler gives it to one without attributes."""
-    said = (symbol.binding, symbol.kind, symbol.visibility, symbol.place)
-    return said == ("STB_GLOBAL", "STT_FUNC", "STV_DEFAULT", f".text.{symbol.name}+0")
+    nature = (symbol.binding, symbol.kind, symbol.visibility, symbol.place)
+    return nature == ("STB_GLOBAL", "STT_FUNC", "STV_DEFAULT", f".text.{symbol.name}+0")

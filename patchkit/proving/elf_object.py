@@ -2,7 +2,7 @@
 
 Objects are compiled with ``-ffunction-sections -fdata-sections``, so a section is one function or one variable.
 Where a string happens to lie in its table means nothing, so a reference to a string is replaced by the string. Nor do
-a compiler's numbers (``buf.7``) for the variables inside of functions: they are called after what refers to them.
+a compiler's numbers (``buf.7``) for the variables inside of functions: these are named after what refers to them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ALLOC, _MERGE, _STRINGS = 0x2, 0x10, 0x20  # section flags of the System V ABI, chapter 4
 _NOT_OURS = (".note.gnu.property", ".note.GNU-stack", ".comment", ".eh_frame")
-"""What the compiler says of itself, and unwinding tables, which follow from the code."""
+"""Sections with the compiler's version and notes, and unwinding tables, which follow from the code."""
 _NUMBERED = re.compile(r"\.\d+")  # GCC's names for local variables: __func__.3, buf.12.part.0
 _ABSOLUTE = {"EM_X86_64": (1, 10, 11), "EM_386": (1, 9)}
 """Relocation types whose addend is a place in the target, and not from where the processor happens to be."""
@@ -32,7 +32,7 @@ class Reference:
 
     offset: int
     kind: int
-    """The machine's relocation type; its number says all that a comparison wants."""
+    """The number of the machine's relocation type."""
     target: str
     addend: int
 
@@ -44,21 +44,21 @@ class Piece:
     content: bytes
     references: tuple[Reference, ...]
     size: int
-    """Bytes in memory; a variable without content has some too."""
+    """Bytes in memory; more than 0 for a variable without content too."""
     nature: tuple[str, int, int]
-    """The section's type, its flags (may it be written, or run) and its alignment."""
+    """The section's type, its flags (such as writable and executable) and its alignment."""
 
 
 @dataclass(frozen=True)
 class Symbol:
-    """What other files see of a function or a variable."""
+    """One function or variable that other files can see."""
 
     name: str
     binding: str
     kind: str
     visibility: str
     place: str
-    """The piece that it stands for, and where in it."""
+    """The piece that the symbol names, and the offset in the piece."""
     size: int
 
 
@@ -81,7 +81,7 @@ class Object:
 
 
 def read(data: bytes) -> Object:
-    """Read one object file. Raises ValueError for what is none."""
+    """Read ``data``, one object file. Raises ValueError when it is not an ELF object, or is broken."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
 
@@ -112,15 +112,15 @@ class _Reader:
     @cached_property
     def _defined(self) -> Mapping[int, list[Any]]:
         """The named symbols of each section."""
-        found: dict[int, list[Any]] = defaultdict(list)
+        by_section: dict[int, list[Any]] = defaultdict(list)
         for symbol in self._symbols:
             if isinstance(symbol["st_shndx"], int) and symbol.name and symbol["st_info"]["type"] != "STT_SECTION":
-                found[symbol["st_shndx"]].append(symbol)
-        return found
+                by_section[symbol["st_shndx"]].append(symbol)
+        return by_section
 
     @cached_property
     def _relocations(self) -> Mapping[int, list[Any]]:
-        """Those of each section, in order."""
+        """The relocations of each section, in order."""
         return {
             section["sh_info"]: sorted(
                 section.iter_relocations(), key=lambda entry: (entry["r_offset"], entry["r_info_type"])
@@ -135,7 +135,7 @@ class _Reader:
         return Object(pieces, self._owners(pieces), frozenset(self._visible()))
 
     def _check(self) -> None:
-        """What would be read short, or never come to an end."""
+        """Refuse a file that would be read only in part, or without end."""
         if self._elf["e_type"] != "ET_REL":
             raise ValueError(f"not an ELF object but {self._elf['e_type']}")
         if self._elf.num_sections() * self._elf["e_shentsize"] > self._size:
@@ -159,7 +159,7 @@ class _Reader:
 
     @cached_property
     def _names(self) -> Mapping[int, str]:
-        """What the sections are called here: by their own name, or by the first section that refers to them."""
+        """The names of the sections here: their own, or made from the first section that refers to them."""
         numbered = {index: name for index in self._indices if (name := self._without_number(index))}
         names: dict[int, str] = {}
         count: Counter[str] = Counter()
@@ -207,7 +207,7 @@ class _Reader:
 
     def _piece(self, index: int) -> Piece:
         section, content = self._sections[index], bytearray(self._content(index))
-        # The references first: they take out of the content what only says where a string lies.
+        # The references first: reading them removes from the content what only shows where a string lies.
         references = tuple(self._reference(entry, content) for entry in self._relocations.get(index, ()))
         nature = (str(section["sh_type"]), section["sh_flags"], section["sh_addralign"])
         return Piece(bytes(content), references, section["sh_size"], nature)
@@ -237,10 +237,11 @@ class _Reader:
     def _elsewhere(self, symbol: Any) -> str:
         """A symbol that is defined in another file, or common to several, or a number."""
         place, visibility = symbol["st_shndx"], symbol["st_other"]["visibility"]
-        said = [symbol["st_value"]] if place != "SHN_UNDEF" else []
-        said += ["weak"] if symbol["st_info"]["bind"] == "STB_WEAK" else []
-        said += [visibility] if visibility != "STV_DEFAULT" else []
-        return " ".join(map(str, [symbol.name, *said]))
+        words = [symbol.name]
+        words += [symbol["st_value"]] if place != "SHN_UNDEF" else []
+        words += ["weak"] if symbol["st_info"]["bind"] == "STB_WEAK" else []
+        words += [visibility] if visibility != "STV_DEFAULT" else []
+        return " ".join(map(str, words))
 
     def _owners(self, pieces: Mapping[str, Piece]) -> dict[str, str]:
         functions: dict[int, set[str]] = {
@@ -256,13 +257,17 @@ class _Reader:
                 owners[self._names[index]] = last
             elif len(inside) == 1:  # f.constprop.0, or a section with a name of its own
                 owners[self._names[index]] = next(iter(inside))
+        self._own_variables(owners, pieces)
+        return {name: owner for name, owner in owners.items() if name in pieces}
+
+    def _own_variables(self, owners: dict[str, str], pieces: Mapping[str, Piece]) -> None:
+        """Add the numbered variables that only one function refers to."""
         referring: dict[str, set[str | None]] = defaultdict(set)
         for name in sorted(pieces, key=lambda name: name.count(" of ")):  # what refers to it comes first
             if " of " in name and len(referring[name]) == 1 and (owner := referring[name].pop()) is not None:
                 owners[name] = owner
             for reference in pieces[name].references:
                 referring[reference.target.partition("+")[0]].add(owners.get(name))
-        return {name: owner for name, owner in owners.items() if name in pieces}
 
     def _visible(self) -> Iterator[Symbol]:
         for symbol in self._symbols:

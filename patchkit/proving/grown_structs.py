@@ -1,7 +1,7 @@
-"""Structs that grow: what a patch puts into declarations, told apart from what it does to code.
+"""Structs that grow: what a patch adds to declarations, separated from what it changes in code.
 
 A struct with more members gives other offsets and sizes to every function that knows it. So the patch is compared
-with stock whose structs have the new members, and nothing else of the patch: what differs then is no layout.
+with stock whose structs have the new members, and nothing else of the patch: what differs then is not layout.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Grown:
-    """What a patch does to declarations."""
+    """The changes that a patch makes to declarations."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """Stock with the new members of structs and, in headers, the prototypes of new functions; old lines are called
-    by their old numbers. Only files that this changes."""
+    """Stock with the new members of structs and, in headers, the prototypes of new functions; old lines keep their
+    old numbers. Only files that this changes."""
     structs: Sequence[str] = ()
     """The structs that have new members here."""
     unexplained: Sequence[str] = ()
@@ -37,21 +37,23 @@ class Grown:
 
 
 def grown(rendered: Rendered, tree: SourceTree, combined: Combination) -> Grown:
-    """Take a patch, as it is without a guard, apart."""
-    found = [_File.of(rendered, tree, combined, file) for file in patch_set(rendered)]
-    files = {one.path: b"".join(spliced(one.before.lines, one.edits)) for one in found if one.edits}
-    diff = b"".join(file_diff(one.path, one.before.lines, one.edits, 0o644) for one in found if one.edits)
-    structs = {name for one in found for name in one.members}
+    """Separate what ``rendered``, a patch of ``tree`` without a guard, changes in declarations."""
+    parts = [_File.of(rendered, tree, combined, file) for file in patch_set(rendered)]
+    edited = [part for part in parts if part.edits]
+    files = {part.path: b"".join(spliced(part.before.lines, part.edits)) for part in edited}
+    diff = b"".join(file_diff(part.path, part.before.lines, part.edits, 0o644) for part in edited)
+    structs = {name for part in parts for name in part.members}
     return Grown(
         files=neutral(Rendered(rendered.variant, guard=False, diff=diff, files=files)) if files else {},
         structs=[name for name in combined.structs if name in structs],
-        unexplained=[line for one in found for line in one.unexplained],
+        unexplained=[line for part in parts for line in part.unexplained],
     )
 
 
 def is_only_grown(before: bytes, after: bytes, structs: Collection[str], added: Collection[str]) -> bool:
-    """Whether preprocessed text differs only in what stands behind the members of ``structs``, and in prototypes of
-    the functions ``added``. Macros and directives have done by then what they can do."""
+    """Whether the preprocessed texts ``before`` and ``after`` differ only in new members of ``structs``, behind the
+    old ones, and in prototypes of the functions ``added``. Macros and directives have had their effect by then.
+    """
     first, second = (_Text.of(text, structs, added) for text in (before, after))
     pairs = list(zip(first.bodies, second.bodies, strict=False))
     return (
@@ -70,7 +72,7 @@ class _File:
     members: Mapping[str, Collection[int]]
     """The rows after the patch that are new members, by struct."""
     edits: Sequence[Edit]
-    """What belongs to declarations."""
+    """The edits of declarations."""
     unexplained: Sequence[str]
 
     @classmethod
@@ -138,8 +140,8 @@ def _members(name: str, before: CSource, after: CSource, new: Collection[int]) -
 def _prototypes(added: Iterable[str], after: CSource, new: Collection[int]) -> set[int]:
     """The new rows that declare new functions."""
     nodes = [node for name in added for node in after.declarations(name)]
-    found = [set(_rows(node)) for node in nodes if node.type == "declaration" and not node.has_error]
-    return {row for rows in found if rows <= set(new) for row in rows}
+    prototypes = [set(_rows(node)) for node in nodes if node.type == "declaration" and not node.has_error]
+    return {row for rows in prototypes if rows <= set(new) for row in rows}
 
 
 def _unexplained(source: CSource, rows: Iterable[int], touched: Iterable[str]) -> list[str]:
@@ -157,7 +159,7 @@ class _Text:
 
     outside: bytes
     bodies: Sequence[bytes]
-    """Of structs; one with a pragma inside stays where it is, since that may reach beyond it."""
+    """The bodies of structs; one with a pragma inside stays in ``outside``, since a pragma may reach beyond it."""
 
     @classmethod
     def of(cls, text: bytes, structs: Collection[str], added: Collection[str]) -> _Text:
@@ -194,7 +196,7 @@ def _without_prototypes(text: bytes, names: Iterable[str]) -> bytes:
             if behind is None or behind[0] != b";":
                 at = head.end()
                 continue
-            at = max(text.rfind(one, 0, head.start()) for one in (b";", b"{", b"}", b"#")) + 1
+            at = max(text.rfind(mark, 0, head.start()) for mark in (b";", b"{", b"}", b"#")) + 1
             if text[at - 1 : at] == b"#":
                 at = text.find(b"\n", at)
             text = text[:at] + text[behind.end() :]

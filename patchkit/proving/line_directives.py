@@ -1,4 +1,4 @@
-"""Line numbers taken out of the comparison: a changed file that calls its unchanged lines what stock calls them.
+"""Keep line numbers out of the comparison: unchanged lines of a changed file get the numbers that they have in stock.
 
 Log and assertion macros put ``__LINE__`` into the code, so two more lines in one function change every function
 behind it. ``#line`` directives (C89 and later) tell the compiler the old numbers; they make no code.
@@ -21,12 +21,12 @@ _CONDITIONAL = re.compile(rb"\s*#\s*(?:if|el|end)")
 
 
 def neutral(rendered: Rendered) -> Mapping[str, bytes]:
-    """The post-images of a diff, with every line that was there before under its old number."""
+    """Make the post-images of ``rendered`` in which every line that was there before has its old number."""
     return {file.path: _renumbered(parse(file.path, rendered.files[file.path]), file) for file in patch_set(rendered)}
 
 
 def patch_set(rendered: Rendered) -> PatchSet:
-    """A diff, taken apart by unidiff."""
+    """Parse the diff of ``rendered`` with unidiff."""
     from unidiff.patch import PatchSet
 
     text = rendered.diff.decode("utf-8", "surrogateescape").split("\n")
@@ -60,18 +60,18 @@ def _renumbered(after: CSource, file: PatchedFile) -> bytes:
     numbers = _numbers(file)
     out = []
     drift, run, changed = 0, 0, False
-    said = 1  # what the compiler takes the line for; 0 where that depends on what it skips
+    counted = 1  # the number that the compiler gives to the line; 0 when that depends on what it skips
     for row, line in enumerate(after.lines):
         number, new = numbers.get(row + 1, (row + 1 + drift, False))
         changed = changed or new
         run = run + 1 if new else 0
-        wanted = number + max(0, run - 1)
+        expected = number + max(0, run - 1)
         drift = drift if new else number - row - 1
-        if said != wanted and not after.joined(row):
-            out.append(b"#line %d\n" % wanted)
-            said, changed = wanted, True
+        if counted != expected and not after.joined(row):
+            out.append(b"#line %d\n" % expected)
+            counted, changed = expected, True
         out.append(line)
-        said = said + 1 if said else 0
+        counted = counted + 1 if counted else 0
         if changed and _CONDITIONAL.match(line):
-            said = run = 0
+            counted = run = 0
     return b"".join(out)

@@ -1,6 +1,7 @@
-"""Upstream's public keys: ``keys/`` has one file a key, named by its fingerprint, and ``keys.toml`` their validity.
+"""Upstream's public keys: ``keys/`` has one file a key, named by its fingerprint, and ``keys.toml`` lists them with
+their validity.
 
-Both are written by ``ci/pin-keys``. Nothing here opens the network.
+``ci/pin-keys`` writes both. Nothing here opens the network.
 """
 
 from __future__ import annotations
@@ -32,16 +33,16 @@ class UpstreamKey:
 
 @dataclass(frozen=True)
 class MissingKey:
-    """A key that upstream has signed with and that is not at hand, by its 16-digit id."""
+    """A key that upstream has signed with and that is not available, by its 16-digit id."""
 
     id: str
     tags: tuple[str, ...]
-    """The first and the last tag that it has signed."""
+    """The first and the last tag that were signed with the key."""
 
 
 @cache
 def upstream_keys() -> tuple[UpstreamKey, ...]:
-    """All keys that count."""
+    """Read all keys that are accepted as upstream's."""
     return tuple(
         UpstreamKey(
             fingerprint=entry["fingerprint"],
@@ -58,7 +59,7 @@ def upstream_keys() -> tuple[UpstreamKey, ...]:
 
 @cache
 def missing_keys() -> tuple[MissingKey, ...]:
-    """Keys whose signatures can't be judged."""
+    """Read the list of the keys that are not available, so that signatures made with them can't be verified."""
     return tuple(MissingKey(entry["id"], tuple(entry["tags"])) for entry in _table()["missing"])
 
 

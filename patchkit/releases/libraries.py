@@ -16,9 +16,9 @@ class Library:
     """One pinned release of a library."""
 
     name: str
-    """What tables call it: ``openssl-1.0.2``."""
+    """The name in tables and options: ``openssl-1.0.2``."""
     title: str
-    """What its people call it: ``OpenSSL``."""
+    """The project's own name: ``OpenSSL``."""
     branch: str
     version: str
     tarball: TarballPin
@@ -32,18 +32,18 @@ class Library:
     """The day after which upstream publishes no more fixes for this branch; None where it names no such day."""
 
     def is_over(self, today: datetime.date) -> bool:
-        """Whether upstream has given this branch up by then."""
+        """Whether upstream no longer supports this branch on the day ``today``."""
         return self.end_of_life is not None and today > self.end_of_life
 
 
 def crypto_libraries() -> list[str]:
-    """The names of those that OpenVPN encrypts with."""
-    return [one.name for one in libraries().values() if one.title == "OpenSSL"]
+    """List the names of the libraries that OpenVPN can use for encryption."""
+    return [library.name for library in libraries().values() if library.title == "OpenSSL"]
 
 
 @cache
 def libraries() -> dict[str, Library]:
-    """All pinned libraries by name."""
+    """Read all pinned libraries, by name."""
     table = tomllib.loads((resources.files("patchkit.releases") / "libraries.toml").read_text("utf-8"))
     return {
         name: Library(
@@ -51,13 +51,7 @@ def libraries() -> dict[str, Library]:
             title=entry["title"],
             branch=entry["branch"],
             version=entry["version"],
-            tarball=TarballPin(
-                name=entry["name"],
-                sha256=entry["sha256"],
-                size=entry.get("size"),
-                debian=entry.get("debian"),
-                records=tuple(entry["records"]),
-            ),
+            tarball=TarballPin.of(entry),
             urls=tuple(entry["urls"]),
             tag=entry.get("tag", ""),
             stable=entry.get("stable", ""),

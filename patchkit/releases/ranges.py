@@ -20,7 +20,7 @@ def _valid(text: str) -> str:
 
 
 Range = Annotated[str, AfterValidator(_valid)]
-"""A field that holds a range; pre-releases are in the range of the release they lead to."""
+"""The type of a field that holds a range; pre-releases are in the range of the release that they precede."""
 
 
 @cache
@@ -29,5 +29,5 @@ def _specifiers(text: str) -> SpecifierSet:
 
 
 def holds(releases: str, version: Version) -> bool:
-    """Whether a release is in a range; the empty range holds all."""
+    """Whether ``version`` is in the range ``releases``; the empty range holds all versions."""
     return _specifiers(releases).contains(version.pep440, prereleases=True)

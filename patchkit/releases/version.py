@@ -31,9 +31,9 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Version:
-        """Read ``2.3.2``, ``v2.6.14``, ``2.7_rc2``, ``2.2-RC2``.
+        """Read the version that ``text`` spells: ``2.3.2``, ``v2.6.14``, ``2.7_rc2``, ``2.2-RC2``.
 
-        Raises UnknownVersionError where ``text`` is not a version at all.
+        Raises UnknownVersionError when ``text`` is not a version.
         """
         if not _GRAMMAR.fullmatch(text):
             raise UnknownVersionError(
@@ -45,12 +45,12 @@ class Version:
 
     @property
     def pep440(self) -> Pep440:
-        """What packaging compares and puts into specifiers."""
+        """The version for :mod:`packaging`, which compares it."""
         return Pep440(self.text)
 
     @property
     def series(self) -> str:
-        """``2.6`` for 2.6.14 and for 2.6_beta1."""
+        """The series: ``2.6`` for 2.6.14 and for 2.6_beta1."""
         major, minor = self.pep440.release[:2]
         return f"{major}.{minor}"
 
@@ -68,6 +68,6 @@ class Version:
 
 
 def shown(text: str, limit: int = 60) -> str:
-    """``text`` made safe and short enough to stand in an error message."""
+    """Quote ``text`` for an error message, cut to ``limit`` characters, with everything but ASCII escaped."""
     quoted = ascii(text)
     return quoted if len(quoted) <= limit else quoted[: limit - 2] + "…'"

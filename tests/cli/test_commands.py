@@ -137,7 +137,7 @@ def test_an_out_that_is_no_folder_is_said_before_the_build(source: Path, patchki
     (tmp_path / "file").write_text("")
     done = patchkit("build", "--version", "2.6.14", "--source", str(source), "--out", "file/dist")
     assert done.returncode == 51
-    assert "file is no folder" in done.stderr
+    assert "file is not a folder" in done.stderr
     assert "==>" not in done.stderr
 
 

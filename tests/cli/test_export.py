@@ -138,8 +138,8 @@ tls_process (struct ks *ks)
         ({"variant": "stock", "source": Path("nowhere")}, BadUsageError, "stock"),
         ({"variant": "retransmit+retransmit-flag"}, ConflictError, "retransmit-flag"),
         ({"variant": "../x"}, UnknownVariantError, "../x"),
-        ({"to": "configure.ac"}, StorageError, "configure.ac is no folder"),
-        ({"to": "configure.ac/sub/dir"}, StorageError, "configure.ac is no folder"),
+        ({"to": "configure.ac"}, StorageError, "configure.ac is not a folder"),
+        ({"to": "configure.ac/sub/dir"}, StorageError, "configure.ac is not a folder"),
         ({"to": "x" * 300}, StorageError, "name too long"),
         ({"to": "/proc/patchkit"}, StorageError, "/proc/patchkit"),
         ({"to": "/proc", "form": "plain"}, StorageError, "/proc"),
@@ -282,7 +282,7 @@ def test_the_command(patchkit: Run, tmp_path: Path) -> None:
     [
         (["--format", "tar"], 2, "tar"),
         (["--variant", "stock"], 2, "nothing to export"),
-        (["--to", "openvpn-2.6.14/configure.ac"], 51, "no folder"),
+        (["--to", "openvpn-2.6.14/configure.ac"], 51, "not a folder"),
     ],
 )
 def test_exit_codes(arguments: list[str], code: int, said: str, patchkit: Run) -> None:

@@ -55,16 +55,16 @@ def test_a_key_of_another_certificate(tmp_path: Path) -> None:
 
 
 def test_a_key_with_a_password(tmp_path: Path) -> None:
-    with pytest.raises(SigningError, match="no key that can be used") as caught:
+    with pytest.raises(SigningError, match="not a private key that can be used") as caught:
         Signer.ready(*identity(tmp_path, "me", b"secret"))
-    assert caught.value.why == "it is encrypted"
+    assert caught.value.why == "the key is encrypted"
 
 
 def test_files_that_are_no_key_and_no_certificate(tmp_path: Path) -> None:
     key, certificate = identity(tmp_path, "me")
-    with pytest.raises(SigningError, match="holds no certificate"):
+    with pytest.raises(SigningError, match="is not a certificate in PEM form"):
         Signer.ready(key, key)
-    with pytest.raises(SigningError, match="holds no key"):
+    with pytest.raises(SigningError, match="is not a private key"):
         Signer.ready(certificate, certificate)
     with pytest.raises(StorageError):
         Signer.ready(tmp_path / "none", certificate)
@@ -72,7 +72,7 @@ def test_files_that_are_no_key_and_no_certificate(tmp_path: Path) -> None:
 
 def test_without_osslsigncode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authenticode, "_PROGRAM", "no-such-program")
-    with pytest.raises(SigningError, match="there is no no-such-program"):
+    with pytest.raises(SigningError, match="no-such-program is missing"):
         Signer.ready(*identity(tmp_path, "me"))
 
 

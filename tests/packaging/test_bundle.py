@@ -33,19 +33,19 @@ def installed(*, backwards: bool = False) -> bytes:
 
 def test_where_things_are() -> None:
     packed = release_zip(installed(), "it", 1_700_000_001, {"doc/it.diff": b"diff"}, {"tapctl.exe": b"MZ signed"})
-    with zipfile.ZipFile(io.BytesIO(packed)) as found:
-        assert {name: found.read(name) for name in found.namelist()} == {
+    with zipfile.ZipFile(io.BytesIO(packed)) as opened:
+        assert {name: opened.read(name) for name in opened.namelist()} == {
             "it/bin/openvpn.exe": b"MZ one",
             "it/bin/tapctl.exe": b"MZ signed",
             "it/doc/COPYING": b"GPL",
             "it/doc/it.diff": b"diff",
             "it/include/openvpn-plugin.h": b"#define",
         }
-        assert found.namelist() == sorted(found.namelist())
-        assert {one.date_time for one in found.infolist()} == {(2023, 11, 14, 22, 13, 21)} or {
-            one.date_time for one in found.infolist()
+        assert opened.namelist() == sorted(opened.namelist())
+        assert {member.date_time for member in opened.infolist()} == {(2023, 11, 14, 22, 13, 21)} or {
+            member.date_time for member in opened.infolist()
         } == {(2023, 11, 14, 22, 13, 20)}
-        modes = {one.filename: one.external_attr >> 16 & 0o777 for one in found.infolist()}
+        modes = {member.filename: member.external_attr >> 16 & 0o777 for member in opened.infolist()}
     assert (modes["it/bin/openvpn.exe"], modes["it/doc/COPYING"]) == (0o755, 0o644)
 
 

@@ -66,7 +66,7 @@ def test_building_again_replaces_the_entry(tmp_path: Path) -> None:
     dist.add(artifact("a", {"a.tar.gz": b"1"}, "old"), {"a.tar.gz": b"1"})
     dist.add(artifact("a", {"a.tar.gz": b"2"}, "new"), {"a.tar.gz": b"2"})
     read = manifest.Manifest.model_validate_json((tmp_path / MANIFEST).read_bytes())
-    assert [one.inputs for one in read.artifacts] == ["new"]
+    assert [artifact.inputs for artifact in read.artifacts] == ["new"]
     check(tmp_path)
 
 
@@ -80,7 +80,7 @@ def test_runs_side_by_side_lose_nothing(tmp_path: Path) -> None:
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(add, names))
     read = manifest.Manifest.model_validate_json((tmp_path / MANIFEST).read_bytes())
-    assert sorted(one.name for one in read.artifacts) == sorted(names)
+    assert sorted(artifact.name for artifact in read.artifacts) == sorted(names)
     check(tmp_path)
 
 
@@ -114,11 +114,11 @@ def test_killed_at_any_moment_the_old_or_the_new_state_is_there(tmp_path: Path) 
         dist = Dist(folder)
         dist.add(artifact("a", OLD, "old"), OLD)
         killed = killed_while_adding(folder, moment)
-        found = [inputs for inputs in ("old", "new") if dist.find("a", inputs) is not None]
-        assert len(found) == 1, f"killed at system call {moment}: {found}"
-        assert {name: (folder / name).read_bytes() for name in OLD} == (OLD if found == ["old"] else NEW)
+        inputs_there = [inputs for inputs in ("old", "new") if dist.find("a", inputs) is not None]
+        assert len(inputs_there) == 1, f"killed at system call {moment}: {inputs_there}"
+        assert {name: (folder / name).read_bytes() for name in OLD} == (OLD if inputs_there == ["old"] else NEW)
         check(folder)
-        seen.add((killed, *found))
+        seen.add((killed, *inputs_there))
         dist.add(artifact("a", NEW, "new"), NEW)
         check(folder)
         assert sorted(path.name for path in folder.iterdir()) == sorted([".lock", MANIFEST, CHECKSUMS, *NEW])
@@ -131,7 +131,7 @@ def test_killed_at_any_moment_the_old_or_the_new_state_is_there(tmp_path: Path) 
 @pytest.mark.parametrize("text", ["", "[]", "[1]", '[["../x", "y"]]', '[["x", "/etc/passwd"]]', '{"a": "b"}'])
 def test_a_journal_that_is_not_ours_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / ".unfinished").write_text(text)
-    with pytest.raises(StorageError, match=r"\.unfinished is not what"):
+    with pytest.raises(StorageError, match=r"\.unfinished is not the journal"):
         Dist(tmp_path).find("a", "i")
 
 

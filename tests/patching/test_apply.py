@@ -45,9 +45,9 @@ def test_a_change_outside_the_hunk_is_seen_by_the_blob_id() -> None:
 
 def test_without_blob_ids_a_change_outside_the_hunk_does_not_matter() -> None:
     plain = b"".join(line for line in DIFF.splitlines(keepends=True) if not line.startswith(b"index "))
-    done = apply(plain, tree(GNU + "/* more */\n"))[PATH]
-    assert done.endswith(b"/* more */\n")
-    assert b"reliable_schedule_now" in done
+    patched = apply(plain, tree(GNU + "/* more */\n"))[PATH]
+    assert patched.endswith(b"/* more */\n")
+    assert b"reliable_schedule_now" in patched
 
 
 @pytest.mark.parametrize(

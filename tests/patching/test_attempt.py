@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import AnchorError, all_errors
-from patchkit.patching.attempt import Attempt, Cell, Verdict, attempt, judge
+from patchkit.patching.attempt import Attempt, MatrixCell, MatrixVerdict, attempt, judge
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import UpstreamStatus
@@ -24,16 +24,16 @@ FAILS = Attempt({}, pinned=False, error=AnchorError("not there"))
 @pytest.mark.parametrize("guard", [False, True])
 @pytest.mark.parametrize(("text", "path"), [(GNU, "reliable.c"), (ALLMAN, PATH)])
 def test_an_attempt_is_what_render_makes(text: str, path: str, guard: bool) -> None:
-    made = attempt("retransmit", guard, {path: text.encode()}, "2.9.0")
+    result = attempt("retransmit", guard, {path: text.encode()}, "2.9.0")
     after = render(combination("retransmit"), tree(text, path), "2.9.0", guard=guard).files[path]
-    assert made == Attempt({path: hashlib.sha256(after).hexdigest()}, pinned=False)
+    assert result == Attempt({path: hashlib.sha256(after).hexdigest()}, pinned=False)
 
 
 def test_a_refusal_is_an_answer() -> None:
-    made = attempt("retransmit", False, {PATH: ALLMAN.replace("sequence broken", "is full").encode()}, "2.9.0")
-    assert isinstance(made.error, AnchorError)
-    assert "ACK output sequence broken" in made.error.what
-    assert (made.files, made.pinned) == ({}, False)
+    result = attempt("retransmit", False, {PATH: ALLMAN.replace("sequence broken", "is full").encode()}, "2.9.0")
+    assert isinstance(result.error, AnchorError)
+    assert "ACK output sequence broken" in result.error.what
+    assert (result.files, result.pinned) == ({}, False)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_refusal_is_an_answer() -> None:
         ("not-applicable", FAILS, "not-applicable"),
     ],
 )
-def test_verdicts(upstream: UpstreamStatus | None, tried: Attempt | None, verdict: Verdict) -> None:
+def test_verdicts(upstream: UpstreamStatus | None, tried: Attempt | None, verdict: MatrixVerdict) -> None:
     cell = judge(combination("retransmit"), True, upstream, tried)
     assert (cell.variant, cell.guard, cell.verdict, cell.upstream) == ("retransmit", True, verdict, upstream)
     assert (cell.error is not None) == (verdict == "refused")
@@ -64,9 +64,9 @@ def test_one_file_stands_for_itself_and_several_as_sha256sum_has_it(tmp_path: Pa
     digests = {name: hashlib.sha256(name.encode()).hexdigest() for name in names}
     command = "sha256sum -- $(printf '%s\\n' a.h b.c b/a.c | LC_ALL=C sort) | sha256sum"
     theirs = subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    cell = Cell("x", False, "exact", "needed", Attempt(digests, pinned=True))
+    cell = MatrixCell("x", False, "exact", "needed", Attempt(digests, pinned=True))
     assert f"{cell.sha256}  -\n" == theirs
-    alone = Cell("x", False, "exact", "needed", Attempt({"a.h": digests["a.h"]}, pinned=True))
+    alone = MatrixCell("x", False, "exact", "needed", Attempt({"a.h": digests["a.h"]}, pinned=True))
     assert alone.sha256 == digests["a.h"]
 
 

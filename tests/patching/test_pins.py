@@ -66,15 +66,15 @@ def pin(folder: Path, digests: list[str]) -> None:
 
 @pytest.mark.parametrize("name", PATCHED)
 def test_every_tag_of_the_catalogue_is_pinned(name: str) -> None:
-    known, one = pins_of(name), variant(name)
-    assert sorted(known) == sorted(one.files)
+    known, described = pins_of(name), variant(name)
+    assert sorted(known) == sorted(described.files)
     for release in catalog().releases:
-        if release.tag is None or (found := one.upstream_of(release.version)) is None:
+        if release.tag is None or (matching := described.upstream_of(release.version)) is None:
             continue
         listed = {path.rpartition("/")[2]: blob for path, blob in release.tag.blobs.items()}
         # The catalogue lists the files of the reliable layer and its caller; of others upstream's history tells.
-        unpinned = [file for file in one.files if file in listed and listed[file] not in known[file]]
-        assert found.status == "not-applicable" or not unpinned, release.version
+        unpinned = [file for file in described.files if file in listed and listed[file] not in known[file]]
+        assert matching.status == "not-applicable" or not unpinned, release.version
 
 
 @pytest.mark.parametrize("name", PATCHED)
@@ -148,9 +148,9 @@ def test_pins_that_are_no_pins_are_the_variants_fault(mine: Path, text: str) -> 
 @pytest.mark.parametrize("version", ["2.5.1", "2.6.14", "2.7.7", "2.7.8"])
 def test_a_tarball_in_reach_comes_out_as_pinned(version: str, name: str, shared_cache: Cache) -> None:
     source, known = upstream(version, shared_cache), pins_of(name)
-    found = variant(name).upstream_of(Version.parse(version))
-    if found is not None and found.status == "not-applicable":
-        pytest.skip(f"{name} has nothing to change there: {found.note}")
+    matching = variant(name).upstream_of(Version.parse(version))
+    if matching is not None and matching.status == "not-applicable":
+        pytest.skip(f"{name} has nothing to change there: {matching.note}")
     for guard in (False, True):
         for path, after in render(combination(name), source, version, guard=guard).files.items():
             pinned = known[path.rpartition("/")[2]][blob_id(source.read(path))]
@@ -177,7 +177,7 @@ def test_the_pins_are_what_upstreams_git_gives() -> None:
     kept = "".join((resources.folder("patches") / name / pins.NAME).read_text() for name in PATCHED)
     tagged = {blob for release in catalog().releases if release.tag for blob in release.tag.blobs.values()}
     out_of_reach = "warning: " in done.stderr
-    wanted = [line for line in kept.splitlines() if line[:40] in tagged or " = " not in line or not out_of_reach]
-    made = done.stdout.splitlines()
-    assert set(made) <= set(kept.splitlines())
-    assert [line for line in made if line in set(wanted)] == wanted
+    expected = [line for line in kept.splitlines() if line[:40] in tagged or " = " not in line or not out_of_reach]
+    generated = done.stdout.splitlines()
+    assert set(generated) <= set(kept.splitlines())
+    assert [line for line in generated if line in set(expected)] == expected

@@ -131,12 +131,12 @@ def words_before_brackets(tokens: Sequence[str], name: str) -> list[int]:
 
 def definition(tokens: Sequence[str], name: str) -> tuple[int, int, int, int]:
     """Where the brackets and the braces of the one definition of a function stand."""
-    found = []
+    places = []
     for at in words_before_brackets(tokens, name):
         end = closing(tokens, at + 1)
         if tokens[end + 1 : end + 2] == ["{"]:
-            found.append(at)
-    first = one(found, f"the definition of {name}") + 1
+            places.append(at)
+    first = one(places, f"the definition of {name}") + 1
     end = closing(tokens, first)
     return first, end, end + 1, closing(tokens, end + 1)
 
@@ -268,7 +268,7 @@ def without_guard(source: bytes, *, on: bool) -> bytes:
     """The lines that a guard shows, to the byte."""
     lines = rb"((?:(?!#)[^\n]*\n)*)"
     guard = rb"^#ifdef RETRY\r?\n" + lines + rb"(?:#else\r?\n" + lines + rb")?#endif\r?\n"
-    return re.sub(guard, lambda found: found[1 if on else 2] or b"", source, flags=re.MULTILINE)
+    return re.sub(guard, lambda match: match[1 if on else 2] or b"", source, flags=re.MULTILINE)
 
 
 def rendered(variant: str, files: Files, *, guard: bool) -> Files | PatchkitError:
@@ -329,7 +329,7 @@ def altered(files: Files, variant: str, taken: Sequence[Step]) -> dict[str, byte
     for alteration, number, near, where, pick in taken:
         name = VARIANTS[variant][number % len(VARIANTS[variant])]
         text = out[name].decode("latin-1")
-        spots = [found.start() for found in re.finditer(f"{NAME}|{MESSAGE}", text)] if near else []
+        spots = [match.start() for match in re.finditer(f"{NAME}|{MESSAGE}", text)] if near else []
         at = spots[where % len(spots)] + where // 7 % 900 - 300 if spots else where
         out[name] = alteration(text, max(0, min(at, len(text))) if spots else at % (len(text) + 1), pick).encode(
             "latin-1"
@@ -431,13 +431,13 @@ def test_new_code_is_indented_by_the_files_own_step(formatter: str) -> None:
 
 
 @each_variant
-@pytest.mark.parametrize("alteration", KEEPING, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("alteration", KEEPING, ids=lambda alteration: alteration.__name__)
 def test_one_harmless_alteration_at_each_place_near_an_anchor(alteration: Alteration, variant: str) -> None:
     """One kind alone, where it is likeliest to hide the place."""
     files = shape("gnu-2.1")
     for file in VARIANTS[variant]:
         text = files[file].decode()
-        anchors_at = [found.start() for found in re.finditer(f"{NAME}|{MESSAGE}|if \\(slot\\)", text)]
+        anchors_at = [match.start() for match in re.finditer(f"{NAME}|{MESSAGE}|if \\(slot\\)", text)]
         for number, spot in enumerate(anchors_at):
             for offset in (0, 60) if variant == "retransmit" else (number * 7,):
                 place = max(0, min(spot + offset, len(text)))
@@ -632,8 +632,8 @@ def test_truncated_anywhere(name: str) -> None:
     source = shape(name)["reliable.c"]
     end = source.index(b"\n}\n") + 2
     for at in range(0, len(source), 3):
-        found = rendered("retransmit", {"reliable.c": source[:at]}, guard=False)
-        assert isinstance(found, AnchorError) is (at < end)
+        outcome = rendered("retransmit", {"reliable.c": source[:at]}, guard=False)
+        assert isinstance(outcome, AnchorError) is (at < end)
 
 
 # Size

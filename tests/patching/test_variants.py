@@ -24,9 +24,9 @@ def test_stock_comes_first() -> None:
 
 @pytest.mark.parametrize("name", variants.names())
 def test_every_variant_is_valid_and_has_its_templates(name: str) -> None:
-    found = variants.variant(name)
-    assert found.title
-    assert all(found.template(file) for file in found.files)
+    described = variants.variant(name)
+    assert described.title
+    assert all(described.template(file) for file in described.files)
 
 
 @pytest.mark.parametrize("name", ["retransmitt", "", "../retransmit", "-x", "n" * 5000])
@@ -55,7 +55,7 @@ def test_no_template_holds_upstreams_lines(version: str, shared_cache: Cache) ->
 
 
 @pytest.mark.parametrize(
-    ("toml", "template", "said"),
+    ("toml", "template", "message"),
     [
         ("title = 3\n", "", "title"),
         ("title = 'x\n", "", "patch.toml"),
@@ -63,7 +63,7 @@ def test_no_template_holds_upstreams_lines(version: str, shared_cache: Cache) ->
     ],
 )
 def test_a_bad_variant_is_named(
-    toml: str | None, template: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toml: str | None, template: str | None, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -74,20 +74,20 @@ def test_a_bad_variant_is_named(
     monkeypatch.setattr(resources, "folder", lambda _: tmp_path)
     with pytest.raises(BadVariantError) as caught:
         variants.variant.__wrapped__("mine")
-    assert said in caught.value.what + caught.value.why
+    assert message in caught.value.what + caught.value.why
 
 
 @pytest.mark.parametrize("name", variants.names())
 @pytest.mark.parametrize("release", catalog().releases, ids=lambda release: release.version.text)
 def test_every_release_is_in_exactly_one_range(name: str, release: Release) -> None:
-    ranges = [one.releases for one in variants.variant(name).upstream if one.holds(release.version)]
+    ranges = [upstream.releases for upstream in variants.variant(name).upstream if upstream.holds(release.version)]
     assert len(ranges) == 1
 
 
 def test_pre_releases_belong_to_the_series_they_lead_to() -> None:
     def status(version: str) -> str | None:
-        found = variants.variant("retransmit").upstream_of(Version.parse(version))
-        return found.status if found else None
+        upstream = variants.variant("retransmit").upstream_of(Version.parse(version))
+        return upstream.status if upstream else None
 
     assert [status(text) for text in ("1.6", "2.1_rc1", "2.5.11", "2.6_beta1", "2.7_alpha1", "2.8")] == [
         None, "needed", "needed", "superseded", "superseded", "superseded",
@@ -107,10 +107,14 @@ def test_the_docs_name_every_field_of_a_patch_toml() -> None:
 
 
 def test_all_about_one_variant(patchkit: Run) -> None:
-    said = patchkit("variants", "retransmit").stdout
+    output = patchkit("variants", "retransmit").stdout
     known = variants.variant("retransmit")
-    assert known.title in said
-    assert all(one.note.strip() in said and one.commits[0][:12] in said for one in known.upstream if one.commits)
+    assert known.title in output
+    assert all(
+        upstream.note.strip() in output and upstream.commits[0][:12] in output
+        for upstream in known.upstream
+        if upstream.commits
+    )
     document = json.loads(patchkit("variants", "retransmit", "--json").stdout)
-    assert [one["status"] for one in document["upstream"]] == ["needed", "needed", "superseded"]
+    assert [upstream["status"] for upstream in document["upstream"]] == ["needed", "needed", "superseded"]
     assert patchkit("variants", "retransmitt").returncode == 11

@@ -52,7 +52,7 @@ def objects(before: str, after: str, flags: Sequence[str] = APART) -> tuple[Obje
     return read(compiled(before, flags)), read(compiled(after, flags))
 
 
-def found(before: str, after: str, flags: Sequence[str] = APART) -> list[str]:
+def differing(before: str, after: str, flags: Sequence[str] = APART) -> list[str]:
     """The names of what differs, and with ``!`` those of symbols that differ for other files."""
     one, other = objects(before, after, flags)
     return [
@@ -83,14 +83,14 @@ int main(int argc, char **argv) { return table[0](counter) + sum((void *)argv) +
 
 @every_way
 def test_the_same_source_twice(flags: Sequence[str]) -> None:
-    one = read(compiled(SAMPLE, flags))
-    assert one == read(compiled("\n" + SAMPLE, flags))
-    assert set(one.owners.values()) - {"__x86"} == {"helper", "scale", "choose", "sum", "name", "main"}
-    assert found(SAMPLE, "/* moved */ ;\n" + SAMPLE, flags) == []
+    form = read(compiled(SAMPLE, flags))
+    assert form == read(compiled("\n" + SAMPLE, flags))
+    assert set(form.owners.values()) - {"__x86"} == {"helper", "scale", "choose", "sum", "name", "main"}
+    assert differing(SAMPLE, "/* moved */ ;\n" + SAMPLE, flags) == []
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "expected"),
     [
         ("x * 1.5", "x * 2.5", ["scale"]),
         ("x * 1.5", "x / 1.5", ["scale"]),
@@ -113,11 +113,11 @@ def test_the_same_source_twice(flags: Sequence[str]) -> None:
         ("p->second + primes", "p->second - primes", ["sum"]),
     ],
 )
-def test_one_change_is_found_and_nothing_else(old: str, new: str, said: list[str]) -> None:
+def test_one_change_is_found_and_nothing_else(old: str, new: str, expected: list[str]) -> None:
     assert SAMPLE.count(old) == 1
-    changed = found(SAMPLE, SAMPLE.replace(old, new))
-    assert [one for one in changed if not one.startswith("!")] == said
-    assert found(SAMPLE.replace(old, new), SAMPLE) == changed
+    changed = differing(SAMPLE, SAMPLE.replace(old, new))
+    assert [name for name in changed if not name.startswith("!")] == expected
+    assert differing(SAMPLE.replace(old, new), SAMPLE) == changed
 
 
 def f(code: str, before: str = "", name: str = "f") -> str:
@@ -292,10 +292,10 @@ MISSABLE: dict[str, tuple[str, str, list[str]]] = {
 @every_way
 @pytest.mark.parametrize("case", MISSABLE)
 def test_what_a_weaker_comparison_would_miss(case: str, flags: Sequence[str]) -> None:
-    before, after, said = MISSABLE[case]
+    before, after, expected = MISSABLE[case]
     if case == "assembly between functions":
-        said = [".text"]
-    assert found(before, after, flags) == said
+        expected = [".text"]
+    assert differing(before, after, flags) == expected
 
 
 def test_kinds_and_sizes() -> None:
@@ -317,7 +317,7 @@ def test_the_size_of_a_function_that_may_change_may_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "said"),
+    ("new", "expected"),
     [
         ("int n(void) { return 2; }", []),
         ("static int n(void) { return 2; } int (*a2(void))(void) { return n; }", ["a2"]),
@@ -329,9 +329,9 @@ def test_the_size_of_a_function_that_may_change_may_change() -> None:
         ("int n(void) { return 2; } int more;", ["more"]),
     ],
 )
-def test_a_new_symbol_is_an_ordinary_function_of_that_name(new: str, said: list[str]) -> None:
+def test_a_new_symbol_is_an_ordinary_function_of_that_name(new: str, expected: list[str]) -> None:
     before, after = objects("int a(void) { return 1; }", f"int a(void) {{ return 1; }} {new}")
-    assert visible_differences(before, after, ["n"], ["n"]) == said
+    assert visible_differences(before, after, ["n"], ["n"]) == expected
     assert visible_differences(after, after, ["n"], ["n"]) == []
 
 
@@ -345,8 +345,8 @@ def test_a_function_that_was_there_is_not_new() -> None:
 
 
 def test_a_jump_table_and_static_variables_belong_to_their_function() -> None:
-    one = read(compiled(SAMPLE))
-    owned = {name: owner for name, owner in one.owners.items() if not name.startswith(".text.")}
+    form = read(compiled(SAMPLE))
+    owned = {name: owner for name, owner in form.owners.items() if not name.startswith(".text.")}
     assert owned == {
         ".rodata.choose": "choose",
         ".data.calls of .text.sum": "sum",

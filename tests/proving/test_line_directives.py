@@ -33,7 +33,7 @@ def preprocessed(source: bytes, *defines: str) -> str:
 
 
 def numbers(source: bytes, *defines: str) -> dict[str, int]:
-    return {name: int(said) for name, said in re.findall(r"int (\w+) = (\d+);", preprocessed(source, *defines))}
+    return {name: int(number) for name, number in re.findall(r"int (\w+) = (\d+);", preprocessed(source, *defines))}
 
 
 def rendered(lines: Sequence[bytes], edits: Sequence[Edit]) -> Rendered:
@@ -132,8 +132,8 @@ def test_the_real_git_diff_is_understood(lines: Sequence[bytes], tmp_path: Path)
     command = ["git", "-c", "core.autocrlf=false", "diff", "--no-index", "--no-prefix", "a", "b"]
     diff = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).stdout
     (made,) = neutral(Rendered("sample", guard=False, diff=diff, files={PATH: after})).values()
-    found = {name: number for name, number in numbers(made).items() if name.startswith("line_")}
-    assert found == {f"line_{number}": number for number in (*range(1, 5), *range(7, 19))}
+    seen = {name: number for name, number in numbers(made).items() if name.startswith("line_")}
+    assert seen == {f"line_{number}": number for number in (*range(1, 5), *range(7, 19))}
 
 
 @st.composite

@@ -13,13 +13,13 @@ from tests.conftest import ROOT
 
 def test_each_file_holds_the_key_that_it_is_named_after_and_no_other() -> None:
     folder = resources.files("patchkit.releases") / "keys"
-    assert {path.name for path in folder.iterdir()} == {f"{one.fingerprint}.asc" for one in upstream_keys()}
-    for one in upstream_keys():
-        with key_ring([one.armour]) as ring:
-            assert {part.primary for part in ring.parts.values()} == {one.fingerprint}
-            assert ring.parts[one.fingerprint].name == one.name
-        assert b"PRIVATE" not in one.armour
-        assert len(one.records) >= 2
+    assert {path.name for path in folder.iterdir()} == {f"{key.fingerprint}.asc" for key in upstream_keys()}
+    for key in upstream_keys():
+        with key_ring([key.armour]) as ring:
+            assert {part.primary for part in ring.parts.values()} == {key.fingerprint}
+            assert ring.parts[key.fingerprint].name == key.name
+        assert b"PRIVATE" not in key.armour
+        assert len(key.records) >= 2
 
 
 def test_the_table_is_what_the_script_writes() -> None:
@@ -44,5 +44,5 @@ def test_a_key_that_nobody_named_is_not_taken_in() -> None:
 
 
 def test_keys_that_are_missing_are_not_there() -> None:
-    for one in missing_keys():
-        assert not any(key.fingerprint.endswith(one.id) for key in upstream_keys())
+    for missing in missing_keys():
+        assert not any(key.fingerprint.endswith(missing.id) for key in upstream_keys())

@@ -52,7 +52,7 @@ def tree_of(shared_cache: Cache) -> Callable[[str], SourceTree]:
 @pytest.fixture(scope="session")
 def driver_of(tree_of: Callable[[str], SourceTree], tmp_path_factory: pytest.TempPathFactory) -> Iterator[DriverOf]:
     """A driver for a release and a variant. What the sanitizers say at their end, of memory that leaked, counts."""
-    made: list[Driver] = []
+    drivers: list[Driver] = []
 
     @cache
     def driver(version: str, variant: str = "stock", change: Change = str) -> Driver:
@@ -60,9 +60,9 @@ def driver_of(tree_of: Callable[[str], SourceTree], tmp_path_factory: pytest.Tem
         if known == "not-applicable":
             pytest.skip(f"{variant} has nothing to change in {version}")
         folder = tmp_path_factory.mktemp("reliable") / "tree"
-        made.append(compile_driver(tree_of(version), version, variant, folder, change))
-        return made[-1]
+        drivers.append(compile_driver(tree_of(version), version, variant, folder, change))
+        return drivers[-1]
 
     yield driver
-    for one in made:
-        one.close()
+    for compiled in drivers:
+        compiled.close()

@@ -98,15 +98,15 @@ class Driver:
             if not answer.endswith(" end\n"):
                 break  # cut off by the violation
             values = dict(word.split("=") for word in answer.split()[:-1])
-            runs.append(Run(**{one.name: int(values[one.name]) for one in fields(Run)}))
+            runs.append(Run(**{field.name: int(values[field.name]) for field in fields(Run)}))
         self._process = None
         raise ViolationError(self._ended(process) + f"\n(in: {line})")
 
     def close(self) -> None:
         """Raises ViolationError where the sanitizers find something at the end, such as memory that leaked."""
         process, self._process = self._process, None
-        if process is not None and (said := self._ended(process)):
-            raise ViolationError(said)
+        if process is not None and (message := self._ended(process)):
+            raise ViolationError(message)
 
     def _start(self) -> subprocess.Popen[str]:
         self._said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
@@ -126,9 +126,9 @@ class Driver:
         process.stdin.close()
         code = process.wait(60)
         process.stdout.close()
-        with self._said as said:
-            said.seek(0)
-            text = said.read().strip()
+        with self._said as output:
+            output.seek(0)
+            text = output.read().strip()
         return text or ("" if code == 0 else f"the driver ended with {code}")
 
 
@@ -137,8 +137,8 @@ def dialect(texts: Mapping[str, str], version: Version, window: Mapping[str, str
     header, source, ssl = texts["reliable.h"], texts["reliable.c"], texts["ssl.c"]
 
     def declared(name: str) -> str:
-        found = re.search(rf"\b{name}\s*\(([^;{{]*)\)\s*;", header)
-        return found[1] if found else ""
+        prototype = re.search(rf"\b{name}\s*\(([^;{{]*)\)\s*;", header)
+        return prototype[1] if prototype else ""
 
     traits = {
         "ACK_MRU": declared("reliable_ack_write").count("struct reliable_ack") > 1,
@@ -182,9 +182,9 @@ def constants(stock: Mapping[str, str]) -> dict[str, str]:
         "HORIZON": "TLS_MULTI_HORIZON",
         "REFRESH": "TLS_MULTI_REFRESH",
     }
-    found = {name: re.search(rf"#\s*define\s+{theirs}\s+(\d+)", text) for name, theirs in names.items()}
-    assert all(found.values()), f"not all of {names} are defined"
-    return {name: match[1] for name, match in found.items() if match}
+    matches = {name: re.search(rf"#\s*define\s+{theirs}\s+(\d+)", text) for name, theirs in names.items()}
+    assert all(matches.values()), f"not all of {names} are defined"
+    return {name: match[1] for name, match in matches.items() if match}
 
 
 def compile_driver(

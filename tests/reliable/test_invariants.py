@@ -75,13 +75,13 @@ def test_any_link(version: str, variant: str, driver_of: DriverOf) -> None:
     def any_link(line: str) -> None:
         answers, overflows = answers_to(driver, line, version, variant)
         seen["overflows"] += overflows
-        for one in answers:
-            assert one.storm or one.finished
-            assert variant in STORMS or not one.storm, f"{one.data} packets for {one.needed}: {line}"
-            assert bound is None or one.data <= most(bound, one, ends=2), f"{one} exceeds {bound}: {line}"
+        for answer in answers:
+            assert answer.storm or answer.finished
+            assert variant in STORMS or not answer.storm, f"{answer.data} packets for {answer.needed}: {line}"
+            assert bound is None or answer.data <= most(bound, answer, ends=2), f"{answer} exceeds {bound}: {line}"
             seen["runs"] += 1
-            seen["storms"] += one.storm
-            seen["lines"] += one.lines
+            seen["storms"] += answer.storm
+            seen["lines"] += answer.lines
 
     if known_bad:
         with pytest.raises(ViolationError):

@@ -42,8 +42,8 @@ def inside(function: str, old: str, new: str) -> Change:
 
 def both(*changes: Change) -> Change:
     def change(source: str) -> str:
-        for one in changes:
-            source = one(source)
+        for change in changes:
+            source = change(source)
         return source
 
     return change
@@ -117,9 +117,9 @@ FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_caught(fault: str, driver_of: DriverOf) -> None:
-    change, said = FAULTS[fault]
+    change, message = FAULTS[fault]
     driver = driver_of(PINNED, "stock", change)
-    with pytest.raises(ViolationError, match=said) as caught:
+    with pytest.raises(ViolationError, match=message) as caught:
         driver.run(LINE.replace("runs=50", "runs=2000"))
     assert "repeat: " in str(caught.value) or "Sanitizer" in str(caught.value) or "runtime error" in str(caught.value)
 

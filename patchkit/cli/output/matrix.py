@@ -10,11 +10,16 @@ from patchkit.cli.output.document import error_document, print_json
 from patchkit.cli.output.refusals import column, reasons
 from patchkit.errors import PatchkitError
 from patchkit.jobs.matrix.job import Row
-from patchkit.patching.attempt import Cell, Verdict
+from patchkit.patching.attempt import MatrixCell, MatrixVerdict
 from patchkit.ui import Painted, Ui, data, table
 
-_VERDICTS: tuple[Verdict, ...] = ("exact", "superseded", "not-applicable", "refused")
-_COLOURS: dict[Verdict, str] = {"exact": "green", "superseded": "cyan", "not-applicable": "dim", "refused": "bold red"}
+_VERDICTS: tuple[MatrixVerdict, ...] = ("exact", "superseded", "not-applicable", "refused")
+_COLOURS: dict[MatrixVerdict, str] = {
+    "exact": "green",
+    "superseded": "cyan",
+    "not-applicable": "dim",
+    "refused": "bold red",
+}
 
 
 def print_document(rows: Sequence[Row], seconds: float) -> None:
@@ -68,7 +73,7 @@ def _headings(rows: Sequence[Row]) -> list[str]:
     return ["release", *(column(cell) for cell in next((row.cells for row in rows if row.cells), ()))]
 
 
-def _text(cell: Cell) -> str:
+def _text(cell: MatrixCell) -> str:
     return f"{cell.verdict} {cell.sha256[:12]}" if cell.sha256 else cell.verdict
 
 
@@ -102,7 +107,7 @@ def _row_document(row: Row) -> dict[str, object]:
     }
 
 
-def _cell_document(cell: Cell) -> dict[str, object]:
+def _cell_document(cell: MatrixCell) -> dict[str, object]:
     return {
         "variant": cell.variant,
         "guard": cell.guard,

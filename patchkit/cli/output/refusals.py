@@ -9,7 +9,7 @@ from pathlib import Path
 from patchkit import __version__
 from patchkit.errors import PatchkitError
 from patchkit.jobs.matrix.job import Row
-from patchkit.patching.attempt import Cell
+from patchkit.patching.attempt import MatrixCell
 from patchkit.storage import replace_all, writing
 
 _NAMED = 3
@@ -27,7 +27,7 @@ class Reason:
         return f"{row.name} ({'; '.join(self.columns)})" if self.columns else row.name
 
 
-def column(cell: Cell) -> str:
+def column(cell: MatrixCell) -> str:
     """Return the heading of the column of ``cell``."""
     return f"{cell.variant}, guarded" if cell.guard else cell.variant
 

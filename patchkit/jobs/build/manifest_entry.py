@@ -86,9 +86,9 @@ def _options(ground: Ground) -> list[str]:
     return [*ground.tools.configure, *(configure_words(ground.tools.target) if by_hand else [])]
 
 
-def _signature(ground: Ground) -> manifest.Signature | None:
+def _signature(ground: Ground) -> manifest.AuthenticodeSignature | None:
     signer = ground.signer
-    return manifest.Signature(subject=signer.subject, certificate=signer.fingerprint) if signer else None
+    return manifest.AuthenticodeSignature(subject=signer.subject, certificate=signer.fingerprint) if signer else None
 
 
 def _crypto(ground: Ground) -> manifest.Crypto:

@@ -1,4 +1,4 @@
-"""The first half of the matrix: which files the variants touch in each release, before anything is tried."""
+"""Collect the files that the variants touch in each release: the first half of the matrix, before any rendering."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class MatrixRequest:
 
 
 @dataclass
-class Asked:
-    """One release, its files named by blob, before anything is tried."""
+class ReleaseFiles:
+    """The files of one release that the variants touch, by git blob id, before any rendering."""
 
     label: str
     ref: str
@@ -52,16 +52,16 @@ class Asked:
     origin: Origin | None = None
     files: dict[str, str] = field(default_factory=dict)
     missing: dict[str, PatchkitError] = field(default_factory=dict)
-    """Files that a variant touches and that are not there, by name."""
+    """Files that a variant touches and that the release does not have, by name."""
     error: PatchkitError | None = None
 
 
-_FIRST = Pep440("2.1.dev0")  # the pins' first release is 2.1_rc1; nothing before it was ever looked at
+_FIRST = Pep440("2.1.dev0")  # the pins' first release is 2.1_rc1; nothing before it was ever examined
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Finds what the chosen variants touch in each release; what many releases share is read once."""
+    """Collects what the chosen variants touch in each release; a file that many releases share is read once."""
 
     request: MatrixRequest
     chosen: Sequence[Combination]
@@ -69,16 +69,17 @@ class Survey:
     blobs: dict[str, bytes] = field(default_factory=dict)
     """All contents that were read, by git blob id."""
 
-    def asked(self) -> list[Asked]:
-        """The refs in the order that they were asked for, or all releases, the oldest first.
+    def releases(self) -> list[ReleaseFiles]:
+        """Collect the refs in the order of the question, or all releases, the oldest first.
 
-        A moved tag or a damaged one is in its row; raises what the source's room raises otherwise.
+        An error about a tag is in its row. Raises UnknownVersionError when there is no such release, or none since
+        the oldest asked for, and otherwise what :func:`obtain` and :func:`history` raise.
         """
         if self.request.refs:
             return [self._ref(ref) for ref in self.request.refs]
         return self._all_releases()
 
-    def _ref(self, ref: str) -> Asked:
+    def _ref(self, ref: str) -> ReleaseFiles:
         source = self.request.source
         if source.git is None and source.source is None and not _in_the_pins(ref):
             source = replace(source, git=self._repository)
@@ -86,20 +87,20 @@ class Survey:
             obtained = obtain(source.of(ref), self.context)
         except TagMovedError as error:
             version = catalog().find(ref).version
-            return Asked(version.text, ref, version, error=error)
-        return self._looked_at(Asked(obtained.label, ref, obtained.version), obtained.tree, {})
+            return ReleaseFiles(version.text, ref, version, error=error)
+        return self._with_files(ReleaseFiles(obtained.label, ref, obtained.version), obtained.tree, {})
 
     @property
     def _repository(self) -> str:
         return self.request.source.git or repository.default_repository() or repository.UPSTREAM
 
-    def _all_releases(self) -> list[Asked]:
+    def _all_releases(self) -> list[ReleaseFiles]:
         since = self.request.since
         oldest = max(_FIRST, Pep440(f"{Version.parse(since).pep440}.dev0")) if since else _FIRST
         known = {release.version: release.tag for release in catalog().releases}
         with history(self._repository, self.context) as past:
             rows = [
-                self._release(past, Asked(version.text, tag, version), known.get(version))
+                self._release(past, ReleaseFiles(version.text, tag, version), known.get(version))
                 for version, tag in past.tags.items()
                 if version.pep440 >= oldest
             ]
@@ -109,20 +110,20 @@ class Survey:
             )
         return rows
 
-    def _release(self, past: History, row: Asked, pin: TagPin | None) -> Asked:
+    def _release(self, past: History, row: ReleaseFiles, pin: TagPin | None) -> ReleaseFiles:
         try:
-            return self._looked_at(row, past.tree(row.ref, pin), pin.blobs if pin else {})
+            return self._with_files(row, past.tree(row.ref, pin), pin.blobs if pin else {})
         except PatchkitError as error:
             row.error = error
             return row
 
-    def _looked_at(self, row: Asked, tree: SourceTree, pinned: Mapping[str, str]) -> Asked:
-        """Name the files by their blobs, and read those that nobody has read yet. A file that is not there is no
-        matter to the variants that do not touch it."""
+    def _with_files(self, row: ReleaseFiles, tree: SourceTree, pinned: Mapping[str, str]) -> ReleaseFiles:
+        """Name the files by their blobs, and read those that have not been read yet. A missing file does not concern
+        the variants that do not touch it."""
         row.origin = tree.origin
         known = {path.rpartition("/")[2]: (path, blob) for path, blob in pinned.items()}
-        applicable = [one for one in self.chosen if one.upstream_status(row.version) != "not-applicable"]
-        for file in sorted({file for one in applicable for file in one.files}):
+        applicable = [combined for combined in self.chosen if combined.upstream_status(row.version) != "not-applicable"]
+        for file in sorted({file for combined in applicable for file in combined.files}):
             try:
                 path, blob = known.get(file) or (tree.find(file), "")
                 if blob not in self.blobs:

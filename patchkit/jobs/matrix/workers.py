@@ -1,4 +1,4 @@
-"""Many variants against many sets of files: in as many processes as there are cores, where that pays."""
+"""Render many variants against many sets of files: in as many processes as there are cores, if that is faster."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ _Work = tuple[list["Key"], list[dict[str, bytes]], list[str]]
 _Results = dict["Key", list[Attempt]]
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """A variant, and the paths and git blob ids of the files that it touches."""
-_WORTH_PROCESSES = 16  # tries; fewer are done before a second process has started
+_WORTH_PROCESSES = 16  # attempts; fewer are done before a second process has started
 
 
 def forms(name: str) -> tuple[bool, ...]:
-    """Plain, and guarded where the variant can be."""
+    """List the forms of the variant ``name``: plain, and guarded if it has that form."""
     return (False, True) if combination(name).guard else (False,)
 
 
-def try_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) -> dict[Key, list[Attempt]]:
-    """Try each key's variant, in all its forms, against its files; the value of a task is a label for the header."""
+def attempt_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) -> dict[Key, list[Attempt]]:
+    """Render each key's variant, in all forms, against its files.
+
+    The value of a task is the label for the diff's header; ``blobs`` are the contents of files, by git blob id.
+    """
     # Neighbours share files, and a process parses each of its files once.
     batches = [list(batch) for _, batch in groupby(sorted(tasks), lambda key: (key[0], key[1][:1]))]
     work = [
@@ -37,9 +40,9 @@ def try_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) -> dic
     ]
     results: dict[Key, list[Attempt]] = {}
     with _done(work) as done, ui.count("render and verify", len(tasks)) as advance:
-        for some in done:
-            results |= some
-            advance(len(some))
+        for batch_results in done:
+            results |= batch_results
+            advance(len(batch_results))
     return results
 
 
@@ -52,23 +55,23 @@ def _batch(keys: list[Key], files: list[dict[str, bytes]], labels: list[str]) ->
 
 @contextmanager
 def _done(work: Sequence[_Work]) -> Iterator[Iterator[_Results]]:
-    """What comes of each batch: here, one after the other, for a few; as they come from a process a core for many."""
+    """Yield the results of each batch: in this process for a few, from a process a core, as they come, for many."""
     processes = cores()
     if processes == 1 or sum(len(keys) for keys, _, _ in work) < _WORTH_PROCESSES:
-        yield (_batch(*one) for one in work)
+        yield (_batch(*batch) for batch in work)
         return
     # Forked before the bar starts a thread; what this process has imported need not be imported again.
     pool = ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_begin)
     try:
         # A signal between fork and _begin would be the worker's; one inside of submit leaves a pool that never ends.
         with signals.held_off():
-            running = [pool.submit(_batch, *one) for one in work]
-        yield (one.result() for one in as_completed(running))
+            running = [pool.submit(_batch, *batch) for batch in work]
+        yield (future.result() for future in as_completed(running))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _begin() -> None:
-    """The parent hears of signals, and ends its workers; where it is killed, they end as well."""
+    """Leave signals to the parent, which ends its workers; when the parent is killed, the workers end as well."""
     signals.leave_to_parent()
     signals.watch_parent(lambda: os._exit(1))

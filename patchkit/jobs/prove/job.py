@@ -95,6 +95,6 @@ def prove(request: ProveRequest, context: Context) -> Proof:
                 raise ToolchainError(
                     f"{combined.name} can't be proven on {obtained.label} with this toolchain",
                     why=f"{error.what}\n{error.why}\nwith the system's OpenSSL, only sources compile here that do not "
-                    f"need the OpenSSL of their time; wanted: {', '.join(combined.files)}",
+                    f"need the OpenSSL of their time; needed: {', '.join(combined.files)}",
                     advice="--crypto pinned",
                 ) from error

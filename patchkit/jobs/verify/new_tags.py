@@ -22,7 +22,7 @@ from patchkit.errors import (
 from patchkit.jobs.matrix.collect_sources import MatrixRequest
 from patchkit.jobs.matrix.job import Row, matrix
 from patchkit.jobs.verify.evidence import Collector, EvidenceRequest, armours
-from patchkit.patching.attempt import Cell
+from patchkit.patching.attempt import MatrixCell
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK
 from patchkit.releases.catalog import catalog
@@ -63,7 +63,7 @@ class NewTag:
     """The commit that the pins have; None where they have none."""
     signed: Judgement | None
     """None for a tag that moved: it is not looked at."""
-    cells: tuple[Cell, ...] = ()
+    cells: tuple[MatrixCell, ...] = ()
     """What becomes of the variants."""
     error: PatchkitError | None = None
     """Why it is not as it should be."""

@@ -1,4 +1,4 @@
-"""What a template sees of a C file: places that it names by meaning. Each is found exactly once or refused."""
+"""Anchors: places in a C file that a template names by meaning. Each is found exactly once or refused."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from itertools import pairwise
 
 from patchkit.patching.csource.file import CSource
 from patchkit.patching.csource.members import Struct
-from patchkit.patching.csource.places import Call, Function, Signature
+from patchkit.patching.csource.places import Call, Declarator, Function
 
 
 class Anchors:
-    """The anchors of one file; a template knows them as ``source``. All raise AnchorError rather than guess."""
+    """The anchors of one file, ``source`` in templates. All methods that find a place raise AnchorError rather than
+    guess.
+    """
 
     def __init__(self, source: CSource) -> None:
         self._source = source
 
     @property
     def lines(self) -> list[bytes]:
-        """All lines, with their ends."""
+        """All lines, with their line ends."""
         return self._source.lines
 
     def function(self, name: str) -> Function:
-        """The definition of the function ``name``."""
+        """Find the definition of the function ``name``. Raises AnchorError unless there is exactly one."""
         node = self._source.declaration(name, "function_definition", f"the function {name}")
         return Function(self._source, name, node)
 
-    def prototype(self, name: str) -> Signature:
-        """The declaration of the function ``name``, as a header has it."""
+    def prototype(self, name: str) -> Declarator:
+        """Find the declaration of the function ``name`` in a header. Raises AnchorError unless there is exactly one."""
         what = f"the declaration of {name}"
-        return Signature.of(self._source, self._source.declaration(name, "declaration", what))
+        return Declarator.of(self._source, self._source.declaration(name, "declaration", what))
 
     def defines(self, name: str) -> bool:
         """Whether the function ``name`` is defined here; releases differ in which they have."""
@@ -40,11 +42,14 @@ class Anchors:
         return bool(self._source.declarations(name))
 
     def struct(self, name: str) -> Struct:
-        """The definition of ``struct name``."""
+        """Find the definition of ``struct name``. Raises AnchorError unless there is exactly one."""
         return Struct(self._source, name, self._source.struct(name, f"struct {name}"))
 
     def calls(self, name: str) -> list[Call]:
-        """Every call of the function ``name``; each must be a statement on lines of its own."""
+        """Find every call of the function ``name``.
+
+        Raises AnchorError when there is none, or one is not a statement on lines of its own.
+        """
         what = f"a call of {name}"
         calls = [Call.at(self._source, node, what) for node in self._source.calls(name, what)]
         if any(first.line + len(first.lines) > second.line for first, second in pairwise(calls)):
@@ -53,10 +58,13 @@ class Anchors:
         return calls
 
     def call_before(self, name: str, functions: Sequence[str]) -> Call:
-        """The one call of ``name`` whose result decides, in the ``if`` behind it, about a call of ``functions``."""
+        """Find the one call of ``name`` whose result decides, in the ``if`` behind it, about a call of ``functions``.
+
+        Raises AnchorError unless there is exactly one.
+        """
         what = f"the call of {name} that decides about {' or '.join(functions)}"
         calls = self.calls(name)
-        found = [call for call in calls if call.branch is not None and call.branch.has_call(functions)]
-        if len(found) != 1:
-            raise self._source.refusal(what, name, [call.line for call in found])
-        return found[0]
+        deciding = [call for call in calls if call.branch is not None and call.branch.has_call(functions)]
+        if len(deciding) != 1:
+            raise self._source.refusal(what, name, [call.line for call in deciding])
+        return deciding[0]

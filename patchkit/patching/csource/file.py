@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 MAX_SOURCE = 1024 * 1024
-"""Bytes that are parsed; OpenVPN's largest C file has 300 kB. Some nonsense costs tree-sitter 2 kB a byte."""
+"""Bytes that are parsed at most; OpenVPN's largest C file has 300 kB. Some nonsense costs tree-sitter 2 kB a byte."""
 _MAX_CANDIDATES = 2000  # lines compared when an anchor is missing; difflib is slow
 
 
 @lru_cache(maxsize=512)
 def parse(name: str, data: bytes) -> CSource:
-    """One C file, parsed when an anchor is first looked for."""
+    """Make the C file ``name`` of ``data``; it is parsed when an anchor is first looked for."""
     return CSource(name, data)
 
 
@@ -33,10 +33,11 @@ class CSource:
     def __init__(self, name: str, data: bytes) -> None:
         self.name = name
         self.data = data
-        self._found: dict[str, list[Node]] = {}
+        self._by_name: dict[str, list[Node]] = {}
 
     @cached_property
     def lines(self) -> list[bytes]:
+        """All lines, with their line ends."""
         return split_lines(self.data)
 
     @cached_property
@@ -44,12 +45,18 @@ class CSource:
         return syntax.root_of(self.data)
 
     def declarations(self, name: str) -> list[Node]:
-        """Every definition and declaration of the function ``name``."""
-        found = (syntax.declared_by(node) for node in self._identifiers(name, f"the function {name}"))
-        return [node for node in found if node is not None]
+        """Find every definition and declaration of the function ``name``.
+
+        Raises AnchorError when the file is too large to be parsed.
+        """
+        declared = (syntax.declared_by(node) for node in self._identifiers(name, f"the function {name}"))
+        return [node for node in declared if node is not None]
 
     def calls(self, name: str, what: str) -> list[Node]:
-        """Every call of the function ``name``. Raises AnchorError where there is none, or a use that is no call."""
+        """Find every call of the function ``name``.
+
+        Raises AnchorError when there is none, or the name is used otherwise. ``what`` names the anchor in errors.
+        """
         nodes = []
         for node in self._identifiers(name, what):
             called = node.parent
@@ -70,40 +77,38 @@ class CSource:
         return nodes
 
     def declaration(self, name: str, kind: str, what: str) -> Node:
-        """The one node of this kind, ``function_definition`` or ``declaration``, that declares the function ``name``.
+        """Find the one node of ``kind`` that declares the function ``name``.
 
-        Raises AnchorError where there is none or more than one, and where it can't be parsed.
+        ``kind`` is ``function_definition`` or ``declaration``. Raises AnchorError when there is none or more than one,
+        or the node can't be parsed.
         """
-        found = [
+        declared = [
             node
             for node in (syntax.declared_by(node) for node in self._identifiers(name, what))
             if node is not None and node.type == kind
         ]
         # A definition without its type, as a lost line leaves it, looks like a call outside of all functions.
-        strays = [node for node in self._identifiers(name, what) if syntax.is_stray(node)] if found else []
-        if len(found) != 1 or strays:
-            raise self.refusal(what, name, sorted(node.start_point.row + 1 for node in [*found, *strays]))
-        if found[0].has_error:
-            raise AnchorError(
-                f"{what} in {self.name} can't be parsed as C",
-                why=f"it begins at line {found[0].start_point.row + 1}",
-            )
-        return found[0]
+        strays = [node for node in self._identifiers(name, what) if syntax.is_stray(node)] if declared else []
+        if len(declared) != 1 or strays:
+            raise self.refusal(what, name, sorted(node.start_point.row + 1 for node in [*declared, *strays]))
+        return self._parsed(declared[0], what)
 
     def struct(self, name: str, what: str) -> Node:
-        """The one definition of ``struct name``. Raises AnchorError as :meth:`declaration` does."""
-        found = self.structs(name)
-        if len(found) != 1:
-            raise self.refusal(what, f"struct {name}", [node.start_point.row + 1 for node in found])
-        if found[0].has_error:
+        """Find the one definition of ``struct name``. Raises AnchorError as :meth:`declaration` does."""
+        definitions = self.structs(name)
+        if len(definitions) != 1:
+            raise self.refusal(what, f"struct {name}", [node.start_point.row + 1 for node in definitions])
+        return self._parsed(definitions[0], what)
+
+    def _parsed(self, node: Node, what: str) -> Node:
+        if node.has_error:
             raise AnchorError(
-                f"{what} in {self.name} can't be parsed as C",
-                why=f"it begins at line {found[0].start_point.row + 1}",
+                f"{what} in {self.name} can't be parsed as C", why=f"it begins at line {node.start_point.row + 1}"
             )
-        return found[0]
+        return node
 
     def structs(self, name: str) -> list[Node]:
-        """Every definition of ``struct name``."""
+        """Find every definition of ``struct name``."""
         if len(self.data) > MAX_SOURCE or name.encode() not in self.data:
             return []
         return [
@@ -136,13 +141,16 @@ class CSource:
                 f"{what} is not looked for in {self.name}: it has {len(self.data)} bytes",
                 why=f"no C file of OpenVPN comes near {MAX_SOURCE}",
             )
-        if name not in self._found:
+        if name not in self._by_name:
             there = name.encode() in self.data
-            self._found[name] = list(syntax.identifiers(self._root, self.data, name)) if there else []
-        return self._found[name]
+            self._by_name[name] = list(syntax.identifiers(self._root, self.data, name)) if there else []
+        return self._by_name[name]
 
     def refusal(self, what: str, needle: str, places: list[int]) -> AnchorError:
-        """The error for an anchor that is missing or doubled: what was looked for, and the nearest lines."""
+        """Make the error for the anchor ``what``, which is missing or at several ``places``.
+
+        ``places`` are lines from 1; when there are none, the error has the lines nearest to ``needle``.
+        """
         if places:
             return AnchorError(
                 f"{what} is in {self.name} {len(places)} times",
@@ -153,7 +161,7 @@ class CSource:
         return AnchorError(
             f"{what} is not in {self.name}",
             why=f"nearest lines:\n{near}" if near else "no line is like it",
-            advice="patchkit variants NAME tells which releases a variant is for",
+            advice="patchkit variants NAME shows which releases a variant is for",
         )
 
     def joined(self, row: int) -> bool:
@@ -167,7 +175,7 @@ class CSource:
         return node is not None and node.type in ("comment", "string_literal", "string_content", "preproc_arg")
 
     def text(self, row: int) -> str:
-        """Line ``row`` (from 1) for a message."""
+        """Shorten line ``row`` (from 1) for a message."""
         return self.lines[row - 1].decode("utf-8", "replace").strip()[:120]
 
     def _nearest(self, needle: str) -> list[int]:
@@ -183,7 +191,7 @@ class CSource:
 
 
 def split_lines(data: bytes) -> list[bytes]:
-    """Lines by ``\\n`` only, as diff and tree-sitter count them: a lone CR or form feed ends none."""
+    """Split ``data`` at ``\\n`` only, as diff and tree-sitter count lines: a lone CR or form feed does not end one."""
     lines = [line + b"\n" for line in data.split(b"\n")]
     last = lines.pop()[:-1]
     return [*lines, last] if last else lines

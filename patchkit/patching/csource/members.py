@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,41 +24,44 @@ class Struct:
 
     @property
     def last_member(self) -> Lines:
-        """The lines of the last member. Raises AnchorError where it shares them with other code."""
+        """The lines of the last member. Raises AnchorError when it shares them with other code, or there is none."""
         members = [part for part in syntax.descend(self.node) if part.type == "field_declaration"]
         what = f"the last member of struct {self.name}"
-        own = [one for one in members if one.parent == self.node.child_by_field_name("body")]
+        own = [member for member in members if member.parent == self.node.child_by_field_name("body")]
         if not own:
             raise self.source.refusal(what, self.name, [])
         return Lines(self.source, own[-1], own_lines(self.source, own[-1], what))
 
 
 @dataclass(frozen=True)
-class Comparison(Lines):
+class MemberComparison(Lines):
     """The lines of a comparison with a struct's member, whatever else stands there."""
 
     subject: str
-    """The variable whose member it is."""
+    """The variable whose member is compared with."""
 
     @classmethod
-    def of(cls, source: CSource, inside: Node, member: str, what: str) -> Comparison:
-        """The one comparison by ``>=`` with ``VARIABLE->member``. Raises AnchorError where it is not one."""
-        found = []
+    def of(cls, source: CSource, inside: Node, member: str, what: str) -> MemberComparison:
+        """Find the one comparison by ``>=`` with ``VARIABLE->member`` in the node ``inside``.
+
+        Raises AnchorError unless there is exactly one.
+        """
+        comparisons = []
         for node in syntax.descend(inside):
             operator = node.child_by_field_name("operator") if node.type == "binary_expression" else None
             right = node.child_by_field_name("right")
             if operator is None or right is None or operator.type != ">=" or right.type != "field_expression":
                 continue
             if _member(right) == member:
-                found.append((node, right))
-        if len(found) != 1:
-            raise source.refusal(what, member, [node.start_point.row + 1 for node, _ in found])
-        node, right = found[0]
+                comparisons.append((node, right))
+        if len(comparisons) != 1:
+            raise source.refusal(what, member, [node.start_point.row + 1 for node, _ in comparisons])
+        node, right = comparisons[0]
         rows = source.lines[node.start_point.row : node.end_point.row + 1]
         return cls(source, node, tuple(rows), _subject(right))
 
     def either(self, other: str) -> tuple[bytes, ...]:
-        """The same lines, with ``other`` as good as the comparison."""
+        """Rewrite the lines so that ``other`` is an alternative to the comparison."""
         above = self.node.parent
         operator = above.child_by_field_name("operator") if above is not None else None
         alone = above is not None and (
@@ -69,48 +73,61 @@ class Comparison(Lines):
 
 
 def assignment(source: CSource, inside: Node, target: str, value: str | None, what: str) -> Node:
-    """The one statement that assigns ``value``, or anything where it is None, to ``target``: ``->member`` of anything,
-    or an expression such as ``*opcode``.
+    """Find the one statement in the node ``inside`` that assigns ``value``, or anything if that is None, to ``target``.
+
+    ``target`` is ``->member`` of any variable, or an expression such as ``*opcode``. Raises AnchorError unless there is
+    exactly one.
     """
-    found = []
+    statements = [
+        statement
+        for statement, left, right in _assignments(inside)
+        if (value is None or syntax.squeezed(syntax.bare(right)) == value.encode()) and target in _spellings(left)
+    ]
+    if len(statements) != 1:
+        raise source.refusal(what, target, [node.start_point.row + 1 for node in statements])
+    return statements[0]
+
+
+def _assignments(inside: Node) -> Iterator[tuple[Node, Node, Node]]:
+    """Every statement ``LEFT = RIGHT;`` in the node ``inside``, with both sides."""
     for node in syntax.descend(inside):
-        left = node.child_by_field_name("left") if node.type == "assignment_expression" else None
-        right = node.child_by_field_name("right")
-        if right is None or (value is not None and syntax.squeezed(syntax.bare(right)) != value.encode()):
+        if node.type != "assignment_expression" or node.parent is None or node.parent.type != "expression_statement":
             continue
-        operator = node.child_by_field_name("operator") if left is not None else None
-        if left is None or operator is None or operator.type != "=" or node.parent is None:
-            continue
-        names = {syntax.squeezed(syntax.bare(left)).decode("latin-1")}
-        names |= {f"->{_member(left)}"} if left.type == "field_expression" else set()
-        if node.parent.type == "expression_statement" and target in names:
-            found.append(node.parent)
-    if len(found) != 1:
-        raise source.refusal(what, target, [node.start_point.row + 1 for node in found])
-    return found[0]
+        left, operator, right = (node.child_by_field_name(field) for field in ("left", "operator", "right"))
+        if left is not None and right is not None and operator is not None and operator.type == "=":
+            yield node.parent, left, right
+
+
+def _spellings(left: Node) -> set[str]:
+    """What a template may call the left side of an assignment: its own text, or ``->member``."""
+    names = {syntax.squeezed(syntax.bare(left)).decode("latin-1")}
+    return names | {f"->{_member(left)}"} if left.type == "field_expression" else names
 
 
 def increment(source: CSource, inside: Node, target: str, what: str) -> Node:
-    """The one statement ``VARIABLE->member++``, by its ``->member``."""
-    found = []
+    """Find the one statement ``VARIABLE->member++`` in the node ``inside``, by ``target``, its ``->member``.
+
+    Raises AnchorError unless there is exactly one.
+    """
+    statements = []
     for node in syntax.descend(inside):
         argument = node.child_by_field_name("argument") if node.type == "update_expression" else None
         if argument is None or argument.type != "field_expression" or f"->{_member(argument)}" != target:
             continue
         if syntax.text(node).endswith(b"++") and node.parent is not None and node.parent.type == "expression_statement":
-            found.append(node.parent)
-    if len(found) != 1:
-        raise source.refusal(what, target, [node.start_point.row + 1 for node in found])
-    return found[0]
+            statements.append(node.parent)
+    if len(statements) != 1:
+        raise source.refusal(what, target, [node.start_point.row + 1 for node in statements])
+    return statements[0]
 
 
 def assigned_to(statement: Node) -> str:
-    """The variable whose member a statement assigns to."""
+    """Read the variable whose member ``statement`` assigns to."""
     return _subject(statement.named_children[0].child_by_field_name("left"))
 
 
 def assigned_from(statement: Node) -> str:
-    """The variable whose member a statement assigns to something."""
+    """Read the variable whose member ``statement`` assigns to something."""
     return _subject(statement.named_children[0].child_by_field_name("right"))
 
 

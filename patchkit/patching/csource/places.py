@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from patchkit.errors import AnchorError
 from patchkit.patching.csource import syntax
 from patchkit.patching.csource.file import CSource
-from patchkit.patching.csource.members import Comparison, assigned_from, assigned_to, assignment, increment
+from patchkit.patching.csource.members import MemberComparison, assigned_from, assigned_to, assignment, increment
 from patchkit.patching.csource.style import Style
 from patchkit.patching.csource.whole_lines import COMMENTS, Lines, in_braces, own_lines
 
@@ -32,121 +32,136 @@ class Function:
         return syntax.text(self.node)
 
     @property
-    def signature(self) -> Signature:
-        """The lines of its name and parameters. Raises AnchorError where the file declares it once more."""
+    def signature(self) -> Declarator:
+        """The lines of the name and the parameters. Raises AnchorError when the function is declared once more."""
         declared = self.source.declarations(self.name)
         if len(declared) != 1:
             rows = [node.start_point.row + 1 for node in declared]
             raise self.source.refusal(f"a declaration of {self.name}", self.name, rows)
-        return Signature.of(self.source, self.node)
+        return Declarator.of(self.source, self.node)
 
     def parameter(self, type_: str) -> str:
-        """The name of the one parameter of the type ``type_``, e.g. ``struct reliable *``."""
-        found = self._parameters(type_)
-        if len(found) != 1:
+        """Find the name of the one parameter of the type ``type_``, for instance ``struct reliable *``.
+
+        Raises AnchorError unless there is exactly one.
+        """
+        names = self._parameters(type_)
+        if len(names) != 1:
             raise AnchorError(
-                f"{self.name} in {self.source.name} has {len(found)} parameters of the type {type_}, not one",
+                f"{self.name} in {self.source.name} has {len(names)} parameters of the type {type_}, not one",
                 why=f"line {self.node.start_point.row + 1}",
             )
-        return found[0]
+        return names[0]
 
     def _parameters(self, type_: str) -> list[str]:
-        found = []
+        names = []
         for node in syntax.descend(self.node.child_by_field_name("declarator")):
             if node.type == "parameter_declaration":
                 name = next((part for part in syntax.descend(node) if part.type == "identifier"), None)
                 if name is not None and syntax.squeezed(syntax.bare(node, name.start_byte)) == syntax.squeezed(
                     type_.encode()
                 ):
-                    found.append(syntax.text(name).decode())
-        return found
+                    names.append(syntax.text(name).decode())
+        return names
 
     def takes(self, type_: str) -> bool:
-        """Whether it has a parameter of the type ``type_``."""
+        """Whether the function has a parameter of the type ``type_``."""
         return bool(self._parameters(type_))
 
     @property
     def returned(self) -> str:
-        """The variable that the function returns, in its one ``return``."""
+        """The variable that the function returns. Raises AnchorError unless there is one ``return``, of a variable."""
         what = f"the one variable that {self.name} returns"
-        found = [node for node in syntax.descend(self.node) if node.type == "return_statement"]
-        value = found[0].named_children[0] if len(found) == 1 and found[0].named_children else None
+        returns = [node for node in syntax.descend(self.node) if node.type == "return_statement"]
+        value = returns[0].named_children[0] if len(returns) == 1 and returns[0].named_children else None
         if value is None or value.type != "identifier":
-            raise self.source.refusal(what, "return", [node.start_point.row + 1 for node in found])
+            raise self.source.refusal(what, "return", [node.start_point.row + 1 for node in returns])
         return syntax.text(value).decode()
 
     def statement_logging(self, message: str) -> Statement:
-        """The one statement that logs ``message``; it must stand between braces and on lines of its own."""
-        found = [
+        """Find the one statement that logs ``message``.
+
+        Raises AnchorError unless there is exactly one, between braces and on lines of its own.
+        """
+        statements = [
             node
             for node in syntax.descend(self.node.child_by_field_name("body"))
             if node.type == "expression_statement" and message.encode() in syntax.logged(node)
         ]
         what = f"the statement that logs {message!r}, in {self.name},"
         spelled = [node for node in syntax.strings(self.node) if message.encode() in syntax.joined(node)]
-        if len(found) == 1 and len(spelled) > 1:
+        if len(statements) == 1 and len(spelled) > 1:
             raise self.source.refusal(
                 f"the text {message!r}, in {self.name},", message, [node.start_point.row + 1 for node in spelled]
             )
-        if len(found) != 1:
-            raise self.source.refusal(what, message, [node.start_point.row + 1 for node in found])
-        return Statement.at(self.source, in_braces(self.source, found[0], what), what)
+        if len(statements) != 1:
+            raise self.source.refusal(what, message, [node.start_point.row + 1 for node in statements])
+        return Statement.at(self.source, in_braces(self.source, statements[0], what), what)
 
     def assigning(self, target: str, value: str | None = None) -> Statement:
-        """The one statement that assigns to ``->member`` of a struct, or to an expression such as ``*opcode``;
-        with ``value``, the one that assigns this.
+        """Find the one statement that assigns ``value``, or anything if that is None, to ``target``.
 
-        It must stand between braces and on lines of its own.
+        ``target`` is ``->member`` of a struct, or an expression such as ``*opcode``. Raises AnchorError unless there is
+        exactly one, between braces and on lines of its own.
         """
         what = f"the assignment {f'of {value} ' if value else ''}to {target}, in {self.name},"
-        found = assignment(self.source, self.node, target, value, what)
-        return Statement.at(self.source, in_braces(self.source, found, what), what)
+        statement = assignment(self.source, self.node, target, value, what)
+        return Statement.at(self.source, in_braces(self.source, statement, what), what)
 
     def incrementing(self, target: str) -> Statement:
-        """The one statement that adds one to ``->member`` of a struct. As for :meth:`assigning`."""
+        """Find the one statement that adds one to ``target``, ``->member`` of a struct.
+
+        Raises AnchorError as :meth:`assigning` does.
+        """
         what = f"the increment of {target}, in {self.name},"
-        found = increment(self.source, self.node, target, what)
-        return Statement.at(self.source, in_braces(self.source, found, what), what)
+        statement = increment(self.source, self.node, target, what)
+        return Statement.at(self.source, in_braces(self.source, statement, what), what)
 
     def branch_by(self, function: str) -> Branch:
-        """The one ``if`` whose whole condition is what ``function`` returns, or the contrary."""
+        """Find the one ``if`` whose whole condition is the result of ``function``, or its negation.
+
+        Raises AnchorError unless there is exactly one.
+        """
         what = f"the branch that {function} decides, in {self.name},"
-        found = []
+        branches = []
         for node in syntax.descend(self.node):
             condition = node.child_by_field_name("condition") if node.type == "if_statement" else None
-            asked = condition.named_children[0] if condition is not None and condition.named_children else None
-            if asked is not None and asked.type == "unary_expression":
-                asked = asked.child_by_field_name("argument")
-            if asked is not None and asked.type == "call_expression":
-                called = asked.child_by_field_name("function")
+            tested = condition.named_children[0] if condition is not None and condition.named_children else None
+            if tested is not None and tested.type == "unary_expression":
+                tested = tested.child_by_field_name("argument")
+            if tested is not None and tested.type == "call_expression":
+                called = tested.child_by_field_name("function")
                 if called is not None and syntax.text(called) == function.encode():
-                    found.append(node)
-        if len(found) != 1:
-            raise self.source.refusal(what, function, [node.start_point.row + 1 for node in found])
-        return Branch.at(self.source, found[0])
+                    branches.append(node)
+        if len(branches) != 1:
+            raise self.source.refusal(what, function, [node.start_point.row + 1 for node in branches])
+        return Branch.at(self.source, branches[0])
 
     def mentions(self, member: str) -> bool:
-        """Whether it uses a struct's member of this name, which only some series have."""
+        """Whether the function uses a struct's member of the name ``member``, which only some series have."""
         fields = (part for part in syntax.descend(self.node) if part.type == "field_identifier")
         return any(syntax.text(part) == member.encode() for part in fields)
 
-    def comparing(self, member: str) -> Comparison:
-        """The one comparison by ``>=`` with a member of a struct."""
-        return Comparison.of(self.source, self.node, member, f"the comparison with {member}, in {self.name},")
+    def comparing(self, member: str) -> MemberComparison:
+        """Find the one comparison by ``>=`` with ``member`` of a struct.
+
+        Raises AnchorError unless there is exactly one.
+        """
+        return MemberComparison.of(self.source, self.node, member, f"the comparison with {member}, in {self.name},")
 
     @property
     def last_statement(self) -> Statement:
-        """The last statement of the body."""
+        """The last statement of the body. Raises AnchorError when there is none, or it shares its lines."""
         what = f"the last statement of {self.name}"
         body = self.node.child_by_field_name("body")
-        found = [part for part in body.named_children if part.type != "comment"] if body is not None else []
-        if not found:
+        statements = [part for part in body.named_children if part.type != "comment"] if body is not None else []
+        if not statements:
             raise self.source.refusal(what, self.name, [])
-        return Statement.at(self.source, found[-1], what)
+        return Statement.at(self.source, statements[-1], what)
 
     @property
     def end(self) -> End:
-        """The line of the brace that ends it. Raises AnchorError where something else stands there."""
+        """The line of the closing brace. Raises AnchorError when other code is on that line."""
         body = self.node.child_by_field_name("body") or self.node
         what = f"the end of {self.name}"
         return End(self.source, body.children[-1], own_lines(self.source, body.children[-1], what), self.node)
@@ -160,7 +175,7 @@ class End(Lines):
 
     @property
     def style(self) -> Style:
-        """Of whole functions."""
+        """The layout of whole functions."""
         return Style.of_functions(self.function, self.source.lines)
 
 
@@ -170,6 +185,7 @@ class Statement(Lines):
 
     @classmethod
     def at(cls, source: CSource, node: Node, what: str) -> Statement:
+        """Make the statement of ``node``. Raises AnchorError when it shares its lines; ``what`` names it there."""
         return cls(source, node, own_lines(source, node, what))
 
     @property
@@ -179,26 +195,26 @@ class Statement(Lines):
 
     @property
     def read_from(self) -> str:
-        """The variable whose member it assigns to something."""
+        """The variable whose member the statement assigns to something."""
         return assigned_from(self.node)
 
     def saying_also(self, suffix: str) -> tuple[bytes, ...]:
-        """The same lines with ``suffix`` at the end of the logged text."""
+        """Rewrite the lines with ``suffix`` at the end of the logged text."""
         return self._with(syntax.literals(self.node)[-1].end_byte - 1, suffix)
 
 
 @dataclass(frozen=True)
-class Signature(Lines):
+class Declarator(Lines):
     """The lines on which a function's name and parameters stand, whatever else stands there."""
 
     @classmethod
-    def of(cls, source: CSource, declared: Node) -> Signature:
-        """Of a function definition or declaration."""
+    def of(cls, source: CSource, declared: Node) -> Declarator:
+        """Find the declarator of ``declared``, a function definition or declaration."""
         node = next(part for part in syntax.descend(declared) if part.type == "function_declarator")
         return cls(source, node, tuple(source.lines[node.start_point.row : node.end_point.row + 1]))
 
     def with_parameter(self, parameter: str) -> tuple[bytes, ...]:
-        """The same lines with one more parameter at the end."""
+        """Rewrite the lines with ``parameter`` as one more parameter, the last."""
         given = next(node for node in syntax.descend(self.node) if node.type == "parameter_list")
         return self._with(given.end_byte - 1, f", {parameter}")
 
@@ -213,6 +229,11 @@ class Call(Lines):
 
     @classmethod
     def at(cls, source: CSource, call: Node, what: str) -> Call:
+        """Make the call of the node ``call``.
+
+        Raises AnchorError when its result is not kept in a variable, or the statement is not between braces and on
+        lines of its own.
+        """
         here = f"{what} in {source.name}, line {call.start_point.row + 1},"
         holder = call.parent
         if holder is not None and holder.type == "assignment_expression":
@@ -230,19 +251,19 @@ class Call(Lines):
         return cls(source, statement, own_lines(source, statement, here), call, syntax.text(name).decode())
 
     def argument(self, index: int) -> str:
-        """One argument as it is spelled."""
+        """Read argument ``index``, from 0, as it is spelled."""
         given = self.call.child_by_field_name("arguments")
         arguments = [node for node in given.named_children if node.type != "comment"] if given else []
         return syntax.bare(arguments[index]).decode("utf-8", "surrogateescape")
 
     def with_argument(self, argument: str) -> tuple[bytes, ...]:
-        """The same lines with one more argument at the end of the call's."""
+        """Rewrite the lines with ``argument`` as one more argument of the call, the last."""
         given = self.call.child_by_field_name("arguments") or self.call
         return self._with(given.end_byte - 1, f", {argument}" if given.named_children else argument)
 
     @property
     def branch(self) -> Branch | None:
-        """The ``if (RESULT)`` that comes next, comments aside; None where something else does."""
+        """The ``if (RESULT)`` that comes next, comments aside; None when something else does."""
         after = self.node.next_named_sibling
         while after is not None and after.type == "comment":
             after = after.next_named_sibling
@@ -262,21 +283,22 @@ class Branch(Lines):
 
     @classmethod
     def at(cls, source: CSource, node: Node) -> Branch:
+        """Make the head of the ``if`` statement ``node``."""
         condition = node.child_by_field_name("condition") or node
         return cls(source, node, tuple(source.lines[node.start_point.row : condition.end_point.row + 1]))
 
     def only_if(self, condition: str) -> tuple[bytes, ...]:
-        """The same lines, taken only where ``condition`` holds too."""
+        """Rewrite the lines so that the branch needs ``condition`` too."""
         given = self.node.child_by_field_name("condition") or self.node
         return self._with(given.start_byte + 1, f"{self.style.spaced(condition)} && ")
 
     def has_call(self, functions: Sequence[str]) -> bool:
-        """Whether the branch, taken, calls one of these functions."""
+        """Whether the branch, taken, calls one of ``functions``."""
         taken = self.node.child_by_field_name("consequence")
         calls = (node for node in syntax.descend(taken) if node.type == "call_expression")
         return any(syntax.text(call.children[0]).decode("latin-1") in functions for call in calls)
 
     @property
     def otherwise(self) -> tuple[bytes, ...]:
-        """The same lines as the ``else`` of another ``if`` put before them."""
+        """The lines as the ``else`` of another ``if``, for code that is put before them."""
         return self._with(self.node.start_byte, "else ")

@@ -2,7 +2,7 @@
 
 Templates write code in one neutral form: four spaces a level, braces on lines of their own, no space
 between a function's name and its arguments. :class:`Style` turns that into GNU style, Allman style, or
-whatever the file at hand has.
+whatever the file has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 TAB = 8
-"""Columns; what GNU style and C compilers' messages reckon with."""
+"""Columns of a tab in GNU style and in compilers' messages."""
 _NEUTRAL_STEP = 4
 _CONTROL = ("if_statement", "else_clause", "for_statement", "while_statement", "do_statement")
 _CALL = re.compile(r"\b(?!(?:if|for|while|switch|return|sizeof)\b)([A-Za-z_]\w*)\(")
@@ -44,7 +44,7 @@ class Style:
 
     @classmethod
     def around(cls, node: Node, lines: list[bytes]) -> Style:
-        """The style around one statement of a file with these lines."""
+        """Read the style around ``node``, one statement of a file with these ``lines``."""
         row = node.start_point.row
         indent = _indent_of(node, lines)
         step, brace = _steps(node, lines)
@@ -63,7 +63,7 @@ class Style:
 
     @classmethod
     def of_functions(cls, function: Node, lines: list[bytes]) -> Style:
-        """The style of whole functions, to stand beside one of them."""
+        """Read the style for whole functions that stand beside ``function``."""
         body = function.child_by_field_name("body")
         statements = [part for part in body.named_children if part.type != "comment"] if body is not None else []
         around = cls.around(statements[-1] if statements else function, lines)
@@ -71,11 +71,11 @@ class Style:
         return replace(around, indent=b"", gap=_gap(next(_declarators(function), None)), body=columns)
 
     def spaced(self, code: str) -> str:
-        """Code within a line, with a space where the file has one before arguments."""
+        """Rewrite ``code`` within a line, with a space before arguments if the file has one there."""
         return _CALL.sub(r"\1 (", code) if self.gap else code
 
     def code(self, neutral: str) -> tuple[bytes, ...]:
-        """Lines of neutral code in this style, beginning at the statement's own column, with line ends."""
+        """Rewrite ``neutral`` code in this style: lines with line ends, beginning at the statement's own column."""
         return tuple(self._line(line) for line in neutral.rstrip("\n").split("\n"))
 
     def _line(self, line: str) -> bytes:
@@ -108,11 +108,11 @@ def _steps(node: Node, lines: list[bytes]) -> tuple[int, int]:
             if step > 0:
                 return step, max(0, _column(_before(above, lines)) - at) if own_line else 0
         inside = above
-    return _steps_inside(next((one for one in ancestors(node) if one.type == "function_definition"), node), lines)
+    return _steps_inside(next((above for above in ancestors(node) if above.type == "function_definition"), node), lines)
 
 
 def _steps_inside(function: Node, lines: list[bytes]) -> tuple[int, int]:
-    """The same, for a statement that no other one controls: as the function has it elsewhere."""
+    """The step and the offset, for a statement that no other one controls: as the function has it elsewhere."""
     for control in descend(function):
         block = next((part for part in control.children if part.type == "compound_statement"), None)
         if control.type not in _CONTROL or block is None or not block.named_children:

@@ -1,4 +1,4 @@
-"""C as tree-sitter sees it: the parser, and the few questions that anchors ask of its nodes.
+"""C as tree-sitter sees it: the parser, and what anchors need to know of its nodes.
 
 Nodes are looked up by the text of a name first: walking all of a large file in Python would take a second.
 """
@@ -25,26 +25,26 @@ def _parser() -> Parser:
 
 
 def root_of(data: bytes) -> Node:
-    """The tree of one C file. tree-sitter never fails: what it can't read becomes nodes with errors."""
+    """Parse one C file. tree-sitter never fails: what it can't read becomes nodes with errors."""
     return _parser().parse(data).root_node
 
 
 def identifiers(root: Node, data: bytes, name: str, *, kind: str = "identifier") -> Iterator[Node]:
-    """All identifiers of one kind spelled ``name``, in file order; comments and strings hold none."""
-    wanted = name.encode()
-    at = data.find(wanted)
+    """Yield all identifiers of ``kind`` spelled ``name``, in file order; comments and strings hold none."""
+    word = name.encode()
+    at = data.find(word)
     while at >= 0:
-        end = at + len(wanted)
+        end = at + len(word)
         # Cheaper than a regular expression, which could not skip ahead.
         if data[end : end + 1] not in _WORD and data[at - 1 : at] not in _WORD:
             node = root.descendant_for_byte_range(at, end)
-            if node is not None and node.type == kind and text(node) == wanted:
+            if node is not None and node.type == kind and text(node) == word:
                 yield node
-        at = data.find(wanted, end)
+        at = data.find(word, end)
 
 
 def declared_by(identifier: Node) -> Node | None:
-    """The function definition or declaration that declares this identifier; None where it is only used."""
+    """Find the function definition or declaration that declares ``identifier``; None when it is only used."""
     node = identifier
     while (parent := node.parent) is not None and parent.child_by_field_name("declarator") == node:
         node = parent
@@ -53,7 +53,7 @@ def declared_by(identifier: Node) -> Node | None:
 
 
 def defined(root: Node) -> Iterator[str]:
-    """The names of all functions that are defined, in file order."""
+    """Yield the names of all functions that are defined below ``root``."""
     waiting = [root]
     while waiting:
         here = waiting.pop()
@@ -67,7 +67,7 @@ def defined(root: Node) -> Iterator[str]:
 
 
 def descend(node: Node | None) -> Iterator[Node]:
-    """A node and everything below it, in file order."""
+    """Yield ``node`` and everything below it, in file order."""
     if node is None:
         return
     waiting = [node]
@@ -78,7 +78,7 @@ def descend(node: Node | None) -> Iterator[Node]:
 
 
 def ancestors(node: Node) -> Iterator[Node]:
-    """What a node stands in, from the inside out."""
+    """Yield the nodes that ``node`` stands in, from the inside out."""
     above = node.parent
     while above is not None:
         yield above
@@ -86,12 +86,12 @@ def ancestors(node: Node) -> Iterator[Node]:
 
 
 def text(node: Node) -> bytes:
-    """The bytes that a node spans."""
+    """Read the bytes that ``node`` spans."""
     return node.text or b""
 
 
 def bare(node: Node, before: int | None = None) -> bytes:
-    """The text of a node, or of what of it stands before a byte, with one blank for white space and comments."""
+    """Read the text of ``node``, up to the byte ``before``, with one blank for white space and comments."""
     out = b""
     at = node.start_byte
     for leaf in descend(node):
@@ -103,20 +103,20 @@ def bare(node: Node, before: int | None = None) -> bytes:
 
 
 def is_stray(identifier: Node) -> bool:
-    """Whether a function's name stands where C has none: outside of all bodies and no declaration, or unreadable."""
+    """Whether a function's name stands where C allows none: outside of all bodies and declarations, or unreadable."""
     above = {node.type for node in ancestors(identifier)}
     return "ERROR" in above or ("compound_statement" not in above and declared_by(identifier) is None)
 
 
 def words_in_macros(root: Node, data: bytes, name: str) -> list[int]:
-    """The lines, from 1, on which a macro's text holds a word; tree-sitter does not look into it."""
-    found = re.finditer(rb"\b" + name.encode() + rb"\b", data)
-    nodes = (root.descendant_for_byte_range(one.start(), one.end()) for one in found)
+    """List the lines, from 1, on which a macro's text holds the word ``name``; tree-sitter does not parse that text."""
+    matches = re.finditer(rb"\b" + name.encode() + rb"\b", data)
+    nodes = (root.descendant_for_byte_range(match.start(), match.end()) for match in matches)
     return [node.start_point.row + 1 for node in nodes if node is not None and node.type == "preproc_arg"]
 
 
 def strings(node: Node) -> Iterator[Node]:
-    """Every string below a node; literals that stand side by side are one."""
+    """Yield every string below ``node``; literals that stand side by side are one."""
     for part in descend(node):
         inside = part.parent is not None and part.parent.type == "concatenated_string"
         if part.type == "concatenated_string" or (part.type == "string_literal" and not inside):
@@ -124,26 +124,26 @@ def strings(node: Node) -> Iterator[Node]:
 
 
 def joined(string: Node) -> bytes:
-    """The text of one string."""
+    """Join the literals of ``string``."""
     return b"".join(text(part)[1:-1] for part in descend(string) if part.type == "string_literal")
 
 
 def squeezed(spelled: bytes) -> bytes:
-    """Without white space, so that spacing never decides what is equal."""
+    """Remove all white space from ``spelled``, so that spacing never decides what is equal."""
     return re.sub(rb"\s+", b"", spelled)
 
 
 def literals(statement: Node) -> list[Node]:
-    """The string literals of the statement's first argument that has any."""
+    """Find the string literals of the first argument of ``statement`` that has any."""
     for node in descend(statement):
         if node.type == "argument_list":
             for argument in node.named_children:
-                found = [part for part in descend(argument) if part.type == "string_literal"]
-                if found:
-                    return found
+                strings_in = [part for part in descend(argument) if part.type == "string_literal"]
+                if strings_in:
+                    return strings_in
     return []
 
 
 def logged(statement: Node) -> bytes:
-    """The text that a statement logs, its literals joined."""
+    """Read the text that ``statement`` logs, its literals joined."""
     return b"".join(text(literal)[1:-1] for literal in literals(statement))

@@ -32,21 +32,22 @@ class Lines:
 
     @property
     def style(self) -> Style:
-        """How code is laid out here."""
+        """The layout of the code here."""
         return Style.around(self.node, self.source.lines)
 
     def code(self, neutral: str) -> tuple[bytes, ...]:
-        """Lines of new code, laid out like these: see :class:`patchkit.patching.csource.style.Style`."""
+        """Lay out ``neutral``, new code, like these lines: see :class:`patchkit.patching.csource.style.Style`."""
         return self.style.code(neutral)
 
     def _with(self, at: int, text: str) -> tuple[bytes, ...]:
-        """The same lines with ``text`` put in at byte ``at`` of the file."""
+        """The lines with ``text`` put in at byte ``at`` of the file."""
         start = int(self.node.start_byte) - int(self.node.start_point.column)
         whole = b"".join(self.lines)
         return tuple(split_lines(whole[: at - start] + text.encode() + whole[at - start :]))
 
 
 def own_lines(source: CSource, node: Node, what: str) -> tuple[bytes, ...]:
+    """Take the whole lines of ``node``, which is ``what`` in errors. Raises AnchorError when other code is on them."""
     first, last = node.start_point.row, node.end_point.row
     before = source.lines[first][: node.start_point.column]
     behind = source.lines[last][node.end_point.column :].strip()
@@ -57,6 +58,7 @@ def own_lines(source: CSource, node: Node, what: str) -> tuple[bytes, ...]:
 
 
 def in_braces(source: CSource, node: Node, what: str) -> Node:
+    """Check that ``node`` is in a block, and return it. Raises AnchorError when it is in a branch without braces."""
     if node.parent is None or node.parent.type != "compound_statement":
         raise AnchorError(
             f"{what} stands in a branch without braces",

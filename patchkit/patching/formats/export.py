@@ -11,15 +11,16 @@ from patchkit.patching.render import render, render_series
 from patchkit.source.tree.tree import SourceTree
 
 Format = Literal["quilt", "git", "plain"]
-"""What reads it."""
+"""The tool that reads the diffs."""
 
 
 def files(
     form: Format, combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool
 ) -> dict[str, bytes]:
-    """File names and contents: one patch a part for quilt, one mbox for git, one diff for ``patch``.
+    """Render ``combined`` in the form ``form``: file names and contents.
 
-    Raises what :func:`patchkit.patching.render.render` does.
+    One patch a part for quilt, one mbox for git, one diff for ``patch``. Raises what
+    :func:`patchkit.patching.render.render` raises.
     """
     stem = f"openvpn-{label}{combined.suffix(guard=guard)}"
     if form == "plain":
@@ -27,4 +28,4 @@ def files(
     patches = render_series(combined, tree, label, series=series, guard=guard)
     if form == "git":
         return {f"{stem}.mbox": mbox(combined, patches)}
-    return {quilt.file_name(one.variant, guard=guard): one.diff for one in patches}
+    return {quilt.file_name(patch.variant, guard=guard): patch.diff for patch in patches}

@@ -19,7 +19,7 @@ from patchkit.patching.combination import Combination
 from patchkit.patching.render import Rendered
 from patchkit.patching.variants import Variant
 
-# Where a mail begins. git writes the commit there, and zeros (--zero-commit) where it is nobody's business.
+# Where a mail begins. git writes the commit there, or zeros (--zero-commit).
 _FROM = b"From " + b"0" * 40 + b" Mon Sep 17 00:00:00 2001\n"
 # What git-mailinfo and git-mailsplit take for a mail, a header, or the beginning of a diff.
 _MISTAKEN = re.compile(
@@ -29,7 +29,7 @@ _MISTAKEN = re.compile(
 
 
 def mbox(combined: Combination, series: Sequence[Rendered]) -> bytes:
-    """One mail for each part of the combination; ``series`` is what ``render_series`` made of it."""
+    """Write one mail for each part of ``combined``; ``series`` is what ``render_series`` returns for it."""
     mails = []
     for number, (part, rendered) in enumerate(zip(combined.parts, series, strict=True), 1):
         prefix = "[PATCH]" if len(series) == 1 else f"[PATCH {number}/{len(series)}]"
@@ -39,7 +39,7 @@ def mbox(combined: Combination, series: Sequence[Rendered]) -> bytes:
 
 def _mail(part: Variant, rendered: Rendered, prefix: str) -> bytes:
     header, start, rest = rendered.diff.partition(b"\ndiff --git ")
-    # The mail itself says who made what; a blank begins a continued line.
+    # The mail itself has the author and the title; a blank begins a continued line.
     given = (" ", "Description:", "Author:", "---")
     fields = [line for line in header.decode().splitlines() if not line.startswith(given)]
     text = _MISTAKEN.sub(" ", part.description.strip()) + "\n\n" + "\n".join(fields) + "\n---\n"
@@ -59,6 +59,6 @@ def _mail(part: Variant, rendered: Rendered, prefix: str) -> bytes:
 
 
 def _address(author: str) -> str:
-    """The author; ``NAME <>`` where no address is known, which git takes, and which is nobody else's."""
+    """The author as an address; ``NAME <>`` when no address is known, which git accepts."""
     named = re.fullmatch(r"(.*?)\s*<([^<>@\s]+@[^<>@\s]+)>", author)
     return formataddr((named[1], named[2]) if named else (author, ""))

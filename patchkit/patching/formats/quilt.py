@@ -12,20 +12,20 @@ SERIES = "series"
 
 
 def file_name(variant: str, *, guard: bool) -> str:
-    """What a variant's patch is called."""
+    """Name the file of a variant's patch."""
     return f"{variant}-guard.patch" if guard else f"{variant}.patch"
 
 
 def listed(before: bytes) -> list[str]:
-    """The patches that a ``series`` names, in its order."""
+    """List the patches that ``before``, the contents of a ``series`` file, names; in its order."""
     return [name for name, _ in _entries(before)]
 
 
 def with_patches(before: bytes, combined: Combination, *, guard: bool) -> bytes:
-    """``series`` with every part of the combination listed: the missing ones at the end, the rest as it was.
+    """Add every part of ``combined`` to ``before``, the contents of a ``series`` file: missing ones go to the end.
 
-    Raises ConflictError where it lists a patch that excludes one of them, and StorageError where what it says
-    of them can't work.
+    Raises ConflictError when the file lists a patch that excludes a part, and StorageError when the file has CRLF line
+    ends, lists a part with other options than -p1, or has the parts in another order.
     """
     names = [file_name(part.name, guard=guard) for part in combined.parts]
     _check_rivals(before, combined, names)
@@ -39,7 +39,7 @@ def with_patches(before: bytes, combined: Combination, *, guard: bool) -> bytes:
         if name in names and options not in ([], ["-p1"]):
             raise StorageError(
                 f"the series file lists {name} with {' '.join(options)}",
-                why="our patches are for -p1; nothing was written",
+                why="patchkit's patches are for -p1; nothing was written",
                 advice=f"take {' '.join(options)} out of that line",
             )
     there = listed(before)
@@ -56,7 +56,7 @@ def with_patches(before: bytes, combined: Combination, *, guard: bool) -> bytes:
 
 
 def touches(patch: bytes, paths: Sequence[str]) -> list[str]:
-    """Those of the paths that a patch changes, going by its headers."""
+    """Select those of ``paths`` that ``patch`` changes, going by its headers."""
     named = re.findall(rb"^(?:---|\+\+\+) [^/\s]+/(\S+)", patch, re.MULTILINE)
     return [path for path in paths if path.encode() in named]
 
@@ -74,10 +74,10 @@ def _check_rivals(before: bytes, combined: Combination, names: Sequence[str]) ->
     there = listed(before)
     for part in combined.parts:
         rivals = [file_name(name, guard=guard) for name in (part.name, *part.conflicts) for guard in (False, True)]
-        found = [name for name in rivals if name in there and name not in names]
-        if found:
+        excluding = [name for name in rivals if name in there and name not in names]
+        if excluding:
             raise ConflictError(
-                f"{part.name} can't be added: the series file lists {found[0]}",
+                f"{part.name} can't be added: the series file lists {excluding[0]}",
                 why="both change the same place; nothing was written",
-                advice=f"quilt delete -r {found[0]}",
+                advice=f"quilt delete -r {excluding[0]}",
             )

@@ -51,18 +51,18 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """Releases that no pin knows, one that pins know otherwise, and what is no release."""
-    made = Repository(tmp_path_factory.mktemp("git") / "original")
-    made.commit({"version.m4": FILES["version.m4"]})
-    release(made, "v2.0.9", {"reliable.c": GNU})  # older than everything that is of interest
-    release(made, "v2.3.99_alpha1", {"reliable.c": GNU})
-    made.git("rm", "--quiet", "reliable.c")
-    release(made, "v2.4.99", {PATH: ALLMAN})
-    release(made, "v2.5.0", {PATH: ALLMAN})
-    release(made, "v2.8.0_rc1", {PATH: ALLMAN + "\n"})
-    release(made, "start_of_2.8", {})
-    release(made, "v2.6_branched", {})
-    release(made, "v2.9.0", {PATH: ALLMAN}, annotated=False)
-    return made
+    repository = Repository(tmp_path_factory.mktemp("git") / "original")
+    repository.commit({"version.m4": FILES["version.m4"]})
+    release(repository, "v2.0.9", {"reliable.c": GNU})  # older than everything that is of interest
+    release(repository, "v2.3.99_alpha1", {"reliable.c": GNU})
+    repository.git("rm", "--quiet", "reliable.c")
+    release(repository, "v2.4.99", {PATH: ALLMAN})
+    release(repository, "v2.5.0", {PATH: ALLMAN})
+    release(repository, "v2.8.0_rc1", {PATH: ALLMAN + "\n"})
+    release(repository, "start_of_2.8", {})
+    release(repository, "v2.6_branched", {})
+    release(repository, "v2.9.0", {PATH: ALLMAN}, annotated=False)
+    return repository
 
 
 @pytest.fixture
@@ -97,12 +97,12 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     combination.cache_clear()
 
 
-def release(made: Repository, tag: str, files: dict[str, str], *, annotated: bool = True) -> None:
-    made.commit({path: text.encode() for path, text in files.items()})
+def release(repository: Repository, tag: str, files: dict[str, str], *, annotated: bool = True) -> None:
+    repository.commit({path: text.encode() for path, text in files.items()})
     if annotated:
-        made.tag(tag)
+        repository.tag(tag)
     else:
-        made.git("tag", tag)
+        repository.git("tag", tag)
 
 
 def verdicts(rows: list[Row]) -> dict[str, list[str]]:
@@ -110,8 +110,8 @@ def verdicts(rows: list[Row]) -> dict[str, list[str]]:
 
 
 def errors(rows: list[Row]) -> list[type[PatchkitError]]:
-    found = [error for row in rows for error in (row.error, *(cell.error for cell in row.cells))]
-    return [type(error) for error in found if error]
+    refusals = [error for row in rows for error in (row.error, *(cell.error for cell in row.cells))]
+    return [type(error) for error in refusals if error]
 
 
 def upstream_says(folder: Path, *ranges: tuple[str, str]) -> None:
@@ -302,7 +302,7 @@ def test_one_process_and_several_say_the_same(
             pools.append(workers)
             super().__init__(workers, **given)
 
-    def said() -> list[object]:
+    def cells() -> list[object]:
         rows = ask(since="3.0")
         assert all(cell.error.why for row in rows for cell in row.cells if cell.error)
         return [
@@ -313,10 +313,10 @@ def test_one_process_and_several_say_the_same(
 
     pools: list[int] = []
     monkeypatch.setattr(tries, "ProcessPoolExecutor", Counted)
-    several = said()
+    several = cells()
     os.sched_setaffinity(0, {min(cores)})
     try:
-        assert said() == several
+        assert cells() == several
     finally:
         os.sched_setaffinity(0, cores)
     assert pools == [len(cores)]

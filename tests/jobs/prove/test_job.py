@@ -158,15 +158,15 @@ def deceive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache, ui: U
         files: Mapping[str, str] = FILES,
         verified: bool = False,
     ) -> Proof:
-        made = tmp_path / "patches/made-up"
-        made.mkdir(parents=True, exist_ok=True)
+        path = tmp_path / "patches/made-up"
+        path.mkdir(parents=True, exist_ok=True)
         toml = TOML % {
             "guard": str(guard).lower(), "files": sorted(changes), "functions": list(functions),
             "structs": list(structs), "added": list(added),
         }  # fmt: skip
-        (made / "patch.toml").write_text(toml)
+        (path / "patch.toml").write_text(toml)
         for name, replaced in changes.items():
-            (made / f"{name}.diff.j2").write_text(template(files[f"src/openvpn/{name}"], replaced))
+            (path / f"{name}.diff.j2").write_text(template(files[f"src/openvpn/{name}"], replaced))
         shipped = resources.folder("docker")
         with monkeypatch.context() as patched:
             patched.setattr(resources, "folder", lambda name: shipped if name == "docker" else tmp_path / name)
@@ -213,7 +213,7 @@ def template(text: str, replaced: Mapping[str, str]) -> str:
 
 
 def names(proof: Proof) -> tuple[list[str], list[str]]:
-    return [one.name for one in proof.changed], [one.name for one in proof.strays]
+    return [difference.name for difference in proof.changed], [difference.name for difference in proof.strays]
 
 
 PLUS_THREE = {"  i += 2;": '  log_it ("more");\n  i += 3;'}
@@ -225,7 +225,7 @@ def test_an_honest_variant_is_proven(deceive: Deceive) -> None:
     assert proof.failures == []
     assert (list(proof.sources), list(proof.reached), proof.functions) == (WHOLE, [], 3)
     assert (list(proof.exposed), proof.guard, list(proof.guard_off), list(proof.guard_on)) == ([], True, [], [])
-    assert [one.name for one in proof.renumbered] == ["after"]
+    assert [difference.name for difference in proof.renumbered] == ["after"]
     assert "-fstack-protector-strong" in proof.flags
 
 
@@ -235,7 +235,9 @@ def test_line_numbers_decide_nothing(lines: str, deceive: Deceive) -> None:
     proof = deceive({"reliable.c": {"  i += 2;": lines}})
     assert names(proof) == (["named"], [])
     assert proof.failures == []
-    assert [one.name for one in proof.renumbered] == (["after"] if lines.count("\n") else [] if lines else ["after"])
+    assert [difference.name for difference in proof.renumbered] == (
+        ["after"] if lines.count("\n") else [] if lines else ["after"]
+    )
 
 
 @pytest.mark.slow
@@ -277,7 +279,7 @@ def test_a_comment_proves_nothing(guard: bool, deceive: Deceive) -> None:
     proof = deceive({"reliable.c": {"  i += 2;": "  /* two\n     more */\n  i += 2;"}}, guard=guard)
     assert names(proof) == ([], [])
     assert proof.failures == ["made-up changes no function at all"]
-    assert [one.name for one in proof.renumbered] == ["after"]
+    assert [difference.name for difference in proof.renumbered] == ["after"]
 
 
 @pytest.mark.slow
@@ -319,7 +321,7 @@ def test_a_macro_of_a_header_reaches_callers(deceive: Deceive) -> None:
     leak = {"reliable.h": {"  return i;": "  i++;\n  return i;\n#undef LIMIT\n#define LIMIT 5"}}
     proof = deceive(leak, functions=("shared",), files=only_once())
     assert names(proof) == (["shared"], ["caller"])
-    assert [one.source for one in proof.strays] == ["src/openvpn/ssl.c"]
+    assert [stray.source for stray in proof.strays] == ["src/openvpn/ssl.c"]
 
 
 @pytest.mark.slow
@@ -418,12 +420,15 @@ def growing(header: Mapping[str, str] | None = None, code: str = CODE) -> Mappin
 def test_structs_that_grow_are_told_from_code_that_changes(guard: bool, deceive: Deceive) -> None:
     proof = deceive(GROWN, guard=guard, **NAMED)
     assert proof.failures == []
-    assert [(one.name, one.kind) for one in proof.changed] == [("added", "added"), ("named", "changed")]
-    assert [(one.source, one.name) for one in proof.layout] == [
+    assert [(difference.name, difference.kind) for difference in proof.changed] == [
+        ("added", "added"),
+        ("named", "changed"),
+    ]
+    assert [(difference.source, difference.name) for difference in proof.layout] == [
         ("src/openvpn/reliable.c", "before"),
         ("src/openvpn/ssl.c", "caller"),
     ]
-    assert [one.name for one in proof.inlines] == ["limited"]
+    assert [difference.name for difference in proof.inlines] == ["limited"]
     assert (list(proof.structs), list(proof.reached)) == (["entry", "reliable"], ["src/openvpn/ssl.c"])
     assert (proof.functions, proof.same) == (6, 3)  # after, careless, limited
 
@@ -481,9 +486,9 @@ DECEITS: dict[str, tuple[Mapping[str, Mapping[str, str]], str]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("deceit", DECEITS)
 def test_what_is_no_layout_is_not_taken_for_it(deceit: str, deceive: Deceive) -> None:
-    changes, said = DECEITS[deceit]
+    changes, expected = DECEITS[deceit]
     proof = deceive(changes, **NAMED)
-    assert [one for one in proof.failures if re.search(said, one)], proof.failures
+    assert [failure for failure in proof.failures if re.search(expected, failure)], proof.failures
 
 
 @pytest.mark.slow
@@ -494,7 +499,7 @@ def test_a_member_that_is_a_macro_is_looked_into(deceive: Deceive) -> None:
     )
     files = {**GROWING, "src/openvpn/reliable.h": header}
     proof = deceive(growing({"  int size;": "  int size;\n  DONE more;"}), **{**NAMED, "files": files})
-    assert [one.partition(", where more than members")[0] for one in proof.failures] == [
+    assert [failure.partition(", where more than members")[0] for failure in proof.failures] == [
         f"not explained by what made-up names: src/openvpn/{name}" for name in ("reliable.c", "ssl.c")
     ]
 
@@ -654,14 +659,16 @@ def test_variants_whose_structs_grow(version: str, variant: str, shared_cache: C
     upstream(version, shared_cache)
     proof = prove(ProveRequest(SourceRequest(version), variant, ON_HOST), Context(shared_cache, Ui(quiet=True)))
     assert proof.failures == []
-    assert [one.name for one in proof.changed if one.kind == "changed"] == CHANGED[version, variant]
+    assert [difference.name for difference in proof.changed if difference.kind == "changed"] == CHANGED[
+        version, variant
+    ]
     named = combination.combination(variant)
-    added = [one.name for one in proof.changed if one.kind == "added"]
+    added = [difference.name for difference in proof.changed if difference.kind == "added"]
     assert sorted(added) == sorted({*named.added} - ({"reliable_ack_echo"} if version >= "2.6" else set()))
-    assert {one.name for one in proof.inlines} <= {"constrain_int", "max_int", "min_int", "tv_subtract"}
-    laid_out = {one.name for one in proof.layout}
+    assert {difference.name for difference in proof.inlines} <= {"constrain_int", "max_int", "min_int", "tv_subtract"}
+    laid_out = {difference.name for difference in proof.layout}
     assert ("tls_pre_decrypt" if variant == "ack-echo" else "key_state_init") in laid_out
-    assert laid_out.isdisjoint(one.name for one in proof.changed)
+    assert laid_out.isdisjoint(difference.name for difference in proof.changed)
     assert set(proof.structs) == {*named.structs} - ({"reliable_ack"} if version >= "2.6" else set())
 
 

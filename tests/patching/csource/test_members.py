@@ -98,11 +98,11 @@ def test_a_branch_by_the_function_that_decides_it() -> None:
     text = (
         "int f (struct box *b)\n{\n  if (!check (b, 1))\n    {\n      g ();\n    }\n  check (b, 2);\n  return 0;\n}\n"
     )
-    found = anchors(text).function("f")
-    assert found.branch_by("check").only_if("!b->len") == (b"  if (!b->len && !check (b, 1))\n",)
-    assert (found.takes("struct box *"), found.takes("struct bag *")) == (True, False)
+    function = anchors(text).function("f")
+    assert function.branch_by("check").only_if("!b->len") == (b"  if (!b->len && !check (b, 1))\n",)
+    assert (function.takes("struct box *"), function.takes("struct bag *")) == (True, False)
     with pytest.raises(AnchorError, match="is not in"):
-        found.branch_by("look")
+        function.branch_by("look")
     for condition in ("check (b, 1) || b", "b && !check (b, 1)"):
         with pytest.raises(AnchorError):
             anchors(text.replace("!check (b, 1)", condition)).function("f").branch_by("check")
@@ -116,8 +116,8 @@ def test_new_functions_look_like_the_one_they_stand_behind() -> None:
 
 
 def test_functions_and_declarations_that_a_file_may_have() -> None:
-    found = anchors(GNU + "int later (void);\n")
-    assert (found.defines("empty"), found.defines("later"), found.declares("later")) == (True, False, True)
+    file = anchors(GNU + "int later (void);\n")
+    assert (file.defines("empty"), file.defines("later"), file.declares("later")) == (True, False, True)
 
 
 def test_code_behind_a_function_is_only_for_variants_that_add_some() -> None:
@@ -135,7 +135,7 @@ def test_a_file_may_be_as_the_variant_wants_it_but_not_all_of_them(
     from patchkit.patching.combination import Combination
     from tests.support.patching.samples import tree
 
-    one = variant("early").model_copy(
+    changed = variant("early").model_copy(
         update={"name": "x", "folder": tmp_path / "x", "files": ["reliable.c"], "functions": ["empty"], "added": []}
     )
     (tmp_path / "x").mkdir()
@@ -143,11 +143,11 @@ def test_a_file_may_be_as_the_variant_wants_it_but_not_all_of_them(
     for text, refusal in (
         ("@@ none @@\n", "changes nothing"),
         ("\n", "yields no hunk"),
-        ("@@ none @@\n+x\n", "no diff"),
+        ("@@ none @@\n+x\n", "not part of a diff"),
     ):
         template.write_text(text)
         with pins.ignored(), pytest.raises(BadVariantError, match=refusal):
-            render.render(Combination((one,)), tree(GNU), "x")
+            render.render(Combination((changed,)), tree(GNU), "x")
 
 
 def test_a_function_that_the_variant_does_not_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_a_function_that_the_variant_does_not_name_is_refused(tmp_path: Path, mo
     from patchkit.patching.combination import Combination
     from tests.support.patching.samples import tree
 
-    one = variant("early").model_copy(
+    changed = variant("early").model_copy(
         update={"name": "x", "folder": tmp_path / "x", "files": ["reliable.c"], "functions": ["empty"], "added": ["y"]}
     )
     (tmp_path / "x").mkdir()
@@ -165,7 +165,7 @@ def test_a_function_that_the_variant_does_not_name_is_refused(tmp_path: Path, mo
     )
     template.write_text(shape.replace("NAME", "y"))
     with pins.ignored():
-        assert render.render(Combination((one,)), tree(GNU), "x").files
+        assert render.render(Combination((changed,)), tree(GNU), "x").files
         template.write_text(shape.replace("NAME", "z"))
         with pytest.raises(BadVariantError, match="other functions"):
-            render.render(Combination((one,)), tree(GNU), "x")
+            render.render(Combination((changed,)), tree(GNU), "x")

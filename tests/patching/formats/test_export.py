@@ -47,9 +47,9 @@ def run(folder: Path, *command: str) -> str:
         command, cwd=folder, env={**os.environ, **MINE, "QUILT_PATCHES": "debian/patches", "LC_ALL": "C.UTF-8"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
-    said = done.stdout.decode("utf-8", "surrogateescape")
-    assert done.returncode == 0, said
-    return said
+    output = done.stdout.decode("utf-8", "surrogateescape")
+    assert done.returncode == 0, output
+    return output
 
 
 def check_with_all_tools(combined: Combination, tree: SourceTree, folder: Path, *, guard: bool) -> None:
@@ -71,9 +71,9 @@ def check_with_quilt(
     for name, data in files("quilt", combined, tree, "1.2.3", guard=guard).items():
         (patches / name).write_bytes(data)
     (patches / "series").write_bytes(quilt.with_patches(b"", combined, guard=guard))
-    said = run(folder, "quilt", "--quiltrc", "-", "push", "-a", "--fuzz=0")
-    assert exact(said)
-    assert re.findall(r"^Applying patch (\S+)$", said, re.MULTILINE) == [
+    output = run(folder, "quilt", "--quiltrc", "-", "push", "-a", "--fuzz=0")
+    assert exact(output)
+    assert re.findall(r"^Applying patch (\S+)$", output, re.MULTILINE) == [
         quilt.file_name(part.name, guard=guard) for part in combined.parts
     ]
     assert {path: (folder / path).read_bytes() for path in expected} == expected
@@ -110,9 +110,9 @@ def check_with_patch(
     assert {path: (folder / path).read_bytes() for path in expected} == expected
 
 
-def exact(said: str) -> bool:
+def exact(output: str) -> bool:
     """Whether patch said no more than which file it patched."""
-    return "fuzz" not in said and "offset" not in said and "Hunk" not in said
+    return "fuzz" not in output and "offset" not in output and "Hunk" not in output
 
 
 @pytest.mark.parametrize(
@@ -223,12 +223,12 @@ def test_git_reads_any_title_and_description(text: str, tmp_path: Path) -> None:
     (tmp_path / "box").write_bytes(mbox(Combination(parts), series))
     assert run(tmp_path, "git", "mailsplit", "-o.", "box").strip() == str(len(parts))
     for number, (part, rendered) in enumerate(zip(parts, series, strict=True)):
-        found = subprocess.run(
+        mailinfo = subprocess.run(
             ["git", "mailinfo", "message", "patch"], input=(tmp_path / f"{number + 1:04}").read_bytes(),
             cwd=tmp_path, env={**os.environ, **MINE}, capture_output=True, check=True,
         )  # fmt: skip
         author = ["Author: dog250\nEmail: \n", "Author: Jörg X\nEmail: j.x@example.org\n"][number % 2]
-        assert found.stdout.decode().startswith(f"{author}Subject: {part.title}\n")
+        assert mailinfo.stdout.decode().startswith(f"{author}Subject: {part.title}\n")
         message = (tmp_path / "message").read_text()
         told = [line.removeprefix(" ") for line in message[: message.index("\n\nOrigin: ")].split("\n")]
         assert told == part.description.split("\n")
@@ -267,7 +267,7 @@ def test_series_keeps_what_it_says(before: bytes, after: bytes | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "error", "said"),
+    ("before", "error", "message"),
     [
         (b"other.patch\r\n", StorageError, "CRLF"),
         (b"retransmit.patch -R\n", StorageError, "-R"),
@@ -276,10 +276,10 @@ def test_series_keeps_what_it_says(before: bytes, after: bytes | None) -> None:
         (b"a\nretransmit-flag.patch -p1\n", ConflictError, "retransmit-flag.patch"),
     ],
 )
-def test_a_series_that_can_not_work_is_refused(before: bytes, error: type[Exception], said: str) -> None:
+def test_a_series_that_can_not_work_is_refused(before: bytes, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
         quilt.with_patches(before, RETRANSMIT, guard=False)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.usefixtures("make_up")

@@ -12,7 +12,7 @@ from patchkit.releases.version import Version
 from patchkit.source.fetch.places import Place, mirrors, places_for
 
 PIN = TarballPin("openvpn-2.9.1.tar.gz", "0" * 64, 1, "openvpn_2.9.1.orig.tar.gz", ())
-TAG = TagPin("v2.9.1", "2023-11-14", "1" * 40, "2" * 40, "src/openvpn/reliable.c", {})
+TAG = TagPin("v2.9.1", "2023-11-14", "1" * 40, "2" * 40, {})
 RELEASE = Release(Version("2.9.1"), TAG, PIN)
 
 

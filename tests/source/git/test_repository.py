@@ -63,7 +63,6 @@ def pin_of(repository: Repository, tag: str = TAG) -> TagPin:
         date="2023-11-14",
         commit=repository.git("rev-parse", f"{tag}^{{commit}}"),
         tree=repository.git("rev-parse", f"{tag}^{{tree}}"),
-        reliable_c="src/openvpn/reliable.c",
         blobs={},
     )
 

@@ -47,7 +47,7 @@ class Token(NamedTuple):
 
 def lexed(text: str) -> list[Token]:
     """Every token with white space and comments: joined, they are the text."""
-    return [Token(str(found.lastgroup), found[0], found.start()) for found in _LEXER.finditer(text)]
+    return [Token(str(match.lastgroup), match[0], match.start()) for match in _LEXER.finditer(text)]
 
 
 # Reformatters, as they are installed
@@ -113,12 +113,12 @@ def mixed_line_ends(text: str, at: int, pick: int) -> str:
 
 
 def tabs_to_spaces(text: str, at: int, pick: int) -> str:
-    return re.sub(r"(?m)^[ \t]+", lambda found: found[0].expandtabs(8), text)
+    return re.sub(r"(?m)^[ \t]+", lambda match: match[0].expandtabs(8), text)
 
 
 def spaces_to_tabs(text: str, at: int, pick: int) -> str:
-    def tabbed(found: re.Match[str]) -> str:
-        tabs, spaces = divmod(len(found[0].expandtabs(8)), 8)
+    def tabbed(match: re.Match[str]) -> str:
+        tabs, spaces = divmod(len(match[0].expandtabs(8)), 8)
         return "\t" * tabs + " " * spaces
 
     return re.sub(r"(?m)^[ \t]+", tabbed, text)
@@ -126,7 +126,7 @@ def spaces_to_tabs(text: str, at: int, pick: int) -> str:
 
 def other_indent(text: str, at: int, pick: int) -> str:
     """None at all, or another width."""
-    return re.sub(r"(?m)^[ \t]+", lambda found: " " * (len(found[0].expandtabs(8)) * pick // 4), text)
+    return re.sub(r"(?m)^[ \t]+", lambda match: " " * (len(match[0].expandtabs(8)) * pick // 4), text)
 
 
 def white_space_behind(text: str, at: int, pick: int) -> str:
