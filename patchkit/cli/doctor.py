@@ -13,7 +13,7 @@ from patchkit.errors import BadUsageError, NotReadyError
 from patchkit.jobs.doctor import repair
 from patchkit.jobs.doctor.checks import Readiness, examine, readiness
 from patchkit.jobs.doctor.distribution import Distribution, Step, this
-from patchkit.jobs.doctor.model import Finding, State
+from patchkit.jobs.doctor.model import ProbeResult, State
 from patchkit.ui import Painted, Ui, table
 
 _COLOURS: dict[State, str] = {"works": "green", "missing": "yellow", "broken": "bold red"}
@@ -52,7 +52,7 @@ def _agreed(steps: Sequence[Step], ui: Ui) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _say(found: Sequence[Finding], ready: Sequence[Readiness], ui: Ui) -> None:
+def _say(found: Sequence[ProbeResult], ready: Sequence[Readiness], ui: Ui) -> None:
     for one in found:
         for text in filter(None, (one.fix, one.advice)):
             ui.note(f"{one.name}: {text}")
@@ -68,7 +68,9 @@ def _not_ready(lacking: Sequence[Readiness], steps: Sequence[Step], ui: Ui) -> i
     return NotReadyError.exit_code
 
 
-def _document(distribution: Distribution, found: Sequence[Finding], ready: Sequence[Readiness]) -> dict[str, object]:
+def _document(
+    distribution: Distribution, found: Sequence[ProbeResult], ready: Sequence[Readiness]
+) -> dict[str, object]:
     return {
         "distribution": distribution.name,
         "package_manager": distribution.manager or None,

@@ -81,7 +81,7 @@ def obtain_library(library: Library, given: Sequence[str], context: Context, *, 
 def tarball_path(library: Library, context: Context) -> Path:
     """The pinned tarball in the cache."""
     pin = library.tarball
-    wanted = download.Wanted(pin.name, pin.sha256, pin.size)
+    wanted = download.ExpectedFile(pin.name, pin.sha256, pin.size)
     advice = f"{_OPTION} TARBALL|GIT takes another source of {library.title} {library.branch}"
     asked = partial(places.places_for_library, library, offline=context.offline)
     return download.fetch(wanted, asked, context, advice=advice)

@@ -86,7 +86,7 @@ def version_of(request: Request) -> Version | None:
 
 def tarball_path(release: Release, pin: TarballPin, context: Context) -> Path:
     """The release's tarball in the cache, with the pinned hash."""
-    wanted = download.Wanted(pin.name, pin.sha256, pin.size)
+    wanted = download.ExpectedFile(pin.name, pin.sha256, pin.size)
     return download.fetch(wanted, lambda: places.places_for(release, pin, offline=context.offline), context)
 
 

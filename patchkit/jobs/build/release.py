@@ -110,7 +110,7 @@ def build(order: Order, context: Context) -> list[Outcome]:
 
 
 def _tools(version: Version, order: Order) -> Toolchain:
-    tools = toolchain(version, order.target, crypto=order.crypto, wanted=order.features, cflags=order.cflags)
+    tools = toolchain(version, order.target, crypto=order.crypto, features=order.features, cflags=order.cflags)
     if not order.lenient:
         refuse_needless(tools, order.openssl_sources)
     return tools
@@ -217,7 +217,7 @@ class _Job:
             version=subject.version,
             linked=linked,
             files=files,
-            checks=[smoke.Check("linkage", holds), *checks],
+            checks=[smoke.CheckResult("linkage", holds), *checks],
             left_out=tree.left_out,
         )
         self.dist.add(artifact, files)

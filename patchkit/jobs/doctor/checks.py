@@ -11,7 +11,7 @@ from patchkit.errors import BadUsageError
 from patchkit.jobs.doctor import cache_health, disk, docker, git_and_gpg, lab_links, network
 from patchkit.jobs.doctor.compilers import Compilers
 from patchkit.jobs.doctor.distribution import Distribution
-from patchkit.jobs.doctor.model import Finding, Trial, tried
+from patchkit.jobs.doctor.model import Probe, ProbeResult, run_probe
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Purpose:
     ways: Sequence[Sequence[str]] = ((),)
 
     @property
-    def trials(self) -> set[str]:
+    def probes(self) -> set[str]:
         """Everything that says something about it."""
         return {*self.always, *(name for way in self.ways for name in way)}
 
@@ -50,24 +50,24 @@ class Readiness:
     """What is missing or broken, of the way that lacks least."""
 
 
-def trials(distribution: Distribution, context: Context) -> list[Trial]:
+def probes(distribution: Distribution, context: Context) -> list[Probe]:
     """All of them, in the order that they are made."""
     compilers = Compilers(distribution, context.ui)
     return [
-        Trial("docker", "build --engine docker", docker.container, "docker", ("dockerd",)),
-        Trial("images", "build --engine docker", docker.images, "images"),
-        Trial("compiler", "build --engine host, prove", compilers.native, "compiler", ("cc", "make")),
-        Trial("mingw", "build --target windows-amd64 --engine host", compilers.mingw, "mingw",
+        Probe("docker", "build --engine docker", docker.container, "docker", ("dockerd",)),
+        Probe("images", "build --engine docker", docker.images, "images"),
+        Probe("compiler", "build --engine host, prove", compilers.native, "compiler", ("cc", "make")),
+        Probe("mingw", "build --target windows-amd64 --engine host", compilers.mingw, "mingw",
               ("x86_64-w64-mingw32-gcc",)),
-        Trial("wine", "build --target windows-amd64 --engine host", compilers.wine, "wine", ("wine",)),
-        Trial("machine", "lab run, verify", partial(lab_links.booted, context), "machine", ("qemu-system-x86_64",)),
-        Trial("netns", "lab run --link netns", lab_links.netem, "netns", ("ip", "tc", "nft", "ethtool", "ping")),
-        Trial("git", "matrix, verify, --git", git_and_gpg.git, "git", ("git",)),
-        Trial("openpgp", "verify", git_and_gpg.gpg, "openpgp", ("gpg",)),
-        Trial("tarballs", "every release that is not in the cache", network.tarballs),
-        Trial("debian", "images, the lab's packages, some tarballs", network.debian_mirror),
-        Trial("disk", "builds, lab run", partial(disk.room, context.cache)),
-        Trial("cache", "everything", partial(cache_health.checked, context.cache)),
+        Probe("wine", "build --target windows-amd64 --engine host", compilers.wine, "wine", ("wine",)),
+        Probe("machine", "lab run, verify", partial(lab_links.booted, context), "machine", ("qemu-system-x86_64",)),
+        Probe("netns", "lab run --link netns", lab_links.netem, "netns", ("ip", "tc", "nft", "ethtool", "ping")),
+        Probe("git", "matrix, verify, --git", git_and_gpg.git, "git", ("git",)),
+        Probe("openpgp", "verify", git_and_gpg.gpg, "openpgp", ("gpg",)),
+        Probe("tarballs", "every release that is not in the cache", network.tarballs),
+        Probe("debian", "images, the lab's packages, some tarballs", network.debian_mirror),
+        Probe("disk", "builds, lab run", partial(disk.room, context.cache)),
+        Probe("cache", "everything", partial(cache_health.checked, context.cache)),
     ]  # fmt: skip
 
 
@@ -79,16 +79,16 @@ def purposes(names: Sequence[str]) -> dict[str, Purpose]:
     return {name: PURPOSES[name] for name in names or PURPOSES}
 
 
-def examine(names: Sequence[str], distribution: Distribution, context: Context) -> Iterator[Finding]:
+def examine(names: Sequence[str], distribution: Distribution, context: Context) -> Iterator[ProbeResult]:
     """Try everything that these purposes want, or everything; a finding each, as they come."""
-    wanted = {name for purpose in purposes(names).values() for name in purpose.trials}
-    for trial in trials(distribution, context):
-        if not names or trial.name in wanted:
-            context.ui.step(f"Try {trial.name}")
-            yield tried(trial, distribution)
+    wanted = {name for purpose in purposes(names).values() for name in purpose.probes}
+    for probe in probes(distribution, context):
+        if not names or probe.name in wanted:
+            context.ui.step(f"Try {probe.name}")
+            yield run_probe(probe, distribution)
 
 
-def readiness(names: Sequence[str], found: Sequence[Finding]) -> list[Readiness]:
+def readiness(names: Sequence[str], found: Sequence[ProbeResult]) -> list[Readiness]:
     """What the findings mean for each purpose."""
     good = {one.name for one in found if one.state == "works"}
     results = []

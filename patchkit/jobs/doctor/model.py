@@ -15,7 +15,7 @@ State = Literal["works", "missing", "broken"]
 
 
 class FaultError(Exception):
-    """A trial failed, and the trial knows itself what helps. It never leaves this package, so it has no exit code."""
+    """A probe failed, and the probe knows itself what helps. It never leaves this package, so it has no exit code."""
 
     def __init__(
         self, what: str, *, why: str = "", advice: str = "", state: State = "broken", steps: Sequence[Step] = ()
@@ -29,7 +29,7 @@ class FaultError(Exception):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeResult:
     """One thing that was tried."""
 
     name: str
@@ -48,7 +48,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Probe:
     """Something that is tried by doing it."""
 
     name: str
@@ -61,31 +61,31 @@ class Trial:
     """Without one of these in PATH it is missing; with all of them, and failing, it is broken."""
 
 
-def tried(trial: Trial, distribution: Distribution) -> Finding:
+def run_probe(probe: Probe, distribution: Distribution) -> ProbeResult:
     """Make the attempt, and find what helps where it fails. An error that is none of ours is a finding, too."""
     try:
-        return Finding(trial.name, "works", trial.needed_for, trial.attempt())
+        return ProbeResult(probe.name, "works", probe.needed_for, probe.attempt())
     except FaultError as fault:
-        return _failed(trial, fault, distribution)
+        return _failed(probe, fault, distribution)
     except PatchkitError as error:
-        return _failed(trial, FaultError(error.what, why=error.why, advice=error.advice), distribution)
+        return _failed(probe, FaultError(error.what, why=error.why, advice=error.advice), distribution)
     except (OSError, RuntimeError, ValueError) as error:
-        return _failed(trial, FaultError(f"{type(error).__name__}: {error}"), distribution)
+        return _failed(probe, FaultError(f"{type(error).__name__}: {error}"), distribution)
 
 
-def _failed(trial: Trial, fault: FaultError, distribution: Distribution) -> Finding:
-    absent = any(shutil.which(program) is None for program in trial.programs)
+def _failed(probe: Probe, fault: FaultError, distribution: Distribution) -> ProbeResult:
+    absent = any(shutil.which(program) is None for program in probe.programs)
     packages: Sequence[str] = ()
-    if trial.kit and not fault.steps:
-        packages = distribution.lacking(trial.kit)
+    if probe.kit and not fault.steps:
+        packages = distribution.lacking(probe.kit)
         if not packages and absent:
-            packages = distribution.kit(trial.kit)
+            packages = distribution.kit(probe.kit)
     lines = [fault.what, *fault.why.splitlines()]
     commands = [*distribution.install(packages), *fault.steps]
-    return Finding(
-        trial.name,
+    return ProbeResult(
+        probe.name,
         "missing" if absent or packages else fault.state,
-        trial.needed_for,
+        probe.needed_for,
         ": ".join(filter(None, (line.strip() for line in lines[:3]))),
         fault.advice,
         packages,

@@ -8,7 +8,7 @@ from patchkit.building.toolchain import bases
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
 from patchkit.releases.catalog import catalog
 from patchkit.source.fetch import debian
-from patchkit.source.fetch.download import Wanted, refusal
+from patchkit.source.fetch.download import ExpectedFile, refusal
 from patchkit.source.fetch.places import Place, places_for
 
 _RELEASES = 12  # of the newest that have a tarball: a mirror of Debian's has only some
@@ -26,7 +26,7 @@ def tarballs() -> str:
             host = urlsplit(place.where).netloc
             if pin is None or (host and host in dead):
                 continue
-            refused = refusal(Wanted(pin.name, pin.sha256, pin.size), place)
+            refused = refusal(ExpectedFile(pin.name, pin.sha256, pin.size), place)
             if refused is None:
                 return f"{release.version} is offered at {place.where}"
             if refused.unreachable:
@@ -43,7 +43,7 @@ def debian_mirror() -> str:
     mirrors = debian.mirrors() or ("https://deb.debian.org/debian",)
     reasons = []
     for mirror in mirrors:
-        refused = refusal(Wanted("InRelease", "", None), Place(f"{mirror}/dists/{suite}/InRelease"))
+        refused = refusal(ExpectedFile("InRelease", "", None), Place(f"{mirror}/dists/{suite}/InRelease"))
         if refused is None:
             return mirror
         reasons.append(f"{mirror}: {refused.why}")

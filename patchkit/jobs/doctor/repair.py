@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 
 from patchkit.errors import MendError
 from patchkit.jobs.doctor.distribution import Distribution, Step
-from patchkit.jobs.doctor.model import Finding
+from patchkit.jobs.doctor.model import ProbeResult
 from patchkit.ui import Ui
 
 _BECOME = ("sudo", "doas")
 _QUIET = ("DEBIAN_FRONTEND", "noninteractive")  # or packages ask questions of their own
 
 
-def plan(found: Sequence[Finding], distribution: Distribution) -> list[Step]:
+def plan(found: Sequence[ProbeResult], distribution: Distribution) -> list[Step]:
     """Every command that helps, once: one installation for all packages, then the rest in order."""
     bad = [one for one in found if one.state != "works"]
     packages = list(dict.fromkeys(name for one in bad for name in one.packages))

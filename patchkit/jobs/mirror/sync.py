@@ -68,7 +68,7 @@ def sync(wish: Wish, context: Context) -> Synced:
     if not wish.versions:
         raise BadUsageError("there is nothing to collect", advice="--versions 2.6.14,2.3.2")
     releases = list({one.version: one for one in map(catalog().find, wish.versions)}.values())
-    plans = [(one, toolchain(one.version, wish.target, crypto=wish.crypto, wanted=wish.features)) for one in releases]
+    plans = [(one, toolchain(one.version, wish.target, crypto=wish.crypto, features=wish.features)) for one in releases]
     check_writable(wish.to, "--to")
     with choose(wish.engine, context) as engine, locked(wish.to):
         filling = _Filling(wish, _known(wish.to, context.ui), context)

@@ -33,7 +33,7 @@ _ADVICE = "--source or --git takes another source"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedFile:
     """A file and what it must be: ``size`` in bytes (None where unknown), ``sha256`` in hex."""
 
     name: str
@@ -53,7 +53,7 @@ class _TryAgainError(Exception):
     """Something that may pass: a time-out, a broken connection, a 5xx."""
 
 
-def fetch(wanted: Wanted, places: Callable[[], Sequence[Place]], context: Context, *, advice: str = "") -> Path:
+def fetch(wanted: ExpectedFile, places: Callable[[], Sequence[Place]], context: Context, *, advice: str = "") -> Path:
     """The file, in the cache, with the right hash. ``places`` is asked only when the cache does not have it.
 
     ``advice`` is what else helps where no place has it; a file of OpenVPN's own has --source and --git.
@@ -76,7 +76,7 @@ def fetch_unpinned(name: str, places: Sequence[Place], folder: Path, ui: Ui, *, 
 
     What it is worth, others have to say. Raises OfflineError, NetworkUnavailableError or PlacesExhaustedError.
     """
-    wanted = Wanted(name, "", None)
+    wanted = ExpectedFile(name, "", None)
     part = folder / f".{name}.part"
     failures: list[tuple[Place, _PlaceFailedError]] = []
     for place in places:
@@ -95,7 +95,9 @@ def fetch_unpinned(name: str, places: Sequence[Place], folder: Path, ui: Ui, *, 
     raise _failure(wanted, failures, [], offline=offline, advice=_ADVICE)
 
 
-def _from_places(wanted: Wanted, places: Sequence[Place], final: Path, ui: Ui, *, offline: bool, advice: str) -> Path:
+def _from_places(
+    wanted: ExpectedFile, places: Sequence[Place], final: Path, ui: Ui, *, offline: bool, advice: str
+) -> Path:
     failures: list[tuple[Place, _PlaceFailedError]] = []
     rejected: list[tuple[Place, Path]] = []
     part = final.with_name(final.name + ".part")
@@ -120,7 +122,7 @@ def _from_places(wanted: Wanted, places: Sequence[Place], final: Path, ui: Ui, *
 
 
 def _failure(
-    wanted: Wanted,
+    wanted: ExpectedFile,
     failures: list[tuple[Place, _PlaceFailedError]],
     rejected: list[tuple[Place, Path]],
     *,
@@ -152,7 +154,7 @@ def _failure(
     return PlacesExhaustedError(f"no place has {wanted.name}", why=reasons or "no place is known", advice=advice)
 
 
-def _from_place(wanted: Wanted, place: Place, part: Path, ui: Ui) -> None:
+def _from_place(wanted: ExpectedFile, place: Place, part: Path, ui: Ui) -> None:
     if place.path is not None:
         _copy(place.path, part)
         return
@@ -188,7 +190,7 @@ class Refusal:
     unreachable: bool
 
 
-def refusal(wanted: Wanted, place: Place) -> Refusal | None:
+def refusal(wanted: ExpectedFile, place: Place) -> Refusal | None:
     """Ask a place for a file without taking it, once; None where it offers the file."""
     if place.path is not None:
         return None if place.path.is_file() else Refusal("not there", unreachable=False)
@@ -218,7 +220,7 @@ def _copy(path: Path, part: Path) -> None:
         raise _PlaceFailedError(f"can't be read: {error.strerror}") from error
 
 
-def _stream(session: requests.Session, wanted: Wanted, url: str, part: Path | None, ui: Ui) -> None:
+def _stream(session: requests.Session, wanted: ExpectedFile, url: str, part: Path | None, ui: Ui) -> None:
     """Add to ``part`` what it lacks; without one, only ask."""
     import requests
 
@@ -249,7 +251,7 @@ def _stream(session: requests.Session, wanted: Wanted, url: str, part: Path | No
         raise _TryAgainError(_root(error)) from error
 
 
-def _check_answer(answer: requests.Response, wanted: Wanted, have: int) -> None:
+def _check_answer(answer: requests.Response, wanted: ExpectedFile, have: int) -> None:
     if answer.status_code >= 500 or answer.status_code == 429:
         raise _TryAgainError(f"HTTP {answer.status_code}")
     if answer.status_code not in (200, 206):
@@ -262,7 +264,7 @@ def _check_answer(answer: requests.Response, wanted: Wanted, have: int) -> None:
         raise _PlaceFailedError(f"{length} bytes offered, {expected} wanted")
 
 
-def _save(answer: requests.Response, wanted: Wanted, part: Path, have: int, ui: Ui) -> None:
+def _save(answer: requests.Response, wanted: ExpectedFile, part: Path, have: int, ui: Ui) -> None:
     with writing(part), part.open("ab" if have else "wb") as out, ui.bar(wanted.name, wanted.size) as advance:
         advance(have)
         for chunk in _chunks(answer):
@@ -297,7 +299,7 @@ def _never_connected(error: BaseException) -> bool:
     return isinstance(getattr(reason, "reason", reason), (NewConnectionError, ProxyError))
 
 
-def _set_aside(path: Path, wanted: Wanted, name: str | None = None) -> Path:
+def _set_aside(path: Path, wanted: ExpectedFile, name: str | None = None) -> Path:
     """Keep a file that is not the wanted one under a name that says so."""
     digest = sha256_of(path)
     aside = path.with_name(f"{name or wanted.name}.rejected-{digest[:12]}")

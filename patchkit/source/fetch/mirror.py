@@ -164,7 +164,7 @@ def _at_hand(folder: Path, entry: MirrorFile) -> Path | None:
 def _fetched(mirror: Place, entry: MirrorFile, context: Context) -> Path | None:
     place = Place(f"{mirror.where.rstrip('/')}/{entry.name}", mirror=True)
     # Two mirrors may have different files of one name: in the cache each has a name of its own.
-    wanted = download.Wanted(f"{entry.sha256[:16]}-{entry.name}", entry.sha256, entry.size)
+    wanted = download.ExpectedFile(f"{entry.sha256[:16]}-{entry.name}", entry.sha256, entry.size)
     try:
         return download.fetch(wanted, lambda: [place], context)
     except (NetworkUnavailableError, PlacesExhaustedError) as error:

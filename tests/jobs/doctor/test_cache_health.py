@@ -15,7 +15,7 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.jobs.doctor import cache_health, repair
 from patchkit.jobs.doctor.distribution import Distribution
-from patchkit.jobs.doctor.model import FaultError, Trial, tried
+from patchkit.jobs.doctor.model import FaultError, Probe, run_probe
 from patchkit.lab.pki.credentials import credentials
 from patchkit.ui import Ui
 
@@ -38,13 +38,13 @@ def test_what_is_pinned_is_hashed_and_its_removal_mends(cache: Cache, ui: Ui) ->
     path = cache.downloads / name
     path.write_bytes(b"not it")
     (cache.downloads / "0123456789abcdef-toolchain.tar.gz").write_bytes(b"not it either")
-    trial = Trial("cache", "", lambda: cache_health.checked(cache))
-    found = tried(trial, NOWHERE)
+    probe = Probe("cache", "", lambda: cache_health.checked(cache))
+    found = run_probe(probe, NOWHERE)
     assert found.state == "broken"
     assert f"rm --recursive --force {cache.root}/downloads/0123456789abcdef" in found.fix
     repair.run(repair.plan([found], NOWHERE), ui)
     assert not path.exists()
-    assert tried(trial, NOWHERE).state == "works"
+    assert run_probe(probe, NOWHERE).state == "works"
 
 
 def test_what_has_its_hash_beside_it(cache: Cache) -> None:

@@ -1,4 +1,4 @@
-"""Each trial on something that works and on something that does not."""
+"""Each probe on something that works and on something that does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from patchkit.errors import DiskFullError, NetworkUnavailableError, PatchkitErro
 from patchkit.jobs.doctor import checks, disk, docker, git_and_gpg, network
 from patchkit.jobs.doctor.compilers import Compilers
 from patchkit.jobs.doctor.distribution import Distribution, of, this
-from patchkit.jobs.doctor.model import FaultError, Finding, Trial, tried
+from patchkit.jobs.doctor.model import FaultError, Probe, ProbeResult, run_probe
 from patchkit.releases.catalog import catalog
 from patchkit.source.fetch import debian, places
 from patchkit.ui import Ui
@@ -38,15 +38,15 @@ def program(folder: Path, name: str, text: str) -> None:
 
 def test_a_program_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = tried(Trial("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
+    found = run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
     assert (found.state, found.fix) == ("missing", "dnf install -y git")
-    assert tried(Trial("git", "", git_and_gpg.git, "git", ("git",)), NOWHERE).fix == ""
+    assert run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), NOWHERE).fix == ""
 
 
 def test_a_program_that_is_there_and_fails_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program(tmp_path, "git", "echo out of order >&2; exit 3")
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = tried(Trial("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
+    found = run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
     assert (found.state, found.fix) == ("broken", "")
     assert found.detail == "git failed with exit code 3: out of order"
 
@@ -59,7 +59,7 @@ def test_what_nobody_has_foreseen_is_a_finding_too() -> None:
     def attempt() -> str:
         raise OSError("the cable is out")
 
-    assert tried(Trial("x", "", attempt), NOWHERE) == Finding("x", "broken", "", "OSError: the cable is out")
+    assert run_probe(Probe("x", "", attempt), NOWHERE) == ProbeResult("x", "broken", "", "OSError: the cable is out")
 
 
 def test_the_least_program_is_one(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_places_on_one_disk_are_counted_together(cache: Cache, monkeypatch: pyte
 
 def test_readiness_names_what_the_nearest_way_lacks() -> None:
     def lacks(*good: str) -> dict[str, list[str]]:
-        found = [Finding(name, "works", "", "") for name in good]
+        found = [ProbeResult(name, "works", "", "") for name in good]
         return {one.purpose: list(one.lacks) for one in checks.readiness([], found) if not one.works}
 
     places_ = ("tarballs", "disk", "cache")
@@ -150,8 +150,8 @@ def test_readiness_names_what_the_nearest_way_lacks() -> None:
 
 
 def test_every_purpose_wants_trials_that_there_are(cache: Cache, ui: Ui) -> None:
-    names = {trial.name for trial in checks.trials(NOWHERE, Context(cache, ui))}
-    assert {name for purpose in checks.PURPOSES.values() for name in purpose.trials} < names
+    names = {probe.name for probe in checks.probes(NOWHERE, Context(cache, ui))}
+    assert {name for purpose in checks.PURPOSES.values() for name in purpose.probes} < names
 
 
 @pytest.mark.slow
@@ -173,7 +173,7 @@ def test_a_compiler_that_compiles_nothing(monkeypatch: pytest.MonkeyPatch, tmp_p
     for name in (compiler, "cmake", "ninja"):
         program(tmp_path, name, "echo cc1: cannot execute >&2; exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    found = tried(Trial("mingw", "", Compilers(NOWHERE, ui).mingw, "mingw", (compiler,)), NOWHERE)
+    found = run_probe(Probe("mingw", "", Compilers(NOWHERE, ui).mingw, "mingw", (compiler,)), NOWHERE)
     assert found.state == "broken"
     assert found.detail == f"{compiler} failed with exit code 1: cc1: cannot execute"
 
@@ -212,14 +212,14 @@ def test_a_gpg_that_judges_wrongly_is_broken(
     text = f'SIGNED={signed}\ncase "$*" in\n*--verify*) {judges} ;;\n*) exec GPG "$@" ;;\nesac'
     program(tmp_path, "gpg", text.replace("GPG", str(shutil.which("gpg"))))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    found = tried(Trial("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), NOWHERE)
+    found = run_probe(Probe("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), NOWHERE)
     assert found.state == "broken"
     assert said in found.detail
 
 
 def test_no_gpg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = tried(Trial("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), of({"ID": "debian"}))
+    found = run_probe(Probe("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), of({"ID": "debian"}))
     assert (found.state, found.detail) == ("missing", "there is no gpg in PATH")
     assert found.fix == "apt-get update && apt-get install -y --no-install-recommends gpg"
 
@@ -243,10 +243,10 @@ def test_docker_without_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = tried(Trial("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
+    found = run_probe(Probe("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
     assert (found.state, found.fix) == ("missing", "dnf install -y moby-engine")
     program(tmp_path, "dockerd", "exit 1")
-    found = tried(Trial("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
+    found = run_probe(Probe("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
     assert found.state == "broken"
     assert found.fix in ("", "systemctl enable --now docker", "service docker start")
     assert os.environ["DOCKER_HOST"] in found.detail

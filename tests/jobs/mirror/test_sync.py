@@ -421,7 +421,7 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.ui import Ui
 
-tools = toolchain(Version("{version}"), "linux-amd64", wanted=["systemd"])
+tools = toolchain(Version("{version}"), "linux-amd64", features=["systemd"])
 print(DockerEngine(connect(), Context(Cache.default(), Ui(quiet=True), offline=True)).prepare(tools).base_image)
 """
 

@@ -31,7 +31,7 @@ from patchkit.errors import (
     WrongHashError,
 )
 from patchkit.source.fetch import download
-from patchkit.source.fetch.download import Wanted, fetch
+from patchkit.source.fetch.download import ExpectedFile, fetch
 from patchkit.source.fetch.places import Place
 from patchkit.ui import Ui
 from tests.support.source.website import (
@@ -52,8 +52,8 @@ from tests.support.source.website import (
 # More than two of download's chunks, so that "half of it" is more than one chunk.
 DATA, OTHER = (hashlib.shake_256(seed).digest(700_000) for seed in (b"right", b"wrong"))
 NAME = "openvpn-2.9.1.tar.gz"
-FILE = Wanted(NAME, hashlib.sha256(DATA).hexdigest(), len(DATA))
-UNSIZED = Wanted(NAME, FILE.sha256, None)
+FILE = ExpectedFile(NAME, hashlib.sha256(DATA).hexdigest(), len(DATA))
+UNSIZED = ExpectedFile(NAME, FILE.sha256, None)
 REFUSED = "http://127.0.0.1:1/nothing"
 UNRESOLVED = "http://does-not-exist.invalid/nothing"
 
@@ -63,14 +63,14 @@ import hashlib, sys
 from pathlib import Path
 from patchkit.cache import Cache
 from patchkit.context import Context
-from patchkit.source.fetch.download import Wanted, fetch
+from patchkit.source.fetch.download import ExpectedFile, fetch
 from patchkit.source.fetch.places import Place
 from patchkit.ui import Ui
 import requests
 url, cache, name, sha256, size = sys.argv[1:]
 print("ready", flush=True)
 sys.stdin.readline()
-path = fetch(Wanted(name, sha256, int(size)), lambda: [Place(url)], Context(Cache(Path(cache)), Ui(quiet=True)))
+path = fetch(ExpectedFile(name, sha256, int(size)), lambda: [Place(url)], Context(Cache(Path(cache)), Ui(quiet=True)))
 print(hashlib.sha256(path.read_bytes()).hexdigest())
 """
 
@@ -178,7 +178,7 @@ def test_a_server_that_stays_busy_is_left_for_the_next_place(site: Site, cache: 
     assert fetch(FILE, at(busy, good), Context(cache, ui)).read_bytes() == DATA
     assert (site.asked("/busy"), site.asked("/good")) == (3, 1)
     with pytest.raises(PlacesExhaustedError) as failed:
-        fetch(Wanted("another", FILE.sha256, None), at(busy), Context(cache, ui))
+        fetch(ExpectedFile("another", FILE.sha256, None), at(busy), Context(cache, ui))
     assert "HTTP 503 (tried 3 times)" in failed.value.why
 
 
@@ -286,7 +286,7 @@ def test_a_web_page_instead_of_the_file_leads_to_the_next_place(site: Site, cach
     assert fetch(UNSIZED, at(portal, good), Context(cache, ui)).read_bytes() == DATA
     assert names(cache) == {NAME}
     with pytest.raises(PlacesExhaustedError) as failed:
-        fetch(Wanted("another", FILE.sha256, None), at(portal), Context(cache, ui))
+        fetch(ExpectedFile("another", FILE.sha256, None), at(portal), Context(cache, ui))
     assert "a web page instead of the file" in failed.value.why
 
 
@@ -375,7 +375,7 @@ def test_more_bytes_than_the_pinned_size_are_not_taken(site: Site, cache: Cache,
 def test_a_tarball_labelled_as_gzip_encoded_is_kept_compressed(site: Site, cache: Cache, ui: Ui) -> None:
     # Some servers say so of every .tar.gz, whatever the request accepts; the pin is of the file as it is.
     packed = gzip.compress(DATA)
-    wanted = Wanted(NAME, hashlib.sha256(packed).hexdigest(), len(packed))
+    wanted = ExpectedFile(NAME, hashlib.sha256(packed).hexdigest(), len(packed))
     url = site.on("/f", whole(packed, Content_Encoding="x-gzip"))
     assert fetch(wanted, at(url), Context(cache, ui)).read_bytes() == packed
 
