@@ -13,6 +13,7 @@ from patchkit.errors import BadSourceError, BadUsageError, OfflineError, Unknown
 from patchkit.releases.libraries import Library
 from patchkit.releases.version import shown
 from patchkit.source.fetch import download, places
+from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.git import repository
 from patchkit.source.tree import directory
 from patchkit.source.tree.tarball import as_tree
@@ -81,10 +82,11 @@ def obtain_library(library: Library, given: Sequence[str], context: Context, *, 
 def tarball_path(library: Library, context: Context) -> Path:
     """The pinned tarball in the cache."""
     pin = library.tarball
-    wanted = download.ExpectedFile(pin.name, pin.sha256, pin.size)
+    file = ExpectedFile(pin.name, pin.sha256, pin.size)
     advice = f"{_OPTION} TARBALL|GIT takes another source of {library.title} {library.branch}"
-    asked = partial(places.places_for_library, library, offline=context.offline)
-    return download.fetch(wanted, asked, context, advice=advice)
+    return download.fetch(
+        file, partial(places.places_for_library, library, offline=context.offline), context, advice=advice
+    )
 
 
 def version_in(tree: SourceTree) -> str:

@@ -1,10 +1,9 @@
-"""What the tests of sources share: a web site, a tiny disk, and no settings of the developer's own."""
+"""What the tests of sources share: a web site, a repository, and no settings of the developer's own."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,19 +36,3 @@ def repository(original: Repository, tmp_path: Path) -> Repository:
     """A copy, for a test to do anything with, of the module's own ``original``."""
     shutil.copytree(original.path, tmp_path / "upstream", symlinks=True)
     return Repository.at(tmp_path / "upstream", original.seconds)
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a disk small enough to fill")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", disk], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"this root may not mount: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)

@@ -18,7 +18,8 @@ from patchkit.context import Context
 from patchkit.errors import GuestError, NetworkUnavailableError, OfflineError, PlacesExhaustedError
 from patchkit.json_schema import Part
 from patchkit.source.fetch import debian
-from patchkit.source.fetch.download import ExpectedFile, fetch
+from patchkit.source.fetch.download import fetch
+from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.fetch.places import Place, mirrors
 from patchkit.storage import expanded, reading
 from patchkit.ui import Ui
