@@ -14,6 +14,7 @@ from patchkit.building.engine.choose import choose
 from patchkit.building.engine.protocol import Engine, Workspace, one_file
 from patchkit.building.recipe.choose import tree_of
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
+from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import BuildLog, build_log
 from patchkit.building.recipe.tree import OpenVpnTree
 from patchkit.building.toolchain import Toolchain, toolchain
@@ -22,9 +23,8 @@ from patchkit.errors import KnownBadError, PatchkitError
 from patchkit.jobs.build.artifact_files import packed
 from patchkit.jobs.build.libraries import (
     check_linked,
-    compiled,
-    compiled_others,
     library_source,
+    library_source_or_pinned,
     other_sources,
     refuse_needless,
 )
@@ -101,8 +101,9 @@ def build(order: Order, context: Context) -> list[Outcome]:
             if identity is None or shortages.errors:
                 raise shortages.error(_ALL_AT_ONCE)
             context.ui.note(f"{engine.name}: {identity.compiler}")
-            library = compiled(source, tools, engine, identity, context, order.jobs)
-            more = compiled_others(others, tools, engine, identity, context, order.jobs)
+            builder = LibraryBuilder(tools, engine, identity, context, order.jobs)
+            library = builder.openssl(source) if source else None
+            more = [builder.library(other) for other in others]
             ground = Ground(obtained, tools, identity, library, more, order.signer)
             planned = [plan(one, diff, ground) for one, diff in rendered]
             outcomes |= _build(planned, _Job(order, ground, context), engine)
@@ -117,7 +118,8 @@ def _tools(version: Version, order: Order) -> Toolchain:
 
 
 def _library_source(tools: Toolchain, order: Order, context: Context) -> LibrarySource | None:
-    return library_source(tools, order.openssl_sources, context, strict=not order.lenient)
+    find = library_source_or_pinned if order.lenient else library_source
+    return find(tools, order.openssl_sources, context)
 
 
 def _look_for_the_rest(known: Version | None, order: Order, shortages: Shortages, context: Context) -> None:

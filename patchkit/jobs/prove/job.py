@@ -10,11 +10,12 @@ from patchkit.building.engine.choose import choose
 from patchkit.building.engine.protocol import EngineName, cores
 from patchkit.building.recipe.autotools import AutotoolsTree
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
+from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import build_log
 from patchkit.building.toolchain import known_target, toolchain
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, CompileError, ToolchainError, UnknownTargetError
-from patchkit.jobs.build.libraries import compiled, library_source, refuse_needless
+from patchkit.jobs.build.libraries import library_source, refuse_needless
 from patchkit.jobs.prove.compare_objects import Prover
 from patchkit.jobs.prove.result import Proof
 from patchkit.patching.combination import combination
@@ -62,7 +63,8 @@ def prove(claim: Claim, context: Context) -> Proof:
     with choose(claim.engine, context) as engine:
         identity = engine.prepare(tools)
         context.ui.note(f"{engine.name}: {identity.compiler}")
-        library = compiled(source, tools, engine, identity, context, claim.jobs)
+        builder = LibraryBuilder(tools, engine, identity, context, claim.jobs)
+        library = builder.openssl(source) if source else None
         name = f"prove-{obtained.label}-{tools.target.name}-{os.getpid()}.log"
         with (
             build_log(context.cache.logs / name, context.ui) as log,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.building.engine.host import HostEngine
-from patchkit.building.recipe.openssl import static_openssl
+from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, environment, licences
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.cache import Cache
@@ -42,7 +42,7 @@ Compile = Callable[..., StaticLibrary]
 
 
 def made_up(count: Path, **changed: bytes) -> dict[str, bytes]:
-    """What static_openssl sees of an OpenSSL; whoever compiles it adds a line to ``count``."""
+    """What the builder reads of an OpenSSL; whoever compiles it adds a line to ``count``."""
     return {
         "Configure": CONFIGURE,
         "Makefile": MAKEFILE.replace(b"COUNT", bytes(count)),
@@ -76,7 +76,7 @@ def compile_it(tools: Toolchain, cache: Cache, ui: Ui) -> Compile:
         pytest.skip(error.what)
 
     def run(source: LibrarySource, *, using: Toolchain = tools, kept: Cache = cache, jobs: int = 2) -> StaticLibrary:
-        return static_openssl(source, using, engine, identity, Context(kept, ui), jobs=jobs)
+        return LibraryBuilder(using, engine, identity, Context(kept, ui), jobs).openssl(source)
 
     return run
 
