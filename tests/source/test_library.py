@@ -234,7 +234,7 @@ class TestGiven:
         (tmp_path / "three.tar.gz").write_bytes(tarball(new(), "openssl-3.0.20"))
         clone.git("tag", "--delete", LIBRARY.tag)
         clone.git("branch", "--delete", "--force", LIBRARY.stable)
-        with pytest.raises(BadUsageError, match=r"OpenSSL 1\.0\.2 is wanted") as caught:
+        with pytest.raises(BadUsageError, match=r"OpenSSL 1\.0\.2 is needed") as caught:
             get(tmp_path / "three.tar.gz", clone.url, f"{clone.url}#main", offline=False)
         assert caught.value.exit_code == 2
         assert [line.rpartition(": ")[2] for line in caught.value.why.splitlines()] == [

@@ -1,4 +1,4 @@
-"""All that is tried, in order, and what it means for what somebody wants to do here."""
+"""All probes in their order, and what their results mean for each purpose."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from patchkit.jobs.doctor.model import Probe, ProbeResult, run_probe
 
 @dataclass(frozen=True)
 class Purpose:
-    """What somebody may want to do here: wants all of ``always``, and all of one of ``ways``, the better one first."""
+    """A use of patchkit: needs all probes of ``always``, and all of one of ``ways``, the better way first."""
 
     always: Sequence[str]
     ways: Sequence[Sequence[str]] = ((),)
 
     @property
     def probes(self) -> set[str]:
-        """Everything that says something about it."""
+        """The names of all probes that concern the purpose."""
         return {*self.always, *(name for way in self.ways for name in way)}
 
 
@@ -40,18 +40,18 @@ PURPOSES: Mapping[str, Purpose] = {
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether a purpose can be served."""
+    """Whether a purpose is ready."""
 
     purpose: str
     works: bool
     by: Sequence[str]
-    """The way that works, where there are several."""
+    """The probes of the way that works, where there are several ways."""
     lacks: Sequence[str]
-    """What is missing or broken, of the way that lacks least."""
+    """The probes that fail, of the way that lacks least."""
 
 
 def probes(distribution: Distribution, context: Context) -> list[Probe]:
-    """All of them, in the order that they are made."""
+    """Return all probes, in the order in which they run."""
     compilers = Compilers(distribution, context.ui)
     return [
         Probe("docker", "build --engine docker", docker.container, "docker", ("dockerd",)),
@@ -72,29 +72,32 @@ def probes(distribution: Distribution, context: Context) -> list[Probe]:
 
 
 def purposes(names: Sequence[str]) -> dict[str, Purpose]:
-    """Those of these names; all where none is given. Raises BadUsageError."""
+    """Return the purposes called ``names``, or all where it is empty. Raises BadUsageError for an unknown name."""
     for name in names:
         if name not in PURPOSES:
-            raise BadUsageError(f"doctor knows nothing of {name!r}", why=f"there are: {', '.join(PURPOSES)}")
+            raise BadUsageError(f"doctor has no purpose {name!r}", why=f"there are: {', '.join(PURPOSES)}")
     return {name: PURPOSES[name] for name in names or PURPOSES}
 
 
 def examine(names: Sequence[str], distribution: Distribution, context: Context) -> Iterator[ProbeResult]:
-    """Try everything that these purposes want, or everything; a finding each, as they come."""
-    wanted = {name for purpose in purposes(names).values() for name in purpose.probes}
+    """Run the probes of the purposes called ``names``, or all where it is empty; give results as they come.
+
+    Raises BadUsageError for an unknown name.
+    """
+    needed = {name for purpose in purposes(names).values() for name in purpose.probes}
     for probe in probes(distribution, context):
-        if not names or probe.name in wanted:
-            context.ui.step(f"Try {probe.name}")
+        if not names or probe.name in needed:
+            context.ui.step(f"Check {probe.name}")
             yield run_probe(probe, distribution)
 
 
-def readiness(names: Sequence[str], found: Sequence[ProbeResult]) -> list[Readiness]:
-    """What the findings mean for each purpose."""
-    good = {one.name for one in found if one.state == "works"}
-    results = []
+def readiness(names: Sequence[str], results: Sequence[ProbeResult]) -> list[Readiness]:
+    """Judge from ``results`` the purposes called ``names``, or all. Raises BadUsageError for an unknown name."""
+    good = {result.name for result in results if result.state == "works"}
+    judged = []
     for name, purpose in purposes(names).items():
-        lacking = [[one for one in (*purpose.always, *way) if one not in good] for way in purpose.ways]
+        lacking = [[probe for probe in (*purpose.always, *way) if probe not in good] for way in purpose.ways]
         least = min(lacking, key=len)
         way = purpose.ways[lacking.index(least)]
-        results.append(Readiness(name, not least, [] if least or len(purpose.ways) == 1 else way, least))
-    return results
+        judged.append(Readiness(name, not least, [] if least or len(purpose.ways) == 1 else way, least))
+    return judged

@@ -30,9 +30,9 @@ from patchkit.ui import Ui
     ids=lambda value: value.get("ID") if isinstance(value, dict) else None,
 )
 def test_each_package_manager_has_its_own_words(release: dict[str, str], manager: str, install: str) -> None:
-    found = of(release)
-    assert found.manager == manager
-    assert " ".join(found.install(found.kit("openpgp"))[-1].command) == install
+    distribution = of(release)
+    assert distribution.manager == manager
+    assert " ".join(distribution.install(distribution.kit("openpgp"))[-1].command) == install
 
 
 def test_debian_is_asked_for_news_first() -> None:
