@@ -32,7 +32,9 @@ class BuildSettings:
         Raises UnknownTargetError, BadUsageError for an unknown feature or library, and ToolchainError where the
         release cannot be built so.
         """
-        return toolchain(version, target, crypto=self.crypto, wanted=self.features, cflags=self.cflags, linking=linking)
+        return toolchain(
+            version, target, crypto=self.crypto, features=self.features, cflags=self.cflags, linking=linking
+        )
 
     def words(self) -> list[str]:
         """Return the words of a command line that ask for these settings, the number of jobs aside."""

@@ -241,14 +241,14 @@ def toolchain(
     target: str,
     *,
     crypto: str | None = None,
-    wanted: Sequence[str] = (),
+    features: Sequence[str] = (),
     cflags: Sequence[str] = (),
     linking: bool = True,
 ) -> Toolchain:
     """The toolchain of a release; one of a series that is newer than all of the table gets the newest's.
 
     ``crypto`` is ``system``, ``pinned``, the name of a pinned library, or None for what the table has first;
-    ``wanted`` are names of features; ``cflags`` go behind the target's own. Unless ``linking``, a toolchain that
+    ``features`` are names of features; ``cflags`` go behind the target's own. Unless ``linking``, a toolchain that
     compiles single files will do, and the system's library is taken first, since a proof wants no other. Raises
     UnknownTargetError, BadUsageError for a feature or library that nobody knows, or ToolchainError for what the
     release can't be built with.
@@ -265,7 +265,7 @@ def toolchain(
         )
     series = _series(name, of_target.system)
     chosen = _crypto(series, version, crypto, linking=linking)
-    found = [_feature(one) for one in dict.fromkeys(wanted)]
+    found = [_feature(one) for one in dict.fromkeys(features)]
     pinned = chosen.pinned
     ported = [one for one in series.portability if of_target.system in one.systems and holds(one.releases, version)]
     further = {

@@ -1,4 +1,4 @@
-"""The source of a library: the pinned tarball, or what ``--openssl-source`` gave, which no pin need vouch for."""
+"""The source of a library: the pinned tarball, or one given with ``--openssl-source``, which need not be pinned."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from patchkit.errors import BadSourceError, BadUsageError, OfflineError, Unknown
 from patchkit.releases.libraries import Library
 from patchkit.releases.version import shown
 from patchkit.source.fetch import download, places
+from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.git import repository
 from patchkit.source.tree import directory
 from patchkit.source.tree.tarball import as_tree
@@ -29,48 +30,76 @@ _VERSION = re.compile(r"(\d+\.\d+\.\d+)(-[\w.+-]+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class LibrarySource:
-    """A library's source, and which version it says that it is."""
+    """A library's source, and the version that it names itself."""
 
     library: Library
-    """The pinned release that it stands for."""
+    """The pinned release that the source stands for."""
     version: str
     origin: Origin
-    """As far as it is known without unpacking: a pinned tarball's epoch is not."""
+    """Where the source came from, as far as known without unpacking: a pinned tarball's epoch is not."""
     read: Callable[[], SourceTree]
     pinned_tarball: Path | None = None
-    """The file that it was read from, where that is the pinned one."""
+    """The file that the source was read from, where that is the pinned tarball."""
 
     @property
     def verified(self) -> bool:
-        """Whether the pin vouches for every byte."""
+        """Whether a pin covers every byte."""
         return self.origin.verified
 
     @cached_property
     def tree(self) -> SourceTree:
-        """The files, unpacked when first asked for: what is compiled and kept needs none."""
+        """The files, unpacked at the first use: a compiled library in the cache needs none."""
         return self.read()
 
 
-def obtain_library(library: Library, given: Sequence[str], context: Context, *, strict: bool = True) -> LibrarySource:
-    """The first given source that is of the library's branch; where none is given, the pinned tarball, verified.
+def obtain_library(library: Library, given: Sequence[str], context: Context) -> LibrarySource:
+    """Return the first of the ``given`` sources that is of the library's branch; with none given, the pinned tarball.
 
-    ``given`` are tarballs, folders, or ``GIT`` and ``GIT#REF``; without a ref, the pinned release's tag is tried,
-    then the branch of the series. Where all that are given are of other branches, that is a BadUsageError if
-    ``strict``, and the pinned tarball is taken otherwise. Raises BadSourceError for one that is no OpenSSL, and what
-    the download and git raise.
+    ``given`` are tarballs, folders, or ``GIT`` and ``GIT#REF``; without a ref, the pinned release's tag is looked up,
+    then the branch of the series. Raises BadUsageError where all that are given are of other branches, BadSourceError
+    for one that is not an OpenSSL, and what the download and git raise.
     """
-    others = []
-    for text in given:
-        found = _given(library, text, context)
-        if isinstance(found, LibrarySource):
-            return found
-        others.append(f"{text}: {found}")
-    if others and strict:
+    source, misfits = _first_fitting(library, given, context)
+    if source is None and misfits:
         raise BadUsageError(
-            f"{library.title} {library.branch} is wanted, and {_OPTION} gives another one",
-            why="\n".join(others),
+            f"{library.title} {library.branch} is needed, and {_OPTION} gives another one",
+            why="\n".join(misfits),
             advice=f"give a source of {library.branch} too: the option may be repeated",
         )
+    return source or _pinned(library, context)
+
+
+def obtain_library_or_pinned(library: Library, given: Sequence[str], context: Context) -> LibrarySource:
+    """Return the first of the ``given`` sources that is of the library's branch, or the pinned tarball if none is.
+
+    For a command that builds many releases: the sources may be meant for others. Raises what :func:`obtain_library`
+    does but BadUsageError.
+    """
+    return _first_fitting(library, given, context)[0] or _pinned(library, context)
+
+
+def tarball_path(library: Library, context: Context) -> Path:
+    """Return the library's pinned tarball in the cache. Raises the download's errors."""
+    pin = library.tarball
+    places_to_ask = partial(places.places_for_library, library, offline=context.offline)
+    advice = f"{_OPTION} TARBALL|GIT takes another source of {library.title} {library.branch}"
+    return download.fetch(ExpectedFile(pin.name, pin.sha256, pin.size), places_to_ask, context, advice=advice)
+
+
+def _first_fitting(
+    library: Library, given: Sequence[str], context: Context
+) -> tuple[LibrarySource | None, Sequence[str]]:
+    """Return the first source of the library's branch, and what each source before it is instead."""
+    misfits: list[str] = []
+    for text in given:
+        source = _given(library, text, context)
+        if isinstance(source, LibrarySource):
+            return source, misfits
+        misfits.append(f"{text}: {source}")
+    return None, misfits
+
+
+def _pinned(library: Library, context: Context) -> LibrarySource:
     pin = library.tarball
     path = tarball_path(library, context)
     size = path.stat().st_size
@@ -78,17 +107,11 @@ def obtain_library(library: Library, given: Sequence[str], context: Context, *, 
     return LibrarySource(library, library.version, origin, lambda: as_tree(path.read_bytes(), origin), path)
 
 
-def tarball_path(library: Library, context: Context) -> Path:
-    """The pinned tarball in the cache."""
-    pin = library.tarball
-    wanted = download.Wanted(pin.name, pin.sha256, pin.size)
-    advice = f"{_OPTION} TARBALL|GIT takes another source of {library.title} {library.branch}"
-    asked = partial(places.places_for_library, library, offline=context.offline)
-    return download.fetch(wanted, asked, context, advice=advice)
-
-
 def version_in(tree: SourceTree) -> str:
-    """The version that an OpenSSL calls itself, without its date. Raises BadSourceError where it is none."""
+    """Return the version that the OpenSSL in ``tree`` names itself, without its date.
+
+    Raises BadSourceError where the tree is not an OpenSSL.
+    """
     if "VERSION.dat" in tree:
         rows = dict(re.findall(r"^(\w+)=(.*)$", tree.read("VERSION.dat").decode("utf-8", "replace"), re.MULTILINE))
         pre = f"-{tag}" if (tag := rows.get("PRE_RELEASE_TAG", "").strip('"')) else ""
@@ -102,20 +125,20 @@ def version_in(tree: SourceTree) -> str:
             if plain:
                 return plain[0]
     raise BadSourceError(
-        f"{tree.origin.name} is no source of OpenSSL",
-        why="neither VERSION.dat nor opensslv.h says which version it is",
+        f"{tree.origin.name} is not a source of OpenSSL",
+        why="neither VERSION.dat nor opensslv.h names a version",
         advice=f"check {_OPTION}",
     )
 
 
 def _given(library: Library, text: str, context: Context) -> LibrarySource | str:
-    """What a text leads to; where that is another branch than the wanted one, which it is."""
+    """Return the source that ``text`` leads to; where it is of another branch, say which."""
     path = None if repository.is_url(text) else _local(text)
     tarball = None
     if path is not None and path.is_dir() and not any((path / name).exists() for name in ("Configure", ".git", "HEAD")):
         raise BadSourceError(
-            f"{text} is no source of OpenSSL",
-            why="it has no Configure, and is no git repository",
+            f"{text} is not a source of OpenSSL",
+            why="it has no Configure, and is not a git repository",
             advice=f"check {_OPTION}",
         )
     if path is not None and (path.is_file() or (path / "Configure").is_file()):
@@ -124,10 +147,10 @@ def _given(library: Library, text: str, context: Context) -> LibrarySource | str
             tree, tarball = SourceTree(replace(tree.origin, verified=True), tree.entries), path
     else:
         where, ref = _split(text) if path is None else (text, "")
-        found = _from_git(where, [ref] if ref else [library.tag, library.stable], context)
-        if found is None:
+        tree_or_none = _from_git(where, [ref] if ref else [library.tag, library.stable], context)
+        if tree_or_none is None:
             return f"it has neither {library.tag} nor {library.stable}"
-        tree = found
+        tree = tree_or_none
     version = version_in(tree)
     if not re.match(rf"{re.escape(library.branch)}(?!\d)", version):
         return f"OpenSSL {version}"
@@ -135,7 +158,7 @@ def _given(library: Library, text: str, context: Context) -> LibrarySource | str
 
 
 def _local(text: str) -> Path | None:
-    """The file or folder of this very name, if there is one; a ``#`` may be part of it."""
+    """Return the file or folder whose name is all of ``text``, if there is one; a ``#`` may be part of it."""
     path = expanded(text)
     try:
         return path if text and path.exists() else None
@@ -144,7 +167,7 @@ def _local(text: str) -> Path | None:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The repository and the ref in ``GIT#REF``. Raises BadSourceError where there can be no repository."""
+    """Split ``GIT#REF`` into repository and ref. Raises BadSourceError where there can be no repository."""
     where, _, ref = text.partition("#")
     if not repository.is_url(where) and _local(where) is None:
         raise BadSourceError(
@@ -154,7 +177,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _from_git(where: str, refs: Sequence[str], context: Context) -> SourceTree | None:
-    """The first ref that is there; None where none of several is."""
+    """Return the tree of the first of ``refs`` that exists; None where none of several does."""
     absent: UnknownVersionError | OfflineError | None = None
     for ref in refs:
         try:

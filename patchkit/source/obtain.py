@@ -17,6 +17,7 @@ from patchkit.errors import (
 from patchkit.releases.catalog import Release, TarballPin, catalog
 from patchkit.releases.version import Version
 from patchkit.source.fetch import download, mirror, places
+from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.git import repository
 from patchkit.source.tree import directory
 from patchkit.source.tree.tarball import as_tree
@@ -91,8 +92,8 @@ def version_of(request: SourceRequest) -> Version | None:
 
 def tarball_path(release: Release, pin: TarballPin, context: Context) -> Path:
     """The release's tarball in the cache, with the pinned hash."""
-    wanted = download.Wanted(pin.name, pin.sha256, pin.size)
-    return download.fetch(wanted, lambda: places.places_for(release, pin, offline=context.offline), context)
+    file = ExpectedFile(pin.name, pin.sha256, pin.size)
+    return download.fetch(file, lambda: places.places_for(release, pin, offline=context.offline), context)
 
 
 def _from_tarball_or_mirror(release: Release, pin: TarballPin, context: Context) -> SourceTree:

@@ -24,7 +24,7 @@ LINUX = "linux-amd64"
 
 
 def chosen(version: str, crypto: str | None = None, *wanted: str, linking: bool = True) -> Toolchain:
-    return toolchain(Version(version), LINUX, crypto=crypto, wanted=wanted, linking=linking)
+    return toolchain(Version(version), LINUX, crypto=crypto, features=wanted, linking=linking)
 
 
 def test_every_pinned_release_has_a_whole_toolchain() -> None:
@@ -162,7 +162,7 @@ def test_windows_has_everything_statically_and_upstreams_own_build_system(target
 
 def test_a_feature_of_linux_is_refused_for_windows() -> None:
     with pytest.raises(ToolchainError, match="windows-amd64 is not built with systemd"):
-        toolchain(Version("2.6.14"), "windows-amd64", wanted=["systemd"])
+        toolchain(Version("2.6.14"), "windows-amd64", features=["systemd"])
 
 
 def test_another_processor_takes_its_packages_and_nothing_else_of_this_machine() -> None:

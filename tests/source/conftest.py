@@ -1,4 +1,4 @@
-"""What the tests of sources share: a web site, a tiny disk, and no settings of the developer's own."""
+"""What the tests of sources share: a web site, a repository, and no settings of the developer's own."""
 
 from __future__ import annotations
 

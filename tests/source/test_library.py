@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from patchkit.errors import (
 )
 from patchkit.releases.catalog import TarballPin
 from patchkit.releases.libraries import Library, crypto_libraries, libraries
-from patchkit.source.library import LibrarySource, obtain_library, version_in
+from patchkit.source.library import LibrarySource, obtain_library, obtain_library_or_pinned, version_in
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
 from tests.support.source.samples import Repository, folder_of, tarball
@@ -67,12 +67,15 @@ LIBRARY = Library(
 )
 
 Get = Callable[..., LibrarySource]
+Obtain = Callable[[Library, Sequence[str], Context], LibrarySource]
 
 
 @pytest.fixture
 def get(cache: Cache, ui: Ui) -> Get:
-    def run(*given: object, library: Library = LIBRARY, offline: bool = True, strict: bool = True) -> LibrarySource:
-        return obtain_library(library, [str(one) for one in given], Context(cache, ui, offline), strict=strict)
+    def run(
+        *given: object, library: Library = LIBRARY, offline: bool = True, obtain: Obtain = obtain_library
+    ) -> LibrarySource:
+        return obtain(library, [str(source) for source in given], Context(cache, ui, offline))
 
     return run
 
@@ -138,7 +141,7 @@ class TestVersion:
         ],
     )
     def test_what_does_not_say_so_is_no_openssl(self, files: Mapping[str, bytes]) -> None:
-        with pytest.raises(BadSourceError, match=r"made-up\.tar is no source of OpenSSL") as caught:
+        with pytest.raises(BadSourceError, match=r"made-up\.tar is not a source of OpenSSL") as caught:
             version_in(tree_of(files))
         assert caught.value.exit_code == 25
 
@@ -231,7 +234,7 @@ class TestGiven:
         (tmp_path / "three.tar.gz").write_bytes(tarball(new(), "openssl-3.0.20"))
         clone.git("tag", "--delete", LIBRARY.tag)
         clone.git("branch", "--delete", "--force", LIBRARY.stable)
-        with pytest.raises(BadUsageError, match=r"OpenSSL 1\.0\.2 is wanted") as caught:
+        with pytest.raises(BadUsageError, match=r"OpenSSL 1\.0\.2 is needed") as caught:
             get(tmp_path / "three.tar.gz", clone.url, f"{clone.url}#main", offline=False)
         assert caught.value.exit_code == 2
         assert [line.rpartition(": ")[2] for line in caught.value.why.splitlines()] == [
@@ -256,7 +259,7 @@ class TestGiven:
     ) -> None:
         """One command for many releases names the sources of several branches."""
         monkeypatch.setenv("PATCHKIT_MIRROR", str(folder_of({LIBRARY.tarball.name: PINNED}, tmp_path / "mirror")))
-        assert get(folder_of(new(), tmp_path / "three"), strict=False).verified
+        assert get(folder_of(new(), tmp_path / "three"), obtain=obtain_library_or_pinned).verified
 
     def test_what_is_no_openssl_is_refused(self, get: Get, tmp_path: Path) -> None:
         (tmp_path / "no.tar.gz").write_bytes(tarball())

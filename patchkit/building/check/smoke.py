@@ -37,7 +37,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """One thing that was tried."""
 
     name: str
@@ -61,7 +61,7 @@ def bench(workspace: Workspace, target: Target) -> Iterator[None]:
 
 def smoke(
     workspace: Workspace, toolchain: Toolchain, subject: Subject, stock: Subject, *, must_shake_hands: bool = True
-) -> list[Check]:
+) -> list[CheckResult]:
     """Try everything on ``subject``, the handshakes with itself and with ``stock`` in both roles, side by side.
 
     Wants :func:`bench` around it. Raises SmokeError with the log of the first thing that did not work. A handshake that
@@ -92,16 +92,16 @@ def smoke(
             raise
 
 
-def _outcome(future: Future[Check], *, must_pass: bool) -> Check:
+def _outcome(future: Future[CheckResult], *, must_pass: bool) -> CheckResult:
     try:
         return future.result()
     except SmokeError as error:
         if must_pass:
             raise
-        return Check("handshake", error.what, passed=False)
+        return CheckResult("handshake", error.what, passed=False)
 
 
-def _version(workspace: Workspace, subject: Subject) -> Check:
+def _version(workspace: Workspace, subject: Subject) -> CheckResult:
     # Exits with 1 up to 2.4 and with 0 since 2.5: only the words count.
     _, said = _run(workspace, [_path(workspace, subject), "--version"])
     first = said[0] if said else ""
@@ -111,10 +111,10 @@ def _version(workspace: Workspace, subject: Subject) -> Check:
             why="\n".join(said[:5]) or "it said nothing",
             advice=known.helps if (known := recognised(said)) else "",
         )
-    return Check("version", first)
+    return CheckResult("version", first)
 
 
-def _crypto(workspace: Workspace, toolchain: Toolchain, subject: Subject) -> Check:
+def _crypto(workspace: Workspace, toolchain: Toolchain, subject: Subject) -> CheckResult:
     binary, series = _path(workspace, subject), toolchain.series
     folder = f"crypto-{subject.name}"
     script = 'mkdir -p "$1" && cd "$1" && shift && "$@"'
@@ -125,10 +125,10 @@ def _crypto(workspace: Workspace, toolchain: Toolchain, subject: Subject) -> Che
                 f"{subject.name} {' '.join(options)} failed with exit code {code}", why="\n".join(said[-15:])
             )
     # Behind the time of day, which would make of the same build another manifest.
-    return Check("test-crypto", _TEST_CRYPTO.sub(r"\1", said[-1]) if said else "")
+    return CheckResult("test-crypto", _TEST_CRYPTO.sub(r"\1", said[-1]) if said else "")
 
 
-def _refusal(workspace: Workspace, subject: Subject) -> Check:
+def _refusal(workspace: Workspace, subject: Subject) -> CheckResult:
     """A certificate that is none: to say so, OpenVPN asks OpenSSL for texts, and some builds have crashed there."""
     options = [f"--{what}" for what in ("ca", "cert", "key")]
     junk = [word for option in options for word in (option, "handshake.sh")]
@@ -140,12 +140,12 @@ def _refusal(workspace: Workspace, subject: Subject) -> Check:
         raise SmokeError(
             f"{subject.name} does not refuse a bad certificate: exit code {code}", why="\n".join(said[-15:])
         )
-    return Check("refusal", f"a bad certificate, with exit code {code}")
+    return CheckResult("refusal", f"a bad certificate, with exit code {code}")
 
 
 def _handshake(
     workspace: Workspace, toolchain: Toolchain, server: Subject, client: Subject, ports: Sequence[int]
-) -> Check:
+) -> CheckResult:
     name = f"{server.name}-{client.name}"
     for port in ports:
         code, said = _run(
@@ -162,7 +162,7 @@ def _handshake(
             f"no handshake between {server.name} as server and {client.name} as client",
             why="\n".join(said[-34:]),
         )
-    return Check("handshake", f"{server.name} as server, {client.name} as client")
+    return CheckResult("handshake", f"{server.name} as server, {client.name} as client")
 
 
 def _starter(subject: Subject) -> str:

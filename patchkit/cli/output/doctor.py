@@ -8,13 +8,13 @@ from dataclasses import asdict
 from patchkit.cli.output.document import print_json
 from patchkit.jobs.doctor.checks import Readiness
 from patchkit.jobs.doctor.distribution import Distribution, Step
-from patchkit.jobs.doctor.model import Finding, State
+from patchkit.jobs.doctor.model import ProbeResult, State
 from patchkit.ui import Painted, Ui, table
 
 _COLOURS: dict[State, str] = {"works": "green", "missing": "yellow", "broken": "bold red"}
 
 
-def print_table(findings: Sequence[Finding]) -> None:
+def print_table(findings: Sequence[ProbeResult]) -> None:
     """Print a row for each thing that was tested."""
     rows = [
         (finding.name, Painted(finding.state, _COLOURS[finding.state]), finding.needed_for, finding.detail)
@@ -23,7 +23,7 @@ def print_table(findings: Sequence[Finding]) -> None:
     table(("what", "state", "needed for", "detail"), rows)
 
 
-def print_document(distribution: Distribution, findings: Sequence[Finding], ready: Sequence[Readiness]) -> None:
+def print_document(distribution: Distribution, findings: Sequence[ProbeResult], ready: Sequence[Readiness]) -> None:
     """Print all findings, and whether each purpose can be served, as JSON."""
     print_json(
         {
@@ -35,7 +35,7 @@ def print_document(distribution: Distribution, findings: Sequence[Finding], read
     )
 
 
-def report_help(findings: Sequence[Finding], ready: Sequence[Readiness], ui: Ui) -> None:
+def report_help(findings: Sequence[ProbeResult], ready: Sequence[Readiness], ui: Ui) -> None:
     """Print on stderr what mends each finding, and whether each purpose is ready."""
     for finding in findings:
         for text in filter(None, (finding.fix, finding.advice)):

@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from patchkit.building.check import pe
 from patchkit.building.check.elf import Linkage, linkage
-from patchkit.building.engine.protocol import Engine, Identity
-from patchkit.building.recipe.openssl import static_openssl
-from patchkit.building.recipe.static_library import Recipe, StaticLibrary, flags, static_library
+from patchkit.building.recipe.static_library import StaticLibrary
 from patchkit.building.toolchain import Target, Toolchain
 from patchkit.context import Context
 from patchkit.errors import CompileError
 from patchkit.jobs.missing_files import MissingFiles
 from patchkit.releases.libraries import Library, libraries
-from patchkit.source.library import LibrarySource, obtain_library
+from patchkit.source.library import LibrarySource, obtain_library, obtain_library_or_pinned
 from patchkit.ui import Ui
 
 
-def library_source(
-    tools: Toolchain, given: Sequence[str], context: Context, *, strict: bool = True
-) -> LibrarySource | None:
-    """The source of what the toolchain wants compiled; None where the system's library is taken.
+def library_source(tools: Toolchain, given: Sequence[str], context: Context) -> LibrarySource | None:
+    """Return the source of the crypto library that ``tools`` compile; None where they have the system's library.
 
-    ``given`` is what --openssl-source said; where ``strict``, one of them must be what is wanted. Raises
-    BadUsageError where none is, and the source room's errors.
+    ``given`` are the values of --openssl-source. Raises BadUsageError where there are some and none is of the needed
+    branch, and what the source package raises.
     """
+    return _library_source(tools, partial(obtain_library, given=given, context=context), context.ui)
+
+
+def library_source_or_pinned(tools: Toolchain, given: Sequence[str], context: Context) -> LibrarySource | None:
+    """Return what :func:`library_source` does, or the pinned source where none of ``given`` is of the needed branch.
+
+    Raises what the source package raises.
+    """
+    return _library_source(tools, partial(obtain_library_or_pinned, given=given, context=context), context.ui)
+
+
+def _library_source(tools: Toolchain, obtain: Callable[[Library], LibrarySource], ui: Ui) -> LibrarySource | None:
     pinned = tools.crypto.pinned
     if pinned is None:
         return None
-    source = obtain_library(pinned, given, context, strict=strict)
-    context.ui.note(
-        f"{pinned.title} {source.version}: " + ("verified, sha256 as pinned" if source.verified else _NOT_VERIFIED)
-    )
-    warn_of_age(pinned, context.ui)
+    source = obtain(pinned)
+    ui.note(f"{pinned.title} {source.version}: " + ("verified, sha256 as pinned" if source.verified else _NOT_VERIFIED))
+    warn_of_age(pinned, ui)
     return source
 
 
@@ -43,21 +49,13 @@ _NOT_VERIFIED = "NOT verified, no pin vouches for it"
 
 
 def other_sources(tools: Toolchain, missing: MissingFiles, context: Context) -> list[LibrarySource]:
-    """The sources of what else is linked statically: pinned tarballs, verified. Raises the source room's errors."""
-    wanted = [libraries()[name] for name in tools.series.libraries]
-    found = [missing.attempt(partial(obtain_library, one, (), context)) for one in wanted]
-    return [one for one in found if one is not None]
+    """Return the sources of the other libraries that ``tools`` link statically: pinned tarballs, verified.
 
-
-def compiled_others(
-    sources: Sequence[LibrarySource], tools: Toolchain, engine: Engine, identity: Identity, context: Context, jobs: int
-) -> list[StaticLibrary]:
-    """These, compiled on this engine or kept from an earlier run."""
-    words = [tools.base_target.triplet, flags(tools)]
-    return [
-        static_library(one, Recipe(f"{one.library.name}.sh", words, jobs), tools, engine, identity, context)
-        for one in sources
-    ]
+    Raises what the source package raises, unless ``missing`` gathers it.
+    """
+    needed = [libraries()[name] for name in tools.series.libraries]
+    sources = [missing.attempt(partial(obtain_library, library, (), context)) for library in needed]
+    return [source for source in sources if source is not None]
 
 
 def warn_of_age(library: Library, ui: Ui) -> None:
@@ -67,15 +65,6 @@ def warn_of_age(library: Library, ui: Ui) -> None:
             f"{library.title} {library.branch} has had no fixes from upstream since {library.end_of_life}: "
             "what is linked with it is for tests and for networks that you trust"
         )
-
-
-def compiled(
-    source: LibrarySource | None, tools: Toolchain, engine: Engine, identity: Identity, context: Context, jobs: int
-) -> StaticLibrary | None:
-    """The library, compiled on this engine or kept from an earlier run."""
-    if source is None:
-        return None
-    return static_openssl(source, tools, engine, identity, context, jobs=jobs)
 
 
 def _elf(program: bytes) -> Linkage:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from patchkit import __version__
 from patchkit.building.check.elf import Linkage
-from patchkit.building.check.smoke import Check
+from patchkit.building.check.smoke import CheckResult
 from patchkit.building.recipe.openssl import configure_words
 from patchkit.building.toolchain import SYSTEM
 from patchkit.jobs.build.plan import Ground, Planned
@@ -24,7 +24,7 @@ def describe(
     version: str,
     linked: Linkage,
     files: Mapping[str, bytes],
-    checks: Sequence[Check],
+    checks: Sequence[CheckResult],
     left_out: Sequence[str],
 ) -> manifest.Artifact:
     """The artifact's entry; ``version`` is what its binary calls itself, ``files`` are its files by name."""

@@ -14,6 +14,7 @@ from patchkit.building.engine.choose import choose
 from patchkit.building.engine.protocol import Engine, Workspace, one_file
 from patchkit.building.recipe.choose import tree_of
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
+from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import BuildLog, build_log
 from patchkit.building.recipe.tree import OpenVpnTree
 from patchkit.building.toolchain import Toolchain
@@ -22,9 +23,8 @@ from patchkit.errors import PatchkitError
 from patchkit.jobs.build.artifact_files import packed
 from patchkit.jobs.build.libraries import (
     check_linked,
-    compiled,
-    compiled_others,
     library_source,
+    library_source_or_pinned,
     other_sources,
 )
 from patchkit.jobs.build.manifest_entry import describe
@@ -97,9 +97,9 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
             if identity is None or missing.errors:
                 raise missing.error(_ALL_AT_ONCE)
             context.ui.note(f"{engine.name}: {identity.compiler}")
-            jobs = request.settings.jobs
-            library = compiled(source, tools, engine, identity, context, jobs)
-            other_libraries = compiled_others(others, tools, engine, identity, context, jobs)
+            builder = LibraryBuilder(tools, engine, identity, context, request.settings.jobs)
+            library = builder.openssl(source) if source else None
+            other_libraries = [builder.library(other) for other in others]
             ground = Ground(obtained, tools, identity, library, other_libraries, request.signer)
             planned = [plan(variant, diff, ground) for variant, diff in rendered]
             outcomes |= _build(planned, _Job(request, ground, context), engine)
@@ -107,7 +107,8 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
 
 
 def _library_source(tools: Toolchain, request: BuildRequest, context: Context) -> LibrarySource | None:
-    return library_source(tools, request.settings.openssl_sources, context, strict=not request.lenient)
+    find = library_source_or_pinned if request.lenient else library_source
+    return find(tools, request.settings.openssl_sources, context)
 
 
 def _look_for_the_rest(tools: Toolchain, request: BuildRequest, missing: MissingFiles, context: Context) -> None:
@@ -206,7 +207,7 @@ class _Job:
             version=subject.version,
             linked=linked,
             files=files,
-            checks=[smoke.Check("linkage", holds), *checks],
+            checks=[smoke.CheckResult("linkage", holds), *checks],
             left_out=tree.left_out,
         )
         self.dist(planned).add(artifact, files)

@@ -1,1 +1,1 @@
-"""What works here, tried rather than listed, and what mends the rest."""
+"""``patchkit doctor``: probes that do what a build or the lab would do, and the commands that repair the rest."""

@@ -1,9 +1,12 @@
-"""The cache's health: what is kept is what it was, nobody sits on a lock for ever, and this user may write."""
+"""Check the cache: its files have the right hashes, no stopped process holds a lock, and this user may write."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -25,54 +28,63 @@ from patchkit.storage import sha256_of
 
 _DAY = 24 * 3600  # seconds; what a run of today left may be a run's that is still at work
 _SHOWN = 3  # names of files in a line
+_LIMIT = 20  # seconds for lslocks, which takes milliseconds
 
 
 @dataclass
 class Health:
-    """What was looked at, and what was found."""
+    """What is in a cache, as :func:`examine` sees it."""
 
     hashed: int = 0
+    """How many files have a known hash, and were hashed."""
     damaged: list[Path] = field(default_factory=list)
     left: list[Path] = field(default_factory=list)
     """Half files and folders of runs that were killed more than a day ago."""
     partial: list[Path] = field(default_factory=list)
-    """Downloads that the next run goes on with."""
+    """Downloads that the next run resumes."""
     rejected: list[Path] = field(default_factory=list)
-    """Files that were not the pinned ones, kept to be looked at."""
+    """Files that were not the pinned ones, kept for inspection."""
     locked: dict[str, int] = field(default_factory=dict)
     """Locks that are held now, and the processes that hold them."""
     stuck: dict[str, int] = field(default_factory=dict)
-    """Those of them whose process is stopped: whoever waits for it waits for ever."""
+    """Held locks whose process is stopped: other runs wait for it for ever."""
 
 
 def checked(cache: Cache) -> str:
-    """The cache's health in a line. Raises FaultError, with the commands that mend it."""
+    """Examine ``cache`` and report its health in a line.
+
+    Raises FaultError, with the commands that repair it, for folders that this user may not write, damaged files and
+    locks of stopped processes.
+    """
     if not cache.root.exists():
-        return f"{cache.root} is not there yet"
+        return f"{cache.root} does not exist yet"
     foreign = sorted(_foreign(cache.read_only()))
     if foreign:
         raise FaultError(
             f"this user may not write {_named(foreign)}",
-            why="another user, or root, has made it",
+            why="another user, or root, created it",
             steps=[Step(["chown", "--recursive", f"{os.getuid()}:{os.getgid()}", str(cache.root)])],
         )
-    found = examine(cache)
-    if found.damaged:
+    health = examine(cache)
+    if health.damaged:
         raise FaultError(
-            f"damaged: {_named(found.damaged)}",
-            why="made or fetched again when it is wanted",
-            steps=[Step(["rm", "--recursive", "--force", *map(str, found.damaged)], root=False)],
+            f"damaged: {_named(health.damaged)}",
+            why="built or fetched again when next needed",
+            steps=[Step(["rm", "--recursive", "--force", *map(str, health.damaged)], root=False)],
         )
-    if found.stuck:
+    if health.stuck:
         raise FaultError(
-            f"a stopped process holds the lock {', '.join(found.stuck)}",
-            advice=f"let it go on, or end it: kill -CONT {next(iter(found.stuck.values()))}",
+            f"a stopped process holds the lock {', '.join(health.stuck)}",
+            advice=f"continue it, or end it: kill -CONT {next(iter(health.stuck.values()))}",
         )
-    return f"{cache.root}: {'; '.join(_words(found))}"
+    return f"{cache.root}: {'; '.join(_words(health))}"
 
 
 def examine(cache: Cache) -> Health:
-    """Hash all files in ``cache`` whose hash is known, and look at every name. Changes nothing."""
+    """Hash all files in ``cache`` whose hash is known, and look at every name. Changes nothing.
+
+    Raises StorageError for a file that can't be read.
+    """
     health = Health()
     cache = cache.read_only()
     for path in _files(cache.downloads):
@@ -81,13 +93,13 @@ def examine(cache: Cache) -> Health:
         elif path.suffix == ".part":
             health.partial.append(path)
     _hash_downloads(cache.downloads, health)
-    for count, bad in (
+    for count, damaged in (
         damaged_libraries(cache.libraries),
         damaged_credentials(cache.credentials),
         _damaged_programs(cache.programs),
     ):
         health.hashed += count
-        health.damaged += bad
+        health.damaged += damaged
     health.left = sorted(_left(cache))
     health.locked = _held(cache.locks)
     health.stuck = {name: pid for name, pid in health.locked.items() if _stopped(pid)}
@@ -97,7 +109,7 @@ def examine(cache: Cache) -> Health:
 def _hash_downloads(folder: Path, health: Health) -> None:
     known = pinned()
     for path in _files(folder):
-        # What an index vouches for has the first digits of its hash in front of its name.
+        # A file of a mirror's index has the first digits of its hash in front of its name.
         digest = known.get(path.name) or (path.name[:16] if path.name[16:17] == "-" else None)
         if digest is None or path in health.rejected or path in health.partial:
             continue
@@ -107,10 +119,11 @@ def _hash_downloads(folder: Path, health: Health) -> None:
 
 
 def pinned() -> Mapping[str, str]:
-    """The hash of every file that a download may have, by name."""
-    tarballs = [one.tarball for one in catalog().releases if one.tarball]
-    tarballs += [one.tarball for one in libraries().values()]
-    return {one.name: one.sha256 for one in tarballs} | {one.file_name: one.sha256 for one in guest_pins().package}
+    """Return the hash of every pinned file by the name that its download has."""
+    tarballs = [release.tarball for release in catalog().releases if release.tarball]
+    tarballs += [library.tarball for library in libraries().values()]
+    packages = guest_pins().package
+    return {pin.name: pin.sha256 for pin in tarballs} | {package.file_name: package.sha256 for package in packages}
 
 
 def _damaged_programs(folder: Path) -> tuple[int, list[Path]]:
@@ -131,7 +144,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _left(cache: Cache) -> Iterator[Path]:
-    """Temporary names: of storage.replace_all, of a boot of the lab's machine, of a build on the host."""
+    """Find old temporary files: of storage.replace_all, of a boot of the lab's machine, of a build on the host."""
     names = [path for folder in cache.existing() for path in folder.rglob(".*.*") if path.name != ".lock"]
     names += cache.machines.glob("boot-*")
     names += Path(tempfile.gettempdir()).glob("patchkit-*")
@@ -155,41 +168,44 @@ def _not_writable(path: Path) -> bool:
 
 
 def _held(folder: Path) -> dict[str, int]:
-    """Who holds which lock, as proc_locks(5) tells it."""
-    by_inode = {f"{path.stat().st_ino}": path.name for path in _files(folder)}
-    found = {}
+    """Return the locks in ``folder`` that are held, and the process that holds each, as lslocks(8) reports them.
+
+    Empty where util-linux is not installed: trying the locks instead would refuse other runs meanwhile.
+    """
+    names = {path.stat().st_ino: path.name for path in _files(folder)}
+    command = ["lslocks", "--json", "--output", "PID,TYPE,INODE"]
     try:
-        rows = Path("/proc/locks").read_text().splitlines()
-    except OSError:
+        listing = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_LIMIT).stdout
+    except (OSError, subprocess.SubprocessError):
         return {}
-    for row in rows:
-        fields = row.split()
-        inode = fields[5].rpartition(":")[2] if len(fields) > 5 else ""
-        if inode in by_inode and fields[1] == "FLOCK" and int(fields[4]) > 0:
-            found[by_inode[inode]] = int(fields[4])
-    return found
+    return {
+        names[lock["inode"]]: lock["pid"]
+        for lock in (json.loads(listing) if listing.strip() else {"locks": []})["locks"]
+        if lock["inode"] in names and lock["type"] == "FLOCK" and lock["pid"] > 0
+    }
 
 
 def _stopped(pid: int) -> bool:
+    """Whether the process is stopped, by a signal or a debugger, as proc_pid_status(5) has it."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        status = Path(f"/proc/{pid}/status").read_text("utf-8", "replace")
     except OSError:
         return False
-    return state in ("T", "t")
+    return re.search(r"^State:\s+[Tt]", status, re.MULTILINE) is not None
 
 
-def _words(found: Health) -> Iterator[str]:
-    yield f"{found.hashed} files hashed, all whole"
-    if found.locked:
-        yield f"in use by process {', '.join(str(pid) for pid in sorted(set(found.locked.values())))}"
-    if found.partial:
-        yield f"{len(found.partial)} downloads to go on with"
-    if found.rejected:
-        yield f"{len(found.rejected)} rejected downloads kept to be looked at"
-    if found.left:
-        yield f"left by killed runs, to be removed at will: {_named(found.left)}"
+def _words(health: Health) -> Iterator[str]:
+    yield f"{health.hashed} files hashed, all whole"
+    if health.locked:
+        yield f"in use by process {', '.join(str(pid) for pid in sorted(set(health.locked.values())))}"
+    if health.partial:
+        yield f"{len(health.partial)} downloads to resume"
+    if health.rejected:
+        yield f"{len(health.rejected)} rejected downloads kept for inspection"
+    if health.left:
+        yield f"left by killed runs, may be removed: {_named(health.left)}"
 
 
 def _named(paths: list[Path]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return f"{shlex.join(map(str, paths[:_SHOWN]))}{more}"
+    rest = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return f"{shlex.join(map(str, paths[:_SHOWN]))}{rest}"

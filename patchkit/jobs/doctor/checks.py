@@ -1,4 +1,4 @@
-"""All that is tried, in order, and what it means for what somebody wants to do here."""
+"""All probes in their order, and what their results mean for each purpose."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from patchkit.errors import BadUsageError
 from patchkit.jobs.doctor import cache_health, disk, docker, git_and_gpg, lab_links, network
 from patchkit.jobs.doctor.compilers import Compilers
 from patchkit.jobs.doctor.distribution import Distribution
-from patchkit.jobs.doctor.model import Finding, Trial, tried
+from patchkit.jobs.doctor.model import Probe, ProbeResult, run_probe
 
 
 @dataclass(frozen=True)
 class Purpose:
-    """What somebody may want to do here: wants all of ``always``, and all of one of ``ways``, the better one first."""
+    """A use of patchkit: needs all probes of ``always``, and all of one of ``ways``, the better way first."""
 
     always: Sequence[str]
     ways: Sequence[Sequence[str]] = ((),)
 
     @property
-    def trials(self) -> set[str]:
-        """Everything that says something about it."""
+    def probes(self) -> set[str]:
+        """The names of all probes that concern the purpose."""
         return {*self.always, *(name for way in self.ways for name in way)}
 
 
@@ -40,61 +40,64 @@ PURPOSES: Mapping[str, Purpose] = {
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether a purpose can be served."""
+    """Whether a purpose is ready."""
 
     purpose: str
     works: bool
     by: Sequence[str]
-    """The way that works, where there are several."""
+    """The probes of the way that works, where there are several ways."""
     lacks: Sequence[str]
-    """What is missing or broken, of the way that lacks least."""
+    """The probes that fail, of the way that lacks least."""
 
 
-def trials(distribution: Distribution, context: Context) -> list[Trial]:
-    """All of them, in the order that they are made."""
+def probes(distribution: Distribution, context: Context) -> list[Probe]:
+    """Return all probes, in the order in which they run."""
     compilers = Compilers(distribution, context.ui)
     return [
-        Trial("docker", "build --engine docker", docker.container, "docker", ("dockerd",)),
-        Trial("images", "build --engine docker", docker.images, "images"),
-        Trial("compiler", "build --engine host, prove", compilers.native, "compiler", ("cc", "make")),
-        Trial("mingw", "build --target windows-amd64 --engine host", compilers.mingw, "mingw",
+        Probe("docker", "build --engine docker", docker.container, "docker", ("dockerd",)),
+        Probe("images", "build --engine docker", docker.images, "images"),
+        Probe("compiler", "build --engine host, prove", compilers.native, "compiler", ("cc", "make")),
+        Probe("mingw", "build --target windows-amd64 --engine host", compilers.mingw, "mingw",
               ("x86_64-w64-mingw32-gcc",)),
-        Trial("wine", "build --target windows-amd64 --engine host", compilers.wine, "wine", ("wine",)),
-        Trial("machine", "lab run, verify", partial(lab_links.booted, context), "machine", ("qemu-system-x86_64",)),
-        Trial("netns", "lab run --link netns", lab_links.netem, "netns", ("ip", "tc", "nft", "ethtool", "ping")),
-        Trial("git", "matrix, verify, --git", git_and_gpg.git, "git", ("git",)),
-        Trial("openpgp", "verify", git_and_gpg.gpg, "openpgp", ("gpg",)),
-        Trial("tarballs", "every release that is not in the cache", network.tarballs),
-        Trial("debian", "images, the lab's packages, some tarballs", network.debian_mirror),
-        Trial("disk", "builds, lab run", partial(disk.room, context.cache)),
-        Trial("cache", "everything", partial(cache_health.checked, context.cache)),
+        Probe("wine", "build --target windows-amd64 --engine host", compilers.wine, "wine", ("wine",)),
+        Probe("machine", "lab run, verify", partial(lab_links.booted, context), "machine", ("qemu-system-x86_64",)),
+        Probe("netns", "lab run --link netns", lab_links.netem, "netns", ("ip", "tc", "nft", "ethtool", "ping")),
+        Probe("git", "matrix, verify, --git", git_and_gpg.git, "git", ("git",)),
+        Probe("openpgp", "verify", git_and_gpg.gpg, "openpgp", ("gpg",)),
+        Probe("tarballs", "every release that is not in the cache", network.tarballs),
+        Probe("debian", "images, the lab's packages, some tarballs", network.debian_mirror),
+        Probe("disk", "builds, lab run", partial(disk.room, context.cache)),
+        Probe("cache", "everything", partial(cache_health.checked, context.cache)),
     ]  # fmt: skip
 
 
 def purposes(names: Sequence[str]) -> dict[str, Purpose]:
-    """Those of these names; all where none is given. Raises BadUsageError."""
+    """Return the purposes called ``names``, or all where it is empty. Raises BadUsageError for an unknown name."""
     for name in names:
         if name not in PURPOSES:
-            raise BadUsageError(f"doctor knows nothing of {name!r}", why=f"there are: {', '.join(PURPOSES)}")
+            raise BadUsageError(f"doctor has no purpose {name!r}", why=f"there are: {', '.join(PURPOSES)}")
     return {name: PURPOSES[name] for name in names or PURPOSES}
 
 
-def examine(names: Sequence[str], distribution: Distribution, context: Context) -> Iterator[Finding]:
-    """Try everything that these purposes want, or everything; a finding each, as they come."""
-    wanted = {name for purpose in purposes(names).values() for name in purpose.trials}
-    for trial in trials(distribution, context):
-        if not names or trial.name in wanted:
-            context.ui.step(f"Try {trial.name}")
-            yield tried(trial, distribution)
+def examine(names: Sequence[str], distribution: Distribution, context: Context) -> Iterator[ProbeResult]:
+    """Run the probes of the purposes called ``names``, or all where it is empty; give results as they come.
+
+    Raises BadUsageError for an unknown name.
+    """
+    needed = {name for purpose in purposes(names).values() for name in purpose.probes}
+    for probe in probes(distribution, context):
+        if not names or probe.name in needed:
+            context.ui.step(f"Check {probe.name}")
+            yield run_probe(probe, distribution)
 
 
-def readiness(names: Sequence[str], found: Sequence[Finding]) -> list[Readiness]:
-    """What the findings mean for each purpose."""
-    good = {one.name for one in found if one.state == "works"}
-    results = []
+def readiness(names: Sequence[str], results: Sequence[ProbeResult]) -> list[Readiness]:
+    """Judge from ``results`` the purposes called ``names``, or all. Raises BadUsageError for an unknown name."""
+    good = {result.name for result in results if result.state == "works"}
+    judged = []
     for name, purpose in purposes(names).items():
-        lacking = [[one for one in (*purpose.always, *way) if one not in good] for way in purpose.ways]
+        lacking = [[probe for probe in (*purpose.always, *way) if probe not in good] for way in purpose.ways]
         least = min(lacking, key=len)
         way = purpose.ways[lacking.index(least)]
-        results.append(Readiness(name, not least, [] if least or len(purpose.ways) == 1 else way, least))
-    return results
+        judged.append(Readiness(name, not least, [] if least or len(purpose.ways) == 1 else way, least))
+    return judged

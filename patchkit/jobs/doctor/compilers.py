@@ -1,4 +1,4 @@
-"""Compilers, tried by compiling for each target what a build of its kind needs, and by running what they made."""
+"""Compile a program for each kind of target with the libraries of a build, and run it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _FOLDER = "try"
 
 
 class Compilers:
-    """The host engine's compilers. What mingw compiled is kept in memory, for wine to run it."""
+    """The host engine's compilers. The program that mingw compiled is kept in memory, for wine to run it."""
 
     def __init__(self, distribution: Distribution, ui: Ui) -> None:
         self._distribution = distribution
@@ -60,17 +60,20 @@ class Compilers:
         self._for_windows: bytes | None = None
 
     def native(self) -> str:
-        """Compiles, links and runs a program with all the libraries of a build."""
+        """Compile, link and run a program with all the libraries of a build; report compiler and OpenSSL in a line.
+
+        Raises FaultError, and ToolchainError or UnknownTargetError where the host engine can't build.
+        """
         tools = toolchain(Version.parse(newest()), "linux-amd64", crypto=SYSTEM)
         identity = self._engine.prepare(tools)
         with self._workspace({"try.c": _LINUX}) as workspace:
             words = _run(workspace, ["pkg-config", "--cflags", "--libs", *_LIBRARIES])[0].split()
             _compile(workspace, tools.target, "try", [*words, "-lpam"])
-            said = _run(workspace, [f"{workspace.top}/{_FOLDER}/try"])
-        return f"{identity.compiler}; a program with {said[0]} runs"
+            output = _run(workspace, [f"{workspace.top}/{_FOLDER}/try"])
+        return f"{identity.compiler}; a program with {output[0]} runs"
 
     def mingw(self) -> str:
-        """Compiles and links a program for Windows."""
+        """Compile and link a program for Windows; report the compiler in a line. Raises FaultError."""
         target = known_target("windows-amd64")
         self._refuse_incomplete("mingw", ("cmake", "ninja"))
         with self._workspace({"try.c": _WINDOWS}) as workspace:
@@ -78,11 +81,14 @@ class Compilers:
             self._for_windows = Path(workspace.top, _FOLDER, "try.exe").read_bytes()
             version = _run(workspace, [target.tool("gcc"), "--version"])[0]
         if not self._for_windows.startswith(b"MZ"):
-            raise FaultError(f"{target.tool('gcc')} made no program for Windows")
+            raise FaultError(f"what {target.tool('gcc')} linked is not a program for Windows")
         return f"{version}; a program for Windows of {len(self._for_windows) // 1000} kB"
 
     def wine(self) -> str:
-        """Runs that program; where there is none, one of wine's own."""
+        """Run the program that :meth:`mingw` compiled, or one of wine's own; report wine's version in a line.
+
+        Raises FaultError or SmokeError.
+        """
         target = known_target("windows-amd64")
         self._refuse_incomplete("wine", ())
         program = self._for_windows
@@ -94,18 +100,19 @@ class Compilers:
                 (folder / name).write_bytes(data)
             warm_up(workspace, target, _FOLDER)
             try:
-                said = _run(workspace, ["sh", "run", *([] if program else ["/c", "ver"])])
+                output = _run(workspace, ["sh", "run", *([] if program else ["/c", "ver"])])
                 version = _run(workspace, ["sh", "version"])
             finally:
                 wind_down(workspace, target, _FOLDER)
-        text = next((line.strip() for line in said if line.strip()), "")
+        text = next((line.strip() for line in output if line.strip()), "")
         if program and text != "winsock starts":
-            raise FaultError("wine runs a program, and it does not say what it should", why=text)
+            raise FaultError("wine runs a program, and it does not print what it should", why=text)
         return f"{version[0].strip() if version else 'wine'}: {text}"
 
     def _refuse_incomplete(self, kit: str, commands: tuple[str, ...]) -> None:
-        """A build asks dpkg for every package: one that a small program does not miss is missing all the same."""
-        lacking = list(self._distribution.lacking(kit)) or [one for one in commands if shutil.which(one) is None]
+        """Raise FaultError where a package is missing that a build needs, even if a small program does not."""
+        lacking = list(self._distribution.lacking(kit))
+        lacking = lacking or [command for command in commands if shutil.which(command) is None]
         if lacking:
             raise FaultError(f"not installed: {', '.join(lacking)}", state="missing")
 
@@ -125,12 +132,12 @@ def _compile(workspace: Workspace, target: Target, program: str, libraries: list
 
 
 def _run(workspace: Workspace, command: list[str]) -> list[str]:
-    """The lines that it printed. Raises FaultError where it fails."""
-    said: list[str] = []
+    """Run ``command`` and return the lines that it prints. Raises FaultError where it fails."""
+    output: list[str] = []
     try:
-        code = workspace.run(command, cwd=_FOLDER, env={"LC_ALL": "C"}, line=said.append)
+        code = workspace.run(command, cwd=_FOLDER, env={"LC_ALL": "C"}, line=output.append)
     except OSError as error:
         raise FaultError(f"{command[0]} can't be started", why=error.strerror or str(error), state="missing") from error
     if code != 0:
-        raise FaultError(f"{Path(command[0]).name} failed with exit code {code}", why="\n".join(said[:2]))
-    return said
+        raise FaultError(f"{Path(command[0]).name} failed with exit code {code}", why="\n".join(output[:2]))
+    return output

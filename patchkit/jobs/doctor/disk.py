@@ -1,4 +1,4 @@
-"""Room for a build and for the lab: in the cache, where temporary files go, and in Docker's storage."""
+"""Check the room for builds and the lab: in the cache, in TMPDIR and in Docker's storage."""
 
 from __future__ import annotations
 
@@ -22,32 +22,35 @@ IN_DOCKER = 2700 * _MB
 
 
 def room(cache: Cache) -> str:
-    """What is free against what builds and the lab need. Raises DiskFullError naming each place that is too small."""
-    wanted = [("the cache", cache.root, IN_CACHE), ("TMPDIR", Path(tempfile.gettempdir()), IN_TMPDIR)]
+    """Compare what is free with what builds and the lab need; report it in a line.
+
+    Raises DiskFullError, naming each place that is too small, and StorageError.
+    """
+    needed = [("the cache", cache.root, IN_CACHE), ("TMPDIR", Path(tempfile.gettempdir()), IN_TMPDIR)]
     docker = _docker_storage()
     if docker is not None:
-        wanted.append(("Docker's storage", docker, IN_DOCKER))
+        needed.append(("Docker's storage", docker, IN_DOCKER))
     # Places on one disk share what is free there.
     disks: dict[int, list[tuple[str, Path, int]]] = {}
-    for one in wanted:
-        disks.setdefault(_existing(one[1]).stat().st_dev, []).append(one)
-    said: list[str] = []
+    for place in needed:
+        disks.setdefault(_existing(place[1]).stat().st_dev, []).append(place)
+    enough: list[str] = []
     lacking: list[str] = []
     for places in disks.values():
         free = shutil.disk_usage(_existing(places[0][1])).free
         need = sum(size for _, _, size in places)
         text = f"{_size(free)} free for {', '.join(name for name, _, _ in places)}; {_size(need)} needed"
-        (said if free >= need else lacking).append(text)
+        (enough if free >= need else lacking).append(text)
     if lacking:
         raise DiskFullError(
             "too little room", why="; ".join(lacking),
             advice="free some space, or set PATCHKIT_CACHE or TMPDIR to a larger disk",
         )  # fmt: skip
-    return "; ".join(said)
+    return "; ".join(enough)
 
 
 def _docker_storage() -> Path | None:
-    """The daemon's folder; None where there is no daemon, or it is another machine's."""
+    """Return the daemon's folder; None where there is no daemon, or it is on another machine."""
     try:
         with closing(connect()) as client:
             folder = Path(client.info()["DockerRootDir"])
@@ -58,7 +61,7 @@ def _docker_storage() -> Path | None:
 
 def _existing(path: Path) -> Path:
     with reading(path):
-        return next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+        return next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
 
 
 def _size(count: int) -> str:

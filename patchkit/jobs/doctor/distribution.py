@@ -1,4 +1,4 @@
-"""Which distribution this is, and the commands that install on it what is missing."""
+"""Recognise the distribution, and name the commands that install packages on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from patchkit.building.engine.host import installed
 from patchkit.building.toolchain import known_target
 
 TABLE = Path(__file__).with_name("packages.toml")
-# What os-release(5) says in ID and ID_LIKE, and the package manager that goes with it.
+# What os-release(5) has in ID and ID_LIKE, and the package manager that goes with it.
 _MANAGERS = {
     "debian": "apt",
     "ubuntu": "apt",
@@ -29,7 +29,7 @@ _MANAGERS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One command that mends something, and whether it wants root."""
+    """One command that repairs something, and whether it needs root."""
 
     command: Sequence[str]
     root: bool = True
@@ -41,26 +41,26 @@ class Distribution:
 
     name: str
     manager: str = ""
-    """apt, dnf, pacman, zypper or apk; empty for one whose packages patchkit does not know."""
+    """apt, dnf, pacman, zypper or apk; empty where patchkit knows no names of packages."""
     refresh: Sequence[str] = ()
-    """The command that goes before an installation."""
+    """The command that runs before an installation."""
     installing: Sequence[str] = ()
     kits: dict[str, list[str]] = field(default_factory=dict)
     """Names of packages by what they are for."""
 
     def kit(self, name: str) -> Sequence[str]:
-        """All packages that something wants here; none where their names are not known."""
+        """Return the packages of the kit ``name``; none where their names are not known."""
         return self.kits.get(name, ())
 
     def lacking(self, name: str) -> Sequence[str]:
-        """Those that are not installed, where dpkg keeps the records; none where that can't be told."""
-        wanted = self.kit(name)
-        asked = self.manager == "apt" and wanted and shutil.which("dpkg")
-        there = installed(wanted, _architecture()) if asked else None
-        return [] if there is None else [one for one in wanted if one not in there]
+        """Return the packages of the kit ``name`` that are not installed, as far as dpkg's records show."""
+        packages = self.kit(name)
+        has_records = self.manager == "apt" and packages and shutil.which("dpkg")
+        there = installed(packages, _architecture()) if has_records else None
+        return [] if there is None else [package for package in packages if package not in there]
 
     def install(self, packages: Sequence[str]) -> Sequence[Step]:
-        """The commands that install these packages."""
+        """Return the commands that install ``packages``."""
         if not packages:
             return ()
         update = [Step(self.refresh)] if self.refresh else []
@@ -68,7 +68,7 @@ class Distribution:
 
 
 def this() -> Distribution:
-    """The one that runs here."""
+    """Return the distribution that runs here."""
     try:
         return of(platform.freedesktop_os_release())
     except OSError:
@@ -76,7 +76,7 @@ def this() -> Distribution:
 
 
 def of(release: dict[str, str]) -> Distribution:
-    """The one that the fields of an os-release file name."""
+    """Return the distribution that ``release``, the fields of an os-release file, names."""
     name = release.get("PRETTY_NAME") or release.get("NAME", "Linux")
     for key in (release.get("ID", ""), *release.get("ID_LIKE", "").split()):
         manager = _MANAGERS.get(key.partition("-")[0])
@@ -89,18 +89,18 @@ def _managed(name: str, manager: str) -> Distribution:
     table = tomllib.loads(TABLE.read_text("utf-8"))[manager]
     kits: dict[str, list[str]] = table["kits"]
     if manager == "apt":
-        # What compiles is in a table already, with Debian's names.
+        # The toolchains' table has Debian's names of compilers and libraries already.
         kits |= {"compiler": known_target("linux-amd64").packages, **_windows()}
     return Distribution(name, manager, table.get("refresh", ()), table["install"], kits)
 
 
 def _architecture() -> str:
-    """What Debian calls this machine's: of its packages that name none."""
+    """Return Debian's name of this machine's architecture."""
     done = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=False)
     return done.stdout.strip()
 
 
 def _windows() -> dict[str, list[str]]:
     packages = known_target("windows-amd64").packages
-    wine = [one for one in packages if one.startswith("wine")]
-    return {"mingw": [one for one in packages if one not in wine], "wine": wine}
+    wine = [package for package in packages if package.startswith("wine")]
+    return {"mingw": [package for package in packages if package not in wine], "wine": wine}

@@ -1,11 +1,10 @@
-"""Docker, tried by running a container: of an image that builds use, or of one of our own that needs no network."""
+"""Run a container: of an image that builds use, or else of one that holds only a program of this host."""
 
 from __future__ import annotations
 
 import io
-import platform
+import os
 import shutil
-import struct
 import tarfile
 import uuid
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from patchkit.building.check.elf import linkage
 from patchkit.building.engine import image
 from patchkit.building.engine.docker import CONFINED, connect, daemon_errors
 from patchkit.building.toolchain import newest, toolchain
@@ -25,18 +25,19 @@ from patchkit.releases.version import Version
 if TYPE_CHECKING:
     import docker
 
-# The least program there is: it ends with the exit code 42. By machine: e_machine of <elf.h>, and the instructions of
-# exit_group(42), from the kernel's tables of system calls (x86-64: 231, arm64: 94).
-_LEAST = {
-    "x86_64": (62, bytes.fromhex("bf2a000000b8e70000000f05")),
-    "aarch64": (183, bytes.fromhex("400580d2c80b80d2010000d4")),
-}
 _ENDS_WITH = 42
+# Programs that distributions link statically: busybox where it is the static one, and glibc's ldconfig, which repairs
+# shared libraries.
+_STATIC = ("busybox", "ldconfig", "ldconfig.real")
+_ADMINISTRATORS = ("/usr/sbin", "/sbin")
 _TOOLS = toolchain(Version.parse(newest()), "linux-amd64")
 
 
 def container() -> str:
-    """Runs a container as confined as a build's. Raises FaultError, DockerMissingError or DockerSilentError."""
+    """Run a container as confined as a build's; name its image in a line.
+
+    Raises FaultError where there is no daemon, no image can be run or the container fails; DockerSilentError.
+    """
     try:
         client = connect()
     except DockerMissingError as error:
@@ -45,13 +46,16 @@ def container() -> str:
         version = client.version()["Version"]
         for name in (image.tag_if_here(client, _TOOLS), _TOOLS.base.image):
             if name is not None and image.local(client, name) is not None:
-                _run(client, name, ["sh", "-c", f"exit {_ENDS_WITH}"])
+                _run(client, name, ["sh", "-c", f"exit {_ENDS_WITH}"], _ENDS_WITH)
                 return f"Docker {version} runs {name}"
         return f"Docker {version} runs {_scratch(client)}"
 
 
 def images() -> str:
-    """The image that builds run in is here, or can be made."""
+    """Check that the image of builds is here or can be built, and report which in a line.
+
+    Raises BaseImageError, or PlacesExhaustedError where no Debian mirror can be reached; what ``connect`` raises.
+    """
     with closing(connect()) as client, daemon_errors():
         tag = image.tag_if_here(client, _TOOLS)
         if tag is not None:
@@ -60,16 +64,16 @@ def images() -> str:
     mirror = debian_mirror()
     if not here and shutil.which("mmdebstrap") is None:
         raise BaseImageError(
-            f"{_TOOLS.base.image} is not here, and there is no mmdebstrap",
-            why="only a registry could give it",
-            advice=f"docker pull {_TOOLS.base.image}, where a registry is in reach",
+            f"{_TOOLS.base.image} is not here, and mmdebstrap is not installed",
+            why="only a registry could give the image",
+            advice=f"docker pull {_TOOLS.base.image}, where a registry can be reached",
         )
     how = f"on {_TOOLS.base.image}, which is here" if here else f"{_TOOLS.base.image} is bootstrapped first"
     return f"none yet; the first build makes it from {mirror}, {how}"
 
 
 def _start() -> Sequence[Step]:
-    """The command that starts a daemon which is installed."""
+    """Return the command that starts a daemon which is installed; none where it is not, or none is known."""
     if shutil.which("dockerd") is None:
         return ()
     if Path("/run/systemd/system").is_dir():
@@ -80,47 +84,51 @@ def _start() -> Sequence[Step]:
 
 
 def _scratch(client: docker.DockerClient) -> str:
-    """Where there is no image at all: imports one that holds nothing but a program of our own, and removes it."""
-    program = least_program(platform.machine())
+    """Without an image for builds: import one that holds only a static program of this host, run and remove it."""
+    program = static_program()
+    if program is None:
+        raise FaultError(
+            "no image for builds is here to run, and no static program of which to make one",
+            advice=f"docker pull {_TOOLS.base.image}, or patchkit image base",
+        )
     name = f"patchkit/doctor:{uuid.uuid4().hex[:12]}"
-    archive = io.BytesIO()
+    content, archive = program.read_bytes(), io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        info = tarfile.TarInfo("least")
-        info.size, info.mode = len(program), 0o755
-        tar.addfile(info, io.BytesIO(program))
+        info = tarfile.TarInfo(program.name)
+        info.size, info.mode = len(content), 0o755
+        tar.addfile(info, io.BytesIO(content))
     repository, tag = name.split(":")
     client.api.import_image_from_data(archive.getvalue(), repository=repository, tag=tag)
     try:
-        _run(client, name, ["/least"])
+        _run(client, name, [f"/{program.name}", "--help"], 0)
     finally:
         client.images.remove(name, force=True)
-    return "a container of an image of its own; no image for builds is here yet"
+    return f"a container that holds only {program}; no image for builds is here yet"
 
 
-def _run(client: docker.DockerClient, name: str, command: Sequence[str]) -> None:
+def static_program() -> Path | None:
+    """Return a program of this host that needs no shared library and knows ``--help``, if there is one."""
+    search = os.pathsep.join([os.environ.get("PATH", os.defpath), *_ADMINISTRATORS])
+    for name in _STATIC:
+        path = shutil.which(name, path=search)
+        try:
+            if path is not None and not linkage(Path(path).read_bytes()).needed:
+                return Path(path)
+        except (OSError, ValueError):  # not readable, or a script
+            continue
+    return None
+
+
+def _run(client: docker.DockerClient, name: str, command: Sequence[str], expected: int) -> None:
+    """Run ``command`` in a container of the image ``name``. Raises FaultError for another exit code than expected."""
     import docker
 
-    made: Any = client.containers.create(name, list(command), labels={image.LABEL: "doctor"}, **CONFINED)
+    container: Any = client.containers.create(name, list(command), labels={image.LABEL: "doctor"}, **CONFINED)
     try:
-        made.start()
-        code = made.wait(timeout=60)["StatusCode"]
+        container.start()
+        code = container.wait(timeout=60)["StatusCode"]
     finally:
         with suppress(docker.errors.APIError):
-            made.remove(force=True)
-    if code != _ENDS_WITH:
-        raise FaultError(f"a container of {name} ended with exit code {code}, not {_ENDS_WITH}", advice="docker info")
-
-
-def least_program(machine: str) -> bytes:
-    """An ELF file of one segment, as elf(5) has it. Raises FaultError for a machine whose instructions are not here."""
-    if machine not in _LEAST:
-        raise FaultError(f"no image is here to try, and patchkit has no program for {machine}")
-    number, code = _LEAST[machine]
-    base, header = 0x400000, 64 + 56
-    size = header + len(code)
-    start = base + header
-    elf = struct.pack(
-        "<16sHHIQQQIHHHHHH",
-        b"\x7fELF\x02\x01\x01", 2, number, 1, start, 64, 0, 0, 64, 56, 1, 0, 0, 0,
-    )  # fmt: skip
-    return elf + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x10000) + code
+            container.remove(force=True)
+    if code != expected:
+        raise FaultError(f"a container of {name} ended with exit code {code}, not {expected}", advice="docker info")

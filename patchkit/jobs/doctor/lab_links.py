@@ -1,4 +1,4 @@
-"""The lab's two links: the machine is booted, and a netem is put on a device of this kernel."""
+"""Start the lab's links: boot QEMU's guest, and add a netem to a device of this kernel."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ from patchkit.context import Context
 from patchkit.lab.guest.image import guest
 from patchkit.lab.link import netns, qemu
 
-# Stands in for openvpn where only the machine is to be tried.
+# Stands in for openvpn where only the guest has to boot.
 _STAND_IN = b"#!/usr/bin/busybox sh\necho OpenVPN stand-in\n"
 
 
 def booted(context: Context) -> str:
-    """Boots the guest, and wakes a copy of it that has nothing to do."""
+    """Boot the lab's guest, and wake a copy of it that has nothing to do; report the versions in a line.
+
+    Raises GuestError, and what fetching the guest's packages raises.
+    """
     version = qemu.qemu()[1]
     files = {"peers/client": _STAND_IN, "peers/server": _STAND_IN}
-    found = qemu.snapshot(guest(context), files, tuple(files), context.cache)
-    qemu.run(found, {"turns": [], "wishes": []}, wall_limit=120)
-    return f"QEMU {version} boots Linux {found.guest.release}"
+    snapshot = qemu.snapshot(guest(context), files, tuple(files), context.cache)
+    qemu.run(snapshot, {"turns": [], "wishes": []}, wall_limit=120)
+    return f"QEMU {version} boots Linux {snapshot.guest.release}"
 
 
 def netem() -> str:
-    """Adds the queueing discipline in a network namespace that is gone afterwards."""
+    """Add netem to a device in a network namespace that is removed afterwards; report the kernel in a line.
+
+    Raises what ``netns.check`` raises.
+    """
     kernel = netns.check()
     return f"netem of Linux {kernel.release}, {'with' if kernel.seeded else 'without'} seeds"

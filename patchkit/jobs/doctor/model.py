@@ -1,4 +1,4 @@
-"""What is tried, and what was found: the vocabulary of ``patchkit doctor``."""
+"""A probe, its result, and how one becomes the other: the vocabulary of ``patchkit doctor``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State = Literal["works", "missing", "broken"]
 
 
 class FaultError(Exception):
-    """A trial failed, and the trial knows itself what helps. It never leaves this package, so it has no exit code."""
+    """A probe failed, and names what helps. Raised and caught within this package, so it has no exit code."""
 
     def __init__(
         self, what: str, *, why: str = "", advice: str = "", state: State = "broken", steps: Sequence[Step] = ()
@@ -29,66 +29,69 @@ class FaultError(Exception):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was tried."""
+class ProbeResult:
+    """The outcome of one probe."""
 
     name: str
     state: State
     needed_for: str
     detail: str
-    """What it did, or why it did not, in one line."""
+    """What worked, or why it did not, in one line."""
     advice: str = ""
-    """What helps where no command does."""
+    """What helps where no command is known."""
     packages: Sequence[str] = ()
-    """What this distribution's package manager shall install."""
+    """Missing packages, by the names of this distribution's package manager."""
     steps: Sequence[Step] = ()
-    """Commands that help besides."""
+    """Commands that help, besides the installation of packages."""
     fix: str = ""
-    """Both as one line for a shell; empty where nothing is to be done, or no command is known that does it."""
+    """Installation and steps as one line for a shell; empty where nothing is wrong or no command is known."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Something that is tried by doing it."""
+class Probe:
+    """A check that does what a build or the lab would do."""
 
     name: str
     needed_for: str
     attempt: Callable[[], str]
-    """What it did, in one line. Raises PatchkitError where it could not."""
+    """Runs the check and returns what worked, in one line. Raises FaultError or PatchkitError where it does not."""
     kit: str = ""
-    """The key of its packages in packages.toml."""
-    programs: Sequence[str] = field(default=())
-    """Without one of these in PATH it is missing; with all of them, and failing, it is broken."""
+    """The key of the packages in packages.toml that the check needs."""
+    commands: Sequence[str] = field(default=())
+    """What must be in PATH: a failed check is ``missing`` where one is not, and ``broken`` where all are."""
 
 
-def tried(trial: Trial, distribution: Distribution) -> Finding:
-    """Make the attempt, and find what helps where it fails. An error that is none of ours is a finding, too."""
+def run_probe(probe: Probe, distribution: Distribution) -> ProbeResult:
+    """Run ``probe``, and where it fails look up what helps on ``distribution``.
+
+    An OSError, RuntimeError or ValueError of the probe is a result, too.
+    """
     try:
-        return Finding(trial.name, "works", trial.needed_for, trial.attempt())
+        return ProbeResult(probe.name, "works", probe.needed_for, probe.attempt())
     except FaultError as fault:
-        return _failed(trial, fault, distribution)
+        return _failed(probe, fault, distribution)
     except PatchkitError as error:
-        return _failed(trial, FaultError(error.what, why=error.why, advice=error.advice), distribution)
+        return _failed(probe, FaultError(error.what, why=error.why, advice=error.advice), distribution)
     except (OSError, RuntimeError, ValueError) as error:
-        return _failed(trial, FaultError(f"{type(error).__name__}: {error}"), distribution)
+        return _failed(probe, FaultError(f"{type(error).__name__}: {error}"), distribution)
 
 
-def _failed(trial: Trial, fault: FaultError, distribution: Distribution) -> Finding:
-    absent = any(shutil.which(program) is None for program in trial.programs)
+def _failed(probe: Probe, fault: FaultError, distribution: Distribution) -> ProbeResult:
+    absent = any(shutil.which(command) is None for command in probe.commands)
     packages: Sequence[str] = ()
-    if trial.kit and not fault.steps:
-        packages = distribution.lacking(trial.kit)
+    if probe.kit and not fault.steps:
+        packages = distribution.lacking(probe.kit)
         if not packages and absent:
-            packages = distribution.kit(trial.kit)
+            packages = distribution.kit(probe.kit)
     lines = [fault.what, *fault.why.splitlines()]
-    commands = [*distribution.install(packages), *fault.steps]
-    return Finding(
-        trial.name,
+    repairs = [*distribution.install(packages), *fault.steps]
+    return ProbeResult(
+        probe.name,
         "missing" if absent or packages else fault.state,
-        trial.needed_for,
+        probe.needed_for,
         ": ".join(filter(None, (line.strip() for line in lines[:3]))),
         fault.advice,
         packages,
         fault.steps,
-        " && ".join(shlex.join(step.command) for step in commands),
+        " && ".join(shlex.join(step.command) for step in repairs),
     )

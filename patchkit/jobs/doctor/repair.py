@@ -1,4 +1,4 @@
-"""Run the commands that mend what was found."""
+"""Run the commands that repair what the probes found."""
 
 from __future__ import annotations
 
@@ -10,69 +10,69 @@ from collections.abc import Callable, Sequence
 
 from patchkit.errors import MendError
 from patchkit.jobs.doctor.distribution import Distribution, Step
-from patchkit.jobs.doctor.model import Finding
+from patchkit.jobs.doctor.model import ProbeResult
 from patchkit.ui import Ui
 
 _BECOME = ("sudo", "doas")
 _QUIET = ("DEBIAN_FRONTEND", "noninteractive")  # or packages ask questions of their own
 
 
-def plan(found: Sequence[Finding], distribution: Distribution) -> list[Step]:
-    """Every command that helps, once: one installation for all packages, then the rest in order."""
-    bad = [one for one in found if one.state != "works"]
-    packages = list(dict.fromkeys(name for one in bad for name in one.packages))
-    steps = [*distribution.install(packages), *(step for one in bad for step in one.steps)]
+def plan(results: Sequence[ProbeResult], distribution: Distribution) -> list[Step]:
+    """Return every command that helps, once: one installation of all packages, then the other steps in order."""
+    failed = [result for result in results if result.state != "works"]
+    packages = list(dict.fromkeys(name for result in failed for name in result.packages))
+    steps = [*distribution.install(packages), *(step for result in failed for step in result.steps)]
     return list({tuple(step.command): step for step in steps}.values())
 
 
 def shown(step: Step) -> str:
-    """The command as it will run, for a shell."""
+    """Return the command of ``step`` as it will run, for a shell."""
     return shlex.join(_as_root(step))
 
 
 def run(steps: Sequence[Step], ui: Ui) -> None:
-    """Run them one after the other. Raises MendError for the first that fails, with what it said."""
+    """Run ``steps`` in order. Raises MendError for the first that fails, and where root is needed and can't be had."""
     if any(step.root for step in steps) and os.geteuid() != 0 and not _become():
         raise MendError(
-            "these commands want root",
+            "these commands need root",
             why="\n".join(shlex.join(step.command) for step in steps if step.root),
             advice="run patchkit doctor --fix as root",
         )
     for step in steps:
         command = _as_root(step)
         ui.step(shlex.join(command))
-        said: list[str] = []
+        output: list[str] = []
         with ui.log(step.command[0]) as show:
-            code = _run(command, said, show)
+            code = _run(command, output, show)
         if code != 0:
             raise MendError(
                 f"{step.command[0]} failed with exit code {code}",
-                why="\n".join(said[-5:]),
+                why="\n".join(output[-5:]),
                 advice=shlex.join(command),
             )
 
 
-def _run(command: Sequence[str], said: list[str], show: Callable[[str], None]) -> int:
+def _run(command: Sequence[str], output: list[str], show: Callable[[str], None]) -> int:
     try:
         process = subprocess.Popen(
             command, env=os.environ | dict([_QUIET]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace",
         )  # fmt: skip
     except OSError as error:
-        said.append(f"{command[0]}: {error.strerror}")
+        output.append(f"{command[0]}: {error.strerror}")
         return 127
     with process:
         for line in process.stdout or ():
-            said.append(line.rstrip("\n"))
-            show(said[-1])
+            output.append(line.rstrip("\n"))
+            show(output[-1])
     return process.returncode
 
 
 def _become() -> str:
-    return next((one for one in _BECOME if shutil.which(one)), "")
+    return next((command for command in _BECOME if shutil.which(command)), "")
 
 
 def _as_root(step: Step) -> Sequence[str]:
     become = _become() if step.root and os.geteuid() != 0 else ""
-    # Neither of them hands the environment on by itself.
+    # Neither sudo nor doas passes the environment on.
     return [become, "env", f"{_QUIET[0]}={_QUIET[1]}", *step.command] if become else step.command

@@ -22,7 +22,7 @@ from patchkit.releases.libraries import Library, libraries
 from patchkit.source.fetch import mirror
 from patchkit.source.fetch.mirror import FileKind, MirrorFile, MirrorIndex, MirrorTag
 from patchkit.source.git import repository as git
-from patchkit.source.library import obtain_library, tarball_path
+from patchkit.source.library import obtain_library_or_pinned, tarball_path
 from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.source.tree.tree import Origin
 from patchkit.storage import check_writable, expanded, locked, replace_all, sha256_of, writing
@@ -156,7 +156,7 @@ class _Filling:
         if pinned is None:
             return
         given = self._request.settings.openssl_sources
-        source = obtain_library(pinned, given, self._context, strict=False)
+        source = obtain_library_or_pinned(pinned, given, self._context)
         if source.pinned_tarball is not None:
             self._add(source.pinned_tarball, pinned.tarball.name, "library", served)
             return

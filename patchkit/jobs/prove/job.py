@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from patchkit.building.engine.choose import choose
 from patchkit.building.recipe.autotools import AutotoolsTree
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
+from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import build_log
 from patchkit.building.settings import BuildSettings
 from patchkit.building.toolchain import known_target
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, CompileError, ToolchainError, UnknownTargetError
-from patchkit.jobs.build.libraries import compiled, library_source
+from patchkit.jobs.build.libraries import library_source
 from patchkit.jobs.build.request import refuse_needless_openssl
 from patchkit.jobs.prove.compare_objects import Prover
 from patchkit.jobs.prove.result import Proof
@@ -68,7 +69,8 @@ def prove(request: ProveRequest, context: Context) -> Proof:
     with choose(request.settings.engine, context) as engine:
         identity = engine.prepare(tools)
         context.ui.note(f"{engine.name}: {identity.compiler}")
-        library = compiled(source, tools, engine, identity, context, request.settings.jobs)
+        builder = LibraryBuilder(tools, engine, identity, context, request.settings.jobs)
+        library = builder.openssl(source) if source else None
         name = f"prove-{obtained.label}-{tools.target.name}-{os.getpid()}.log"
         with (
             build_log(context.cache.logs / name, context.ui) as log,

@@ -18,7 +18,8 @@ from patchkit.context import Context
 from patchkit.errors import GuestError, NetworkUnavailableError, OfflineError, PlacesExhaustedError
 from patchkit.json_schema import Part
 from patchkit.source.fetch import debian
-from patchkit.source.fetch.download import Wanted, fetch
+from patchkit.source.fetch.download import fetch
+from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.fetch.places import Place, mirrors
 from patchkit.storage import expanded, reading
 from patchkit.ui import Ui
@@ -86,7 +87,7 @@ def fetched(wanted: Pins, context: Context) -> list[Path]:
 
 
 def _fetched(package: Package, wanted: Pins, context: Context) -> Path:
-    what = Wanted(package.file_name, package.sha256, package.size)
+    what = ExpectedFile(package.file_name, package.sha256, package.size)
     try:
         return fetch(what, lambda: _places(package, wanted, offline=context.offline), context, advice=_ANOTHER)
     except (NetworkUnavailableError, OfflineError, PlacesExhaustedError) as error:

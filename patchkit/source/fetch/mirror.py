@@ -18,7 +18,8 @@ from pydantic import Field, ValidationError
 from patchkit.context import Context
 from patchkit.errors import MirrorError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError
 from patchkit.json_schema import Part
-from patchkit.source.fetch import download, places
+from patchkit.source.fetch import download, from_url, places
+from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.fetch.places import Place
 from patchkit.source.git import repository as git
 from patchkit.source.tree.tree import Origin
@@ -164,9 +165,9 @@ def _at_hand(folder: Path, entry: MirrorFile) -> Path | None:
 def _fetched(mirror: Place, entry: MirrorFile, context: Context) -> Path | None:
     place = Place(f"{mirror.where.rstrip('/')}/{entry.name}", mirror=True)
     # Two mirrors may have different files of one name: in the cache each has a name of its own.
-    wanted = download.Wanted(f"{entry.sha256[:16]}-{entry.name}", entry.sha256, entry.size)
+    file = ExpectedFile(f"{entry.sha256[:16]}-{entry.name}", entry.sha256, entry.size)
     try:
-        return download.fetch(wanted, lambda: [place], context)
+        return download.fetch(file, lambda: [place], context)
     except (NetworkUnavailableError, PlacesExhaustedError) as error:
         context.ui.note(f"{error.what}: {error.why}")
         return None  # another one may have it
@@ -191,7 +192,7 @@ def _fetched_index(url: str) -> MirrorIndex | None:
     from urllib3.exceptions import HTTPError
 
     where = f"{url.rstrip('/')}/{INDEX}"
-    timeout = (download.CONNECT_TIMEOUT, download.READ_TIMEOUT)
+    timeout = (from_url.CONNECT_TIMEOUT, from_url.READ_TIMEOUT)
     try:
         with requests.get(where, timeout=timeout, stream=True, headers={"Accept-Encoding": "identity"}) as answer:
             # Whoever serves plain files may have a page for what is not there.

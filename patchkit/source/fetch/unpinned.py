@@ -42,4 +42,4 @@ def _pin(version: Version, form: str) -> TarballPin:
 def _fetched(version: Version, pin: TarballPin, folder: Path, context: Context) -> Path:
     where = places.places_for(Release(version, None, None), pin, offline=context.offline)
     with context.cache.lock(f"unpinned-{pin.name}"):
-        return download.fetch_unpinned(pin.name, where, folder, context.ui, offline=context.offline)
+        return download.fetch_unpinned(pin.name, where, folder, context)

@@ -21,7 +21,7 @@ from patchkit.building.engine import docker as docker_engine
 from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.engine.image import PROCESS, base_image
 from patchkit.building.engine.protocol import Identity, one_file
-from patchkit.building.recipe.openssl import static_openssl
+from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.static_library import licences
 from patchkit.building.toolchain import toolchain
 from patchkit.cache import Cache
@@ -225,10 +225,11 @@ def test_a_static_library_is_compiled_in_a_container(
     docker, identity = engine
     tools = toolchain(Version("2.5.1"), "linux-amd64", crypto="openssl-1.1.1")
     source = source_of(made_up(Path("count")))
-    library = static_openssl(source, tools, docker, identity, Context(cache, ui), jobs=1)
+    builder = LibraryBuilder(tools, docker, identity, Context(cache, ui), jobs=1)
+    library = builder.openssl(source)
     assert {"deps/lib/libcrypto.a", "deps/lib/libssl.a"} <= contents(library.archive).keys()
     assert licences([library]) == {"openssl/LICENSE": b"made up\n"}
-    again = static_openssl(source, tools, docker, identity, Context(cache, ui), jobs=1)
+    again = builder.openssl(source)
     assert again.archive == library.archive
 
 

@@ -1,4 +1,4 @@
-"""The cache's health: every kind of damage, made for real."""
+"""The cache's health, with every kind of damage made for real."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.jobs.doctor import cache_health, repair
 from patchkit.jobs.doctor.distribution import Distribution
-from patchkit.jobs.doctor.model import FaultError, Trial, tried
+from patchkit.jobs.doctor.model import FaultError, Probe, run_probe
 from patchkit.lab.pki.credentials import credentials
 from patchkit.ui import Ui
 
@@ -29,7 +29,7 @@ def _a_temporary_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_no_cache_yet(cache: Cache) -> None:
-    assert "not there yet" in cache_health.checked(cache)
+    assert "does not exist yet" in cache_health.checked(cache)
     assert not cache.root.exists()
 
 
@@ -38,13 +38,13 @@ def test_what_is_pinned_is_hashed_and_its_removal_mends(cache: Cache, ui: Ui) ->
     path = cache.downloads / name
     path.write_bytes(b"not it")
     (cache.downloads / "0123456789abcdef-toolchain.tar.gz").write_bytes(b"not it either")
-    trial = Trial("cache", "", lambda: cache_health.checked(cache))
-    found = tried(trial, NOWHERE)
-    assert found.state == "broken"
-    assert f"rm --recursive --force {cache.root}/downloads/0123456789abcdef" in found.fix
-    repair.run(repair.plan([found], NOWHERE), ui)
+    probe = Probe("cache", "", lambda: cache_health.checked(cache))
+    result = run_probe(probe, NOWHERE)
+    assert result.state == "broken"
+    assert f"rm --recursive --force {cache.root}/downloads/0123456789abcdef" in result.fix
+    repair.run(repair.plan([result], NOWHERE), ui)
     assert not path.exists()
-    assert tried(trial, NOWHERE).state == "works"
+    assert run_probe(probe, NOWHERE).state == "works"
 
 
 def test_what_has_its_hash_beside_it(cache: Cache) -> None:
@@ -68,9 +68,9 @@ def test_what_an_interrupted_download_left_is_no_damage(cache: Cache) -> None:
     folder = cache.downloads
     (folder / "openvpn-2.6.14.tar.gz.part").write_bytes(b"half")
     (folder / "openvpn-2.6.14.tar.gz.rejected-0123456789ab").write_bytes(b"other")
-    said = cache_health.checked(cache)
-    assert "1 downloads to go on with" in said
-    assert "1 rejected downloads" in said
+    report = cache_health.checked(cache)
+    assert "1 downloads to resume" in report
+    assert "1 rejected downloads" in report
 
 
 def test_what_killed_runs_left_is_named_after_a_day(cache: Cache, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_lock_that_a_stopped_process_holds_is_a_fault(cache: Cache) -> None:
 def test_a_folder_that_is_another_users() -> None:
     """As after a run with sudo: this one is somebody else, and the folder is root's."""
     if os.geteuid() != 0:
-        pytest.skip("becoming somebody else wants root")
+        pytest.skip("becoming another user needs root")
     with TemporaryDirectory(dir="/tmp") as name:  # the test's own is out of reach for others
         cache = Cache(Path(name))
         folder = cache.downloads

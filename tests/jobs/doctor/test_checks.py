@@ -1,9 +1,8 @@
-"""Each trial on something that works and on something that does not."""
+"""Each probe on something that works and on something that does not."""
 
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from patchkit.errors import DiskFullError, NetworkUnavailableError, PatchkitErro
 from patchkit.jobs.doctor import checks, disk, docker, git_and_gpg, network
 from patchkit.jobs.doctor.compilers import Compilers
 from patchkit.jobs.doctor.distribution import Distribution, of, this
-from patchkit.jobs.doctor.model import FaultError, Finding, Trial, tried
+from patchkit.jobs.doctor.model import FaultError, Probe, ProbeResult, run_probe
 from patchkit.releases.catalog import catalog
 from patchkit.source.fetch import debian, places
 from patchkit.ui import Ui
@@ -38,17 +37,17 @@ def program(folder: Path, name: str, text: str) -> None:
 
 def test_a_program_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = tried(Trial("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
-    assert (found.state, found.fix) == ("missing", "dnf install -y git")
-    assert tried(Trial("git", "", git_and_gpg.git, "git", ("git",)), NOWHERE).fix == ""
+    result = run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
+    assert (result.state, result.fix) == ("missing", "dnf install -y git")
+    assert run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), NOWHERE).fix == ""
 
 
 def test_a_program_that_is_there_and_fails_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program(tmp_path, "git", "echo out of order >&2; exit 3")
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = tried(Trial("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
-    assert (found.state, found.fix) == ("broken", "")
-    assert found.detail == "git failed with exit code 3: out of order"
+    result = run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
+    assert (result.state, result.fix) == ("broken", "")
+    assert result.detail == "git failed with exit code 3: out of order"
 
 
 def test_git_works() -> None:
@@ -59,16 +58,26 @@ def test_what_nobody_has_foreseen_is_a_finding_too() -> None:
     def attempt() -> str:
         raise OSError("the cable is out")
 
-    assert tried(Trial("x", "", attempt), NOWHERE) == Finding("x", "broken", "", "OSError: the cable is out")
+    assert run_probe(Probe("x", "", attempt), NOWHERE) == ProbeResult("x", "broken", "", "OSError: the cable is out")
 
 
-def test_the_least_program_is_one(tmp_path: Path) -> None:
-    path = tmp_path / "least"
-    path.write_bytes(docker.least_program(platform.machine()))
-    path.chmod(0o700)
-    assert subprocess.run([path], check=False).returncode == 42
-    with pytest.raises(FaultError, match="sparc"):
-        docker.least_program("sparc")
+def test_a_static_program_runs_without_this_hosts_libraries(tmp_path: Path) -> None:
+    program = docker.static_program()
+    if program is None or os.geteuid() != 0:
+        pytest.skip("needs root, and a host with a static busybox or ldconfig")
+    shutil.copy(program, tmp_path / program.name)
+    command = ["chroot", str(tmp_path), f"/{program.name}", "--help"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_a_program_that_needs_libraries_or_is_a_script_is_not_static(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program(tmp_path, "busybox", "exit 0")
+    shutil.copy(Path(sys.executable).resolve(), tmp_path / "ldconfig")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(docker, "_ADMINISTRATORS", ())
+    assert docker.static_program() is None
 
 
 @pytest.fixture
@@ -87,14 +96,14 @@ def test_a_place_that_offers_a_tarball(one_place: Path) -> None:
     with pytest.raises(PlacesExhaustedError, match="no place offers"):
         # It is not among the newest, which are what is asked for.
         network.tarballs()
-    newest = max((one for one in catalog().releases if one.tarball), key=lambda one: one.version)
+    newest = max((release for release in catalog().releases if release.tarball), key=lambda release: release.version)
     assert newest.tarball is not None
     (one_place / newest.tarball.name).write_bytes(b"")
     assert newest.version.text in network.tarballs()
 
 
 def test_a_place_that_has_something_else_offers_nothing(one_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    newest = max((one for one in catalog().releases if one.tarball), key=lambda one: one.version)
+    newest = max((release for release in catalog().releases if release.tarball), key=lambda release: release.version)
     pin = newest.tarball
     assert pin is not None
     assert pin.size is not None
@@ -136,8 +145,8 @@ def test_places_on_one_disk_are_counted_together(cache: Cache, monkeypatch: pyte
 
 def test_readiness_names_what_the_nearest_way_lacks() -> None:
     def lacks(*good: str) -> dict[str, list[str]]:
-        found = [Finding(name, "works", "", "") for name in good]
-        return {one.purpose: list(one.lacks) for one in checks.readiness([], found) if not one.works}
+        results = [ProbeResult(name, "works", "", "") for name in good]
+        return {purpose.purpose: list(purpose.lacks) for purpose in checks.readiness([], results) if not purpose.works}
 
     places_ = ("tarballs", "disk", "cache")
     assert "build" not in lacks("compiler", *places_)
@@ -150,8 +159,8 @@ def test_readiness_names_what_the_nearest_way_lacks() -> None:
 
 
 def test_every_purpose_wants_trials_that_there_are(cache: Cache, ui: Ui) -> None:
-    names = {trial.name for trial in checks.trials(NOWHERE, Context(cache, ui))}
-    assert {name for purpose in checks.PURPOSES.values() for name in purpose.trials} < names
+    names = {probe.name for probe in checks.probes(NOWHERE, Context(cache, ui))}
+    assert {name for purpose in checks.PURPOSES.values() for name in purpose.probes} < names
 
 
 @pytest.mark.slow
@@ -173,9 +182,9 @@ def test_a_compiler_that_compiles_nothing(monkeypatch: pytest.MonkeyPatch, tmp_p
     for name in (compiler, "cmake", "ninja"):
         program(tmp_path, name, "echo cc1: cannot execute >&2; exit 1")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    found = tried(Trial("mingw", "", Compilers(NOWHERE, ui).mingw, "mingw", (compiler,)), NOWHERE)
-    assert found.state == "broken"
-    assert found.detail == f"{compiler} failed with exit code 1: cc1: cannot execute"
+    result = run_probe(Probe("mingw", "", Compilers(NOWHERE, ui).mingw, "mingw", (compiler,)), NOWHERE)
+    assert result.state == "broken"
+    assert result.detail == f"{compiler} failed with exit code 1: cc1: cannot execute"
 
 
 def test_gpg_is_tried_where_no_agent_is() -> None:
@@ -212,41 +221,44 @@ def test_a_gpg_that_judges_wrongly_is_broken(
     text = f'SIGNED={signed}\ncase "$*" in\n*--verify*) {judges} ;;\n*) exec GPG "$@" ;;\nesac'
     program(tmp_path, "gpg", text.replace("GPG", str(shutil.which("gpg"))))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    found = tried(Trial("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), NOWHERE)
-    assert found.state == "broken"
-    assert said in found.detail
+    result = run_probe(Probe("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), NOWHERE)
+    assert result.state == "broken"
+    assert said in result.detail
 
 
 def test_no_gpg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = tried(Trial("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), of({"ID": "debian"}))
-    assert (found.state, found.detail) == ("missing", "there is no gpg in PATH")
-    assert found.fix == "apt-get update && apt-get install -y --no-install-recommends gpg"
+    result = run_probe(Probe("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), of({"ID": "debian"}))
+    assert (result.state, result.detail) == ("missing", "there is no gpg in PATH")
+    assert result.fix == "apt-get update && apt-get install -y --no-install-recommends gpg"
 
 
 @pytest.mark.slow
 def test_docker_without_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without a registry: the container is of an image that holds nothing but a program of ours."""
+    """A machine without a registry: the container is of an image that holds only a static program of this host."""
     try:
         client = connect()
     except PatchkitError as error:
         pytest.skip(f"{error.what}: {error.why}")
     with closing(client):
         before = {image.id for image in client.images.list(all=True)}
-        assert "an image of its own" in docker._scratch(client)
+        assert "no image for builds is here yet" in docker._scratch(client)
         assert {image.id for image in client.images.list(all=True)} == before
         assert client.containers.list(all=True, filters={"label": "org.patchkit=doctor"}) == []
+        monkeypatch.setattr(docker, "static_program", lambda: None)
+        with pytest.raises(FaultError, match="no image for builds is here to run"):
+            docker._scratch(client)
         with pytest.raises(FaultError, match="exit code 0, not 42"):
-            docker._run(client, "debian:bookworm-slim", ["true"])
+            docker._run(client, "debian:bookworm-slim", ["true"], 42)
 
 
 def test_no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = tried(Trial("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
-    assert (found.state, found.fix) == ("missing", "dnf install -y moby-engine")
+    result = run_probe(Probe("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
+    assert (result.state, result.fix) == ("missing", "dnf install -y moby-engine")
     program(tmp_path, "dockerd", "exit 1")
-    found = tried(Trial("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
-    assert found.state == "broken"
-    assert found.fix in ("", "systemctl enable --now docker", "service docker start")
-    assert os.environ["DOCKER_HOST"] in found.detail
+    result = run_probe(Probe("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
+    assert result.state == "broken"
+    assert result.fix in ("", "systemctl enable --now docker", "service docker start")
+    assert os.environ["DOCKER_HOST"] in result.detail

@@ -10,7 +10,7 @@ import pytest
 
 from patchkit.cache import Cache
 from patchkit.context import Context
-from patchkit.jobs.doctor.checks import trials
+from patchkit.jobs.doctor.checks import probes
 from patchkit.jobs.doctor.distribution import TABLE, Step, of, this
 from patchkit.ui import Ui
 
@@ -30,9 +30,9 @@ from patchkit.ui import Ui
     ids=lambda value: value.get("ID") if isinstance(value, dict) else None,
 )
 def test_each_package_manager_has_its_own_words(release: dict[str, str], manager: str, install: str) -> None:
-    found = of(release)
-    assert found.manager == manager
-    assert " ".join(found.install(found.kit("openpgp"))[-1].command) == install
+    distribution = of(release)
+    assert distribution.manager == manager
+    assert " ".join(distribution.install(distribution.kit("openpgp"))[-1].command) == install
 
 
 def test_debian_is_asked_for_news_first() -> None:
@@ -46,13 +46,13 @@ def test_of_an_unknown_distribution_nothing_is_claimed() -> None:
 
 def test_on_debian_every_kit_that_a_trial_names_is_known(cache: Cache, ui: Ui) -> None:
     debian = of({"ID": "debian"})
-    kits = {trial.kit for trial in trials(debian, Context(cache, ui)) if trial.kit}
+    kits = {probe.kit for probe in probes(debian, Context(cache, ui)) if probe.kit}
     assert kits == set(debian.kits)
     assert all(debian.kit(kit) for kit in kits)
 
 
 def test_no_manager_has_a_kit_that_no_trial_wants(cache: Cache, ui: Ui) -> None:
-    wanted = {trial.kit for trial in trials(of({"ID": "debian"}), Context(cache, ui))}
+    wanted = {probe.kit for probe in probes(of({"ID": "debian"}), Context(cache, ui))}
     for table in tomllib.loads(TABLE.read_text()).values():
         assert table["kits"].keys() <= wanted
 

@@ -19,7 +19,7 @@ from patchkit.context import Context
 from patchkit.errors import BaseImageError, GuestError, NetworkUnavailableError, PatchkitError, PlacesExhaustedError
 from patchkit.jobs.doctor import docker, lab_links
 from patchkit.jobs.doctor.distribution import Distribution, of
-from patchkit.jobs.doctor.model import Trial, tried
+from patchkit.jobs.doctor.model import Probe, run_probe
 from patchkit.lab.guest import packages
 from patchkit.ui import Ui
 
@@ -41,8 +41,8 @@ def test_a_link_whose_programs_are_not_there(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("PATH", str(tmp_path))
     attempt = partial(lab_links.booted, Context(cache, ui)) if name == "machine" else lab_links.netem
-    found = tried(Trial(name, "lab run", attempt, name, programs), DEBIAN)
-    assert (found.state, found.fix) == ("missing", f"{INSTALL} {packages_}")
+    result = run_probe(Probe(name, "lab run", attempt, name, programs), DEBIAN)
+    assert (result.state, result.fix) == ("missing", f"{INSTALL} {packages_}")
     assert not cache.root.exists() or not list(cache.root.rglob("*.deb"))  # nothing is fetched for nothing
 
 
@@ -55,28 +55,28 @@ def test_the_machine_boots(shared_cache: Cache, ui: Ui) -> None:
     except GuestError as error:
         pytest.skip(f"{error.what}: {error.why}")
     attempt = partial(lab_links.booted, Context(shared_cache, ui))
-    found = tried(Trial("machine", "lab run", attempt, "machine", ("qemu-system-x86_64",)), NOWHERE)
-    assert found.state == "works", found.detail
-    assert re.fullmatch(r"QEMU \S+ boots Linux [0-9]\S+", found.detail)
+    result = run_probe(Probe("machine", "lab run", attempt, "machine", ("qemu-system-x86_64",)), NOWHERE)
+    assert result.state == "works", result.detail
+    assert re.fullmatch(r"QEMU \S+ boots Linux [0-9]\S+", result.detail)
 
 
 def test_netem_is_put_on_a_device_and_taken_away_again() -> None:
     """Or, where the kernel has none, it is broken rather than missing, and no package is said to help."""
     tools = ("ip", "tc", "nft", "ethtool", "ping")
     if os.geteuid() != 0 or any(shutil.which(tool) is None for tool in tools):
-        pytest.skip(f"wants root, and {', '.join(tools)}")
+        pytest.skip(f"needs root, and {', '.join(tools)}")
 
     def namespaces() -> str:
         return subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=False).stdout
 
     before = namespaces()
-    found = tried(Trial("netns", "lab run --link netns", lab_links.netem, "netns", tools), NOWHERE)
+    result = run_probe(Probe("netns", "lab run --link netns", lab_links.netem, "netns", tools), NOWHERE)
     assert namespaces() == before
-    if found.state == "works":
-        assert re.fullmatch(r"netem of Linux \S+, with(out)? seeds", found.detail)
+    if result.state == "works":
+        assert re.fullmatch(r"netem of Linux \S+, with(out)? seeds", result.detail)
     else:
-        assert (found.state, found.fix) == ("broken", "")
-        assert found.detail.startswith("this host's kernel can't be the link")
+        assert (result.state, result.fix) == ("broken", "")
+        assert result.detail.startswith("this host's kernel can't be the link")
 
 
 @pytest.mark.slow
@@ -96,13 +96,13 @@ def test_the_image_that_builds_run_in(monkeypatch: pytest.MonkeyPatch, tmp_path:
         pytest.skip(f"{error.what}: {error.why}")
     if base is None:
         monkeypatch.setenv("PATH", str(tmp_path))
-        found = tried(Trial("images", "", docker.images), NOWHERE)
-        assert (found.state, found.advice.split()[:2]) == ("broken", ["docker", "pull"])
-        assert "there is no mmdebstrap" in found.detail
+        result = run_probe(Probe("images", "", docker.images), NOWHERE)
+        assert (result.state, result.advice.split()[:2]) == ("broken", ["docker", "pull"])
+        assert "mmdebstrap is not installed" in result.detail
 
 
 def test_no_images_without_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
-    found = tried(Trial("images", "", docker.images), NOWHERE)
-    assert found.state == "broken"
-    assert "Docker" in found.detail
+    result = run_probe(Probe("images", "", docker.images), NOWHERE)
+    assert result.state == "broken"
+    assert "Docker" in result.detail

@@ -10,7 +10,7 @@ import pytest
 from patchkit.errors import MendError
 from patchkit.jobs.doctor import repair
 from patchkit.jobs.doctor.distribution import Step, of
-from patchkit.jobs.doctor.model import Finding
+from patchkit.jobs.doctor.model import ProbeResult
 from patchkit.ui import Ui
 
 DEBIAN = of({"ID": "debian"})
@@ -18,16 +18,16 @@ DEBIAN = of({"ID": "debian"})
 
 def test_all_packages_are_installed_at_once_and_nothing_twice() -> None:
     start = Step(["service", "docker", "start"])
-    found = [
-        Finding("a", "missing", "", "", packages=["git", "gpg"]),
-        Finding("b", "missing", "", "", packages=["gpg", "wine"], steps=[start]),
-        Finding("c", "broken", "", "", steps=[start]),
-        Finding("d", "works", "", "", packages=["nothing"]),
+    results = [
+        ProbeResult("a", "missing", "", "", packages=["git", "gpg"]),
+        ProbeResult("b", "missing", "", "", packages=["gpg", "wine"], steps=[start]),
+        ProbeResult("c", "broken", "", "", steps=[start]),
+        ProbeResult("d", "works", "", "", packages=["nothing"]),
     ]
-    assert [repair.shown(step) for step in repair.plan(found, DEBIAN)][-3:] == [
+    assert [repair.shown(step) for step in repair.plan(results, DEBIAN)][-3:] == [
         "apt-get update", "apt-get install -y --no-install-recommends git gpg wine", "service docker start",
     ]  # fmt: skip
-    assert repair.plan([Finding("d", "works", "", "")], DEBIAN) == []
+    assert repair.plan([ProbeResult("d", "works", "", "")], DEBIAN) == []
 
 
 def test_the_first_that_fails_ends_it(tmp_path: Path, ui: Ui) -> None:
@@ -49,7 +49,7 @@ def test_the_first_that_fails_ends_it(tmp_path: Path, ui: Ui) -> None:
 def test_who_is_not_root_is_told_or_helped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ui: Ui) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MendError, match="want root"):
+    with pytest.raises(MendError, match="need root"):
         repair.run([Step(["true"])], ui)
     (tmp_path / "sudo").write_text('#!/bin/sh\nexec /usr/bin/env PATH=/usr/bin:/bin "$@"\n')
     (tmp_path / "sudo").chmod(0o755)

@@ -130,7 +130,7 @@ class TestMadeUp:
         monkeypatch.setattr("patchkit.source.fetch.places._UPSTREAM", (f"{NOWHERE}/{{name}}",))
         monkeypatch.setattr("patchkit.source.git.repository.UPSTREAM", f"{NOWHERE}/openvpn.git")
         monkeypatch.setenv("PATCHKIT_DEBIAN_MIRROR", NOWHERE)
-        monkeypatch.setattr("patchkit.source.fetch.download.PAUSES", ())
+        monkeypatch.setattr("patchkit.source.fetch.retries.PAUSES", ())
         folder = folder_of(
             {"openvpn-2.6.99.tar.gz": self.PACKED, "openssl-3.0.20.tar.gz": self.OPENSSL}, tmp_path / "pool"
         )
@@ -425,7 +425,7 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.ui import Ui
 
-tools = toolchain(Version("{version}"), "linux-amd64", wanted=["systemd"])
+tools = toolchain(Version("{version}"), "linux-amd64", features=["systemd"])
 print(DockerEngine(connect(), Context(Cache.default(), Ui(quiet=True), offline=True)).prepare(tools).base_image)
 """
 

@@ -30,8 +30,9 @@ from patchkit.errors import (
     PlacesExhaustedError,
     WrongHashError,
 )
-from patchkit.source.fetch import download
-from patchkit.source.fetch.download import Wanted, fetch
+from patchkit.source.fetch import from_url, retries
+from patchkit.source.fetch.download import fetch, fetch_unpinned
+from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.fetch.places import Place
 from patchkit.ui import Ui
 from tests.support.source.website import (
@@ -52,8 +53,8 @@ from tests.support.source.website import (
 # More than two of download's chunks, so that "half of it" is more than one chunk.
 DATA, OTHER = (hashlib.shake_256(seed).digest(700_000) for seed in (b"right", b"wrong"))
 NAME = "openvpn-2.9.1.tar.gz"
-FILE = Wanted(NAME, hashlib.sha256(DATA).hexdigest(), len(DATA))
-UNSIZED = Wanted(NAME, FILE.sha256, None)
+FILE = ExpectedFile(NAME, hashlib.sha256(DATA).hexdigest(), len(DATA))
+UNSIZED = ExpectedFile(NAME, FILE.sha256, None)
 REFUSED = "http://127.0.0.1:1/nothing"
 UNRESOLVED = "http://does-not-exist.invalid/nothing"
 
@@ -63,21 +64,22 @@ import hashlib, sys
 from pathlib import Path
 from patchkit.cache import Cache
 from patchkit.context import Context
-from patchkit.source.fetch.download import Wanted, fetch
+from patchkit.source.fetch.download import fetch
+from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.fetch.places import Place
 from patchkit.ui import Ui
 import requests
 url, cache, name, sha256, size = sys.argv[1:]
 print("ready", flush=True)
 sys.stdin.readline()
-path = fetch(Wanted(name, sha256, int(size)), lambda: [Place(url)], Context(Cache(Path(cache)), Ui(quiet=True)))
+path = fetch(ExpectedFile(name, sha256, int(size)), lambda: [Place(url)], Context(Cache(Path(cache)), Ui(quiet=True)))
 print(hashlib.sha256(path.read_bytes()).hexdigest())
 """
 
 
 @pytest.fixture(autouse=True)
 def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(retries, "PAUSES", (0.01, 0.01))
 
 
 def at(*where: object) -> Callable[[], Sequence[Place]]:
@@ -178,7 +180,7 @@ def test_a_server_that_stays_busy_is_left_for_the_next_place(site: Site, cache: 
     assert fetch(FILE, at(busy, good), Context(cache, ui)).read_bytes() == DATA
     assert (site.asked("/busy"), site.asked("/good")) == (3, 1)
     with pytest.raises(PlacesExhaustedError) as failed:
-        fetch(Wanted("another", FILE.sha256, None), at(busy), Context(cache, ui))
+        fetch(ExpectedFile("another", FILE.sha256, None), at(busy), Context(cache, ui))
     assert "HTTP 503 (tried 3 times)" in failed.value.why
 
 
@@ -218,7 +220,7 @@ def test_the_next_place_goes_on_where_the_last_one_broke(site: Site, cache: Cach
 def test_a_stalled_connection_is_given_up_and_resumed(
     site: Site, cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(from_url, "READ_TIMEOUT", 0.2)
     url = site.on("/f", stalled(DATA, 300_000), whole(DATA))
     assert fetch(FILE, at(url), Context(cache, ui)).read_bytes() == DATA
     assert site.asked("/f") == 2
@@ -286,7 +288,7 @@ def test_a_web_page_instead_of_the_file_leads_to_the_next_place(site: Site, cach
     assert fetch(UNSIZED, at(portal, good), Context(cache, ui)).read_bytes() == DATA
     assert names(cache) == {NAME}
     with pytest.raises(PlacesExhaustedError) as failed:
-        fetch(Wanted("another", FILE.sha256, None), at(portal), Context(cache, ui))
+        fetch(ExpectedFile("another", FILE.sha256, None), at(portal), Context(cache, ui))
     assert "a web page instead of the file" in failed.value.why
 
 
@@ -314,7 +316,7 @@ def test_no_place_in_reach_is_no_network(cache: Cache, ui: Ui) -> None:
 def test_a_host_that_never_answers_is_no_network_and_is_not_waited_for_twice(
     cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(from_url, "CONNECT_TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, socket.socket() as filler:
         # A full queue: the kernel drops what else knocks.
         filler.connect(deaf.getsockname())
@@ -375,7 +377,7 @@ def test_more_bytes_than_the_pinned_size_are_not_taken(site: Site, cache: Cache,
 def test_a_tarball_labelled_as_gzip_encoded_is_kept_compressed(site: Site, cache: Cache, ui: Ui) -> None:
     # Some servers say so of every .tar.gz, whatever the request accepts; the pin is of the file as it is.
     packed = gzip.compress(DATA)
-    wanted = Wanted(NAME, hashlib.sha256(packed).hexdigest(), len(packed))
+    wanted = ExpectedFile(NAME, hashlib.sha256(packed).hexdigest(), len(packed))
     url = site.on("/f", whole(packed, Content_Encoding="x-gzip"))
     assert fetch(wanted, at(url), Context(cache, ui)).read_bytes() == packed
 
@@ -483,6 +485,23 @@ def test_every_failure_is_an_error_of_patchkits_own(site: Site, cache: Cache, ui
     for where in ("http://", "http://[::1", "https://.invalid/x", site.on("/loop", redirect("/loop"))):
         with pytest.raises(PatchkitError):
             fetch(FILE, at(where), Context(cache, ui))
+
+
+def test_an_unpinned_file_is_fetched_anew_and_not_without_end(
+    site: Site, cache: Cache, ui: Ui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, context = tmp_path / "unpinned", Context(cache, ui)
+    folder.mkdir()
+    place = [Place(site.on("/f", whole(b"first")))]
+    assert fetch_unpinned("f", place, folder, context).read_bytes() == b"first"
+    site.on("/f", whole(b"second"))
+    assert fetch_unpinned("f", place, folder, context).read_bytes() == b"second"
+    monkeypatch.setattr(from_url, "_MOST", 1 << 19)
+    site.on("/f", chunked(b"x" * (1 << 21)))
+    with pytest.raises(PlacesExhaustedError) as caught:
+        fetch_unpinned("f", place, folder, context)
+    assert "more than 0 MiB" in caught.value.why
+    assert [path.name for path in folder.iterdir()] == ["f"]  # the last whole one
 
 
 def self_signed(path: Path) -> Path:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from patchkit.cache import Cache
-from patchkit.errors import BadSourceError, GitError, PlacesExhaustedError
-from patchkit.releases.version import Version
-from patchkit.source.fetch import download
-from patchkit.source.fetch.places import Place
+from patchkit.errors import GitError
 from patchkit.source.git import annotated_tag
 from patchkit.source.git.annotated_tag import tag_text
-from patchkit.source.tree.tree import Entry, Origin, SourceTree
-from patchkit.source.tree.version_m4 import own_series, own_version
-from patchkit.ui import Ui
 from tests.support.source.samples import Repository
-from tests.support.source.website import Site, chunked, whole
 
 PGP = b"-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n"
 SSH = PGP.replace(b"PGP", b"SSH")
@@ -91,48 +82,3 @@ def test_a_huge_tag_is_not_read(repository: Repository, cache: Cache, monkeypatc
     store(repository, "v1.8", b"x" * 1000)
     with pytest.raises(GitError, match="larger than"):
         tag_text(str(repository.path), "v1.8", cache)
-
-
-def tree(text: str | None) -> SourceTree:
-    entries = {} if text is None else {"version.m4": Entry.of(text.encode())}
-    return SourceTree(Origin(kind="git", name="x", verified=False, epoch=0), entries)
-
-
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [
-        ("define(PRODUCT_VERSION,[2.1.4])", "2.1.4"),
-        ("define([PRODUCT_VERSION], [2.3_alpha1])\ndefine([PRODUCT_VERSION_RESOURCE], [2,3,0,0])", "2.3_alpha1"),
-        ("define([PRODUCT_VERSION_MAJOR], [2])\ndefine([PRODUCT_VERSION_MINOR], [7])\n"
-         "define([PRODUCT_VERSION_PATCH], [_rc2])", "2.7_rc2"),
-        ("define([PRODUCT_VERSION_MAJOR], [2])\ndefine([PRODUCT_VERSION_MINOR], [8])\n"
-         "define([PRODUCT_VERSION_PATCH], [_git])", None),
-        ("define([PRODUCT_VERSION], [../../x])", None),
-        ("", None),
-        (None, None),
-    ],
-)  # fmt: skip
-def test_what_a_source_says_of_itself(text: str | None, version: str | None) -> None:
-    assert own_version(tree(text)) == (Version.parse(version) if version else None)
-
-
-def test_a_development_branch_has_a_series_all_the_same() -> None:
-    text = "define([PRODUCT_VERSION_MAJOR], [2])\ndefine([PRODUCT_VERSION_MINOR], [8])\n"
-    assert own_series(tree(text)) == "2.8"
-    with pytest.raises(BadSourceError):
-        own_series(tree("nothing"))
-
-
-def test_an_unpinned_file_is_fetched_anew_and_not_without_end(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = [Place(site.on("/f", whole(b"first")))]
-    assert download.fetch_unpinned("f", place, tmp_path, Ui(quiet=True)).read_bytes() == b"first"
-    site.on("/f", whole(b"second"))
-    assert download.fetch_unpinned("f", place, tmp_path, Ui(quiet=True)).read_bytes() == b"second"
-    monkeypatch.setattr(download, "_MOST", 1 << 19)
-    site.on("/f", chunked(b"x" * (1 << 21)))
-    with pytest.raises(PlacesExhaustedError) as caught:
-        download.fetch_unpinned("f", place, tmp_path, Ui(quiet=True))
-    assert "more than 0 MiB" in caught.value.why
-    assert [path.name for path in tmp_path.iterdir()] == ["f"]  # the last whole one

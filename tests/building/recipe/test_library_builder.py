@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patchkit.building.recipe.library_builder import LibraryBuilder
 
 from patchkit.building.engine.host import HostEngine
-from patchkit.building.recipe.openssl import static_openssl
 from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, environment, licences
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.cache import Cache
@@ -43,7 +43,7 @@ def compile_it(tools: Toolchain, cache: Cache, ui: Ui) -> Compile:
         pytest.skip(error.what)
 
     def run(source: LibrarySource, *, using: Toolchain = tools, kept: Cache = cache, jobs: int = 2) -> StaticLibrary:
-        return static_openssl(source, using, engine, identity, Context(kept, ui), jobs=jobs)
+        return LibraryBuilder(using, engine, identity, Context(kept, ui), jobs).openssl(source)
 
     return run
 
