@@ -20,13 +20,14 @@ GROUPS = {
     r"|while_an_image|test_examples.*(image base|doctor)|doctor/test_checks\.py.*docker",
     # There is one wine at a time, and its processes are looked for.
     "wine": r"/test_windows|/test_launch\.py|the_compilers_of_this_host",
+    "campaigns": r"/jobs/lab/",
     "containers": r"/build/.*docker|/test_prove\.py.*docker",
-    "campaigns": r"/jobs/lab/|/jobs/verify/",
     # They install packages.
     "walks": r"tests/ci/test_walk_|/test_launcher|/cli/test_doctor",
     "examples": r"/test_examples",
     "builds": r"/build/test_(release|killed|combined|all_releases)",
     "openssl": r"/test_openssl|/build/test_(libraries|old_releases)",
+    "verify": r"/jobs/verify/",
     "mirrors": r"/mirror/",
     "guests": r"/lab/",
     "peers": r"/build/test_(known_bad|interop|misbehaving_peers)|/test_smoke",
