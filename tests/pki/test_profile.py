@@ -6,7 +6,7 @@ import pytest
 
 from patchkit.errors import ScenarioError
 from patchkit.lab.model.scenario import built_in
-from patchkit.lab.pki.profile import BUILT_IN, profile
+from patchkit.pki.profile import BUILT_IN, profile
 
 
 @pytest.mark.parametrize(

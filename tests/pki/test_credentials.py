@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from patchkit.cache import Cache
 from patchkit.errors import GuestError, ScenarioError
-from patchkit.lab.pki.credentials import GUEST_TIME, credentials, digest
-from patchkit.lab.pki.profile import BUILT_IN
+from patchkit.lab.link.qemu_process import GUEST_TIME
+from patchkit.pki.credentials import credentials, digest
+from patchkit.pki.profile import BUILT_IN
 
 # What `digest` says, and how many bytes of certificates a side sends (DER). Where they change, results of the lab
 # from before do not compare with those from then on: if that is meant, raise _SCHEME in
-# patchkit.lab.pki.credentials too.
+# patchkit.pki.credentials too.
 PINS = {
     "leaf-rsa2048": ("68ec8dacfa3fcec42c6295120f38dd9ed0f83df3414097459c22bbd0fa6b9b9d", 806),
     "leaf-rsa4096": ("e1bfa90dce99f55d2d60eb28f65de9db5de0ab350778a5cb43e659235de6faef", 1318),
@@ -39,10 +40,10 @@ ALL = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in BUILT_IN
 CHILD = """
 import sys
 from pathlib import Path
-from patchkit.lab.pki.credentials import credentials, digest
+from patchkit.pki.credentials import credentials, digest
 from patchkit.cache import Cache
 print("asks", flush=True)
-print(digest(credentials(sys.argv[1], Cache(Path(sys.argv[2])))), "patchkit.lab.pki.certificates" in sys.modules)
+print(digest(credentials(sys.argv[1], Cache(Path(sys.argv[2])))), "patchkit.pki.certificates" in sys.modules)
 """
 
 

@@ -1,4 +1,4 @@
-"""Which credentials a scenario asks for, by name: ``leaf-KIND``, or ``chain-N`` and ``chain-N-ec``."""
+"""Profiles of credentials, by name: ``leaf-KIND``, or ``chain-N`` and ``chain-N-ec``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from patchkit.errors import ScenarioError
 Kind = Literal["rsa2048", "rsa4096", "ec"]
 
 BUILT_IN = ("leaf-rsa2048", "leaf-rsa4096", "leaf-ec", "chain-3", "chain-8", "chain-8-ec")
-"""Those that are pinned by the tests; the others work too."""
+"""Profiles whose files are pinned by the tests; the others work, too."""
 
 LONGEST = 14
 """Intermediates. OpenVPN refuses a certificate at depth 16 (MAX_CERT_DEPTH in ssl_verify.h, in ssl.c up to 2.2):
@@ -24,7 +24,7 @@ _CHAIN = re.compile(r"chain-([1-9][0-9]?)(-ec)?")
 
 @dataclass(frozen=True)
 class Profile:
-    """What keys there are, and how many CAs stand between the root and the leaves."""
+    """The kind of all keys, and how many CAs stand between the root and the leaves."""
 
     name: str
     kind: Kind
@@ -32,7 +32,7 @@ class Profile:
 
 
 def profile(name: str) -> Profile:
-    """The profile of that name. Raises ScenarioError."""
+    """Return the profile ``name``. Raises ScenarioError when there is no such profile."""
     if name in _LEAVES:
         return Profile(name, _LEAVES[name], 0)
     chain = _CHAIN.fullmatch(name)
