@@ -5,6 +5,7 @@ from __future__ import annotations
 from patchkit.context import Context
 from patchkit.lab.guest.image import guest
 from patchkit.lab.link import netns, qemu
+from patchkit.lab.link.qemu_process import installed_qemu
 
 # Stands in for openvpn where only the machine is to be tried.
 _STAND_IN = b"#!/usr/bin/busybox sh\necho OpenVPN stand-in\n"
@@ -12,7 +13,7 @@ _STAND_IN = b"#!/usr/bin/busybox sh\necho OpenVPN stand-in\n"
 
 def booted(context: Context) -> str:
     """Boots the guest, and wakes a copy of it that has nothing to do."""
-    version = qemu.qemu()[1]
+    version = installed_qemu()[1]
     files = {"peers/client": _STAND_IN, "peers/server": _STAND_IN}
     found = qemu.snapshot(guest(context), files, tuple(files), context.cache)
     qemu.run(found, {"turns": [], "wishes": []}, wall_limit=120)

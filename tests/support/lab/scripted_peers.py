@@ -11,25 +11,25 @@ from typing import Any
 import pytest
 
 from patchkit.lab.link import netns
-from patchkit.lab.link.processes import Alive, Ran
+from patchkit.lab.link.processes import ProcessGroups, RunOutput
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import Scenario
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.observe.trial_from_run import observed
 from patchkit.releases.version import Version
 
-wanted = pytest.mark.skipif(
+needs_namespaces = pytest.mark.skipif(
     os.geteuid() != 0 or any(shutil.which(tool) is None for tool in ("ip", "tc", "nft", "ethtool", "ping")),
-    reason="wants root and the link's tools",
+    reason="needs root and the link's tools",
 )
 _ANY = Version("2.6.14")
 
 
-def trial_of(scenario: Scenario, client: bytes, server: bytes) -> tuple[Trial, Ran]:
+def trial_of(scenario: Scenario, client: bytes, server: bytes) -> tuple[Trial, RunOutput]:
     """One trial of Python programs in this host's namespaces, which say when they are "ready" (server) and "done"."""
-    asked: dict[str, Any] = json.loads(json.dumps(order(scenario, _ANY, _ANY, [Turn(seed=1, keep_logs=True)])))
+    real: dict[str, Any] = json.loads(json.dumps(order(scenario, _ANY, _ANY, [Turn(seed=1, keep_logs=True)])))
     scripted = {
-        **asked,
+        **real,
         "peers": {
             side: {
                 "command": [f"peers/{side}"],
@@ -38,13 +38,13 @@ def trial_of(scenario: Scenario, client: bytes, server: bytes) -> tuple[Trial, R
                 # What openvpn counts is counted of them too, but they never renegotiate.
                 "count": {kind: "done" if kind == "completions" else "never said" for kind in peer["count"]},
             }
-            for side, peer in asked["peers"].items()
+            for side, peer in real["peers"].items()
         },
-        "soak": {**asked["soak"], "address": "10.77.2.2"},  # they make no tunnel: the server itself is asked
+        "soak": {**real["soak"], "address": "10.77.2.2"},  # they make no tunnel: the server itself is asked
         # No netem: not every kernel has it.
-        "turns": [{**turn, "qdiscs": {"up": "pfifo", "down": "pfifo"}} for turn in asked["turns"]],
+        "turns": [{**turn, "qdiscs": {"up": "pfifo", "down": "pfifo"}} for turn in real["turns"]],
     }
     python = f"#!{sys.executable}\n".encode()
     files = {"peers/client": python + client, "peers/server": python + server, "credentials/none": b""}
-    (ran,) = netns.run(files, scripted, wall_limit=60, alive=Alive())
-    return observed("cell", 1, 1, scenario, ran.outcome, ran.parts), ran
+    (output,) = netns.run(files, scripted, wall_limit=60, groups=ProcessGroups())
+    return observed("cell", 1, 1, scenario, output.outcome, output.parts), output
