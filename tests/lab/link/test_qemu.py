@@ -1,4 +1,4 @@
-"""When the lab's machine can't be made, or not of these programs: what the error says."""
+"""A machine that cannot be made, or not of these programs: what the error says."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from patchkit.cache import Cache
 from patchkit.errors import DiskFullError, GuestError, MachineError
 from patchkit.lab.guest import initramfs
 from patchkit.lab.guest.image import Guest
-from patchkit.lab.link import qemu
+from patchkit.lab.link import qemu, qemu_process
 from tests.conftest import PINNED, Run
+from tests.support.lab.alone import alone
 
 PEERS = ("peers/client", "peers/server")
 TRUE = Path(str(shutil.which("true"))).read_bytes()
@@ -56,7 +57,7 @@ def test_a_program_that_does_not_start(the_guest: Guest, cache: Cache, program: 
 def test_a_machine_with_too_little_memory(
     the_guest: Guest, cache: Cache, monkeypatch: pytest.MonkeyPatch, size: int, words: str
 ) -> None:
-    monkeypatch.setattr(qemu, "MEMORY", size)
+    monkeypatch.setattr(qemu_process, "MEMORY", size)
     with pytest.raises(MachineError, match=f"^the lab's machine has too little memory: {size} MiB$") as refusal:
         qemu.snapshot(the_guest, dict.fromkeys(PEERS, TRUE), PEERS, cache)
     assert words in refusal.value.why
@@ -82,7 +83,7 @@ def test_memory_that_runs_out_later(the_guest: Guest) -> None:
     """As a trial would use it up: the kernel kills what has most of it, and says so."""
     greedy = b"held = bytearray(b'x') * (1 << 30)\n"
     with pytest.raises(MachineError, match="too little memory"):
-        qemu.alone(the_guest, {"lab/start.py": initramfs.regular(greedy)}, wall_limit=300)
+        alone(the_guest, {"lab/start.py": initramfs.regular(greedy)}, wall_limit=300)
 
 
 def test_without_qemu_nothing_is_built(patchkit: Run, tmp_path: Path) -> None:

@@ -74,9 +74,9 @@ def test_the_same_scenario_twice_is_one(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_resume_wants_a_report(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match="is no report"):
+    with pytest.raises(ReportError, match="is not a report"):
         lab_run(tmp_path, resume=True)
-    Folder(tmp_path / "report").begin(campaign(), resume=False)
+    Folder(tmp_path / "report").begin(campaign())
     (tmp_path / "report/campaign.json").write_text("{}")
     with pytest.raises(ReportError, match="not a campaign of this patchkit"):
         lab_run(tmp_path, resume=True)
@@ -85,7 +85,7 @@ def test_resume_wants_a_report(tmp_path: Path) -> None:
 def test_exit_codes(tmp_path: Path, patchkit: Run) -> None:
     said = patchkit("lab", "run", "--resume", "--out", "none")
     assert (said.returncode, said.stdout) == (64, "")
-    assert "none is no report" in said.stderr
+    assert "none is not a report" in said.stderr
     said = patchkit("lab", "run", "--version", "2.6.14", env={"PATH": "", "PATCHKIT_CACHE": str(tmp_path / "cache")})
     assert (said.returncode, said.stdout) == (61, "")
     assert "qemu-system-x86_64 is not in PATH" in said.stderr

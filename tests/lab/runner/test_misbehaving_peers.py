@@ -7,7 +7,7 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link import qemu
-from patchkit.lab.link.processes import Ran
+from patchkit.lab.link.processes import RunOutput
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import built_in
 from patchkit.lab.observe.trial_from_run import observed
@@ -40,7 +40,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
 
 
 @pytest.fixture(scope="module")
-def outcomes(the_guest: Guest, shared_cache: Cache) -> dict[str, Ran]:
+def outcomes(the_guest: Guest, shared_cache: Cache) -> dict[str, RunOutput]:
     files = {"peers/server": SERVER, "peers/client": CLIENT}
     booted = qemu.snapshot(the_guest, files, tuple(files), shared_cache)
     turns = [Turn(seed, verbosity=seed) for seed in range(1, len(MISDEEDS) + 1)]
@@ -59,19 +59,19 @@ def outcomes(the_guest: Guest, shared_cache: Cache) -> dict[str, Ran]:
         ("runs in circles", "hang", "the server used up its CPU time"),
     ],
 )
-def test_a_misdeed_is_told(outcomes: dict[str, Ran], misdeed: str, outcome: str, detail: str) -> None:
+def test_a_misdeed_is_told(outcomes: dict[str, RunOutput], misdeed: str, outcome: str, detail: str) -> None:
     ran = outcomes[misdeed]
     trial = observed("cell", 1, 1, SCENARIO, ran.outcome, ran.parts)
     assert (trial.outcome, trial.seconds) == (outcome, None)
     assert trial.detail.startswith(detail)
 
 
-def test_last_words_are_kept(outcomes: dict[str, Ran]) -> None:
+def test_last_words_are_kept(outcomes: dict[str, RunOutput]) -> None:
     assert "last words" in str(outcomes["dies"].outcome["detail"])
     assert b"last words" in outcomes["dies"].parts["server.log"]
     assert b"no such option" in outcomes["ends with an error"].parts["server.log"]
 
 
-def test_what_one_did_does_not_reach_the_next(outcomes: dict[str, Ran]) -> None:
+def test_what_one_did_does_not_reach_the_next(outcomes: dict[str, RunOutput]) -> None:
     """The stubborn one was killed: the one after it has the port and the CPU to itself."""
     assert [bool(ran.parts["packets"]) for ran in outcomes.values()] == [True, False, False, True, True]

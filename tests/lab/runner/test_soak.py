@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patchkit.lab.model.scenario import Outage, Scenario
-from tests.support.lab.strangers import trial_of, wanted
+from tests.support.lab.scripted_peers import needs_namespaces, trial_of
 
 CLIENT = b"""
 import socket, time
@@ -28,7 +28,7 @@ while True:
 
 
 @pytest.mark.slow
-@wanted
+@needs_namespaces
 def test_a_soak_has_outages_and_forgets_how_the_peers_met() -> None:
     scenario = Scenario(
         summary="a test", run="soak", duration_s=6, ping_s=0.5, outage=[Outage(at_s=2, for_s=2)], outage_s=1
