@@ -33,6 +33,7 @@ FLOORS = [
     "releases",
     "source",
     "patching",
+    "pki",
     "building",
     "proving",
     "packaging",

@@ -201,3 +201,9 @@ def test_every_folder_is_a_property_and_reading_makes_none(cache: Cache) -> None
     elsewhere = Cache(cache.root.with_name("elsewhere")).read_only()
     assert {getattr(elsewhere, name).parent for name in FOLDERS} == {elsewhere.root}
     assert not elsewhere.root.exists()
+
+
+def test_a_cache_by_a_relative_name_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATCHKIT_CACHE", "my cache")
+    assert Cache.default().root == tmp_path / "my cache"

@@ -66,7 +66,7 @@ def scenarios(incomplete: str) -> list[str]:
 
 
 def profiles(incomplete: str) -> list[str]:
-    from patchkit.lab.pki.profile import BUILT_IN
+    from patchkit.pki.profile import BUILT_IN
 
     return _fitting(incomplete, BUILT_IN)
 

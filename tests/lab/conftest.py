@@ -12,8 +12,8 @@ from patchkit.errors import GuestError
 from patchkit.jobs.lab.binaries import programs as built
 from patchkit.lab.guest import packages
 from patchkit.lab.guest.image import Guest, guest
-from patchkit.lab.link import qemu
-from patchkit.lab.link.binaries import Asked, Binary
+from patchkit.lab.link.binaries import Binary, BinaryRequest
+from patchkit.lab.link.qemu_process import installed_qemu
 from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
@@ -32,12 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def the_guest(shared_cache: Cache) -> Guest:
-    """The lab's machine. Skips where QEMU or the Debian packages can't be had, and only there."""
+    """The lab's machine. Skips where QEMU or the Debian packages are not available, and only there."""
     ui = Ui(quiet=True)
-    wanted = packages.pins()
+    pinned = packages.pins()
     try:
-        qemu.qemu()
-        packages.fetched(wanted, Context(shared_cache, ui))
+        installed_qemu()
+        packages.fetched(pinned, Context(shared_cache, ui))
     except GuestError as error:
         pytest.skip(f"{error.what}: {error.why}")
     return guest(Context(shared_cache, ui))
@@ -46,9 +46,9 @@ def the_guest(shared_cache: Cache) -> Guest:
 @pytest.fixture(scope="session")
 def programs(shared_cache: Cache) -> Mapping[str, Binary]:
     """2.6.14 by variant, ``stock`` and ``retransmit``: built once a cache, in some minutes."""
-    wanted = [Asked(PINNED), Asked(PINNED, "retransmit")]
+    requests = [BinaryRequest(PINNED), BinaryRequest(PINNED, "retransmit")]
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CFLAGS", "CPPFLAGS", "LDFLAGS"):
             patch.delenv(name, raising=False)
-        found = built(wanted, SourceRequest(), ON_HOST, Context(shared_cache, Ui(quiet=True)))
-    return {one.variant: found[one] for one in wanted}
+        binaries = built(requests, SourceRequest(), ON_HOST, Context(shared_cache, Ui(quiet=True)))
+    return {request.variant: binaries[request] for request in requests}

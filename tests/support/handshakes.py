@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchkit.building.check.credentials import credentials
+from patchkit.pki.short_lived import short_lived_credentials
 from tests.support.lossy_relay import Fate, relay
 
 _BOUND = "link local (bound)"
@@ -92,7 +92,7 @@ def handshake(
 
     ``fate`` decides what a relay between them does with each datagram; None: there is no relay.
     """
-    for name, content in credentials().items():
+    for name, content in short_lived_credentials().items():
         (folder / name).write_bytes(content)
         (folder / name).chmod(0o600)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

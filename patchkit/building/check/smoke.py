@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from patchkit import resources
-from patchkit.building.check.credentials import credentials
 from patchkit.building.check.launch import needs, scripts, warm_up, wind_down
 from patchkit.building.engine.protocol import Workspace, files
 from patchkit.building.recipe.known_failures import recognised
 from patchkit.building.toolchain import Target, Toolchain
 from patchkit.errors import SmokeError
+from patchkit.pki.short_lived import short_lived_credentials
 from patchkit.signals import held_off
 
 FOLDER = "smoke"
@@ -49,7 +49,7 @@ class CheckResult:
 def bench(workspace: Workspace, target: Target) -> Iterator[None]:
     """Lay out what binaries are tried with: the script, fresh certificates, and whatever runs the target's programs."""
     script = (resources.folder("docker") / "handshake.sh").read_bytes()
-    content = {**credentials(), "handshake.sh": script, **needs(target)}
+    content = {**short_lived_credentials(), "handshake.sh": script, **needs(target)}
     workspace.put(files(content, mode=0o600, folder=FOLDER))
     try:
         warm_up(workspace, target, FOLDER)

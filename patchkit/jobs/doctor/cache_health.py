@@ -20,8 +20,8 @@ from patchkit.errors import PatchkitError
 from patchkit.jobs.doctor.distribution import Step
 from patchkit.jobs.doctor.model import FaultError
 from patchkit.lab.guest.packages import pins as guest_pins
-from patchkit.lab.pki.credentials import damaged as damaged_credentials
 from patchkit.packaging.dist import Dist
+from patchkit.pki.credentials import damaged as damaged_credentials
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries
 from patchkit.storage import sha256_of

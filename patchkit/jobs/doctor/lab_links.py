@@ -5,6 +5,7 @@ from __future__ import annotations
 from patchkit.context import Context
 from patchkit.lab.guest.image import guest
 from patchkit.lab.link import netns, qemu
+from patchkit.lab.link.qemu_process import installed_qemu
 
 # Stands in for openvpn where only the guest has to boot.
 _STAND_IN = b"#!/usr/bin/busybox sh\necho OpenVPN stand-in\n"
@@ -15,7 +16,7 @@ def booted(context: Context) -> str:
 
     Raises GuestError, and what fetching the guest's packages raises.
     """
-    version = qemu.qemu()[1]
+    version = installed_qemu()[1]
     files = {"peers/client": _STAND_IN, "peers/server": _STAND_IN}
     snapshot = qemu.snapshot(guest(context), files, tuple(files), context.cache)
     qemu.run(snapshot, {"turns": [], "wishes": []}, wall_limit=120)

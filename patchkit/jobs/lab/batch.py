@@ -1,11 +1,11 @@
-"""A shift: the trials of one cell that the same machine runs, one behind the other."""
+"""A batch: the trials of one cell that the same machine runs, one behind the other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from patchkit.jobs.lab.links import SHIFT, Link
+from patchkit.jobs.lab.links import BATCH_SIZE, Link
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.netem_rules import derived
 from patchkit.lab.link.runner_order import Turn, order
@@ -19,13 +19,13 @@ def seed_of(todo: Campaign, trial: int) -> int:
     return derived(todo.seed, "trial", trial)
 
 
-def shift(
+def run_batch(
     todo: Campaign, cell: Cell, last: int, pair: tuple[Binary, Binary], link: Link, loud: Turn | None = None
 ) -> list[tuple[Trial, dict[str, bytes]]]:
     """A machine's trials up to number ``last``. ``loud`` is what the last one is kept of, if not as usual."""
     client, server = pair
     scenario = todo.scenarios[cell.scenario]
-    numbers = range(first_of_shift(last), first_of_shift(last) + SHIFT)
+    numbers = range(first_of_batch(last), first_of_batch(last) + BATCH_SIZE)
     count = last + 1 - numbers[0]
     turns = [Turn(seed_of(todo, number)) for number in numbers]
     if loud is not None:
@@ -38,17 +38,17 @@ def shift(
     ]
 
 
-def first_of_shift(trial: int) -> int:
+def first_of_batch(trial: int) -> int:
     """The first trial that the same machine runs: what one leaves behind moves the next by some microseconds."""
-    return (trial - 1) // SHIFT * SHIFT + 1
+    return (trial - 1) // BATCH_SIZE * BATCH_SIZE + 1
 
 
-def shifts(missing: Sequence[tuple[Cell, int]]) -> list[tuple[Cell, list[int]]]:
+def batches(missing: Sequence[tuple[Cell, int]]) -> list[tuple[Cell, list[int]]]:
     """What is missing, by machine, in the order of what is missing first."""
-    shifts: dict[tuple[str, int], tuple[Cell, list[int]]] = {}
+    batches: dict[tuple[str, int], tuple[Cell, list[int]]] = {}
     for cell, number in missing:
-        shifts.setdefault((cell.id, first_of_shift(number)), (cell, []))[1].append(number)
-    return list(shifts.values())
+        batches.setdefault((cell.id, first_of_batch(number)), (cell, []))[1].append(number)
+    return list(batches.values())
 
 
 def arm_of(todo: Campaign, cell: Cell) -> Arm:

@@ -9,22 +9,22 @@ from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.jobs.build.release import build
 from patchkit.jobs.build.request import BuildRequest
-from patchkit.lab.link.binaries import Asked, Binary, unpacked
+from patchkit.lab.link.binaries import Binary, BinaryRequest, unpacked
 from patchkit.source.obtain import SourceRequest
 
 _KEPT = 40  # programs, of a megabyte or two each
 
 
 def programs(
-    wanted: Sequence[Asked], source: SourceRequest, settings: BuildSettings, context: Context
-) -> dict[Asked, Binary]:
+    wanted: Sequence[BinaryRequest], source: SourceRequest, settings: BuildSettings, context: Context
+) -> dict[BinaryRequest, Binary]:
     """Build a program for each of ``wanted``, or take it from the cache where the same inputs have made it before.
 
     Raises what ``build`` raises.
     """
     groups = dict.fromkeys((asked.version, asked.guard) for asked in wanted)
     folder = context.cache.programs
-    built: dict[Asked, Binary] = {}
+    built: dict[BinaryRequest, Binary] = {}
     for version, guard in groups:
         members = list(dict.fromkeys(asked for asked in wanted if (asked.version, asked.guard) == (version, guard)))
         request = BuildRequest(

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from patchkit.context import Context
 from patchkit.errors import InterruptedByUserError, NoEvidenceError, PatchkitError, StormError
-from patchkit.jobs.lab.batch import arm_of, shift, shifts
+from patchkit.jobs.lab.batch import arm_of, batches, run_batch
 from patchkit.jobs.lab.binaries import programs
 from patchkit.jobs.lab.links import Link, ready
 from patchkit.jobs.lab.request import CampaignRequest
@@ -55,7 +55,8 @@ def run(request: CampaignRequest, context: Context) -> Done:
     request.validate()
     check_writable(request.out, "--out")
     folder = Folder(request.out)
-    folder.refuse_taken(resume=request.resume)  # before anything is built
+    if not request.resume:
+        folder.refuse_taken()  # before anything is built
     link = ready(request.link, context)
     name = hashlib.sha256(os.fsencode(request.out.resolve())).hexdigest()[:16]
     with context.cache.lock(f"report-{name}", busy=str(request.out)):
@@ -70,7 +71,7 @@ def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context)
         for name, scenario in request.scenarios.items():
             refuse_unknown(name, scenario, binaries[side].version)
     todo = request.campaign(arms, link.described)
-    kept = folder.begin(todo, resume=request.resume)
+    kept = folder.resume(todo) if request.resume else folder.begin(todo)
     by_hash = {binary.program.sha256: binary for binary in binaries.values()}
     job = _Job(todo, link, folder, by_hash, request.settings.jobs, context.ui, kept)
     try:
@@ -123,7 +124,7 @@ class _Job:
         self.ui.step(f"{len(missing)} trials, {self.jobs} at a time")
         began = time.monotonic()
         with self.ui.tally("trials", len(missing)) as advance:
-            for trials in self._side_by_side([self._shift(cell, numbers) for cell, numbers in shifts(missing)]):
+            for trials in self._side_by_side([self._batch(cell, numbers) for cell, numbers in batches(missing)]):
                 self.trials += trials  # first: finish() writes these, whatever came of the lines below
                 self.folder.add(trials)
                 self.fresh_guest_seconds += sum(trial.guest_seconds for trial in trials)
@@ -170,13 +171,13 @@ class _Job:
 
         return boot
 
-    def _shift(self, cell: Cell, numbers: Sequence[int]) -> Callable[[], list[Trial]]:
+    def _batch(self, cell: Cell, numbers: Sequence[int]) -> Callable[[], list[Trial]]:
         """The trials of those numbers, and those that the machine has to run before them."""
         wanted = set(numbers)
 
         def work() -> list[Trial]:
             seen = []
-            for trial, parts in shift(self.campaign, cell, max(numbers), self._pair(cell), self.link):
+            for trial, parts in run_batch(self.campaign, cell, max(numbers), self._pair(cell), self.link):
                 if trial.trial in wanted:
                     self._keep_logs(trial, parts)
                     seen.append(trial)

@@ -13,15 +13,16 @@ from patchkit.lab.guest.image import Guest, guest
 from patchkit.lab.link import netns
 from patchkit.lab.link import qemu as machine
 from patchkit.lab.link.binaries import Binary
-from patchkit.lab.link.processes import Alive, Ran, count_of
+from patchkit.lab.link.processes import ProcessGroups, RunOutput, count_of
 from patchkit.lab.link.qemu import Snapshot
-from patchkit.lab.model.campaign import Machine
+from patchkit.lab.link.qemu_process import installed_qemu
+from patchkit.lab.model.campaign import LinkDescription
 from patchkit.lab.model.scenario import Scenario
-from patchkit.lab.pki.credentials import credentials
+from patchkit.pki.credentials import credentials
 from patchkit.ui import Ui
 
 LinkName = Literal["machine", "netns"]
-SHIFT = 10
+BATCH_SIZE = 10
 """Trials that one machine runs, one behind the other, before it is thrown away. Starting one costs as much as running
 three: QEMU translates all code anew."""
 _WALL_LEAST = 600.0  # seconds of wall time for a trial
@@ -32,7 +33,7 @@ class Link(Protocol):
     """Where trials run."""
 
     @property
-    def described(self) -> Machine:
+    def described(self) -> LinkDescription:
         """What decides its figures, for the report."""
 
     def prepare(self, client: Binary, server: Binary, profile: str) -> None:
@@ -40,7 +41,7 @@ class Link(Protocol):
 
     def run(
         self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
-    ) -> list[Ran]:
+    ) -> list[RunOutput]:
         """An order's trials, in order. From any thread."""
 
     def stop(self) -> None:
@@ -59,36 +60,41 @@ class MachineLink:
     cache: Cache
     guest: Guest
     ui: Ui
-    alive: Alive = field(default_factory=Alive)
+    groups: ProcessGroups = field(default_factory=ProcessGroups)
     _booted: dict[tuple[str, str, str], Snapshot] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def ready(cls, context: Context) -> MachineLink:
         """Raises GuestError where QEMU or the guest's packages are missing."""
-        machine.qemu()
+        installed_qemu()
         return cls(context.cache, guest(context), context.ui)
 
     @property
-    def described(self) -> Machine:
-        qemu = machine.qemu()[1]
-        return Machine(link="machine", guest=self.guest.digest, qemu=qemu, kernel=self.guest.release, shift=SHIFT)
+    def described(self) -> LinkDescription:
+        return LinkDescription(
+            link="machine",
+            guest=self.guest.digest,
+            qemu=installed_qemu()[1],
+            kernel=self.guest.release,
+            shift=BATCH_SIZE,
+        )
 
     def prepare(self, client: Binary, server: Binary, profile: str) -> None:
         self.ui.note(f"booting: {client.program.name} as client, {server.program.name} as server, {profile}")
         files = materials(client, server, profile, self.cache)
-        made = machine.snapshot(self.guest, files, ("peers/client", "peers/server"), self.cache, self.alive)
+        made = machine.snapshot(self.guest, files, ("peers/client", "peers/server"), self.cache, self.groups)
         with self._lock:
             self._booted[_key(client, server, profile)] = made
 
     def run(
         self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
-    ) -> list[Ran]:
+    ) -> list[RunOutput]:
         booted = self._booted[_key(client, server, profile)]
-        return machine.run(booted, order, wall_limit=wall_limit(scenario, order), alive=self.alive)
+        return machine.run(booted, order, wall_limit=wall_limit(scenario, order), groups=self.groups)
 
     def stop(self) -> None:
-        self.alive.stop()
+        self.groups.stop()
 
 
 @dataclass
@@ -97,7 +103,7 @@ class NetnsLink:
 
     cache: Cache
     kernel: netns.Kernel
-    alive: Alive = field(default_factory=Alive)
+    groups: ProcessGroups = field(default_factory=ProcessGroups)
 
     @classmethod
     def ready(cls, context: Context) -> NetnsLink:
@@ -110,21 +116,23 @@ class NetnsLink:
         return cls(context.cache, kernel)
 
     @property
-    def described(self) -> Machine:
-        return Machine(link="netns", guest=self.kernel.release, qemu=None, kernel=self.kernel.release, shift=SHIFT)
+    def described(self) -> LinkDescription:
+        return LinkDescription(
+            link="netns", guest=self.kernel.release, qemu=None, kernel=self.kernel.release, shift=BATCH_SIZE
+        )
 
     def prepare(self, client: Binary, server: Binary, profile: str) -> None:
         materials(client, server, profile, self.cache)
 
     def run(
         self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
-    ) -> list[Ran]:
+    ) -> list[RunOutput]:
         files = materials(client, server, profile, self.cache)
         asked = order if self.kernel.seeded else netns.unseeded(order)
-        return netns.run(files, asked, wall_limit=wall_limit(scenario, order), alive=self.alive)
+        return netns.run(files, asked, wall_limit=wall_limit(scenario, order), groups=self.groups)
 
     def stop(self) -> None:
-        self.alive.stop()
+        self.groups.stop()
 
 
 def materials(client: Binary, server: Binary, profile: str, cache: Cache) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from patchkit.context import Context
 from patchkit.errors import ReportError
-from patchkit.jobs.lab.batch import arm_of, shift
+from patchkit.jobs.lab.batch import arm_of, run_batch
 from patchkit.jobs.lab.binaries import programs
 from patchkit.jobs.lab.links import Link, ready
 from patchkit.jobs.lab.request import ReplayRequest, asked_for
@@ -58,7 +58,7 @@ def replay(request: ReplayRequest, context: Context) -> Replayed:
     link.prepare(client, server, cell.credentials)
 
     def once(detail: Turn) -> tuple[Trial, Mapping[str, bytes]]:
-        return shift(todo, cell, trial, (client, server), link, detail)[-1]
+        return run_batch(todo, cell, trial, (client, server), link, detail)[-1]
 
     context.ui.step(f"Trial {trial} of {cell.id}")
     again, exact = once(Turn(0, keep_logs=True, keep_frames=True))

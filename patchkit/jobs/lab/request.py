@@ -9,16 +9,16 @@ from pathlib import Path
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import BadUsageError
 from patchkit.jobs.lab.links import LinkName
-from patchkit.lab.link.binaries import Asked
-from patchkit.lab.model.campaign import Arm, Campaign, Machine, Program
+from patchkit.lab.link.binaries import BinaryRequest
+from patchkit.lab.model.campaign import Arm, Campaign, LinkDescription, Program
 from patchkit.lab.model.new_campaign import campaign
 from patchkit.lab.model.scenario import Scenario, changed, named
-from patchkit.lab.pki.profile import profile
 from patchkit.lab.report.folder import Folder
 from patchkit.patching.variants import default_variant
+from patchkit.pki.profile import profile
 from patchkit.source.obtain import SourceRequest
 
-Pair = tuple[Asked, Asked]
+Pair = tuple[BinaryRequest, BinaryRequest]
 """The client and the server of an arm."""
 
 
@@ -51,7 +51,7 @@ class NewCampaignRequest:
                 "what is to be compared?", advice=f"--version V --variant stock --variant {default_variant()}"
             )
 
-    def campaign(self, arms: Sequence[Arm], machine: Machine) -> Campaign:
+    def campaign(self, arms: Sequence[Arm], machine: LinkDescription) -> Campaign:
         """Return the campaign of ``arms`` on ``machine``."""
         profiles = list(dict.fromkeys(self.credentials))
         return campaign(arms, self.scenarios, profiles, seed=self.seed, trials=self.trials, machine=machine)
@@ -90,7 +90,7 @@ class ResumeRequest:
     def validate(self) -> None:
         """Do nothing: the campaign was checked when it began."""
 
-    def campaign(self, arms: Sequence[Arm], machine: Machine) -> Campaign:
+    def campaign(self, arms: Sequence[Arm], machine: LinkDescription) -> Campaign:
         """Return the campaign with the arms and the machine of today."""
         return self.begun.model_copy(update={"arms": arms, "machine": machine})
 
@@ -113,9 +113,9 @@ class ReplayRequest:
     settings: BuildSettings = field(default_factory=BuildSettings)
 
 
-def asked_for(program: Program) -> Asked:
+def asked_for(program: Program) -> BinaryRequest:
     """Return how a report's ``program`` is asked for: by its release, or by the commit that was given as a ref."""
-    return Asked(program.release.removeprefix("git."), program.variant, program.guard)
+    return BinaryRequest(program.release.removeprefix("git."), program.variant, program.guard)
 
 
 def pairs_of(
@@ -138,13 +138,15 @@ def pairs_of(
     pairs = []
     for text in arms:
         first, _, second = text.partition(":")
-        pairs.append((Asked.parse(first), Asked.parse(second or first)))
+        pairs.append((BinaryRequest.parse(first), BinaryRequest.parse(second or first)))
     if version is not None:
         for variant in dict.fromkeys(variants or ["stock", default_variant()]):
-            both = Asked(version, variant, guard and variant != "stock")
-            pairs.append((Asked.parse(client) if client else both, Asked.parse(server) if server else both))
+            both = BinaryRequest(version, variant, guard and variant != "stock")
+            pairs.append(
+                (BinaryRequest.parse(client) if client else both, BinaryRequest.parse(server) if server else both)
+            )
     elif client and server:
-        pairs.append((Asked.parse(client), Asked.parse(server)))
+        pairs.append((BinaryRequest.parse(client), BinaryRequest.parse(server)))
     elif client or server:
         raise BadUsageError("one side is not enough", advice="--version V for the other one")
     return list(dict.fromkeys(pairs))

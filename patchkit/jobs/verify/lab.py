@@ -15,7 +15,7 @@ from patchkit.jobs.lab.campaign import run
 from patchkit.jobs.lab.request import NewCampaignRequest
 from patchkit.jobs.verify.build import Looked
 from patchkit.jobs.verify.model import Fact
-from patchkit.lab.link.binaries import Asked
+from patchkit.lab.link.binaries import BinaryRequest
 from patchkit.lab.model.scenario import named
 from patchkit.lab.results.cell import CellResult
 from patchkit.lab.results.comparison import Comparison
@@ -44,7 +44,7 @@ class LabStepRequest:
 def compare(request: LabStepRequest, context: Context) -> Looked:
     """Let stock and each variant run over the same losses. Raises what ``patchkit lab run`` raises."""
     version = request.source.version
-    sides = [Asked(version, variant) for variant in (STOCK, *request.variants)]
+    sides = [BinaryRequest(version, variant) for variant in (STOCK, *request.variants)]
     built = programs(sides, request.source, request.settings, replace(context, ui=Ui(quiet=True)))
     # A folder for these very programs: what an earlier run has done is resumed, never mixed up.
     words = [SCENARIO, str(request.trials), *(built[side].program.sha256 for side in sides)]

@@ -1,4 +1,4 @@
-"""The lab's machine before it runs: a kernel and an initramfs, made from pinned packages, kept by what they are of."""
+"""The guest: a kernel and an initramfs, made from pinned packages and kept in the cache by what they are made of."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from patchkit.lab.guest.packages import Pins, fetched, members, pins
 from patchkit.lab.runner.source import sources
 from patchkit.storage import replace_all, sha256_of
 
-_GUESTS = 4  # that stay in the cache, some 40 MB each: another patchkit's is made again when it is wanted
-# Modules by name, in any order: what they need is found in the modules themselves.
+_GUESTS = 4  # that stay in the cache, some 40 MB each: another patchkit's is made again when it is needed
+# Modules by name, in any order: their dependencies are found in the modules themselves.
 _MODULES = ("veth", "sch_netem", "nf_tables", "nft_numgen", "tun", "qemu_fw_cfg")
 # Folders of packages that nothing in the guest reads.
 _LEFT_OUT = (
@@ -56,33 +56,37 @@ class Guest:
     digest: str
     """A hash of both, in hex."""
     release: str
-    """The kernel's."""
+    """The kernel's release."""
 
 
 def guest(context: Context) -> Guest:
-    """The machine, from the cache or made now. Raises GuestError, WrongHashError, StorageError or DiskFullError."""
-    wanted = pins()
+    """Return the guest, from the cache of ``context`` or made now.
+
+    Raises GuestError when a package is not available or lacks a part of the guest, WrongHashError, StorageError or
+    DiskFullError.
+    """
+    pinned = pins()
     runner = sources()
-    # The code that puts it together is part of what it is made of.
-    code = [inspect.getsource(one) for one in (sys.modules[__name__], cpio)]
-    key = hashlib.sha256(repr((wanted, sorted(runner.items()), code)).encode()).hexdigest()[:16]
+    # The code that makes it is part of the key.
+    code = [inspect.getsource(module) for module in (sys.modules[__name__], cpio)]
+    key = hashlib.sha256(repr((pinned, sorted(runner.items()), code)).encode()).hexdigest()[:16]
     folder = context.cache.made("guests", key)
     kernel_image, initramfs = folder / "vmlinuz", folder / "initramfs"
     with context.cache.lock(f"guest-{key}"):
-        # The kernel is written last: where it is, the other one is whole.
+        # The kernel is written last: if it exists, the initramfs is complete.
         if not kernel_image.exists():
             context.ui.step(
-                f"Guest of the lab: Linux {wanted.kernel}, {len(wanted.package)} packages of Debian {wanted.suite}"
+                f"Guest of the lab: Linux {pinned.kernel}, {len(pinned.package)} packages of Debian {pinned.suite}"
             )
-            kernel, files = _unpacked(wanted, fetched(wanted, context))
+            kernel, files = _unpacked(pinned, fetched(pinned, context))
             files |= {f"lab/runner/{name}": cpio.regular(data) for name, data in runner.items()}
             replace_all({initramfs: cpio.archive(files), kernel_image: kernel})
             keep_newest(folder.parent, _GUESTS, used=folder)
     digest = hashlib.sha256(f"{sha256_of(kernel_image)} {sha256_of(initramfs)}".encode()).hexdigest()
-    return Guest(kernel_image, initramfs, digest, wanted.kernel)
+    return Guest(kernel_image, initramfs, digest, pinned.kernel)
 
 
-def _unpacked(wanted: Pins, debs: list[Path]) -> tuple[bytes, dict[str, cpio.File]]:
+def _unpacked(pinned: Pins, debs: list[Path]) -> tuple[bytes, dict[str, cpio.File]]:
     files = {name: cpio.link(f"usr/{name}") for name in ("bin", "sbin", "lib", "lib64")}
     files |= {
         name: cpio.File(stat.S_IFDIR | 0o755) for name in ("proc", "sys", "dev", "run", "tmp", "root", "usr/local/bin")
@@ -92,11 +96,11 @@ def _unpacked(wanted: Pins, debs: list[Path]) -> tuple[bytes, dict[str, cpio.Fil
     for deb in debs:
         for member, data in members(deb):
             path = member.name.removeprefix("./").rstrip("/")
-            if path == f"boot/vmlinuz-{wanted.kernel}":
+            if path == f"boot/vmlinuz-{pinned.kernel}":
                 kernel = data
             elif path.endswith(".ko.xz"):
                 modules[path.rpartition("/")[2].removesuffix(".ko.xz")] = data
-            elif not path.startswith(("boot/", f"usr/lib/modules/{wanted.kernel}", *_LEFT_OUT)):
+            elif not path.startswith(("boot/", f"usr/lib/modules/{pinned.kernel}", *_LEFT_OUT)):
                 _add(
                     files,
                     path,
@@ -114,7 +118,7 @@ def _unpacked(wanted: Pins, debs: list[Path]) -> tuple[bytes, dict[str, cpio.Fil
     )
     files["init"] = cpio.regular(_INIT.format(modules=" ".join(needed), command=command).encode(), executable=True)
     if not kernel:
-        raise GuestError(f"no kernel in {debs[0].name}", why=f"no boot/vmlinuz-{wanted.kernel}")
+        raise GuestError(f"no kernel in {debs[0].name}", why=f"no boot/vmlinuz-{pinned.kernel}")
     return kernel, files
 
 
@@ -129,11 +133,11 @@ def _add(files: dict[str, cpio.File], path: str, mode: int, data: bytes, *, link
 
 
 def _in_order(packed: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The modules that are wanted and those they need, each behind its own needs."""
+    """Unpack the modules of _MODULES and their dependencies, each behind its own."""
     order: dict[str, bytes] = {}
 
     def add(name: str) -> None:
-        if name in order or name not in packed:  # not there: it is built in
+        if name in order or name not in packed:  # not packed: it is built in
             return
         data = lzma.decompress(packed[name])
         for need in _needs(data):
@@ -148,10 +152,10 @@ def _in_order(packed: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _needs(module: bytes) -> list[str]:
-    """What a module says of itself in its section .modinfo: ``depends=a,b``."""
+    """Read the dependencies of ``module`` from its section .modinfo: ``depends=a,b``."""
     from elftools.elf.elffile import ELFFile
 
     section = ELFFile(io.BytesIO(module)).get_section_by_name(".modinfo")
     lines = section.data().split(b"\0") if section else []
-    found = next((line.removeprefix(b"depends=").decode() for line in lines if line.startswith(b"depends=")), "")
-    return [name for name in found.split(",") if name]
+    names = next((line.removeprefix(b"depends=").decode() for line in lines if line.startswith(b"depends=")), "")
+    return [name for name in names.split(",") if name]

@@ -9,30 +9,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class File:
-    """A regular file, a folder or a symbolic link: ``mode`` says which; ``data`` is the contents or the target."""
+    """A regular file, a folder or a symbolic link, by ``mode``; ``data`` is the content or the target."""
 
     mode: int
     data: bytes = b""
 
 
 def regular(data: bytes, *, executable: bool = False) -> File:
+    """Describe a regular file with the content ``data``."""
     return File(stat.S_IFREG | (0o755 if executable else 0o644), data)
 
 
 def link(target: str) -> File:
+    """Describe a symbolic link to ``target``."""
     return File(stat.S_IFLNK | 0o777, target.encode())
 
 
 def archive(files: Mapping[str, File]) -> bytes:
-    """The files by path, without a leading slash; folders that are missing are added. Same files, same bytes."""
-    whole = dict(files)
+    """Write ``files``, by path without a leading slash, and the folders above them. Same files, same bytes."""
+    entries = dict(files)
     for path in files:
         for number, letter in enumerate(path):
             if letter == "/":
-                whole.setdefault(path[:number], File(stat.S_IFDIR | 0o755))
+                entries.setdefault(path[:number], File(stat.S_IFDIR | 0o755))
     out = bytearray()
-    for inode, path in enumerate(sorted(whole), start=1):
-        _append(out, inode, path, whole[path])
+    for inode, path in enumerate(sorted(entries), start=1):
+        _append(out, inode, path, entries[path])
     _append(out, 0, "TRAILER!!!", File(0))
     # The kernel takes several archives in a row, each on a boundary of four bytes; QEMU pads nothing.
     out += bytes(-len(out) % 512)

@@ -1,4 +1,4 @@
-"""The Debian packages that the lab's machine is made of: pinned by hash, fetched, opened."""
+"""The Debian packages that the guest is made of: pinned by hash, fetched, opened."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from patchkit.storage import expanded, reading
 from patchkit.ui import Ui
 
 PINS = Path(__file__).with_name("guest.toml")
-# Debian keeps a package in its pool while a suite lists it, and every state of the archive here.
+# Debian keeps a package in its pool while a suite lists it, and every state of the archive at snapshot.debian.org.
 _SNAPSHOT = "https://snapshot.debian.org/archive/debian/{moment}/{file}"
 _ARCHIVE = "https://deb.debian.org/debian/{file}"
 _ANOTHER = (
-    "PATCHKIT_GUEST=FILE takes other packages, as listed by `patchkit lab pin --to FILE`: with figures of their own"
+    "PATCHKIT_GUEST=FILE uses other packages, as listed by `patchkit lab pin --to FILE`: with figures of their own"
 )
 
 
@@ -44,11 +44,12 @@ class Package(Part):
 
     @property
     def file_name(self) -> str:
+        """The last part of ``file``."""
         return self.file.rpartition("/")[2]
 
 
 class Pins(Part):
-    """All of them, the kernel first."""
+    """All packages of the guest, the kernel first."""
 
     suite: str
     snapshot: str
@@ -56,12 +57,15 @@ class Pins(Part):
 
     @property
     def kernel(self) -> str:
-        """Its release: 6.12.117+deb13-cloud-amd64."""
+        """The kernel's release: 6.12.117+deb13-cloud-amd64."""
         return self.package[0].name.removeprefix("linux-image-")
 
 
 def pins() -> Pins:
-    """patchkit's own, or those of the file that ``PATCHKIT_GUEST`` names. Raises GuestError or StorageError."""
+    """Read patchkit's own pins, or those of the file that ``PATCHKIT_GUEST`` names.
+
+    Raises GuestError when the file does not list packages, StorageError when it cannot be read.
+    """
     named = os.environ.get("PATCHKIT_GUEST")
     path = expanded(named) if named else PINS
     with reading(path):
@@ -72,46 +76,49 @@ def pins() -> Pins:
         raise GuestError(f"{path} does not list a guest's packages", why=str(error)) from error
 
 
-def fetched(wanted: Pins, context: Context) -> list[Path]:
-    """The packages' files, in order, each with the pinned hash.
+def fetched(pinned: Pins, context: Context) -> list[Path]:
+    """Fetch the packages of ``pinned``, and return their files in order, each with the pinned hash.
 
-    Raises GuestError where no place has one, WrongHashError where a place has something else.
+    Raises GuestError when no place has one, WrongHashError when a place has something else.
     """
-    quietly = replace(context, ui=Ui(quiet=True))  # where each of some sixty small files comes from would bury all else
-    with context.ui.count("packages", len(wanted.package)) as advance:
+    quietly = replace(context, ui=Ui(quiet=True))  # the places of some sixty small files would hide all other lines
+    with context.ui.count("packages", len(pinned.package)) as advance:
         files = []
-        for package in wanted.package:
-            files.append(_fetched(package, wanted, quietly))
+        for package in pinned.package:
+            files.append(_fetched(package, pinned, quietly))
             advance(1)
     return files
 
 
-def _fetched(package: Package, wanted: Pins, context: Context) -> Path:
+def _fetched(package: Package, pinned: Pins, context: Context) -> Path:
     what = ExpectedFile(package.file_name, package.sha256, package.size)
     try:
-        return fetch(what, lambda: _places(package, wanted, offline=context.offline), context, advice=_ANOTHER)
+        return fetch(what, lambda: _places(package, pinned, offline=context.offline), context, advice=_ANOTHER)
     except (NetworkUnavailableError, OfflineError, PlacesExhaustedError) as error:
         raise GuestError(
             f"the lab's guest lacks a package: {error.what}", why=error.why, advice=error.advice
         ) from error
 
 
-def _places(package: Package, wanted: Pins, *, offline: bool) -> list[Place]:
+def _places(package: Package, pinned: Pins, *, offline: bool) -> list[Place]:
     places = [Place(f"{mirror.rstrip('/')}/{package.file_name}", mirror=True) for mirror in mirrors()]
     if offline:
         return places
     near = [Place(f"{mirror}/{package.file}") for mirror in debian.mirrors()]
-    far = [_ARCHIVE.format(file=package.file), _SNAPSHOT.format(moment=wanted.snapshot, file=package.file)]
+    far = [_ARCHIVE.format(file=package.file), _SNAPSHOT.format(moment=pinned.snapshot, file=package.file)]
     return places + near + [Place(url) for url in far]
 
 
 def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    """What a .deb installs. Raises GuestError where it is none, or packed in a way that Python can't read."""
+    """Read the files that the .deb ``path`` installs.
+
+    Raises GuestError when it is not a .deb, or is damaged, or packed in a way that Python cannot read.
+    """
     with reading(path):
         raw = path.read_bytes()
     packed = _data_member(raw)
     if packed is None:
-        raise GuestError(f"{path.name} is no Debian package", why="no data.tar in it that Python can open")
+        raise GuestError(f"{path.name} is not a Debian package", why="no data.tar in it that Python can open")
     try:
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             for member in archive:
@@ -122,7 +129,10 @@ def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
 
 
 def _data_member(raw: bytes) -> bytes | None:
-    """A .deb is an ar archive; see deb(5) and ar(5): after the magic, headers of 60 bytes, members on even offsets."""
+    """Find the member data.tar in the ar archive ``raw``; None when there is none that Python can open.
+
+    See deb(5) and ar(5): after the magic, headers of 60 bytes, members on even offsets.
+    """
     at = 8
     while raw.startswith(b"!<arch>\n") and at + 60 <= len(raw):
         name, digits = raw[at : at + 16].rstrip(b" /"), raw[at + 48 : at + 58].rstrip()

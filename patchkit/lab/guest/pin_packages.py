@@ -1,6 +1,4 @@
-"""Which packages the guest is made of, read from a Debian mirror's index: for maintainers, and for whoever must do
-without the pinned ones.
-"""
+"""Choose the guest's packages from a Debian mirror's index: for maintainers, and for users without the pinned ones."""
 
 from __future__ import annotations
 
@@ -15,12 +13,12 @@ from patchkit.source.fetch import debian
 SUITE = "trixie"
 """The first whose kernel and iproute2 know netem's seed."""
 _KERNEL = re.compile(r"linux-image-(\d+\.\d+\.\d+)\+deb13-cloud-amd64")
-# What the guest is for, the kernel apart; what these need is found.
-_WANTED = (
+# What the guest needs, besides the kernel; dependencies are found in the index.
+_NEEDED = (
     "busybox-static", "ethtool", "iproute2", "iputils-ping", "nftables", "python3.13-minimal", "libpython3.13-stdlib",
     "libcap-ng0", "liblz4-1", "liblzo2-2", "libnl-genl-3-200", "libpkcs11-helper1t64", "libssl3t64", "libsystemd0",
 )  # fmt: skip
-# Needed by scripts that run when a package is installed, and by people at a terminal; not by programs that only run.
+# Needed by scripts that run when a package is installed, and by users at a terminal, not by the guest's programs.
 _LEFT_OUT = {
     "adduser", "ca-certificates", "coreutils", "debconf", "init-system-helpers", "libcap2-bin", "media-types",
     "netbase", "openssl-provider-legacy", "perl:any", "readline-common", "tzdata",
@@ -34,11 +32,14 @@ _Fields = dict[str, str]
 
 
 def current(mirror: str | None = None) -> Pins:
-    """What a mirror (apt's own, unless one is named) serves today. Raises GuestError."""
+    """Pin the packages that ``mirror`` (apt's own if none is named) serves today.
+
+    Raises GuestError when the index is not available, or lacks a package.
+    """
     base = (mirror or next(iter(debian.mirrors()), "https://deb.debian.org/debian")).rstrip("/")
-    released = re.search(r"^Date: (.*)$", _got(f"{base}/dists/{SUITE}/Release").decode(), re.MULTILINE)
-    index = _index(lzma.decompress(_got(f"{base}/dists/{SUITE}/main/binary-amd64/Packages.xz")).decode())
-    kernels = {name: found[1] for name in index if (found := _KERNEL.fullmatch(name))}
+    released = re.search(r"^Date: (.*)$", _download(f"{base}/dists/{SUITE}/Release").decode(), re.MULTILINE)
+    index = _index(lzma.decompress(_download(f"{base}/dists/{SUITE}/main/binary-amd64/Packages.xz")).decode())
+    kernels = {name: match[1] for name in index if (match := _KERNEL.fullmatch(name))}
     if released is None or not kernels:
         raise GuestError(f"{base} has no {SUITE} with a kernel for the guest")
     newest = max(kernels, key=lambda name: tuple(map(int, kernels[name].split("."))))
@@ -57,25 +58,25 @@ def current(mirror: str | None = None) -> Pins:
 
 
 def text(pins: Pins) -> str:
-    """guest.toml."""
+    """Write guest.toml from ``pins``."""
     parts = [_HEADER, f'suite = "{pins.suite}"\nsnapshot = "{pins.snapshot}"\n']
     parts += [
-        f'\n[[package]]\nname = "{one.name}"\nversion = "{one.version}"\nfile = "{one.file}"\n'
-        f'size = {one.size}\nsha256 = "{one.sha256}"\n'
-        for one in pins.package
+        f'\n[[package]]\nname = "{package.name}"\nversion = "{package.version}"\nfile = "{package.file}"\n'
+        f'size = {package.size}\nsha256 = "{package.sha256}"\n'
+        for package in pins.package
     ]
     return "".join(parts)
 
 
-def _got(url: str) -> bytes:
+def _download(url: str) -> bytes:
     import requests
 
     try:
-        answer = requests.get(url, timeout=60)
-        answer.raise_for_status()
+        response = requests.get(url, timeout=60)
+        response.raise_for_status()
     except requests.RequestException as error:
-        raise GuestError("a Debian mirror's index can't be had", why=str(error), advice="--mirror URL") from error
-    return answer.content
+        raise GuestError("a Debian mirror's index is not available", why=str(error), advice="--mirror URL") from error
+    return response.content
 
 
 def _index(listing: str) -> dict[str, _Fields]:
@@ -84,22 +85,22 @@ def _index(listing: str) -> dict[str, _Fields]:
 
 
 def _closure(index: dict[str, _Fields]) -> list[_Fields]:
-    """The wanted packages and those that they need, of alternatives the first."""
+    """List the needed packages and their dependencies, of alternatives the first."""
     providers: dict[str, str] = {}
     for name, fields in index.items():
-        for one in fields.get("Provides", "").split(","):
-            providers.setdefault(one.strip().split(" ")[0], name)
-    found: dict[str, _Fields] = {}
-    todo = list(_WANTED)
+        for virtual in fields.get("Provides", "").split(","):
+            providers.setdefault(virtual.strip().split(" ")[0], name)
+    closure: dict[str, _Fields] = {}
+    todo = list(_NEEDED)
     while todo:
-        asked = todo.pop()
-        name = asked if asked in index else providers.get(asked, "")
+        needed = todo.pop()
+        name = needed if needed in index else providers.get(needed, "")
         if not name:
-            raise GuestError(f"the mirror has no package {asked}")
-        if name in found:
+            raise GuestError(f"the mirror has no package {needed}")
+        if name in closure:
             continue
-        found[name] = index[name]
+        closure[name] = index[name]
         needs = ",".join(index[name].get(field, "") for field in ("Pre-Depends", "Depends"))
         firsts = [need.split("|")[0].strip().split(" ")[0] for need in needs.split(",") if need.strip()]
         todo += [first for first in firsts if first not in _LEFT_OUT]
-    return list(found.values())
+    return list(closure.values())

@@ -1,4 +1,4 @@
-"""Which openvpn runs on which side: the words for it on the command line, and the program out of its archive."""
+"""Which openvpn runs on which side: how the command line names it, and the program out of its archive."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from patchkit.releases.version import Version
 from patchkit.storage import reading
 
 _GUARD = ".guard"
-_NUMBER = re.compile(r"v?\d+\.\d+(\.\d+)?([-_]?(alpha|beta|rc)\d*)?", re.IGNORECASE)
+_RELEASE = re.compile(r"v?\d+\.\d+(\.\d+)?([-_]?(alpha|beta|rc)\d*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A build: ``2.6.14`` is stock, ``2.6.14+retransmit`` a variant, ``2.6.14+retransmit.guard`` its guarded form."""
+class BinaryRequest:
+    """A build that a campaign needs: ``2.6.14`` is stock, ``2.6.14+retransmit`` a variant, with ``.guard`` guarded."""
 
     version: str
     variant: str = "stock"
     guard: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> Asked:
-        """Raises BadUsageError where nothing is left of it."""
+    def parse(cls, text: str) -> BinaryRequest:
+        """Parse ``text`` from the command line. Raises BadUsageError when it names no build."""
         version, _, variant = text.partition("+")
         guard = variant.endswith(_GUARD)
         variant = variant.removesuffix(_GUARD) or "stock"
@@ -44,27 +44,33 @@ class Asked:
 
 @dataclass(frozen=True)
 class Binary:
-    """A program and what is known of it."""
+    """An openvpn that can run on one side, with its description."""
 
     program: Program
     data: bytes
 
     @property
     def version(self) -> Version:
-        """What decides which options it understands."""
-        return number(self.program)
+        """The release, which decides which options it understands."""
+        return release_of(self.program)
 
 
-def number(program: Program) -> Version:
-    """The release that the program says it is, without what the variant adds. Raises GuestError."""
-    found = _NUMBER.match(program.version)
-    if found is None:
-        raise GuestError(f"{program.version} is no version whose options the lab knows")
-    return Version.parse(found[0])
+def release_of(program: Program) -> Version:
+    """Parse the release from the version that ``program`` prints, without what the variant adds.
+
+    Raises GuestError when it is not a version whose options the lab knows.
+    """
+    match = _RELEASE.match(program.version)
+    if match is None:
+        raise GuestError(f"{program.version} is not a version whose options the lab knows")
+    return Version.parse(match[0])
 
 
 def unpacked(artifact: Artifact, folder: Path, *, variant: str, guard: bool) -> Binary:
-    """The program in an artifact's archive. Raises StorageError or GuestError."""
+    """Read the openvpn of ``artifact``, built with ``variant`` and ``guard``, from its archive in ``folder``.
+
+    Raises GuestError when the archive is damaged or has no openvpn, StorageError when it cannot be read.
+    """
     archive = folder / f"{artifact.name}.tar.gz"
     with reading(archive):
         packed = archive.read_bytes()
@@ -73,9 +79,9 @@ def unpacked(artifact: Artifact, folder: Path, *, variant: str, guard: bool) -> 
             member = members.extractfile(f"{artifact.name}/sbin/openvpn")
             data = member.read() if member else b""
     except (tarfile.TarError, zlib.error, EOFError, KeyError, OSError) as error:
-        raise GuestError(f"{archive.name} can't be read", why=str(error)) from error
+        raise GuestError(f"{archive.name} cannot be read", why=str(error)) from error
     if not data:
-        raise GuestError(f"{archive.name} holds no sbin/openvpn")
+        raise GuestError(f"{archive.name} has no sbin/openvpn")
     program = Program(
         release=artifact.release, variant=variant, guard=guard, version=artifact.version,
         sha256=hashlib.sha256(data).hexdigest(),

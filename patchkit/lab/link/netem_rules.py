@@ -1,4 +1,4 @@
-"""A scenario's link in the words of ``tc`` and ``nft``, which the router runs."""
+"""A scenario's link as arguments of ``tc`` and rules of ``nft``, which the router runs."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ _TLS_AUTH = 20 + 8  # bytes more: HMAC-SHA1, and the packet's ID and time
 
 
 def acks_at(wrap: Wrap) -> int | None:
-    """How many bytes stand before the number of ACKs in a control packet; None where that is encrypted."""
+    """Count the bytes before the number of ACKs in a control packet with ``wrap``; None when they are encrypted."""
     if wrap == "tls-crypt":
         return None
     return 1 + _SESSION_ID + (_TLS_AUTH if wrap == "tls-auth" else 0)
 
 
 def derived(seed: int, *labels: object) -> int:
-    """A seed of 63 bits for one purpose: the same for the same labels, on any machine."""
+    """Derive a seed of 63 bits from ``seed`` and ``labels``: the same on every machine."""
     text = ":".join(map(str, (seed, *labels)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
 
 
 def qdisc(flow: Flow, seed: int) -> str:
-    """``tc``'s words for one direction: see tc-netem(8). Losses depend on the seed and the packet's number alone."""
+    """Write tc's arguments for ``flow``: see tc-netem(8). Losses depend on ``seed`` and the packet's number only."""
     words = [f"netem limit {flow.queue} delay {flow.delay_ms:g}ms"]
     if flow.jitter_ms:
         distribution = "" if flow.distribution == "uniform" else f" distribution {flow.distribution}"
         words.append(f"{flow.jitter_ms:g}ms{distribution}")
     if flow.burst:
-        b = flow.burst
-        words.append(f"loss gemodel {b.to_bad:g}% {b.to_good:g}% {b.loss_in_bad:g}% {b.loss_in_good:g}%")
+        burst = flow.burst
+        words.append(
+            f"loss gemodel {burst.to_bad:g}% {burst.to_good:g}% {burst.loss_in_bad:g}% {burst.loss_in_good:g}%"
+        )
     elif flow.loss:
         words.append(f"loss random {flow.loss:g}%")
     if flow.duplicate:
@@ -53,10 +55,10 @@ def qdisc(flow: Flow, seed: int) -> str:
 
 
 def rules(scenario: Scenario) -> str:
-    """``nft``'s words for what the scenario drops by itself; empty where it drops nothing.
+    """Write nft's rules for what ``scenario`` drops by itself; empty when it drops nothing.
 
-    A machine runs several trials: each begins with counters at zero. Each rule sees the packets that the ones before
-    it let through. ``numgen`` counts what came to it, from 0.
+    A machine runs several trials: each begins with counters at zero. Each rule sees the packets that the rules before
+    it let through. ``numgen`` counts the packets that reach it, from 0.
     """
     if not scenario.drop and not scenario.outage:
         return ""
@@ -76,7 +78,7 @@ def rules(scenario: Scenario) -> str:
 
 
 def outages(scenario: Scenario) -> list[tuple[float, str]]:
-    """When the link dies and when it comes back, in seconds as in the scenario; each with its rules."""
+    """List when the link of ``scenario`` dies or comes back, in its seconds, each time with nft's rules for it."""
     dead = "".join(
         f'add rule ip lab outage iifname "{_INTO[direction]}" {_ours(direction)} jump ruled_out_{direction}\n'
         f'add rule ip lab outage iifname "{_INTO[direction]}" drop\n'
@@ -92,16 +94,16 @@ def outages(scenario: Scenario) -> list[tuple[float, str]]:
 
 
 def _ours(direction: Direction) -> str:
-    """What the capture counts: not, say, the ICMP that a peer's absence brings."""
+    """Match what the capture counts: not, say, the ICMP packets that a peer's absence causes."""
     return f"udp {'d' if direction == 'up' else 's'}port {PORT}"
 
 
 def _of(direction: Direction, lines: Sequence[tuple[Direction, str]]) -> list[str]:
-    return [line for where, line in lines if where == direction]
+    return [line for line_direction, line in lines if line_direction == direction]
 
 
 def _drop(drop: Drop, wrap: Wrap, chain: str) -> list[tuple[Direction, str]]:
-    """@th counts bits from the UDP header's first one: its eight bytes, then OpenVPN's packet."""
+    """Write the rules of ``drop``. @th counts bits from the UDP header on: its 8 bytes, then OpenVPN's packet."""
     match = f"@th,64,5 {_OPCODES[drop.kind]} " if drop.kind != "any" else ""
     acks = acks_at(wrap) or 0  # with tls-crypt, a scenario has no rule that looks so far
     if drop.acknowledges is not None:
@@ -117,16 +119,16 @@ def _drop(drop: Drop, wrap: Wrap, chain: str) -> list[tuple[Direction, str]]:
     else:
         matches = [match]
     end = f"jump {chain}\n" if _shared(drop) else _nth(drop)
-    return [(drop.direction, f"{one}{end}") for one in matches]
+    return [(drop.direction, f"{match}{end}") for match in matches]
 
 
 def _shared(drop: Drop) -> bool:
-    """Whether it takes several rules to tell its packets, which have to be counted together."""
+    """Whether ``drop`` needs several rules to match its packets, which have to be counted together."""
     return drop.packet_id is not None and bool(drop.nth)
 
 
 def _nth(drop: Drop) -> str:
-    """Drop what came here, or the n-th of it."""
+    """Write the rule that drops all packets that reach it, or the n-th of them."""
     numbers = ", ".join(str(n - 1) for n in sorted(set(drop.nth)))
     which = f"numgen inc mod {2**31} {{ {numbers} }} " if drop.nth else ""
     return f"{which}jump ruled_out_{drop.direction}\n"

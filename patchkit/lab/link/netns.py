@@ -1,4 +1,4 @@
-"""The link of this host's own kernel: network namespaces and netem, in real time, as root."""
+"""The link 'netns': network namespaces and netem of this host's own kernel, in real time, as root."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchkit.errors import LinkError
-from patchkit.lab.link.processes import Alive, Ran, answers
+from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
 from patchkit.lab.runner import network
 from patchkit.lab.runner.source import sources
 
@@ -29,19 +29,19 @@ _MACHINE = "--link machine, the default, needs none of this"
 
 @dataclass(frozen=True)
 class Kernel:
-    """This host's kernel, and whether its netem and this host's ``tc`` know seeds (Linux 6.7, iproute2 6.6)."""
+    """This host's kernel, and whether its netem and this host's ``tc`` support seeds (Linux 6.7, iproute2 6.6)."""
 
     release: str
     seeded: bool
 
 
 def check() -> Kernel:
-    """What can be had, after a netem was really put on a device of a scratch namespace.
+    """Add a netem to a device of a scratch namespace, and return the kernel that did it.
 
-    Raises LinkError.
+    Raises LinkError when the user is not root, when a tool is missing, or when the kernel has no netem.
     """
-    if os.geteuid() != 0:  # asked first: the PATH of an ordinary user often lacks the tools' folder
-        raise LinkError("the link 'netns' wants root", why="it makes network namespaces", advice=_MACHINE)
+    if os.geteuid() != 0:  # checked first: the PATH of an ordinary user often lacks the tools' folder
+        raise LinkError("the link 'netns' needs root", why="it makes network namespaces", advice=_MACHINE)
     missing = sorted({package for tool, package in _TOOLS.items() if shutil.which(tool) is None})
     if missing:
         advice = f"on Debian: apt-get install {' '.join(missing)}; {_MACHINE}"
@@ -60,18 +60,23 @@ def check() -> Kernel:
         finally:
             network.tear_down_one(scratch)
     except RuntimeError as error:
-        raise LinkError("this host's kernel can't be the link", why=str(error), advice=_MACHINE) from error
+        raise LinkError("this host's kernel cannot be the link", why=str(error), advice=_MACHINE) from error
     return Kernel(platform.release(), seeded=True)
 
 
 def unseeded(order: Mapping[str, object]) -> dict[str, object]:
-    """The order for a netem that knows no seeds."""
-    without: dict[str, object] = json.loads(_SEED.sub("", json.dumps(order)))
-    return without
+    """Remove the seeds from ``order``, for a netem that does not support them."""
+    without_seeds: dict[str, object] = json.loads(_SEED.sub("", json.dumps(order)))
+    return without_seeds
 
 
-def run(files: Mapping[str, bytes], order: Mapping[str, object], *, wall_limit: float, alive: Alive) -> list[Ran]:
-    """An order's trials in namespaces of its own. ``wall_limit`` is in seconds. Raises LinkError."""
+def run(
+    files: Mapping[str, bytes], order: Mapping[str, object], *, wall_limit: float, groups: ProcessGroups
+) -> list[RunOutput]:
+    """Run the trials of ``order`` on ``files`` in namespaces of their own, for at most ``wall_limit`` seconds.
+
+    Raises LinkError when the runner does not answer.
+    """
     with tempfile.TemporaryDirectory(prefix="patchkit-netns-") as name:
         work = Path(name)
         runner = {f"runner/{path}": data for path, data in sources().items()}
@@ -83,35 +88,36 @@ def run(files: Mapping[str, bytes], order: Mapping[str, object], *, wall_limit: 
         prefix = f"pk{uuid.uuid4().hex[:6]}-"
         (work / "order").write_text(json.dumps({**order, "prefix": prefix}))
         try:
-            said = _perform(work, wall_limit, alive)
+            complaint = _perform(work, wall_limit, groups)
         finally:
             network.tear_down(prefix)  # a runner that was killed has not
         try:
-            return answers((work / "answer").read_bytes(), order)
+            return run_outputs((work / "answer").read_bytes(), order)
         except (OSError, ValueError) as error:
             raise LinkError(
-                "a trial on the link 'netns' gave no answer", why=said or str(error), advice=_MACHINE
+                "a trial on the link 'netns' gave no answer", why=complaint or str(error), advice=_MACHINE
             ) from error
 
 
-def _perform(work: Path, wall_limit: float, alive: Alive) -> str:
+def _perform(work: Path, wall_limit: float, groups: ProcessGroups) -> str:
+    """Run the runner on the order in ``work``, and return what went wrong; empty when it ended as it should."""
     command = [sys.executable, "-m", "runner.host", "order", "answer"]
     process = subprocess.Popen(
         command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         process_group=0, env={**os.environ, "PYTHONPATH": str(work), "LC_ALL": "C"},
     )  # fmt: skip
     with process:
-        alive.add(process.pid)
+        groups.add(process.pid)
         try:
-            said = process.communicate(timeout=wall_limit)[0].strip()
+            printed = process.communicate(timeout=wall_limit)[0].strip()
         except subprocess.TimeoutExpired:
-            return f"it was still at work after {wall_limit:.0f} s"
+            return f"it was still running after {wall_limit:.0f} s"
         finally:
             with suppress(ProcessLookupError):  # a runner that was killed alone leaves its peers behind
                 os.killpg(process.pid, signal.SIGKILL)
-            alive.remove(process.pid)
+            groups.remove(process.pid)
     if process.returncode < 0:
-        said += f"\nits runner was killed by {signal.Signals(-process.returncode).name}"
-    elif process.returncode and not said:
-        said = f"its runner ended with exit code {process.returncode}"
-    return said.strip()
+        printed += f"\nits runner was killed by {signal.Signals(-process.returncode).name}"
+    elif process.returncode and not printed:
+        printed = f"its runner ended with exit code {process.returncode}"
+    return printed.strip()

@@ -15,11 +15,12 @@ from patchkit.releases.version import Version
 Side = Literal["client", "server"]
 SERVER_TUNNEL = "10.8.0.1"
 _SERVER = "10.77.2.2"
-# docs/old-peers.md has the reasons, and what the logs say otherwise; each was found by leaving it out.
+# docs/old-peers.md has the reasons, and the log without each of them; each was found by leaving it out.
 _OLD_TLS = ["--tls-version-min", "1.0", "--tls-cert-profile", "insecure"]
 _CBC = "AES-256-CBC"
 _GCM = "AES-256-GCM"
-# What shows that a side is done. A server's own "Initialization Sequence Completed" comes before any client does.
+# The message that shows that a side is done. A server prints "Initialization Sequence Completed" before any client
+# comes.
 DONE = {
     ("server", "server"): "Peer Connection Initiated with",
     ("server", "client"): "Initialization Sequence Completed",
@@ -34,22 +35,22 @@ _TLS_CRYPT, _MAX_PACKET_SIZE = ">=2.4a0", ">=2.6a0"
 
 
 def refuse_unknown(name: str, scenario: Scenario, own: Version) -> None:
-    """Raises ScenarioError where a scenario wants what a release does not know."""
-    wanted = {
+    """Check that the release ``own`` has the options that ``scenario`` needs. Raises ScenarioError when it has not."""
+    needed = {
         "--tls-crypt": (scenario.wrap == "tls-crypt", _TLS_CRYPT),
         "--max-packet-size": (scenario.max_packet_size is not None, _MAX_PACKET_SIZE),
     }
-    for option, (asked, since) in wanted.items():
-        if asked and not holds(since, own):
+    for option, (is_needed, since) in needed.items():
+        if is_needed and not holds(since, own):
             raise ScenarioError(
-                f"{own.text} has no {option}, which scenario {name} wants",
+                f"{own.text} has no {option}, which scenario {name} needs",
                 why=f"releases {since.removesuffix('a0')} have it",
-                advice="--wrap tls-auth is older" if option == "--tls-crypt" else "leave it away for this release",
+                advice="--wrap tls-auth is older" if option == "--tls-crypt" else "leave it out for this release",
             )
 
 
 def command(program: str, side: Side, scenario: Scenario, own: Version, other: Version, *, verbosity: str) -> list[str]:
-    """``program`` and its options, for the folder that holds ``credentials``. Times in seconds."""
+    """Write the command line of ``program`` as ``side`` of ``scenario``, for the folder that holds ``credentials``."""
     ping, restart = scenario.keepalive
     limit = math.ceil(scenario.limit_s)
     words = [program, "--verb", verbosity, "--proto", "udp", "--ca", "credentials/ca.crt"]
@@ -84,10 +85,10 @@ def command(program: str, side: Side, scenario: Scenario, own: Version, other: V
 
 
 def for_old_releases(own: Version, other: Version, scenario: Scenario) -> Sequence[str]:
-    """Options that ``own`` needs to talk to ``other``, whichever of them is the server."""
+    """List the options that ``own`` needs to talk to ``other``, whichever of them is the server."""
     words: list[str] = []
     modern = holds(">=2.6a0", own)
-    # 2.5 as well: the system's OpenSSL 3 refuses TLS 1.0 and SHA-1 of old, unless it is told not to.
+    # 2.5 as well: the system's OpenSSL 3 refuses TLS 1.0 and SHA-1 unless these options allow them.
     if holds(">=2.5a0", own) and (holds("<2.3.3", other) or holds(">=2.3.4, <2.3.7", other)):
         words += _OLD_TLS
     old = min(own, other)

@@ -1,4 +1,4 @@
-"""What the runner is told to do: some trials of a cell as a JSON document."""
+"""The runner's order: a batch of trials of one cell, as a JSON document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from patchkit.lab.model.trial import DIRECTIONS
 from patchkit.lab.runner.task import FRAMES, LAST, LOGS
 from patchkit.releases.version import Version
 
-_CPU_SHARE = 0.5  # of the trial's own time that one peer may compute: beyond it, it runs in circles
+_CPU_SHARE = 0.5  # of the trial's time that one peer may compute: beyond it, it is in an endless loop
 _CPU_LEAST = 20.0  # seconds
 # What a soak counts in the logs; msg() texts of ssl.c, ping.c and init.c, the same in all series.
 _COUNTED = {
@@ -20,14 +20,14 @@ _COUNTED = {
     "ping_restarts": "Inactivity timeout (--ping-restart)",
 }
 _COMPLETED = "Initialization Sequence Completed"
-_BEGUN = " link remote: "  # init.c and socket.c: a client says so before its first packet
+_BEGUN = " link remote: "  # init.c and socket.c: a client prints it before its first packet
 VERB = "{verb}"
-"""Stands in the peers' command lines for each trial's own ``--verb``."""
+"""Replaced in the peers' command lines by each trial's own ``--verb``."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One of the trials of an order, and how much is kept of it beyond its counts."""
+    """One trial of a batch, called a turn in the runner's order, and how much is kept of it beyond its counts."""
 
     seed: int
     verbosity: int = 3
@@ -39,9 +39,9 @@ class Turn:
 def order(
     scenario: Scenario, client: Version, server: Version, turns: Sequence[Turn], *, count: int | None = None
 ) -> dict[str, object]:
-    """The runner's order for some trials of one cell, one behind the other; of ``turns``, the first ``count``.
+    """Write the runner's order for the first ``count`` of ``turns``, trials of one cell, one behind the other.
 
-    What is not run is named all the same: to read a longer order takes longer, and would move what follows.
+    The others are in the order all the same: reading a longer order takes longer, and would move what follows.
     """
     sides: dict[str, object] = {}
     pairs: tuple[tuple[openvpn_options.Side, Version, Version], ...] = (
@@ -49,7 +49,7 @@ def order(
         ("server", server, client),
     )
     for side, own, other in pairs:
-        counted = {f"{side}_{what}": text for what, text in _COUNTED.items()}
+        counted = {f"{side}_{event}": text for event, text in _COUNTED.items()}
         if side == "client":
             counted["completions"] = _COMPLETED
         sides[side] = {
@@ -58,7 +58,7 @@ def order(
             "done": openvpn_options.DONE[scenario.topology, side],
             "count": counted,
         }
-    # Only where there is one: to read a longer order takes longer, and would move the trials of all other scenarios.
+    # Only if it is a crowd: reading a longer order takes longer, and would move the trials of all other scenarios.
     crowd = {"crowd": {"begun": _BEGUN}} if scenario.is_crowd else {}
     return {
         **crowd,
@@ -87,7 +87,7 @@ def order(
             }
             for turn in turns
         ],
-        # Looked at when a trial is over: what is wished of it must not change how it goes.
+        # Read when a trial is over: what is kept of a trial must not change how it goes.
         "wishes": [
             LOGS * turn.keep_logs + FRAMES * turn.keep_frames + LAST * (number == (count or len(turns)))
             for number, turn in enumerate(turns, start=1)
@@ -96,6 +96,6 @@ def order(
 
 
 def _starts(scenario: Scenario, seed: int) -> list[float]:
-    """When each client of a crowd starts, in seconds after the first could: in every arm at the same moments."""
+    """Derive from ``seed`` when each client of a crowd starts, in seconds: in every arm at the same moments."""
     shares = (netem_rules.derived(seed, "start", number) / 2**63 for number in range(scenario.clients))
     return sorted(round(scenario.spread_s * share, 3) for share in shares)

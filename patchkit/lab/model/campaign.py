@@ -1,4 +1,4 @@
-"""What a campaign is: its arms, scenarios and cells. This is ``campaign.json``; with it any trial can be repeated."""
+"""``campaign.json``: the arms, scenarios and cells of a campaign. With it any trial can be repeated."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from patchkit.patching.variants import Bound
 
 
 class Program(Part):
-    """One side's openvpn."""
+    """The openvpn of one side."""
 
     release: str = Field(description="2.6.14")
     variant: str = Field(description="stock, retransmit, …")
     guard: bool = Field(default=False, description="built from the guarded rendering, with -DRETRY")
-    version: str = Field(description="what it says of itself")
+    version: str = Field(description="the version that it prints")
     sha256: str = Field(description="of the program, in hex")
     bound: Bound | None = Field(default=None, description="what its variant's patch.toml promises; null where nothing")
 
     @property
     def name(self) -> str:
-        """2.6.14+retransmit."""
+        """Release and variant: 2.6.14+retransmit."""
         if self.variant == "stock":
             return self.release
         return f"{self.release}+{self.variant}" + (".guard" if self.guard else "")
 
 
 class Arm(Part):
-    """What is compared: a client and a server."""
+    """A client and a server, compared with those of other arms."""
 
     name: str = Field(description="2.6.14+retransmit, or client→server where they differ")
     client: Program = Field(description="what connects")
@@ -46,27 +46,27 @@ class Cell(Part):
     credentials: str = Field(description="the profile that both sides' certificates come from")
 
 
-class Machine(Part):
-    """Where trials ran."""
+class LinkDescription(Part):
+    """The link that trials ran on, and what else decides their figures."""
 
     link: Literal["machine", "netns"] = Field(description="a virtual machine, or this host's own network namespaces")
     guest: str = Field(description="hash of the guest: kernel, userland, runner; of a netns, the kernel's release")
     qemu: str | None = Field(description="QEMU's version; instruction counts may differ between two")
     kernel: str = Field(description="the kernel whose netem it was")
     shift: int = Field(
-        description="trials that run one behind the other before everything begins anew: what one leaves behind moves "
-        "the next by microseconds"
+        description="trials of a batch, which run one behind the other before everything begins anew: what one leaves "
+        "behind moves the next by microseconds"
     )
 
 
 class Campaign(Part):
-    """Everything that decides what the trials show."""
+    """Everything that decides the results of the trials."""
 
     schema_version: Literal[1] = Field(default=1, description="goes up when a field changes its meaning or goes away")
     patchkit: str = Field(description="version of patchkit")
     seed: int = Field(description="what all trials' seeds derive from")
     trials: int = Field(description="trials a cell")
-    machine: Machine = Field(description="where trials ran")
+    machine: LinkDescription = Field(description="the link that trials ran on")
     arms: list[Arm] = Field(description="the first one is what the others are compared with")
     scenarios: dict[str, Scenario] = Field(description="as they were run, all defaults filled in")
     cells: list[Cell] = Field(description="every arm over every scenario, with every kind of credentials")
@@ -74,6 +74,6 @@ class Campaign(Part):
         description="lossless cells of the first arm, a few trials each: what packets are compared with"
     )
 
-    def cell(self, name: str) -> Cell | None:
-        """The cell of that id, reference cells included."""
-        return next((cell for cell in [*self.cells, *self.reference] if cell.id == name), None)
+    def cell(self, cell_id: str) -> Cell | None:
+        """Find the cell with ``cell_id``, reference cells included; None when there is none."""
+        return next((cell for cell in [*self.cells, *self.reference] if cell.id == cell_id), None)

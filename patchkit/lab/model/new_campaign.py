@@ -1,4 +1,4 @@
-"""From what the user asked for to arms, cells and a campaign."""
+"""Lay out a new campaign: arms, cells and the lossless cells that packets are compared with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from patchkit import __version__
 from patchkit.errors import BadUsageError
-from patchkit.lab.model.campaign import Arm, Campaign, Cell, Machine, Program
+from patchkit.lab.model.campaign import Arm, Campaign, Cell, LinkDescription, Program
 from patchkit.lab.model.scenario import Flow, Scenario
 from patchkit.lab.model.trial import DIRECTIONS
 
@@ -21,7 +21,7 @@ _SET_UP = (
 
 
 def arm(client: Program, server: Program) -> Arm:
-    """Two programs that meet."""
+    """Name the arm in which ``client`` meets ``server``."""
     name = client.name if client == server else f"{client.name}:{server.name}"
     return Arm(name=name, client=client, server=server)
 
@@ -33,20 +33,23 @@ def campaign(
     *,
     seed: int,
     trials: int,
-    machine: Machine,
+    machine: LinkDescription,
 ) -> Campaign:
-    """Every arm over every scenario with all ``credentials``, or with the scenario's own where none are named."""
-    names = [one.name for one in arms]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise BadUsageError(f"{twice.pop()} is named twice", why="an arm that is compared with itself shows nothing")
+    """Lay out the campaign of ``arms`` over ``scenarios`` with all ``credentials``, or else each scenario's own.
+
+    Raises BadUsageError when an arm is named twice, or when a scenario has a name that is reserved.
+    """
+    names = [arm.name for arm in arms]
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise BadUsageError(f"{repeated.pop()} is named twice", why="an arm that is compared with itself shows nothing")
     if any(name.startswith(_REFERENCE) for name in scenarios):
-        raise BadUsageError(f"a scenario can't be called {_REFERENCE}", why="patchkit's own lossless ones are")
+        raise BadUsageError(f"a scenario cannot be called {_REFERENCE}", why="patchkit's own lossless ones are")
     cells = [
-        Cell(id=f"{one.name}/{name}/{profile}", arm=one.name, scenario=name, credentials=profile)
+        Cell(id=f"{arm.name}/{name}/{profile}", arm=arm.name, scenario=name, credentials=profile)
         for name, scenario in scenarios.items()
         for profile in (credentials or [scenario.credentials])
-        for one in arms
+        for arm in arms
     ]
     lossless = _lossless(scenarios)
     reference = [
@@ -67,12 +70,12 @@ def campaign(
 
 
 def _lossless(scenarios: Mapping[str, Scenario]) -> dict[str, Scenario]:
-    """A handshake without losses for each set-up and delay among the scenarios."""
-    found: list[Scenario] = []
+    """Add a handshake without losses for each set-up and delay among ``scenarios``."""
+    lossless: list[Scenario] = []
     for scenario in scenarios.values():
-        kept = scenario.model_dump(include={*_SET_UP})
+        set_up = scenario.model_dump(include={*_SET_UP})
         delays = {name: Flow(delay_ms=scenario.flow(name).delay_ms) for name in DIRECTIONS}
-        clean = Scenario.model_validate({"summary": _SUMMARY, **kept, **delays})
-        if scenario.run == "handshake" and clean not in found:
-            found.append(clean)
-    return {_REFERENCE if n == 0 else f"{_REFERENCE}-{n + 1}": clean for n, clean in enumerate(found)}
+        clean = Scenario.model_validate({"summary": _SUMMARY, **set_up, **delays})
+        if scenario.run == "handshake" and clean not in lossless:
+            lossless.append(clean)
+    return {_REFERENCE if n == 0 else f"{_REFERENCE}-{n + 1}": clean for n, clean in enumerate(lossless)}

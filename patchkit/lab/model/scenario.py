@@ -1,4 +1,4 @@
-"""Scenarios: a link, what is run over it, and when it counts as failed. Read from TOML, built in or the user's own."""
+"""Scenarios: a link, what runs over it, and when that counts as failed. Read from TOML, built in or the user's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from patchkit.errors import ScenarioError
 from patchkit.json_schema import Part
 from patchkit.lab.model.trial import Direction
-from patchkit.lab.pki.profile import profile
+from patchkit.pki.profile import profile
 from patchkit.storage import reading
 
 BUILT_IN = Path(__file__).with_name("scenarios.toml")
@@ -21,7 +21,7 @@ Wrap = Literal["none", "tls-auth", "tls-crypt"]
 
 
 class _Part(Part):
-    """Of a scenario: infinite is nothing, not even a delay."""
+    """A part of a scenario: no number in it may be infinite."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -36,13 +36,13 @@ class Burst(_Part):
 
     @property
     def loss(self) -> float:
-        """What is lost in the long run, in percent."""
+        """The loss in the long run, in percent."""
         bad = self.to_bad / (self.to_bad + self.to_good)
         return bad * self.loss_in_bad + (1 - bad) * self.loss_in_good
 
 
 class Flow(_Part):
-    """One direction of the link: what netem on the router does to it."""
+    """One direction of the link, and what netem on the router does to it."""
 
     delay_ms: float = Field(default=0.0, ge=0, le=60_000, description="one way")
     jitter_ms: float = Field(default=0.0, ge=0, description="standard deviation (normal), or half the width (uniform)")
@@ -66,26 +66,26 @@ class Flow(_Part):
         if self.burst is not None and self.loss:
             raise ValueError("loss and burst exclude each other")
         if self.reorder and not self.delay_ms:
-            raise ValueError("reorder wants a delay: what is reordered skips it")
+            raise ValueError("reorder needs a delay: what is reordered skips it")
         if self.jitter_ms and not self.delay_ms:
-            raise ValueError("jitter wants a delay")
+            raise ValueError("jitter needs a delay")
         return self
 
     @property
     def expected_loss(self) -> float:
-        """What netem is asked to lose, as a fraction."""
+        """The loss that netem is configured for, as a fraction."""
         return (self.burst.loss if self.burst else self.loss) / 100
 
 
 class Drop(_Part):
-    """A rule of the router that drops certain packets, told by what is in them."""
+    """A rule of the router that drops certain packets, recognised by what is in them."""
 
     direction: Direction = Field(description="up is client → server")
     kind: Literal["any", "control", "ack", "data"] = Field(
         default="any", description="control: P_CONTROL_*, ack: pure ACKs, data: P_DATA_*"
     )
     nth: list[int] = Field(
-        default=[], description="which of those that match, from 1; none named: all of them", max_length=64
+        default=[], description="which of the packets that match, from 1; empty: all of them", max_length=64
     )
     packet_id: int | None = Field(default=None, ge=0, lt=2**32, description="control packets with this ID only")
     acknowledges: int | None = Field(
@@ -98,9 +98,9 @@ class Drop(_Part):
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
         if self.acknowledges is not None and self.kind != "ack":
-            raise ValueError('acknowledges wants kind = "ack"')
+            raise ValueError('acknowledges needs kind = "ack"')
         if self.packet_id is not None and self.kind != "control":
-            raise ValueError('packet_id wants kind = "control"')
+            raise ValueError('packet_id needs kind = "control"')
         if any(not 1 <= number <= 2**31 for number in self.nth):
             raise ValueError("nth counts from 1, and up to 2^31")
         return self
@@ -134,7 +134,7 @@ class Scenario(_Part):
     spread_s: float = Field(
         default=0.0, ge=0, description="of many clients: seconds over which their starts are spread, at random"
     )
-    credentials: str = Field(default="leaf-rsa2048", description="see patchkit.lab.pki.credentials")
+    credentials: str = Field(default="leaf-rsa2048", description="a profile of patchkit/pki: leaf-rsa2048, chain-8, …")
     wrap: Wrap = Field(default="none", description="what is put around control packets")
     max_packet_size: int | None = Field(
         default=None, ge=154, le=2048, description="--max-packet-size, of 2.6 and later; None: the release's own"
@@ -142,8 +142,8 @@ class Scenario(_Part):
     limit_s: float = Field(
         default=60.0, gt=0, le=86_400, description="--hand-window, and when a trial counts as failed"
     )
-    client_options: list[str] = Field(default=[], description="more of openvpn's options, for the client")
-    server_options: list[str] = Field(default=[], description="more of openvpn's options, for the server")
+    client_options: list[str] = Field(default=[], description="further options of openvpn, for the client")
+    server_options: list[str] = Field(default=[], description="further options of openvpn, for the server")
     kill: Literal["client", "server"] = Field(default="client", description="reconnect: who is killed and comes back")
     duration_s: float = Field(default=3600.0, gt=0, le=7 * 86_400, description="soak: how long")
     reneg_s: int = Field(default=60, ge=5, description="soak: --reneg-sec on both sides")
@@ -155,7 +155,7 @@ class Scenario(_Part):
     @model_validator(mode="before")
     @classmethod
     def _both(cls, fields: object) -> object:
-        """``both`` stands for up and down."""
+        """Replace ``both`` by up and down."""
         if isinstance(fields, dict) and "both" in fields:
             if {"up", "down"} & fields.keys():
                 raise ValueError("both stands for up and down: it excludes them")
@@ -167,64 +167,64 @@ class Scenario(_Part):
     def _makes_sense(self) -> Self:
         inside = any(rule.packet_id is not None or rule.acknowledges is not None for rule in self.drop)
         if inside and self.wrap == "tls-crypt":
-            raise ValueError("tls-crypt hides packet IDs: a rule can't look at them")
+            raise ValueError("tls-crypt hides packet IDs: a rule cannot read them")
         profile(self.credentials)
         if not 0 < self.keepalive[0] < self.keepalive[1]:
             raise ValueError("keepalive: a ping every so many seconds, and a restart after more of them")
         if self.run == "soak" and self.topology == "p2p":
-            raise ValueError('a soak pings across the tunnel: it wants topology = "server"')
+            raise ValueError('a soak pings across the tunnel: it needs topology = "server"')
         if self.clients > 1 and (self.run, self.topology) != ("handshake", "server"):
-            raise ValueError('many clients want run = "handshake" and topology = "server"')
+            raise ValueError('many clients need run = "handshake" and topology = "server"')
         if self.spread_s and (self.clients == 1 or self.outage or self.spread_s >= self.limit_s):
-            raise ValueError("spread_s is of many clients, below limit_s, and goes with no outage")
+            raise ValueError("spread_s needs many clients and no outage, and must be below limit_s")
         return self
 
     @property
     def is_crowd(self) -> bool:
-        """Whether a server meets many clients."""
+        """Whether many clients connect to the server."""
         return self.clients > 1
 
     @property
     def runs(self) -> str:
-        """What is run, for tables."""
+        """What runs over the link, for tables."""
         return f"{self.clients} handshakes" if self.is_crowd else self.run
 
     @property
     def longest_s(self) -> float:
-        """The worst that a trial can bring: the limit of a handshake, or a whole soak without the tunnel."""
+        """The longest time that a trial can count with: a handshake's limit, or a whole soak without the tunnel."""
         return self.duration_s if self.run == "soak" else self.limit_s
 
     def flow(self, direction: Direction) -> Flow:
-        """One of its two directions."""
+        """Return the flow of ``direction``."""
         return self.up if direction == "up" else self.down
 
 
 def parsed(text: str, where: str) -> dict[str, Scenario]:
-    """The scenarios of one TOML document, by name. Raises ScenarioError."""
+    """Parse the scenarios in the TOML ``text`` of ``where``, by name. Raises ScenarioError when it is not valid."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ScenarioError(f"{where} is no TOML", why=str(error)) from error
+        raise ScenarioError(f"{where} is not TOML", why=str(error)) from error
     tables = document.get("scenario")
     if not isinstance(tables, dict) or not tables or document.keys() - {"scenario"}:
-        raise ScenarioError(f"{where} holds no scenarios", why="wanted: tables named [scenario.NAME], and nothing else")
+        raise ScenarioError(f"{where} has no scenarios", why="it needs tables named [scenario.NAME], and nothing else")
     return {name: _validated(name, fields, where) for name, fields in tables.items()}
 
 
 def changed(name: str, scenario: Scenario, fields: Mapping[str, object]) -> Scenario:
-    """The scenario with other fields. Raises ScenarioError."""
+    """Replace ``fields`` of the ``scenario`` called ``name``. Raises ScenarioError when the result is not valid."""
     return _validated(name, scenario.model_dump() | dict(fields), "the command line")
 
 
 def _validated(name: str, fields: object, where: str) -> Scenario:
     try:
         if not name or not all(letter.isascii() and (letter.isalnum() or letter in "-_.") for letter in name):
-            raise ScenarioError(f"{where}: {name!r} is no name for a scenario", why="letters, digits, '-', '_', '.'")
+            raise ScenarioError(f"{where}: {name!r} is not a name for a scenario", why="letters, digits, '-', '_', '.'")
         return Scenario.model_validate(fields)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, one['loc'])) or name}: {one['msg']}" for one in error.errors()]
+        lines = [f"{'.'.join(map(str, problem['loc'])) or name}: {problem['msg']}" for problem in error.errors()]
         raise ScenarioError(
-            f"{where}: scenario {name} does not make sense",
+            f"{where}: scenario {name} is not valid",
             why="\n".join(lines),
             advice="patchkit lab scenarios --json shows the built-in ones with all their fields",
         ) from error
@@ -232,24 +232,27 @@ def _validated(name: str, fields: object, where: str) -> Scenario:
 
 @cache
 def built_in() -> Mapping[str, Scenario]:
-    """patchkit's own scenarios."""
+    """Parse patchkit's own scenarios, by name."""
     return parsed(BUILT_IN.read_text(encoding="utf-8"), BUILT_IN.name)
 
 
-def named(asked: str) -> dict[str, Scenario]:
-    """A built-in scenario by name, all of a file's, or one of them as FILE#NAME. Raises ScenarioError."""
-    if asked in built_in():
-        return {asked: built_in()[asked]}
-    file, _, name = asked.partition("#")
+def named(reference: str) -> dict[str, Scenario]:
+    """Find the scenarios that ``reference`` names: a built-in NAME, all of a FILE, or one of them as FILE#NAME.
+
+    Raises ScenarioError when there is none, or when the file is not valid.
+    """
+    if reference in built_in():
+        return {reference: built_in()[reference]}
+    file, _, name = reference.partition("#")
     path = Path(file)
     with reading(path):
-        there = path.exists()
-    if path.suffix != ".toml" and not there:
+        exists = path.exists()
+    if path.suffix != ".toml" and not exists:
         from difflib import get_close_matches
 
-        close = get_close_matches(asked, built_in(), n=1)
+        close = get_close_matches(reference, built_in(), n=1)
         raise ScenarioError(
-            f"no scenario {asked}",
+            f"no scenario {reference}",
             why="built in: " + ", ".join(built_in()),
             advice=f"perhaps you meant {close[0]}" if close else "a file of your own must end in .toml",
         )
@@ -258,10 +261,10 @@ def named(asked: str) -> dict[str, Scenario]:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ScenarioError(f"{path} is no UTF-8 text", why=str(error)) from error
-    found = parsed(text, str(path))
+        raise ScenarioError(f"{path} is not UTF-8 text", why=str(error)) from error
+    scenarios = parsed(text, str(path))
     if not name:
-        return found
-    if name not in found:
-        raise ScenarioError(f"{path} holds no scenario {name}", why="it holds: " + ", ".join(found))
-    return {name: found[name]}
+        return scenarios
+    if name not in scenarios:
+        raise ScenarioError(f"{path} has no scenario {name}", why="it has: " + ", ".join(scenarios))
+    return {name: scenarios[name]}

@@ -1,4 +1,4 @@
-"""What one trial showed: a line of ``trials.jsonl``. It holds no date, no host name and no wall time."""
+"""The result of one trial: a line of ``trials.jsonl``. It holds no date, no host name and no wall time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 
 
 CONTROL = "P_CONTROL_"
-"""How the names of control packets' opcodes begin, pure ACKs left out."""
+"""The beginning of the names of control packets' opcodes, without pure ACKs."""
 
 
 class Sending(Part):
-    """How one end sent its control packets: what a variant's bound is held against."""
+    """How one end sent its control packets, to be compared with a variant's bound."""
 
     messages: int = Field(description="different control packets: sessions, keys and packet IDs that differ")
     copies: int = Field(description="how often the one that was sent most often was sent")
@@ -29,7 +29,7 @@ class Sending(Part):
 
 
 class Traffic(Part):
-    """What one direction of the link carried, counted at the router, not taken from logs."""
+    """The packets of one direction of the link, counted at the router, not taken from logs."""
 
     sent: int = Field(description="UDP packets that came to the router")
     delivered: int = Field(description="UDP packets that left it, duplicates included")
@@ -43,7 +43,7 @@ class Traffic(Part):
     opcodes: dict[str, int] = Field(description="packets sent, by opcode: P_CONTROL_V1, P_ACK_V1, …")
     control_bytes: int = Field(description="bytes of UDP payload sent in control packets and ACKs")
     sending: Sending | None = Field(
-        description="how control packets were sent; null where their IDs can't be read, as with tls-crypt"
+        description="how control packets were sent; null when their IDs cannot be read, as with tls-crypt"
     )
 
     @property
@@ -58,7 +58,7 @@ class Traffic(Part):
 
 
 class Soak(Part):
-    """What became of a tunnel over a long time."""
+    """How a tunnel held over a long time."""
 
     seconds: float = Field(description="how long it was watched, in guest seconds")
     pings_sent: int = Field(description="pings sent across the tunnel")
@@ -78,7 +78,7 @@ class Soak(Part):
 
 
 class Crowd(Part):
-    """What became of many clients of one server."""
+    """How many clients of one server completed."""
 
     clients: int = Field(description="how many were started")
     completed: int = Field(description="those that were done within the limit, which counts from the first's packet")
@@ -112,15 +112,15 @@ class Trial(Part):
 
     @property
     def succeeded(self) -> bool:
-        """What is compared: both sides were done within the limit; of a soak, that the tunnel held."""
+        """Whether both sides were done within the limit; of a soak, whether the tunnel held."""
         return self.outcome == "completed" and (self.soak is None or self.soak.held)
 
     @property
     def control_packets(self) -> int:
         """P_CONTROL_* sent, both directions."""
-        return sum(one.control for one in self.traffic.values())
+        return sum(traffic.control for traffic in self.traffic.values())
 
     @property
     def ack_packets(self) -> int:
         """P_ACK_V1 sent, both directions."""
-        return sum(one.acks for one in self.traffic.values())
+        return sum(traffic.acks for traffic in self.traffic.values())

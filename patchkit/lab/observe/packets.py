@@ -1,4 +1,4 @@
-"""From the runner's packet records to what each direction of the link carried."""
+"""Match the runner's packet records, and sum up what each direction of the link carried."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ OPCODES = {
 }
 _DATA = ("P_DATA_V1", "P_DATA_V2")
 _SECOND = 1_000_000_000  # ns
-_MARGIN = 100_000_000  # ns: what is sent later than the longest delay and this before the end may be on its way
+_MARGIN = 100_000_000  # ns: what is sent less than the longest delay and this before the end may be on its way
 _SLACK = 200_000_000  # ns: a storm can keep the router waiting; OpenVPN itself waits longer before it sends again
-_OVERTAKEN = 1_000_000  # ns: of packets sent closer together than this, it may be their likeness that misleads
+_OVERTAKEN = 1_000_000  # ns: packets sent closer together than this may have been mistaken for each other
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Packet:
     size: int
     crc: int
     message: int = 0
-    """The same for all copies of a control packet; 0 where that can't be told."""
+    """The same for all copies of a control packet; 0 when that cannot be known."""
 
 
 @dataclass
 class _Fates:
-    """What became of the packets of one direction, each delivery matched to the sending it most likely comes from."""
+    """The packets of one direction; each delivery is matched to the packet that it most likely comes from."""
 
     sent: list[Packet]
     deliveries: list[int] = field(default_factory=list)
@@ -59,7 +59,7 @@ class _Fates:
 
 
 def read(records: bytes) -> list[Packet]:
-    """The runner's records, by time. Raises struct.error where they are not whole."""
+    """Unpack the runner's ``records``, by time. Raises struct.error when the last one is not complete."""
     packets = [
         Packet(when, point, OPCODES.get(first >> 3, f"opcode {first >> 3}"), size, crc, message)
         for when, point, first, size, crc, message in capture.RECORD.iter_unpack(records)
@@ -70,33 +70,53 @@ def read(records: bytes) -> list[Packet]:
 def traffic(
     packets: Sequence[Packet], direction: Direction, flow: Flow, *, until_ns: int | None, ruled_out: int
 ) -> Traffic:
-    """What one direction carried. Opcodes are counted up to ``until_ns``; the link is judged by everything."""
+    """Sum up what ``direction`` of a link with ``flow`` carried of ``packets``.
+
+    Opcodes are counted up to ``until_ns``; all other figures are of all packets. ``ruled_out`` is how many packets the
+    scenario's own rules dropped.
+    """
     sent_at, delivered_at = _points(direction)
     sent = [packet for packet in packets if packet.point == sent_at]
     delivered = [packet for packet in packets if packet.point == delivered_at]
-    in_a_row = not (flow.jitter_ms or flow.reorder or flow.duplicate)
-    fates = _matched(sent, delivered, flow, in_a_row=in_a_row)
-    last = packets[-1].when if packets else 0
-    waits = int((flow.delay_ms + 4 * flow.jitter_ms) * 1e6)
-    if flow.rate_kbit is not None:
-        waits = max(waits, *fates.delays, 0)
-    end = last - waits - _MARGIN
-    if in_a_row and flow.rate_kbit is not None:  # what was sent before one that has arrived is not on its way any more
-        end = max(end, fates.furthest)
-    settled = [n for n, packet in enumerate(sent) if packet.when <= end]
-    counted = [packet for packet in sent if until_ns is None or packet.when <= until_ns]
+    fates = _matched(sent, delivered, flow)
+    end = _settled_until(fates, flow, packets[-1].when if packets else 0)
+    settled = [times for packet, times in zip(sent, fates.deliveries, strict=True) if packet.when <= end]
+    counted = _sent_until(until_ns, sent)
     return Traffic(
         sent=len(settled),
-        delivered=sum(fates.deliveries[n] for n in settled),
-        dropped=sum(fates.deliveries[n] == 0 for n in settled),
-        duplicated=sum(fates.deliveries[n] > 1 for n in settled),
+        delivered=sum(settled),
+        dropped=settled.count(0),
+        duplicated=sum(times > 1 for times in settled),
         reordered=fates.reordered,
         ruled_out=ruled_out,
-        delay_ms=round(median(fates.delays) / 1e6, 3) if fates.delays else None,
+        delay_ms=_delay_ms(fates),
         opcodes=dict(sorted(Counter(packet.opcode for packet in counted).items())),
         control_bytes=sum(packet.size for packet in counted if packet.opcode not in _DATA),
         sending=_sending([packet for packet in counted if packet.opcode.startswith(CONTROL)]),
     )
+
+
+def _sent_until(until_ns: int | None, sent: Sequence[Packet]) -> list[Packet]:
+    return [packet for packet in sent if until_ns is None or packet.when <= until_ns]
+
+
+def _delay_ms(fates: _Fates) -> float | None:
+    return round(median(fates.delays) / 1e6, 3) if fates.delays else None
+
+
+def _keeps_order(flow: Flow) -> bool:
+    """Whether packets leave ``flow`` in the order in which they came."""
+    return not (flow.jitter_ms or flow.reorder or flow.duplicate)
+
+
+def _settled_until(fates: _Fates, flow: Flow, last: int) -> int:
+    """The time until which packets that were sent have arrived or are lost; ``last`` is that of the last packet."""
+    longest = int((flow.delay_ms + 4 * flow.jitter_ms) * 1e6)
+    if flow.rate_kbit is None:
+        return last - longest - _MARGIN
+    end = last - max(longest, *fates.delays, 0) - _MARGIN
+    # What was sent before a packet that has arrived is not on its way any more.
+    return max(end, fates.furthest) if _keeps_order(flow) else end
 
 
 def _sending(control: Sequence[Packet]) -> Sending | None:
@@ -124,12 +144,13 @@ def _points(direction: Direction) -> tuple[int, int]:
     return capture.DOWN_SENT, capture.DOWN_DELIVERED
 
 
-def _matched(sent: Sequence[Packet], delivered: Sequence[Packet], flow: Flow, *, in_a_row: bool) -> _Fates:
-    """A resent packet is often the same bytes once more: of several, the one that the delay fits best is taken.
+def _matched(sent: Sequence[Packet], delivered: Sequence[Packet], flow: Flow) -> _Fates:
+    """Match ``delivered`` packets with ``sent`` ones. A resent packet often has the same bytes: the delay decides.
 
-    Where packets come ``in_a_row``, it is the first one that nothing sent later has overtaken, if it is not too old.
-    Behind a bottleneck packets wait for those before them, for nobody knows how long: there, none is too old.
+    Where packets keep their order, the first one is taken that nothing sent later has overtaken, if it is not too old.
+    Behind a bottleneck packets wait for those before them, with no limit: there, none is too old.
     """
+    in_order = _keeps_order(flow)
     delay = int(flow.delay_ms * 1e6)
     oldest = None if flow.rate_kbit is not None else delay + _SLACK
     fates = _Fates(list(sent), [0] * len(sent))
@@ -140,14 +161,14 @@ def _matched(sent: Sequence[Packet], delivered: Sequence[Packet], flow: Flow, *,
     for packet in delivered:
         key = (packet.crc, packet.size)
         best = None
-        if in_a_row:
+        if in_order:
             begin = fates.furthest if oldest is None else max(fates.furthest, packet.when - oldest)
             best = _first(waiting.get(key, []), sent, begin, packet.when)
         if best is None:
             best = _nearest(waiting.get(key, []), sent, packet.when, delay)
         if best is not None:
             waiting[key].remove(best)
-        else:  # all of them have been delivered: once more, then
+        else:  # all of them have been delivered: one is delivered twice
             best = _nearest(all_of.get(key, []), sent, packet.when, delay)
         if best is None:
             continue
@@ -159,13 +180,13 @@ def _matched(sent: Sequence[Packet], delivered: Sequence[Packet], flow: Flow, *,
 
 
 def _first(numbers: Sequence[int], sent: Sequence[Packet], begin: int, end: int) -> int | None:
-    """The first of the packets that were sent from ``begin`` to ``end``."""
+    """Find the first packet of ``numbers`` that was sent from ``begin`` to ``end``."""
     at = bisect_left(numbers, begin, key=lambda n: sent[n].when)
     return numbers[at] if at < len(numbers) and sent[numbers[at]].when <= end else None
 
 
 def _nearest(numbers: Sequence[int], sent: Sequence[Packet], when: int, delay: int) -> int | None:
-    """Which of the packets was sent closest to ``delay`` before ``when``, and not after it."""
+    """Find the packet of ``numbers`` that was sent closest to ``delay`` before ``when``, and not after it."""
     at = bisect_right(numbers, when - delay, key=lambda n: sent[n].when)
-    near = [n for n in numbers[max(at - 1, 0) : at + 1] if sent[n].when <= when]
-    return min(near, key=lambda n: abs(when - delay - sent[n].when), default=None)
+    neighbours = [n for n in numbers[max(at - 1, 0) : at + 1] if sent[n].when <= when]
+    return min(neighbours, key=lambda n: abs(when - delay - sent[n].when), default=None)

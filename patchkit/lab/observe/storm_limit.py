@@ -1,4 +1,4 @@
-"""No storm: what a variant promises to send at most, held against every trial."""
+"""No storm: compare the most that a variant promises to send with every trial."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from patchkit.patching.variants import Bound
 
 
 def exceeded(arm: Arm, trial: Trial, senders: int) -> list[str]:
-    """Where a side of a trial sent more than its variant promises; ``senders`` is how many clients there were.
+    """List where a side of ``arm`` sent more in ``trial`` than its variant promises; ``senders`` counts the clients.
 
-    Empty for a side that promises nothing, and where packet IDs could not be read. The second that had most packets
-    is looked at by itself: a storm that is over soon does not hide in a long handshake.
+    A side that promises nothing, or whose packet IDs could not be read, is never listed. The second with most packets
+    is compared by itself: a storm that is over soon does not hide in a long handshake.
     """
     return list(_exceeded(arm, trial, senders))
 
@@ -38,6 +38,6 @@ def _exceeded(arm: Arm, trial: Trial, senders: int) -> Iterator[str]:
 
 
 def _intervals(packets: int, sent: Sending) -> Iterator[tuple[int, int, float]]:
-    """Packets, different ones and seconds: of the whole trial, and of its fullest second."""
+    """Return packets, different packets and seconds: of the whole trial, and of its fullest second."""
     yield packets, sent.messages, sent.seconds
     yield sent.peak, sent.peak_messages, 1.0

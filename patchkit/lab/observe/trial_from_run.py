@@ -1,4 +1,4 @@
-"""From what the runner gives back to a trial."""
+"""Make a trial from the runner's output."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from patchkit.lab.observe import link_validity, packets
 def observed(
     cell: str, number: int, seed: int, scenario: Scenario, outcome: Mapping[str, Any], parts: Mapping[str, bytes]
 ) -> Trial:
-    """The trial, void where its link did not do what was asked."""
-    seen = packets.read(parts["packets"])
+    """Make trial ``number`` of ``cell``, with ``seed`` over ``scenario``, from the runner's ``outcome`` and ``parts``.
+
+    The trial is void when its link did not do what the scenario asks for.
+    """
+    captured = packets.read(parts["packets"])
     ruled_out = _counters(outcome["counters"])
     carried: dict[Direction, Traffic] = {
         direction: packets.traffic(
-            seen, direction, scenario.flow(direction), until_ns=outcome["until_ns"], ruled_out=ruled_out[direction]
+            captured, direction, scenario.flow(direction), until_ns=outcome["until_ns"], ruled_out=ruled_out[direction]
         )
         for direction in DIRECTIONS
     }
-    what, detail = outcome["outcome"], outcome["detail"]
-    wrong = link_validity.faults(scenario, carried, outcome["capture_lost"])
-    if wrong:
-        what, detail = "void", "\n".join([*wrong, *([f"({what})"] if what != "completed" else [])])
+    result, detail = outcome["outcome"], outcome["detail"]
+    faults = link_validity.faults(scenario, carried, outcome["capture_lost"])
+    if faults:
+        result, detail = "void", "\n".join([*faults, *([f"({result})"] if result != "completed" else [])])
     seconds = outcome["seconds"]
     return Trial(
         cell=cell,
         trial=number,
         seed=seed,
-        outcome=what,
-        seconds=round(seconds, 6) if what == "completed" and seconds is not None else None,
+        outcome=result,
+        seconds=round(seconds, 6) if result == "completed" and seconds is not None else None,
         detail=detail,
         traffic=carried,
         cpu={side: round(used, 6) for side, used in outcome["cpu"].items()},
@@ -43,11 +46,11 @@ def observed(
     )
 
 
-def _counters(said: str) -> dict[Direction, int]:
-    """What the scenario's own rules dropped, from nft's JSON."""
+def _counters(nft_json: str) -> dict[Direction, int]:
+    """Read from nft's JSON how many packets the scenario's own rules dropped."""
     counts: dict[Direction, int] = {"up": 0, "down": 0}
-    for one in json.loads(said)["nftables"] if said else []:
-        counter = one.get("counter", {})
+    for entry in json.loads(nft_json)["nftables"] if nft_json else []:
+        counter = entry.get("counter", {})
         for direction in DIRECTIONS:
             if counter.get("name") == f"ruled_{direction}":
                 counts[direction] = counter["packets"]
@@ -55,12 +58,12 @@ def _counters(said: str) -> dict[Direction, int]:
 
 
 def _crowd(seconds: Sequence[float | None], scenario: Scenario) -> Crowd:
-    """Whoever was not even started, because the server died first, is one that was not done."""
+    """Count the clients of ``scenario``; one that was not even started, because the server died, was not done."""
     every = [*seconds, *[None] * (scenario.clients - len(seconds))]
     return Crowd(
         clients=scenario.clients,
-        completed=sum(one is not None for one in every),
-        seconds=[None if one is None else round(one, 6) for one in every],
+        completed=sum(duration is not None for duration in every),
+        seconds=[None if duration is None else round(duration, 6) for duration in every],
     )
 
 
@@ -68,8 +71,8 @@ def _soak(outcome: Mapping[str, Any], scenario: Scenario) -> Soak:
     pings, counts = outcome["pings"], outcome["counts"]
     gaps = [length for _, length in pings["gaps"]]
     both = {
-        what: counts[f"client_{what}"] + counts[f"server_{what}"]
-        for what in ("renegotiations", "failed_renegotiations", "ping_restarts")
+        event: counts[f"client_{event}"] + counts[f"server_{event}"]
+        for event in ("renegotiations", "failed_renegotiations", "ping_restarts")
     }
     return Soak(
         seconds=round(pings["seconds"], 3),

@@ -1,4 +1,4 @@
-"""A report's folder: what was asked, what has come, and what it means. Every file is whole at any moment."""
+"""A report's folder: the campaign, its trials and their results. Every file is complete at any moment."""
 
 from __future__ import annotations
 
@@ -18,24 +18,34 @@ CAMPAIGN, TRIALS = "campaign.json", "trials.jsonl"
 
 
 class Folder:
-    """``campaign.json`` is written first, then a line of ``trials.jsonl`` for each trial, as they come."""
+    """``campaign.json`` is written first, then a line of ``trials.jsonl`` for each trial when it ends."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
 
-    def refuse_taken(self, *, resume: bool) -> None:
-        """Raises ReportError where there is a report that nobody wants to go on with."""
-        if (self.path / CAMPAIGN).exists() and not resume:
+    def refuse_taken(self) -> None:
+        """Check that the folder has no report. Raises ReportError when it has one."""
+        if (self.path / CAMPAIGN).exists():
             raise ReportError(
-                f"{self.path} holds a report already",
+                f"{self.path} has a report already",
                 why="it would be overwritten",
-                advice="--resume goes on with it; otherwise give another --out",
+                advice="--resume continues it; otherwise give another --out",
             )
 
-    def begin(self, campaign: Campaign, *, resume: bool) -> list[Trial]:
-        """The trials that are there already. Raises ReportError where the folder is another campaign's."""
-        self.refuse_taken(resume=resume)
+    def begin(self, campaign: Campaign) -> list[Trial]:
+        """Write ``campaign`` into the folder, and return the trials of it that are there.
+
+        Raises ReportError when the folder has a report.
+        """
+        self.refuse_taken()
+        return self.resume(campaign)
+
+    def resume(self, campaign: Campaign) -> list[Trial]:
+        """Write ``campaign`` into the folder, which may have it already, and return the trials of it that are there.
+
+        Raises ReportError when the folder has another campaign, or one with more trials.
+        """
         if (self.path / CAMPAIGN).exists():
             before = self.campaign()
             differing = _differences(before, campaign)
@@ -47,23 +57,23 @@ class Folder:
                 )
             if before.trials > campaign.trials:
                 raise ReportError(
-                    f"{self.path} is of {before.trials} trials a cell, not {campaign.trials}",
-                    why="what is beyond would be lost",
+                    f"{self.path} has {before.trials} trials a cell, not {campaign.trials}",
+                    why="the trials beyond would be lost",
                     advice=f"--trials {before.trials}, or another --out",
                 )
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         self.write({CAMPAIGN: campaign.model_dump_json(indent=2) + "\n"})
-        wanted = {cell.id for cell in [*campaign.cells, *campaign.reference]}
+        cells = {cell.id for cell in [*campaign.cells, *campaign.reference]}
         self._cut()
-        return [trial for trial in self.trials() if trial.cell in wanted and trial.trial <= campaign.trials]
+        return [trial for trial in self.trials() if trial.cell in cells and trial.trial <= campaign.trials]
 
     def campaign(self) -> Campaign:
-        """Raises ReportError where there is none, or another patchkit's."""
+        """Read the campaign. Raises ReportError when there is none, or when it is not one of this patchkit."""
         path = self.path / CAMPAIGN
         if not path.is_file():
             raise ReportError(
-                f"{self.path} is no report", why=f"it has no {CAMPAIGN}", advice="patchkit lab run --out DIR"
+                f"{self.path} is not a report", why=f"it has no {CAMPAIGN}", advice="patchkit lab run --out DIR"
             )
         with reading(path):
             data = path.read_bytes()
@@ -76,14 +86,14 @@ class Folder:
             ) from error
 
     def trials(self) -> list[Trial]:
-        """All trials; a last line that was cut off by a crash is not one. Raises ReportError."""
+        """Read all trials, without a last line that was cut off. Raises ReportError when another line is damaged."""
         try:
             return [Trial.model_validate_json(line) for line in self._lines()[0].splitlines()]
         except ValidationError as error:
             raise ReportError(f"{self.path / TRIALS} is damaged", why=str(error.errors()[0]["msg"])) from error
 
     def _lines(self) -> tuple[bytes, bytes]:
-        """The lines that are whole, and what is left of one that was cut off."""
+        """Read the complete lines, and the rest of one that was cut off."""
         path = self.path / TRIALS
         with reading(path):
             data = path.read_bytes() if path.exists() else b""
@@ -91,40 +101,40 @@ class Folder:
         return data[:end], data[end:]
 
     def _cut(self) -> None:
-        """Take away a line that was cut off, or the next one would be appended to it."""
-        whole, rest = self._lines()
+        """Remove a line that was cut off, or the next one would be appended to it."""
+        complete, rest = self._lines()
         if rest:
-            replace_all({self.path / TRIALS: whole})
+            replace_all({self.path / TRIALS: complete})
 
     def add(self, trials: Iterable[Trial]) -> None:
-        """Append some; from any thread."""
+        """Append ``trials``; may be called from any thread."""
         path = self.path / TRIALS
         with self._lock, writing(path), path.open("ab") as out:
             out.write("".join(map(line, trials)).encode())
 
     def write(self, files: dict[str, str]) -> None:
-        """Files, whole or not at all."""
+        """Write ``files``, completely or not at all."""
         replace_all({self.path / name: text.encode() for name, text in files.items()})
 
 
 def file_stem(cell: str, trial: int) -> str:
-    """How the files of one trial are called: a cell's id has slashes."""
+    """Name the files of one ``trial`` of ``cell``: a cell's id has slashes."""
     return f"{cell.replace('/', '_')}-{trial}"
 
 
 def line(trial: Trial) -> str:
-    """A trial's line in ``trials.jsonl``."""
+    """Write the line of ``trial`` in ``trials.jsonl``."""
     return json.dumps(trial.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def in_order(campaign: Campaign, trials: Iterable[Trial]) -> list[Trial]:
-    """By cell and number, each once."""
+    """Sort ``trials`` by cell of ``campaign`` and number, each once."""
     order = {cell.id: n for n, cell in enumerate([*campaign.cells, *campaign.reference])}
     unique = {(trial.cell, trial.trial): trial for trial in trials if trial.cell in order}
     return sorted(unique.values(), key=lambda trial: (order[trial.cell], trial.trial))
 
 
 def _differences(before: Campaign, now: Campaign) -> list[str]:
-    """What would make the trials that are there another campaign's; more trials of the same are welcome."""
+    """List the fields that differ; the number of trials may differ, so that a campaign can be extended."""
     fields = [name for name in Campaign.model_fields if name not in ("trials", "patchkit")]
     return [name for name in fields if getattr(before, name) != getattr(now, name)]

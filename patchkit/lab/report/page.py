@@ -1,4 +1,4 @@
-"""What all reports have in common: pages that need nothing but themselves, and Markdown that takes text as text."""
+"""The base of all reports: HTML pages without other files, and escaped Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STYLE = Path(__file__).with_name("page.css")
 
 
 def page(template: Path, **values: object) -> str:
-    """An HTML page; the template gets its ``style`` besides the values, and all but that is escaped."""
+    """Render ``template`` with ``values``, which are escaped, and with ``style``, which is not."""
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
@@ -21,11 +21,11 @@ def page(template: Path, **values: object) -> str:
 
 
 def pipes(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table in Markdown."""
+    """Write a Markdown table, line by line, from ``head`` and ``rows``."""
     lines = ["| " + " | ".join(map(marked, row)) + " |" for row in (head, *rows)]
     return [lines[0], "|" + "---|" * len(head), *lines[1:]]
 
 
 def marked(text: str) -> str:
-    """Text that Markdown takes as text."""
+    """Escape ``text`` for Markdown."""
     return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", escape(" ".join(text.split()), quote=False))

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.statistics.restricted_time import curve, restricted
+from patchkit.lab.statistics.survival import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,36 +29,48 @@ _GOLDEN = 0.6180339887498949  # multiples of it, less their whole part, spread e
 
 
 def completion(arms: Mapping[str, Sequence[Trial]], limit: float, name: str) -> str:
-    """The share that has completed, over time, with 95 % bands. Trials that count; ``name`` is unique in its page."""
+    """Plot the share of each arm's trials that has completed, over time up to ``limit``, with 95 % bands.
+
+    ``arms`` holds the trials that count, by arm; ``name`` is unique in its page.
+    """
     with _style():
         figure, axes = _figure(6.6, 3.4)
-        done = [
-            restricted(trial, limit) for trials in arms.values() for trial in trials if trial.outcome == "completed"
-        ]
-        early = [seconds for seconds in done if seconds < limit / 10]
-        start = 0.0
-        if done and min(done) > 0 and 2 * len(early) > len(done):
-            axes.set_xscale("log")
-            start = min(done) * 0.8
-            _plain_ticks(axes.xaxis, start, limit)
+        start = _completion_start(axes, arms, limit)
         for rank, trials in enumerate(arms.values()):
-            if not trials:
-                continue
-            shape = curve(trials, limit)
-            times = [max(time, start) for time in shape.times] + [limit]
-            share, low, high = (
-                [100 * (1 - left) for left in (*band, band[-1])] for band in (shape.unfinished, shape.high, shape.low)
-            )
-            colour = _COLOURS[rank % len(_COLOURS)]
-            axes.fill_between(times, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
-            axes.step(times, share, where="post", color=colour, linestyle=_LINES[rank % len(_LINES)], linewidth=1.8)
+            if trials:
+                _completion_curve(axes, curve(trials, limit), start, limit, rank)
         axes.set(xlim=(start, limit), ylim=(-2, 102), xlabel="seconds", ylabel="completed, %")
         _legend(axes, arms)
         return _svg(figure, name, "Completion over time, with 95 % bands: " + ", ".join(arms))
 
 
+def _completion_start(axes: Axes, arms: Mapping[str, Sequence[Trial]], limit: float) -> float:
+    """Make the time axis logarithmic if most trials completed early, and return where it starts."""
+    times = [restricted(trial, limit) for trials in arms.values() for trial in trials if trial.outcome == "completed"]
+    early = [seconds for seconds in times if seconds < limit / 10]
+    if not times or min(times) <= 0 or 2 * len(early) <= len(times):
+        return 0.0
+    axes.set_xscale("log")
+    start = min(times) * 0.8
+    _plain_ticks(axes.xaxis, start, limit)
+    return start
+
+
+def _completion_curve(axes: Axes, shape: Curve, start: float, limit: float, rank: int) -> None:
+    times = [max(time, start) for time in shape.times] + [limit]
+    share, low, high = (
+        [100 * (1 - left) for left in (*band, band[-1])] for band in (shape.unfinished, shape.high, shape.low)
+    )
+    colour = _COLOURS[rank % len(_COLOURS)]
+    axes.fill_between(times, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
+    axes.step(times, share, where="post", color=colour, linestyle=_LINES[rank % len(_LINES)], linewidth=1.8)
+
+
 def packets(arms: Mapping[str, Sequence[Trial]], name: str) -> str:
-    """Control packets sent, a point a trial; the box is the middle half with the median, its whiskers 5 and 95 %."""
+    """Plot the control packets of ``arms``, a point a trial; the box is the middle half, the whiskers 5 and 95 %.
+
+    ``name`` is unique in its page.
+    """
     with _style():
         figure, axes = _figure(6.6, 1.1 + 0.55 * len(arms))
         sent = [[trial.control_packets for trial in trials] for trials in arms.values()]
@@ -84,56 +97,77 @@ def packets(arms: Mapping[str, Sequence[Trial]], name: str) -> str:
 
 
 def pairs(first: str, other: str, trials: Sequence[tuple[Trial, Trial]], limit: float, name: str) -> str:
-    """Each pair's times against each other; what did not complete lies on the edge. First arm's trial first."""
+    """Plot the times of the pairs ``trials`` of the arms ``first`` and ``other`` against each other, up to ``limit``.
+
+    What did not complete is on the edge. The first arm's trial comes first; ``name`` is unique in its page.
+    """
     with _style():
         figure, axes = _figure(4.6, 4.4)
-        times = [(restricted(one, limit), restricted(two, limit)) for one, two in trials]
-        least = min((seconds for pair in times for seconds in pair), default=0.0)
-        if least > 0 and limit > 20 * least:
-            axes.set(xscale="log", yscale="log")
-            start, edge = least * 0.8, limit * (limit / (least * 0.8)) ** 0.06
-            for axis in (axes.xaxis, axes.yaxis):
-                _plain_ticks(axis, start, limit)
-        else:
-            start, edge = 0.0, limit * 1.06
-        end = edge + (edge - limit) * 0.9
-        axes.plot([start, limit], [start, limit], color=_INK, linewidth=0.8, alpha=0.6)
+        times = [(restricted(trial, limit), restricted(partner, limit)) for trial, partner in trials]
+        scale = _pair_scale(axes, min((seconds for pair in times for seconds in pair), default=0.0), limit)
+        axes.plot([scale.start, limit], [scale.start, limit], color=_INK, linewidth=0.8, alpha=0.6)
         for line in (axes.axvline, axes.axhline):
             line(limit, color=_INK, linewidth=0.8, linestyle=":", alpha=0.6)
-        for done, rank in ((True, 0), (False, 1)):
-            chosen = [
-                [limit_or(seconds, trial, edge) for seconds, trial in zip(pair, both, strict=True)]
-                for pair, both in zip(times, trials, strict=True)
-                if all(trial.outcome == "completed" for trial in both) == done
-            ]
-            axes.plot(
-                [x for x, _ in chosen], [y for _, y in chosen], linestyle="", marker=_MARKERS[rank],
-                markersize=_size(len(trials)) + 1, color=_COLOURS[rank], alpha=0.6, markeredgewidth=0,
-            )  # fmt: skip
-        neither = sum(all(trial.outcome != "completed" for trial in both) for both in trials)
-        if neither:
-            axes.annotate(
-                f"{neither} in neither", (edge, edge), xytext=(-7, 0), textcoords="offset points",
-                ha="right", va="center", color=_INK,
-            )  # fmt: skip
-        axes.set(xlim=(start, end), ylim=(start, end), aspect="equal")
+        _pair_points(axes, trials, times, scale.edge)
+        axes.set(xlim=(scale.start, scale.end), ylim=(scale.start, scale.end), aspect="equal")
         for axis in (axes.xaxis, axes.yaxis):
-            ticks = [tick for tick in axis.get_majorticklocs() if start <= tick <= limit / 1.4]
-            axis.set_ticks([*ticks, edge], [*(f"{tick:g}" for tick in ticks), f">{limit:g}"])
+            ticks = [tick for tick in axis.get_majorticklocs() if scale.start <= tick <= limit / 1.4]
+            axis.set_ticks([*ticks, scale.edge], [*(f"{tick:g}" for tick in ticks), f">{limit:g}"])
         axes.set_xlabel(f"{_short(first)}: seconds")
         axes.set_ylabel(f"{_short(other)}: seconds")
         return _svg(figure, name, f"Each pair's seconds: {first} across, {other} upwards")
 
 
-def limit_or(seconds: float, trial: Trial, edge: float) -> float:
-    """Where a trial lies: at its time, or on the edge."""
+class _PairScale(NamedTuple):
+    """Where both axes start, where trials lie that did not complete, and where the axes end."""
+
+    start: float
+    edge: float
+    end: float
+
+
+def _pair_scale(axes: Axes, least: float, limit: float) -> _PairScale:
+    """Make ``axes`` logarithmic if the times from ``least`` to ``limit`` need it, and scale them."""
+    if least > 0 and limit > 20 * least:
+        axes.set(xscale="log", yscale="log")
+        start, edge = least * 0.8, limit * (limit / (least * 0.8)) ** 0.06
+        for axis in (axes.xaxis, axes.yaxis):
+            _plain_ticks(axis, start, limit)
+    else:
+        start, edge = 0.0, limit * 1.06
+    return _PairScale(start, edge, edge + (edge - limit) * 0.9)
+
+
+def _pair_points(
+    axes: Axes, trials: Sequence[tuple[Trial, Trial]], times: Sequence[tuple[float, float]], edge: float
+) -> None:
+    """Plot the pairs in which both completed, then the others, and write how many completed in neither arm."""
+    for both_completed, rank in ((True, 0), (False, 1)):
+        points = [
+            [_time_or_edge(seconds, trial, edge) for seconds, trial in zip(pair_times, pair, strict=True)]
+            for pair_times, pair in zip(times, trials, strict=True)
+            if all(trial.outcome == "completed" for trial in pair) == both_completed
+        ]
+        axes.plot(
+            [x for x, _ in points], [y for _, y in points], linestyle="", marker=_MARKERS[rank],
+            markersize=_size(len(trials)) + 1, color=_COLOURS[rank], alpha=0.6, markeredgewidth=0,
+        )  # fmt: skip
+    neither = sum(all(trial.outcome != "completed" for trial in pair) for pair in trials)
+    if neither:
+        axes.annotate(
+            f"{neither} in neither", (edge, edge), xytext=(-7, 0), textcoords="offset points",
+            ha="right", va="center", color=_INK,
+        )  # fmt: skip
+
+
+def _time_or_edge(seconds: float, trial: Trial, edge: float) -> float:
     return seconds if trial.outcome == "completed" else edge
 
 
 def _style() -> AbstractContextManager[None]:
     from matplotlib import style
 
-    # The defaults first: a user's own matplotlibrc must not change a report.
+    # The defaults first: a user's matplotlibrc must not change a report.
     return style.context([
         "default",
         {
@@ -145,7 +179,7 @@ def _style() -> AbstractContextManager[None]:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """In inches, of no window and no global state."""
+    """Make a figure of that size in inches, without a window and global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -173,7 +207,7 @@ def _legend(axes: Axes, arms: Mapping[str, Sequence[Trial]]) -> None:
 
 
 def _size(points: int) -> float:
-    """Of a marker: smaller, the more there are."""
+    """The size of a marker: smaller for more ``points``."""
     return 5.0 if points <= 100 else 3.5 if points <= 400 else 2.5
 
 
@@ -192,10 +226,10 @@ def _svg(figure: Figure, name: str, label: str) -> str:
         )
     text = out.getvalue()
     text = text[text.index("<svg") :].replace(_INK, "currentColor")
-    # What a page has no use for: comments, and a style sheet and fonts that would be all the page's.
+    # Not needed in a page: comments, and a style sheet and fonts that would apply to the whole page.
     text = re.sub(r"\s*<(metadata|style)\b.*?</\1>|\s*<!--.*?-->|font-family:[^;]*; ", "", text, flags=re.DOTALL)
     # Ids are unique in their own plot only, and a page has many.
-    text = re.sub(r'\bid="|\bhref="#|\burl\(#', lambda found: f"{found[0]}{name}-", text)
+    text = re.sub(r'\bid="|\bhref="#|\burl\(#', lambda match: f"{match[0]}{name}-", text)
     box = re.search(r'viewBox="[^"]*"', text)
     head = f'<svg role="img" aria-label="{escape(label)}" {box[0] if box else ""} style="stroke-linejoin: round">'
     return head + text[text.index(">") + 1 :]

@@ -1,4 +1,4 @@
-"""The report: a summary in Markdown for a CI's page, and one HTML page that needs nothing but itself."""
+"""The report: a summary in Markdown for a CI's page, and one HTML page without other files."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
 class Timing(Part):
-    """How long it took. It differs from run to run, and is no part of the results."""
+    """How long a campaign took, which differs from run to run and is not part of the results."""
 
     guest_seconds: float = Field(description="all trials together, on the guests' clocks")
-    wall_seconds: float = Field(description="of whoever waited")
+    wall_seconds: float = Field(description="all trials together, for the user who waited")
     jobs: int = Field(description="trials at a time")
 
     @property
     def guest_per_wall(self) -> float | None:
-        """Guest seconds a wall second; None when no time has passed."""
+        """Guest seconds per wall second; None when no time has passed."""
         return self.guest_seconds / self.wall_seconds if self.wall_seconds else None
 
 
 def markdown(campaign: Campaign, results: Results, timing: Timing) -> str:
-    """A summary, as GitHub renders it."""
+    """Write the summary of ``results`` of ``campaign`` in Markdown, as GitHub renders it."""
     out = [f"## {marked(_title(campaign))}", ""]
     for headline, grounds, _ in _verdicts(results):
         out.append(f"- **{marked(headline)}** {marked(grounds)}".rstrip())
@@ -53,8 +53,8 @@ def markdown(campaign: Campaign, results: Results, timing: Timing) -> str:
 
 
 def html(campaign: Campaign, trials: Sequence[Trial], results: Results, timing: Timing) -> str:
-    """One page with everything. Raises ReportError for trials of another campaign."""
-    found = by_cell(campaign, trials)
+    """Write the page of ``results`` and all ``trials`` of ``campaign``. Raises ReportError as ``by_cell`` does."""
+    trials_of = by_cell(campaign, trials)
     everything = [*results.cells, *results.reference]
     special = tables.soaks(results.cells), tables.crowds(everything, results.comparisons)
     return page(
@@ -66,10 +66,10 @@ def html(campaign: Campaign, trials: Sequence[Trial], results: Results, timing: 
             *([tables.comparisons(results.comparisons)] if results.comparisons else []),
             *(table for table in special if table.rows),
         ],
-        groups=_groups(campaign, found),
+        groups=_groups(campaign, trials_of),
         circumstances=_circumstances(campaign, timing),
         setting=[tables.links(everything), tables.scenarios(campaign, results), tables.programs(campaign)],
-        trials=[(cell.id, tables.trials(found[cell.id])) for cell in [*campaign.cells, *campaign.reference]],
+        trials=[(cell.id, tables.trials(trials_of[cell.id])) for cell in [*campaign.cells, *campaign.reference]],
         tests=results.tests,
     )  # fmt: skip
 
@@ -80,40 +80,44 @@ def _title(campaign: Campaign) -> str:
 
 
 def _verdicts(results: Results) -> list[tuple[str, str, str]]:
-    """Headlines, what each rests on, and its tone."""
+    """List the headlines, each with the figures that it is based on and its tone."""
     if not results.comparisons:
         return [("There is nothing to compare with the first arm.", "", "none")]
     return [
-        (one.headline, one.verdict.removeprefix(one.headline).strip(), _tone(one.completion, one.time))
-        for one in results.comparisons
+        (
+            comparison.headline,
+            comparison.verdict.removeprefix(comparison.headline).strip(),
+            _tone(comparison.completion, comparison.time),
+        )
+        for comparison in results.comparisons
     ]
 
 
 def _tone(completion: str, time: str) -> str:
-    said = {completion, time} - {"no difference shown"}
-    return said.pop() if len(said) == 1 else "mixed" if said else "none"
+    claims = {completion, time} - {"no difference shown"}
+    return claims.pop() if len(claims) == 1 else "mixed" if claims else "none"
 
 
 def _circumstances(campaign: Campaign, timing: Timing) -> list[str]:
-    machine = campaign.machine
-    where = "in a virtual machine" if machine.link == "machine" else "in network namespaces of the host"
-    qemu = f", QEMU {machine.qemu}" if machine.qemu else ""
+    link = campaign.machine
+    where = "in a virtual machine" if link.link == "machine" else "in network namespaces of the host"
+    qemu = f", QEMU {link.qemu}" if link.qemu else ""
     speed = timing.guest_per_wall
     return [
         f"patchkit {campaign.patchkit}, seed {campaign.seed}, {campaign.trials} trials a cell, {where}{qemu}, netem of "
-        f"kernel {machine.kernel}, guest {machine.guest}.",
+        f"kernel {link.kernel}, guest {link.guest}.",
         f"{timing.guest_seconds:.0f} guest seconds in {timing.wall_seconds:.0f} s with {timing.jobs} at a time"
         + (f": {speed:.1f} guest seconds a second." if speed is not None else "."),
     ]
 
 
 def _groups(campaign: Campaign, trials: Mapping[str, Sequence[Trial]]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """For each scenario and kind of credentials: a heading, and its plots with their captions."""
-    together: dict[tuple[str, str], list[Cell]] = {}
+    """Draw the plots of each scenario and kind of credentials: a heading, and plots with their captions."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in campaign.cells:
-        together.setdefault((cell.scenario, cell.credentials), []).append(cell)
+        groups.setdefault((cell.scenario, cell.credentials), []).append(cell)
     out = []
-    for number, ((scenario, credentials), cells) in enumerate(together.items()):
+    for number, ((scenario, credentials), cells) in enumerate(groups.items()):
         if any(counted(trials[cell.id]) for cell in cells):
             heading = f"{scenario}, {credentials}: {campaign.scenarios[scenario].summary}"
             out.append((heading, _plots(campaign, cells, trials, f"p{number}")))

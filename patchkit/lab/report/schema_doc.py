@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from patchkit.json_schema import tables
-from patchkit.lab.model.campaign import Arm, Campaign, Cell, Machine, Program
+from patchkit.lab.model.campaign import Arm, Campaign, Cell, LinkDescription, Program
 from patchkit.lab.model.scenario import Burst, Drop, Flow, Outage, Scenario
 from patchkit.lab.model.trial import Crowd, Sending, Soak, Traffic, Trial
 from patchkit.lab.results.cell import CellResult, SoakSum
@@ -15,20 +15,20 @@ from patchkit.patching.variants import Bound
 
 DOCUMENTS = {
     "results.json": (
-        "What the trials show: made of the two files below and of nothing else, without a date. Figures have six "
-        "digits.",
+        "The results of the trials, computed from the two files below and nothing else, without a date. Figures have "
+        "six digits.",
         (Results, CellResult, Comparison, Estimate, SoakSum, CrowdSum),
     ),
     "campaign.json": (
-        "What was asked for. With it any trial can be repeated.",
-        (Campaign, Arm, Program, Bound, Cell, Machine, Scenario, Flow, Burst, Drop, Outage),
+        "Arms, scenarios and cells. With it any trial can be repeated.",
+        (Campaign, Arm, Program, Bound, Cell, LinkDescription, Scenario, Flow, Burst, Drop, Outage),
     ),
     "trials.jsonl": ("A line a trial.", (Trial, Traffic, Sending, Soak, Crowd)),
 }
 
 
 def markdown() -> str:
-    """docs/report.md."""
+    """Write docs/report.md."""
     out = [
         "# The files of a report",
         "",

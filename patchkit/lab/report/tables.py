@@ -1,4 +1,4 @@
-"""The tables of a report, as text: the same for every kind of page."""
+"""The tables of a report, as text for every kind of page."""
 
 from __future__ import annotations
 
@@ -19,115 +19,115 @@ NONE = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Table:
-    """What it shows, what its columns are, and rows of which the first field names the row."""
+    """A caption, the names of the columns, and rows of which the first field names the row."""
 
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     words: bool = False
-    """Of words, not numbers."""
+    """Whether the fields are words, not numbers."""
 
 
-def cells(found: Iterable[CellResult]) -> Table:
-    """What the trials of each cell show."""
+def cells(results: Iterable[CellResult]) -> Table:
+    """Tabulate the ``results`` of cells."""
     return Table(
         "What the trials of each cell show. In brackets: 95 % intervals",
         ("cell", "counted", "void", "completed", "median, s", "90 %, s", "mean up to the limit, s", "control packets",
          "cost", "ACKs"),
         [
             (
-                one.cell,
-                f"{one.counted} of {one.asked}" if one.asked else str(one.counted),
-                str(one.void),
-                _completed(one),
-                _estimate(one.median, f"over {one.limit_s:g}") if one.counted and not one.soak else NONE,
-                _number(one.p90),
-                _estimate(one.restricted_mean),
-                _number(one.control_packets),
-                _number(one.cost),
-                _number(one.ack_packets),
+                result.cell,
+                f"{result.counted} of {result.asked}" if result.asked else str(result.counted),
+                str(result.void),
+                _completed(result),
+                _estimate(result.median, f"over {result.limit_s:g}") if result.counted and not result.soak else NONE,
+                _number(result.p90),
+                _estimate(result.restricted_mean),
+                _number(result.control_packets),
+                _number(result.cost),
+                _number(result.ack_packets),
             )
-            for one in found
+            for result in results
         ],
     )  # fmt: skip
 
 
-def links(found: Iterable[CellResult]) -> Table:
-    """What the link did, and what it cost the peers."""
+def links(results: Iterable[CellResult]) -> Table:
+    """Tabulate what the link did in the cells of ``results``, and the peers' CPU time."""
     return Table(
         "What the link did, counted at the router, and the peers' CPU time",
         ("cell", "lost client → server", "lost server → client", "delay →, ms", "delay ←, ms", "client CPU, s",
          "server CPU, s", "why void"),
         [
             (
-                one.cell,
-                _percent(one.loss.get("up")),
-                _percent(one.loss.get("down")),
-                _number(one.delay_ms.get("up")),
-                _number(one.delay_ms.get("down")),
-                _number(one.cpu.get("client")),
-                _number(one.cpu.get("server")),
-                "; ".join(f"{reason} ({count})" for reason, count in one.void_reasons.items()) or NONE,
+                result.cell,
+                _percent(result.loss.get("up")),
+                _percent(result.loss.get("down")),
+                _number(result.delay_ms.get("up")),
+                _number(result.delay_ms.get("down")),
+                _number(result.cpu.get("client")),
+                _number(result.cpu.get("server")),
+                "; ".join(f"{reason} ({count})" for reason, count in result.void_reasons.items()) or NONE,
             )
-            for one in found
+            for result in results
         ],
     )  # fmt: skip
 
 
-def comparisons(found: Iterable[Comparison]) -> Table:
-    """Each arm against the first one."""
+def comparisons(compared: Iterable[Comparison]) -> Table:
+    """Tabulate the arms of ``compared`` against the first one."""
     return Table(
         "Against the first arm, by pairs of trials with the same seeds. In brackets: 95 % intervals; p after Holm",
         ("cell", "pairs", "both", "only this", "only first", "neither", "completion, points", "p", "time, s", "p",
          "packets, ratio", "p"),
         [
             (
-                one.cell,
-                str(one.pairs),
-                str(one.both),
-                str(one.only_this),
-                str(one.only_first),
-                str(one.neither),
-                _estimate(one.rate_difference, scale=100),
-                _pvalue(one.rate_p_adjusted),
-                _estimate(one.time_difference),
-                _pvalue(one.time_p_adjusted),
-                _estimate(one.packets_ratio),
-                _pvalue(one.packets_p_adjusted),
+                comparison.cell,
+                str(comparison.pairs),
+                str(comparison.both),
+                str(comparison.only_this),
+                str(comparison.only_first),
+                str(comparison.neither),
+                _estimate(comparison.rate_difference, scale=100),
+                _pvalue(comparison.rate_p_adjusted),
+                _estimate(comparison.time_difference),
+                _pvalue(comparison.time_p_adjusted),
+                _estimate(comparison.packets_ratio),
+                _pvalue(comparison.packets_p_adjusted),
             )
-            for one in found
+            for comparison in compared
         ],
     )  # fmt: skip
 
 
-def soaks(found: Iterable[CellResult]) -> Table:
-    """What became of tunnels that were watched for long."""
+def soaks(results: Iterable[CellResult]) -> Table:
+    """Tabulate the soaks of ``results``: tunnels that were watched for a long time."""
     return Table(
         "Soaks: all of a cell together",
         ("cell", "soaks", "hours", "pings answered", "outages", "longest, s", "renegotiations", "failed",
          "ping restarts", "reconnects"),
         [
             (
-                one.cell,
-                str(one.soak.trials),
-                _number(one.soak.seconds / 3600),
-                _percent(one.soak.pings_answered / one.soak.pings_sent if one.soak.pings_sent else None),
-                str(one.soak.outages),
-                _number(one.soak.longest_outage),
-                str(one.soak.renegotiations),
-                str(one.soak.failed_renegotiations),
-                str(one.soak.ping_restarts),
-                str(one.soak.reconnects),
+                result.cell,
+                str(result.soak.trials),
+                _number(result.soak.seconds / 3600),
+                _percent(result.soak.pings_answered / result.soak.pings_sent if result.soak.pings_sent else None),
+                str(result.soak.outages),
+                _number(result.soak.longest_outage),
+                str(result.soak.renegotiations),
+                str(result.soak.failed_renegotiations),
+                str(result.soak.ping_restarts),
+                str(result.soak.reconnects),
             )
-            for one in found
-            if one.soak
+            for result in results
+            if result.soak
         ],
     )  # fmt: skip
 
 
-def crowds(found: Iterable[CellResult], compared: Iterable[Comparison]) -> Table:
-    """What became of many clients, and what they cost their server."""
-    ratios = {one.cell: one.server_cpu_ratio for one in compared}
+def crowds(results: Iterable[CellResult], compared: Iterable[Comparison]) -> Table:
+    """Tabulate the crowds of ``results``, and their server's CPU time as ``compared`` with the first arm."""
+    ratios = {comparison.cell: comparison.server_cpu_ratio for comparison in compared}
     return Table(
         "Crowds: each client of a cell's trials counts as one. Packets and CPU time are of a trial. In brackets: 95 % "
         "intervals",
@@ -135,19 +135,19 @@ def crowds(found: Iterable[CellResult], compared: Iterable[Comparison]) -> Table
          "control ←", "ACKs ←", "server CPU, s", "against the first arm"),
         [
             (
-                one.cell,
-                str(one.crowd.trials),
-                str(one.crowd.clients),
-                str(one.crowd.completed),
-                _number(one.crowd.median),
-                _number(one.crowd.p90),
-                _number(one.crowd.p99),
-                *(_number(sent) for way in DIRECTIONS for sent in _control_and_acks(one.crowd.opcodes[way])),
-                _thousandths(one.crowd.server_cpu),
-                _thousandths(ratios.get(one.cell)),
+                result.cell,
+                str(result.crowd.trials),
+                str(result.crowd.clients),
+                str(result.crowd.completed),
+                _number(result.crowd.median),
+                _number(result.crowd.p90),
+                _number(result.crowd.p99),
+                *(_number(sent) for way in DIRECTIONS for sent in _control_and_acks(result.crowd.opcodes[way])),
+                _thousandths(result.crowd.server_cpu),
+                _thousandths(ratios.get(result.cell)),
             )
-            for one in found
-            if one.crowd
+            for result in results
+            if result.crowd
         ],
     )  # fmt: skip
 
@@ -158,10 +158,10 @@ def _control_and_acks(opcodes: Mapping[str, float]) -> tuple[float, float]:
 
 
 def programs(campaign: Campaign) -> Table:
-    """What was run."""
+    """Tabulate the openvpn of each side of ``campaign``."""
     return Table(
         "Programs",
-        ("arm", "side", "says of itself", "sha256"),
+        ("arm", "side", "version", "sha256"),
         [
             (arm.name, side, program.version, program.sha256)
             for arm in campaign.arms
@@ -172,8 +172,8 @@ def programs(campaign: Campaign) -> Table:
 
 
 def scenarios(campaign: Campaign, results: Results) -> Table:
-    """The links, as far as there are trials of them."""
-    used = {one.scenario for one in [*results.cells, *results.reference]}
+    """Tabulate the scenarios of ``campaign`` that ``results`` has cells of."""
+    used = {result.scenario for result in [*results.cells, *results.reference]}
     return Table(
         "Scenarios",
         ("scenario", "what", "runs", "limit, s"),
@@ -186,38 +186,38 @@ def scenarios(campaign: Campaign, results: Results) -> Table:
     )
 
 
-def trials(found: Sequence[Trial]) -> Table:
-    """Each trial of a cell, and how to repeat it."""
+def trials(of_cell: Sequence[Trial]) -> Table:
+    """Tabulate the trials ``of_cell``, and the commands that repeat them."""
     return Table(
         "Each trial, and how to repeat it",
         ("trial", "outcome", "seconds", "control packets", "ACKs", "lost →", "lost ←", "seed", "repeat"),
         [
             (
-                str(one.trial),
-                one.outcome + (f": {one.detail}" if one.detail else ""),
-                NONE if one.seconds is None else f"{one.seconds:.3f}",
-                str(one.control_packets),
-                str(one.ack_packets),
-                *(f"{one.traffic[way].dropped}/{one.traffic[way].sent}" if way in one.traffic else NONE
+                str(trial.trial),
+                trial.outcome + (f": {trial.detail}" if trial.detail else ""),
+                NONE if trial.seconds is None else f"{trial.seconds:.3f}",
+                str(trial.control_packets),
+                str(trial.ack_packets),
+                *(f"{trial.traffic[way].dropped}/{trial.traffic[way].sent}" if way in trial.traffic else NONE
                   for way in ("up", "down")),
-                str(one.seed),
-                replay(one.cell, one.trial),
+                str(trial.seed),
+                replay(trial.cell, trial.trial),
             )
-            for one in found
+            for trial in of_cell
         ],
     )  # fmt: skip
 
 
 def replay(cell: str, trial: int | str) -> str:
-    """The line that repeats a trial; REPORT is the report's folder."""
+    """Write the command that repeats ``trial`` of ``cell``; REPORT is the report's folder."""
     return f"patchkit lab replay REPORT --cell {shlex.quote(cell)} --trial {trial}"
 
 
-def _completed(one: CellResult) -> str:
-    if not one.rate:
+def _completed(result: CellResult) -> str:
+    if not result.rate:
         return NONE
-    failed = [f"{count} {what}" for what, count in (("crash", one.crash), ("hang", one.hang)) if count]
-    return f"{_estimate(one.rate, scale=100)} %" + (f", {', '.join(failed)}" if failed else "")
+    failed = [f"{count} {outcome}" for outcome, count in (("crash", result.crash), ("hang", result.hang)) if count]
+    return f"{_estimate(result.rate, scale=100)} %" + (f", {', '.join(failed)}" if failed else "")
 
 
 def _estimate(figure: Estimate | None, beyond: str = NONE, scale: float = 1.0) -> str:
@@ -230,7 +230,7 @@ def _estimate(figure: Estimate | None, beyond: str = NONE, scale: float = 1.0) -
 
 
 def _thousandths(figure: Estimate | None) -> str:
-    """Of what hardly differs from trial to trial."""
+    """Write ``figure`` with three decimals, for what hardly differs from trial to trial."""
     if figure is None:
         return NONE
     between = "" if figure.low is None or figure.high is None else f" ({figure.low:.3f} to {figure.high:.3f})"
@@ -242,7 +242,7 @@ def _percent(share: float | None) -> str:
 
 
 def _number(value: float | None, form: str = "{}") -> str:
-    """Three digits, or all those before the point."""
+    """Write ``value`` with three digits, or all those before the point."""
     if value is None:
         return NONE
     size = abs(value)

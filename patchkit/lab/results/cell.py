@@ -1,11 +1,11 @@
-"""What the trials of one cell show."""
+"""The results of one cell: all its trials summed up."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean, median
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ from patchkit.lab.statistics.survival import Curve, quantile
 
 
 class SoakSum(Part):
-    """All soaks of a cell together."""
+    """All soaks of a cell, summed up."""
 
     trials: int = Field(description="trials with a soak in them")
     seconds: Figure = Field(description="how long the tunnels were watched, all of them together, in guest seconds")
@@ -36,7 +36,7 @@ class SoakSum(Part):
 
 
 class CellResult(Part):
-    """All trials of one arm over one scenario. Figures are null where not one trial counts."""
+    """All trials of one arm over one scenario. Figures are null when not one trial counts."""
 
     cell: str = Field(description="its id in campaign.json")
     arm: str = Field(description="the arm's name")
@@ -71,8 +71,8 @@ class CellResult(Part):
     control_packets: Figure | None = Field(description="P_CONTROL_* sent a trial, both directions, mean")
     ack_packets: Figure | None = Field(description="pure ACKs sent a trial, both directions, mean")
     reference: str | None = Field(
-        description="the lossless cell of the first arm that cost compares with; null when there is none, or when what "
-        "is run is no handshake"
+        description="the lossless cell of the first arm that cost compares with; null when there is none, or when the "
+        "scenario runs something else than a handshake"
     )
     cost: Figure | None = Field(description="control_packets / those of the reference's completed trials")
     loss: dict[Direction, Figure | None] = Field(
@@ -86,15 +86,26 @@ class CellResult(Part):
     crowd: CrowdSum | None = Field(description="for crowds only: one server, many clients")
 
 
+class _Times(NamedTuple):
+    """How long completion took; None when too few trials completed or count."""
+
+    median: Estimate | None = None
+    p90: float | None = None
+    p99: float | None = None
+    longest: float | None = None
+
+
 def cell_result(
     cell: Cell, scenario: Scenario, trials: Sequence[Trial], asked: int | None, reference: tuple[str, float] | None
 ) -> CellResult:
-    """What they show; ``reference`` is the lossless cell's id and its mean of control packets."""
+    """Sum up the ``trials`` of ``cell`` over ``scenario``, of which ``asked`` were asked for.
+
+    ``reference`` is the lossless cell's id and its mean of control packets.
+    """
     good = counted(trials)
     limit = scenario.longest_s
     outcomes = Counter(trial.outcome for trial in trials)
-    # A soak's time is no time until something: there is nothing to wait for.
-    shape = curve(good, limit) if good and scenario.run != "soak" else None
+    times = _times(good, scenario)
     packets = _mean([trial.control_packets for trial in good])
     return CellResult(
         cell=cell.id,
@@ -111,24 +122,43 @@ def cell_result(
         crash=outcomes["crash"],
         hang=outcomes["hang"],
         rate=_rate(sum(trial.succeeded for trial in good), len(good)),
-        median=_median(shape) if shape else None,
-        p90=quantile(shape, 0.9).value if shape and len(good) >= 10 else None,
-        p99=quantile(shape, 0.99).value if shape and len(good) >= 100 else None,
-        longest=max(restricted(trial, limit) for trial in good) if shape and shape.unfinished[-1] == 0 else None,
+        median=times.median,
+        p90=times.p90,
+        p99=times.p99,
+        longest=times.longest,
         restricted_mean=_restricted_mean([restricted(trial, limit) for trial in good], limit),
         control_packets=packets,
         ack_packets=_mean([trial.ack_packets for trial in good]),
         reference=reference[0] if reference else None,
-        cost=packets / reference[1] if reference and packets is not None else None,
+        cost=_cost(packets, reference),
         loss={direction: _loss(good, direction) for direction in DIRECTIONS},
         delay_ms={direction: _delay(good, direction) for direction in DIRECTIONS},
-        cpu={
-            "client": _mean([trial.cpu["client"] for trial in good if "client" in trial.cpu]),
-            "server": _mean([trial.cpu["server"] for trial in good if "server" in trial.cpu]),
-        },
+        cpu={"client": _cpu(good, "client"), "server": _cpu(good, "server")},
         soak=_soak(good),
         crowd=crowd_sum(good, limit),
     )
+
+
+def _times(trials: Sequence[Trial], scenario: Scenario) -> _Times:
+    # A soak's time is not the time until something happens.
+    if not trials or scenario.run == "soak":
+        return _Times()
+    limit = scenario.longest_s
+    completion = curve(trials, limit)
+    return _Times(
+        median=_median(completion),
+        p90=quantile(completion, 0.9).value if len(trials) >= 10 else None,
+        p99=quantile(completion, 0.99).value if len(trials) >= 100 else None,
+        longest=max(restricted(trial, limit) for trial in trials) if completion.unfinished[-1] == 0 else None,
+    )
+
+
+def _cost(packets: float | None, reference: tuple[str, float] | None) -> float | None:
+    return packets / reference[1] if reference and packets is not None else None
+
+
+def _cpu(trials: Sequence[Trial], side: Literal["client", "server"]) -> float | None:
+    return _mean([trial.cpu[side] for trial in trials if side in trial.cpu])
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -144,8 +174,8 @@ def _rate(completed: int, n: int) -> Estimate | None:
     return estimate(completed / n, rate_interval(completed, n)) if n else None
 
 
-def _median(shape: Curve) -> Estimate | None:
-    half = quantile(shape, 0.5)
+def _median(completion: Curve) -> Estimate | None:
+    half = quantile(completion, 0.5)
     return None if half.value is None else Estimate(value=half.value, low=half.low, high=half.high)
 
 
@@ -153,15 +183,15 @@ def _restricted_mean(seconds: Sequence[float], limit: float) -> Estimate | None:
     if not seconds:
         return None
     interval = mean_interval(seconds)
-    if interval:  # Student's t does not know that no time is beyond these
+    if interval:  # Student's t is not limited to the times that are possible
         interval = Interval(max(interval.low, 0.0), min(interval.high, limit))
     return estimate(fmean(seconds), interval)
 
 
 def _loss(trials: Sequence[Trial], direction: Direction) -> float | None:
-    traffic = [trial.traffic[direction] for trial in trials if direction in trial.traffic]
-    sent = sum(one.sent for one in traffic)
-    return sum(one.dropped for one in traffic) / sent if sent else None
+    carried = [trial.traffic[direction] for trial in trials if direction in trial.traffic]
+    sent = sum(traffic.sent for traffic in carried)
+    return sum(traffic.dropped for traffic in carried) / sent if sent else None
 
 
 def _delay(trials: Sequence[Trial], direction: Direction) -> float | None:

@@ -1,4 +1,4 @@
-"""An arm against the first one: pairs of trials that had the same seeds."""
+"""Compare an arm with the first one, by pairs of trials that had the same seeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from patchkit.lab.model.campaign import Cell
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.results import verdict
 from patchkit.lab.results.figures import Estimate, Figure, estimate
-from patchkit.lab.results.verdict import Claim, Cost, Effect, Findings
+from patchkit.lab.results.verdict import Claim, Cost, Effect, Evidence
 from patchkit.lab.statistics.intervals import (
     ALPHA,
     Interval,
@@ -31,7 +31,7 @@ from patchkit.lab.statistics.restricted_time import counted, restricted
 
 
 class Comparison(Part):
-    """An arm against the first one: the same scenario and credentials, trials of the same number as pairs."""
+    """An arm against the first one, over the same scenario with the same credentials, by pairs of trials."""
 
     cell: str = Field(description="this arm's cell")
     first: str = Field(description="the first arm's cell")
@@ -61,7 +61,7 @@ class Comparison(Part):
     packets_p_adjusted: Figure | None = Field(description="after Holm, for all p-values of the report")
     packets_p99_ratio: Estimate | None = Field(
         description="the same of the 99th percentiles (percentile bootstrap of pairs); null for fewer than 368 pairs, "
-        "which can't tell what it is"
+        "which cannot show it"
     )
     server_cpu_ratio: Estimate | None = Field(
         description="for crowds only: this arm's mean CPU seconds of the server / the first one's (BCa bootstrap of "
@@ -95,54 +95,57 @@ class Pairs:
     limit: float
 
     def table(self, this: bool, first: bool) -> int:
-        """How many pairs there are in which they completed, or did not."""
-        return sum((one.succeeded, other.succeeded) == (this, first) for one, other in self.trials)
+        """Count the pairs in which this arm succeeded if ``this``, and the first one if ``first``."""
+        return sum((of_this.succeeded, of_first.succeeded) == (this, first) for of_this, of_first in self.trials)
 
     @cached_property
     def seconds(self) -> list[float]:
         """Differences in restricted time: this arm's less the first one's."""
-        return [restricted(one, self.limit) - restricted(other, self.limit) for one, other in self.trials]
+        return [restricted(this, self.limit) - restricted(first, self.limit) for this, first in self.trials]
 
     @cached_property
     def packets(self) -> tuple[list[int], list[int]]:
         """Control packets of this arm and of the first one."""
         return (
-            [one.control_packets for one, _ in self.trials],
-            [other.control_packets for _, other in self.trials],
+            [this.control_packets for this, _ in self.trials],
+            [first.control_packets for _, first in self.trials],
         )
 
     @cached_property
     def pvalues(self) -> list[float]:
-        """Of completion, time and packets; none without pairs."""
+        """The p-values of completion, time and packets; none without pairs."""
         if not self.trials:
             return []
         return [
             mcnemar(self.table(False, True), self.table(True, False)),
             sign_flip(self.seconds),
-            sign_flip([one - other for one, other in zip(*self.packets, strict=True)]),
+            sign_flip([this - first for this, first in zip(*self.packets, strict=True)]),
         ]
 
 
-def pairs(this: Cell, first: Cell, trials: Sequence[Trial], firsts: Sequence[Trial], limit: float) -> Pairs:
-    """The trials of the same number that both count."""
+def paired(this: Cell, first: Cell, trials: Sequence[Trial], firsts: Sequence[Trial], limit: float) -> Pairs:
+    """Pair the ``trials`` of ``this`` with the ``firsts`` of ``first`` that have the same number, if both count."""
     partners = {trial.trial: trial for trial in counted(firsts)}
     matched = [(trial, partners[trial.trial]) for trial in counted(trials) if trial.trial in partners]
     return Pairs(this, first, matched, limit)
 
 
-def comparison(found: Pairs, adjusted: Sequence[float], tests: int, asked: int) -> Comparison:
-    """What they show. ``adjusted``: their p-values after Holm for that many tests; ``asked``: the pairs hoped for."""
-    n = len(found.trials)
-    rate_p, time_p, packets_p = found.pvalues or (None, None, None)
+def comparison(pairs: Pairs, adjusted: Sequence[float], tests: int, asked: int) -> Comparison:
+    """Compare the two cells of ``pairs``, of which ``asked`` were asked for.
+
+    ``adjusted`` are their p-values after Holm for all ``tests`` of the report.
+    """
+    n = len(pairs.trials)
+    rate_p, time_p, packets_p = pairs.pvalues or (None, None, None)
     rate_adjusted, time_adjusted, packets_adjusted = adjusted or (None, None, None)
-    rate, seconds, packets = _rate(found), _time(found), _packets(found)
-    deviation = stdev(found.seconds) if n > 1 else None
-    level = ALPHA / max(tests, 1)  # the strictest that Holm may ask for
-    findings = Findings(
-        arm=found.this.arm,
-        first=found.first.arm,
-        where=f"{found.this.scenario}, {found.this.credentials}",
-        soak=any(trial.soak is not None for pair in found.trials for trial in pair),
+    rate, seconds, packets = _rate(pairs), _time(pairs), _packets(pairs)
+    deviation = stdev(pairs.seconds) if n > 1 else None
+    level = ALPHA / max(tests, 1)  # the strictest that Holm may need
+    evidence = Evidence(
+        arm=pairs.this.arm,
+        first=pairs.first.arm,
+        where=f"{pairs.this.scenario}, {pairs.this.credentials}",
+        soak=any(trial.soak is not None for pair in pairs.trials for trial in pair),
         pairs=n,
         asked=asked,
         rate=_effect(rate, rate_adjusted),
@@ -152,16 +155,16 @@ def comparison(found: Pairs, adjusted: Sequence[float], tests: int, asked: int) 
         detectable_seconds=detectable_mean(n, deviation, level) if deviation else None,
     )
     return Comparison(
-        cell=found.this.id,
-        first=found.first.id,
-        arm=found.this.arm,
-        scenario=found.this.scenario,
-        credentials=found.this.credentials,
+        cell=pairs.this.id,
+        first=pairs.first.id,
+        arm=pairs.this.arm,
+        scenario=pairs.this.scenario,
+        credentials=pairs.this.credentials,
         pairs=n,
-        both=found.table(True, True),
-        only_this=found.table(True, False),
-        only_first=found.table(False, True),
-        neither=found.table(False, False),
+        both=pairs.table(True, True),
+        only_this=pairs.table(True, False),
+        only_first=pairs.table(False, True),
+        neither=pairs.table(False, False),
         rate_difference=rate,
         rate_p=rate_p,
         rate_p_adjusted=rate_adjusted,
@@ -171,50 +174,50 @@ def comparison(found: Pairs, adjusted: Sequence[float], tests: int, asked: int) 
         packets_ratio=packets,
         packets_p=packets_p,
         packets_p_adjusted=packets_adjusted,
-        packets_p99_ratio=_tail(found),
-        server_cpu_ratio=_server_cpu(found),
+        packets_p99_ratio=_tail(pairs),
+        server_cpu_ratio=_server_cpu(pairs),
         time_deviation=deviation,
-        detectable_rate=findings.detectable_rate,
-        detectable_seconds=findings.detectable_seconds,
-        completion=verdict.completion(findings.rate),
-        time=verdict.time(findings.time),
-        packets=verdict.cost(findings.packets),
-        headline=verdict.headline(findings),
-        verdict=verdict.line(findings),
+        detectable_rate=evidence.detectable_rate,
+        detectable_seconds=evidence.detectable_seconds,
+        completion=verdict.completion(evidence.rate),
+        time=verdict.time(evidence.time),
+        packets=verdict.cost(evidence.packets),
+        headline=verdict.headline(evidence),
+        verdict=verdict.line(evidence),
     )
 
 
-def _rate(found: Pairs) -> Estimate | None:
-    if not found.trials:
+def _rate(pairs: Pairs) -> Estimate | None:
+    if not pairs.trials:
         return None
-    only_this, only_first = found.table(True, False), found.table(False, True)
-    interval = rate_difference(found.table(True, True), only_first, only_this, found.table(False, False))
-    return estimate((only_this - only_first) / len(found.trials), interval)
+    only_this, only_first = pairs.table(True, False), pairs.table(False, True)
+    interval = rate_difference(pairs.table(True, True), only_first, only_this, pairs.table(False, False))
+    return estimate((only_this - only_first) / len(pairs.trials), interval)
 
 
-def _time(found: Pairs) -> Estimate | None:
-    return estimate(fmean(found.seconds), mean_interval(found.seconds)) if found.trials else None
+def _time(pairs: Pairs) -> Estimate | None:
+    return estimate(fmean(pairs.seconds), mean_interval(pairs.seconds)) if pairs.trials else None
 
 
-def _packets(found: Pairs) -> Estimate | None:
-    this, first = found.packets
+def _packets(pairs: Pairs) -> Estimate | None:
+    this, first = pairs.packets
     return estimate(sum(this) / sum(first), ratio_of_means(first, this)) if sum(first) else None
 
 
-def _server_cpu(found: Pairs) -> Estimate | None:
-    used = [(one.cpu["server"], other.cpu["server"]) for one, other in found.trials if one.crowd and other.crowd]
-    this, first = [one for one, _ in used], [other for _, other in used]
+def _server_cpu(pairs: Pairs) -> Estimate | None:
+    trials = [(of_this, of_first) for of_this, of_first in pairs.trials if of_this.crowd and of_first.crowd]
+    this, first = ([pair[place].cpu["server"] for pair in trials] for place in (0, 1))
     return estimate(sum(this) / sum(first), ratio_of_means(first, this)) if sum(first) else None
 
 
-def _tail(found: Pairs) -> Estimate | None:
-    this, first = found.packets
+def _tail(pairs: Pairs) -> Estimate | None:
+    this, first = pairs.packets
     interval = ratio_of_p99(first, this)
     return estimate(p99(this) / p99(first), interval) if interval else None
 
 
-def _effect(found: Estimate | None, adjusted: float | None, neutral: float = 0.0) -> Effect | None:
-    if found is None or adjusted is None:
+def _effect(effect: Estimate | None, adjusted: float | None, neutral: float = 0.0) -> Effect | None:
+    if effect is None or adjusted is None:
         return None
-    interval = None if found.low is None or found.high is None else Interval(found.low, found.high)
-    return Effect(found.value, interval, adjusted, neutral)
+    interval = None if effect.low is None or effect.high is None else Interval(effect.low, effect.high)
+    return Effect(effect.value, interval, adjusted, neutral)

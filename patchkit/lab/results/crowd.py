@@ -1,4 +1,4 @@
-"""What the trials of a cell show where a server met many clients."""
+"""The results of a cell in which many clients connected to one server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from patchkit.lab.statistics.survival import quantile, survival
 
 
 class CrowdSum(Part):
-    """All crowds of a cell together: each client of each trial counts as one."""
+    """All crowds of a cell, summed up: each client of each trial counts as one."""
 
     trials: int = Field(description="trials with a crowd in them")
     clients: int = Field(description="clients that were started, in all of them")
@@ -35,22 +35,23 @@ class CrowdSum(Part):
 
 
 def crowd_sum(trials: Sequence[Trial], limit: float) -> CrowdSum | None:
-    """What they show, of trials that count; None where they are no crowds. ``limit`` is in seconds."""
+    """Sum up the crowds of ``trials`` that count, with a ``limit`` in seconds; None when they are not crowds."""
     crowds = [(trial, trial.crowd) for trial in trials if trial.crowd]
     if not crowds:
         return None
-    seconds = [one for _, crowd in crowds for one in crowd.seconds]
-    shape = survival(
-        [limit if one is None else min(one, limit) for one in seconds], [one is not None for one in seconds]
+    durations = [seconds for _, crowd in crowds for seconds in crowd.seconds]
+    completion = survival(
+        [limit if seconds is None else min(seconds, limit) for seconds in durations],
+        [seconds is not None for seconds in durations],
     )
     cpu = [trial.cpu["server"] for trial, _ in crowds if "server" in trial.cpu]
     return CrowdSum(
         trials=len(crowds),
         clients=sum(crowd.clients for _, crowd in crowds),
         completed=sum(crowd.completed for _, crowd in crowds),
-        median=quantile(shape, 0.5).value,
-        p90=quantile(shape, 0.9).value,
-        p99=quantile(shape, 0.99).value,
+        median=quantile(completion, 0.5).value,
+        p90=quantile(completion, 0.9).value,
+        p99=quantile(completion, 0.99).value,
         server_cpu=estimate(fmean(cpu), mean_interval(cpu)) if cpu else None,
         opcodes={direction: _opcodes(trials, direction) for direction in DIRECTIONS},
     )
@@ -58,6 +59,5 @@ def crowd_sum(trials: Sequence[Trial], limit: float) -> CrowdSum | None:
 
 def _opcodes(trials: Sequence[Trial], direction: Direction) -> dict[str, float]:
     counts = [trial.traffic[direction].opcodes for trial in trials if direction in trial.traffic]
-    return {
-        name: fmean(one.get(name, 0) for one in counts) for name in sorted({name for one in counts for name in one})
-    }
+    names = sorted({name for opcodes in counts for name in opcodes})
+    return {name: fmean(opcodes.get(name, 0) for opcodes in counts) for name in names}

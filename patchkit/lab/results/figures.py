@@ -1,4 +1,4 @@
-"""Figures as they are written into ``results.json``: rounded, and with the interval beside them."""
+"""Figures as they are written into ``results.json``: rounded, and with their interval."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from patchkit.lab.statistics.intervals import Interval
 
 
 def _rounded(value: float) -> float:
-    """To six significant digits: more would be noise, and not the same on every processor."""
+    """Round ``value`` to six significant digits: more would be noise, and not the same on every processor."""
     if not isfinite(value):
-        raise ValueError("no figure")
+        raise ValueError("not a finite number")
     return float(f"{value:.6g}") + 0.0  # and no minus before zero
 
 
@@ -27,11 +27,11 @@ class Estimate(Part):
     value: Figure = Field(description="what the trials show")
     low: Figure | None = Field(description="from here; null when no interval can be given")
     high: Figure | None = Field(
-        description="to here; null when no interval can be given, or a median's goes beyond the limit. The same as "
-        "low where the trials differ in nothing: then they say nothing about what is rare"
+        description="to here; null when no interval can be given, or when a median's goes beyond the limit. The same "
+        "as low when the trials do not differ: then they show nothing about what is rare"
     )
 
 
 def estimate(value: float, interval: Interval | None) -> Estimate:
-    """A figure and its interval, if it has one."""
+    """Write ``value`` with its ``interval``, if it has one."""
     return Estimate(value=value, low=interval.low if interval else None, high=interval.high if interval else None)

@@ -1,4 +1,4 @@
-"""``results.json``: what a campaign's trials show. The field descriptions become docs/report.md.
+"""``results.json``: the results of a campaign's trials. The field descriptions become docs/report.md.
 
 It holds no date and no wall time, and trials may come in any order: the same trials give the same bytes.
 """
@@ -17,96 +17,100 @@ from patchkit.lab.model.campaign import Campaign, Cell
 from patchkit.lab.model.scenario import Scenario
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.results.cell import CellResult, cell_result
-from patchkit.lab.results.comparison import Comparison, comparison, pairs
+from patchkit.lab.results.comparison import Comparison, comparison, paired
 from patchkit.lab.results.figures import Figure
 from patchkit.lab.statistics.intervals import CONFIDENCE, holm
 
 
 class Results(Part):
-    """What the trials show."""
+    """The results of a campaign."""
 
     schema_version: Literal[1] = Field(default=1, description="goes up when a field changes its meaning or goes away")
     confidence: Figure = Field(default=CONFIDENCE, description="of every interval, each for itself")
-    tests: int = Field(description="how many p-values there are, and each is adjusted for")
+    tests: int = Field(description="how many p-values there are; each is adjusted for all of them")
     cells: list[CellResult] = Field(description="in the campaign's order")
     reference: list[CellResult] = Field(description="the lossless cells that packets are compared with")
     comparisons: list[Comparison] = Field(description="in the order of their cells")
 
 
 def by_cell(campaign: Campaign, trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """The trials of every cell, by number. Raises ReportError for what is another campaign's."""
-    found: dict[str, dict[int, Trial]] = {cell.id: {} for cell in [*campaign.cells, *campaign.reference]}
+    """Sort ``trials`` into the cells of ``campaign``, by number.
+
+    Raises ReportError when a trial is another campaign's, or is there twice with different results.
+    """
+    trials_of: dict[str, dict[int, Trial]] = {cell.id: {} for cell in [*campaign.cells, *campaign.reference]}
     for trial in trials:
-        if trial.cell not in found:
+        if trial.cell not in trials_of:
             raise ReportError(f"the campaign has no cell {trial.cell}", why="its trials are another campaign's")
-        if found[trial.cell].setdefault(trial.trial, trial) != trial:
+        if trials_of[trial.cell].setdefault(trial.trial, trial) != trial:
             raise ReportError(
                 f"trial {trial.trial} of {trial.cell} is there twice", why="and the two do not show the same"
             )
-    return {cell: [numbered[number] for number in sorted(numbered)] for cell, numbered in found.items()}
+    return {cell: [numbered[number] for number in sorted(numbered)] for cell, numbered in trials_of.items()}
 
 
 def results(campaign: Campaign, trials: Sequence[Trial]) -> Results:
-    """What they show. Any of them may be missing. Raises ReportError for trials of another campaign."""
-    found = by_cell(campaign, trials)
+    """Sum up and compare ``trials`` of ``campaign``; any may be missing. Raises ReportError as ``by_cell`` does."""
+    trials_of = by_cell(campaign, trials)
     compared = [
-        pairs(cell, first, found[cell.id], found[first.id], campaign.scenarios[cell.scenario].longest_s)
+        paired(cell, first, trials_of[cell.id], trials_of[first.id], campaign.scenarios[cell.scenario].longest_s)
         for cell in campaign.cells
         if (first := first_cell(campaign, cell)) is not None
     ]
-    tests = sum(len(one.pvalues) for one in compared)
-    adjusted = iter(holm([pvalue for one in compared for pvalue in one.pvalues]))
+    tests = sum(len(pairs.pvalues) for pairs in compared)
+    adjusted = iter(holm([pvalue for pairs in compared for pvalue in pairs.pvalues]))
     return Results(
         tests=tests,
         cells=[
             cell_result(
-                cell, campaign.scenarios[cell.scenario], found[cell.id], campaign.trials,
-                reference(campaign, cell, found),
+                cell, campaign.scenarios[cell.scenario], trials_of[cell.id], campaign.trials,
+                reference(campaign, cell, trials_of),
             )
             for cell in campaign.cells
         ],
         reference=[
-            cell_result(cell, campaign.scenarios[cell.scenario], found[cell.id], None, None)
+            cell_result(cell, campaign.scenarios[cell.scenario], trials_of[cell.id], None, None)
             for cell in campaign.reference
         ],
         comparisons=[
-            comparison(one, [next(adjusted) for _ in one.pvalues], tests, campaign.trials) for one in compared
+            comparison(pairs, [next(adjusted) for _ in pairs.pvalues], tests, campaign.trials) for pairs in compared
         ],
     )  # fmt: skip
 
 
 def first_cell(campaign: Campaign, cell: Cell) -> Cell | None:
-    """The first arm's cell of the same scenario and credentials; None for the first arm itself."""
+    """Find the first arm's cell that ``cell`` of ``campaign`` is compared with; None for the first arm itself."""
     if not campaign.arms or cell.arm == campaign.arms[0].name:
         return None
-    wanted = (campaign.arms[0].name, cell.scenario, cell.credentials)
-    return next((one for one in campaign.cells if (one.arm, one.scenario, one.credentials) == wanted), None)
+    key = (campaign.arms[0].name, cell.scenario, cell.credentials)
+    return next((other for other in campaign.cells if (other.arm, other.scenario, other.credentials) == key), None)
 
 
 def reference(campaign: Campaign, cell: Cell, trials: Mapping[str, Sequence[Trial]]) -> tuple[str, float] | None:
-    """The first arm's lossless cell that is like this one but for the link, and its completed trials' mean of packets.
+    """Find the first arm's lossless cell that differs from ``cell`` by its link only, and its mean of control packets.
 
-    One with the same delays is taken first: beyond the retransmit timer, even a lossless link makes packets repeat.
+    The mean is of the completed ones among ``trials``. A cell with the same delays is preferred: beyond the retransmit
+    timer, even a lossless link makes packets repeat. None when there is no such cell, or nothing completed in it.
     """
     scenario = campaign.scenarios[cell.scenario]
     if scenario.run != "handshake" or not campaign.arms:
         return None
     alike = [
-        one
-        for one in campaign.reference
-        if (one.arm, one.credentials) == (campaign.arms[0].name, cell.credentials)
-        and _peers(campaign.scenarios[one.scenario]) == _peers(scenario)
+        lossless
+        for lossless in campaign.reference
+        if (lossless.arm, lossless.credentials) == (campaign.arms[0].name, cell.credentials)
+        and _peers(campaign.scenarios[lossless.scenario]) == _peers(scenario)
     ]
-    alike.sort(key=lambda one: _delays(campaign.scenarios[one.scenario]) != _delays(scenario))
-    for one in alike:
-        packets = [trial.control_packets for trial in trials[one.id] if trial.outcome == "completed"]
+    alike.sort(key=lambda lossless: _delays(campaign.scenarios[lossless.scenario]) != _delays(scenario))
+    for lossless in alike:
+        packets = [trial.control_packets for trial in trials[lossless.id] if trial.outcome == "completed"]
         if packets and fmean(packets):
-            return one.id, fmean(packets)
+            return lossless.id, fmean(packets)
     return None
 
 
 def _peers(scenario: Scenario) -> tuple[object, ...]:
-    """What the two peers are told, whatever the link."""
+    """Collect what decides the options of the two peers, whatever the link."""
     return (
         scenario.clients, scenario.spread_s, scenario.topology, scenario.wrap, scenario.max_packet_size,
         scenario.client_options, scenario.server_options,

@@ -1,4 +1,4 @@
-"""What may be said of two arms, and no more: a difference counts only if its interval and its p-value both show it.
+"""The verdict on two arms: a difference counts only if both its interval and its p-value show it.
 
 The p-values are those adjusted for all comparisons of the report; the intervals are of each comparison alone.
 """
@@ -23,19 +23,19 @@ class Effect:
     interval: Interval | None
     adjusted: float
     neutral: float = 0.0
-    """What stands for no effect: 0 for a difference, 1 for a ratio."""
+    """The value that means no effect: 0 for a difference, 1 for a ratio."""
 
     @property
     def sign(self) -> Literal[-1, 0, 1]:
-        """Where it lies beyond doubt; 0 where there is doubt."""
+        """On which side of neutral the effect is, if it is shown; otherwise 0."""
         if self.interval is None or self.adjusted >= ALPHA or not self.interval.excludes(self.neutral):
             return 0
         return 1 if self.interval.low > self.neutral else -1
 
 
 @dataclass(frozen=True)
-class Findings:
-    """All that one verdict rests on. Times are in seconds, rates are fractions."""
+class Evidence:
+    """Everything that a verdict is based on. Times are in seconds, rates are fractions."""
 
     arm: str
     first: str
@@ -48,50 +48,50 @@ class Findings:
     detectable_rate: float | None
     detectable_seconds: float | None
     soak: bool = False
-    """Whether it is about tunnels that are to hold: then time is time without one."""
+    """Whether the trials are soaks: then time is time without the tunnel."""
 
 
 def completion(rate: Effect | None) -> Claim:
-    """More that complete are better."""
+    """Judge the difference ``rate``: a higher rate of completion is better."""
     return _claim(rate.sign if rate else 0)
 
 
 def time(seconds: Effect | None) -> Claim:
-    """Less time is better."""
+    """Judge the difference ``seconds``: less time is better."""
     return _claim(-seconds.sign if seconds else 0)
 
 
 def cost(packets: Effect | None) -> Cost:
-    """More packets are no verdict on an arm, but their price is named."""
+    """Judge the ratio ``packets``: more packets are not worse, but a cost that is named."""
     sign = packets.sign if packets else 0
     return "more" if sign > 0 else "fewer" if sign < 0 else "no difference shown"
 
 
-def headline(found: Findings) -> str:
-    """Who, against whom, where, and in a few words what became of it."""
-    whom = f"{found.arm} against {found.first}, {found.where}"
-    if not found.rate or not found.time:
+def headline(evidence: Evidence) -> str:
+    """Write who is compared with whom, where, and in a few words what ``evidence`` shows."""
+    whom = f"{evidence.arm} against {evidence.first}, {evidence.where}"
+    if not evidence.rate or not evidence.time:
         return f"{whom}: nothing to compare, not one pair of trials counted."
-    return f"{whom}: {_together(completion(found.rate), time(found.time), found.soak)}."
+    return f"{whom}: {_together(completion(evidence.rate), time(evidence.time), evidence.soak)}."
 
 
-def line(found: Findings) -> str:
-    """The headline, and what it rests on."""
-    said = [headline(found)]
-    if found.rate and found.time:
-        said += [
-            f"{'Holds' if found.soak else 'Completes'} {_points(found.rate)}, mean time "
-            f"{'without the tunnel' if found.soak else 'up to the limit'} {_seconds(found.time)},",
-            _packets(found.packets) + ".",
+def line(evidence: Evidence) -> str:
+    """Write the headline, and the figures of ``evidence`` that it is based on."""
+    sentences = [headline(evidence)]
+    if evidence.rate and evidence.time:
+        sentences += [
+            f"{'Holds' if evidence.soak else 'Completes'} {_points(evidence.rate)}, mean time "
+            f"{'without the tunnel' if evidence.soak else 'up to the limit'} {_seconds(evidence.time)},",
+            _packets(evidence.packets) + ".",
         ]
-        if found.pairs < found.asked:
-            said.append(f"Only {found.pairs} of {found.asked} pairs counted.")
-        said.append(_power(found))
-    return " ".join(said)
+        if evidence.pairs < evidence.asked:
+            sentences.append(f"Only {evidence.pairs} of {evidence.asked} pairs counted.")
+        sentences.append(_power(evidence))
+    return " ".join(sentences)
 
 
 def pvalue(value: float) -> str:
-    """As one writes it."""
+    """Write the p-value ``value`` with two digits."""
     return "<0.0001" if value < 0.0001 else f"{value:.2g}"
 
 
@@ -127,25 +127,25 @@ def _grounds(effect: Effect, scale: float = 1.0) -> str:
 def _packets(packets: Effect | None) -> str:
     if packets is None:
         return "control packets can't be compared"
-    known = cost(packets)
-    what = "no difference in control packets shown" if known == "no difference shown" else f"{known} control packets"
+    change = cost(packets)
+    what = "no difference in control packets shown" if change == "no difference shown" else f"{change} control packets"
     within = f" ({packets.interval.low:.2f} to {packets.interval.high:.2f})" if packets.interval else ""
     return f"{what}: {packets.value:.2f} times as many{within}"
 
 
-def _power(found: Findings) -> str:
-    pairs = f"{found.pairs} pair{'s' if found.pairs > 1 else ''}"
-    if found.detectable_rate is None:
+def _power(evidence: Evidence) -> str:
+    pairs = f"{evidence.pairs} pair{'s' if evidence.pairs > 1 else ''}"
+    if evidence.detectable_rate is None:
         return f"{pairs} can't show any difference: too few."
-    # Rounded up: what is named must be at least as large as what would have been shown.
-    shown = f"{ceil(100 * found.detectable_rate)} points or more, if no pair goes the other way"
-    if found.detectable_seconds is not None:
-        shown += f", or of {ceil(10 * found.detectable_seconds) / 10:g} s or more"
+    # Rounded up: the number must be at least as large as the difference that would have been shown.
+    shown = f"{ceil(100 * evidence.detectable_rate)} points or more, if no pair goes the other way"
+    if evidence.detectable_seconds is not None:
+        shown += f", or of {ceil(10 * evidence.detectable_seconds) / 10:g} s or more"
     return f"{pairs} would have shown a difference of {shown}, in 4 of 5 such campaigns."
 
 
 def _signed(value: float) -> str:
     if not value:
         return "0"
-    # Small ones with more digits: an end of an interval that is not 0 must not look like it.
+    # Small ones with more digits: an end of an interval that is not 0 must not be written as 0.
     return (f"{value:+.1f}" if abs(value) >= 1 else f"{value:+.2g}").replace("-", "\N{MINUS SIGN}")

@@ -1,4 +1,4 @@
-"""Rates, means and pairs: numbers in, numbers out. What scipy has is scipy's; any other formula says whose it is.
+"""Rates, means and pairs: numbers in, numbers out. By scipy where it can; every other formula names its author.
 
 All intervals are two-sided, at 95 %. Resampling starts from a fixed seed, so the same numbers give the same interval.
 Sums are taken over whole millionths: they are exact, so no processor's order of adding changes a digit or a tie.
@@ -25,28 +25,31 @@ LEAST_FOR_P99 = 368  # 1 - 0.99**368 > 0.975: only then is the largest of them a
 
 
 class Interval(NamedTuple):
-    """From, to; both ends are the same where the data show no spread at all."""
+    """Both ends of an interval; they are the same when the data show no spread at all."""
 
     low: float
     high: float
 
     def excludes(self, value: float) -> bool:
-        """Whether that value is outside."""
+        """Whether ``value`` is outside."""
         return value < self.low or value > self.high
 
 
 def rate_interval(successes: int, n: int) -> Interval | None:
-    """Exact interval for a rate (Clopper and Pearson 1934). None for n = 0."""
+    """Compute the exact interval of the rate ``successes`` of ``n`` (Clopper and Pearson 1934). None for n = 0."""
     from scipy.stats import binomtest
 
     if not n:
         return None
-    found = binomtest(successes, n).proportion_ci(CONFIDENCE, method="exact")
-    return Interval(float(found.low), float(found.high))
+    limits = binomtest(successes, n).proportion_ci(CONFIDENCE, method="exact")
+    return Interval(float(limits.low), float(limits.high))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact p-value of McNemar's test: whether the discordant pairs go both ways equally often."""
+    """Compute the exact p-value of McNemar's test: whether the discordant pairs go both ways equally often.
+
+    ``only_first`` and ``only_second`` count the pairs in which only one side succeeded.
+    """
     from scipy.stats import binomtest
 
     discordant = only_first + only_second
@@ -54,7 +57,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def rate_difference(both: int, only_first: int, only_second: int, neither: int) -> Interval | None:
-    """Interval for the second rate less the first one, of pairs. None without pairs.
+    """Compute the interval of the second rate less the first one, of pairs counted by outcome. None without pairs.
 
     Newcombe's method 10: Wilson's score limits of either rate, squared and added, with the correlation of the pairs.
     R. G. Newcombe, Improved confidence intervals for the difference between binomial proportions based on paired
@@ -67,8 +70,8 @@ def rate_difference(both: int, only_first: int, only_second: int, neither: int) 
         return None
     firsts, seconds = both + only_first, both + only_second
     wilson = [binomtest(count, n).proportion_ci(CONFIDENCE, method="wilson") for count in (firsts, seconds)]
-    below = [max(count / n - float(found.low), 0.0) for count, found in zip((firsts, seconds), wilson, strict=True)]
-    above = [max(float(found.high) - count / n, 0.0) for count, found in zip((firsts, seconds), wilson, strict=True)]
+    below = [max(count / n - float(ci.low), 0.0) for count, ci in zip((firsts, seconds), wilson, strict=True)]
+    above = [max(float(ci.high) - count / n, 0.0) for count, ci in zip((firsts, seconds), wilson, strict=True)]
     product = float(both * neither - only_first * only_second)
     if product > 0:
         product = max(product - n / 2, 0.0)  # his continuity correction
@@ -76,8 +79,8 @@ def rate_difference(both: int, only_first: int, only_second: int, neither: int) 
     phi = product / sqrt(margins) if margins else 0.0
     difference = (seconds - firsts) / n
 
-    def joined(one: float, other: float) -> float:
-        return sqrt(max(one**2 - 2 * phi * one * other + other**2, 0.0))
+    def joined(margin: float, other: float) -> float:
+        return sqrt(max(margin**2 - 2 * phi * margin * other + other**2, 0.0))
 
     return Interval(
         max(difference - joined(below[1], above[0]), -1.0),
@@ -86,11 +89,11 @@ def rate_difference(both: int, only_first: int, only_second: int, neither: int) 
 
 
 def mean_interval(values: Sequence[float]) -> Interval | None:
-    """Interval for a mean, also of pairs' differences. None for fewer than two values.
+    """Compute the interval of the mean of ``values``, or of pairs' differences. None for fewer than two values.
 
     Bias-corrected and accelerated bootstrap (Efron 1987): times are skewed, and the limit piles some of them up.
     Student's t for few values, as long as there are fewer different resamples than are drawn (up to 8 values).
-    A point where all values are the same: no method can see a spread that the data do not show.
+    A point when all values are the same: no method can show a spread that the data do not have.
     """
     from scipy.stats import ttest_1samp
 
@@ -107,7 +110,7 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
 
 
 def ratio_of_means(first: Sequence[float], second: Sequence[float]) -> Interval | None:
-    """Interval for the second mean over the first one, of pairs (BCa bootstrap of whole pairs).
+    """Compute the interval of the mean of ``second`` over that of ``first``, of pairs (BCa bootstrap of whole pairs).
 
     None for fewer than 9 pairs, or with a zero among the first ones: a resample could be all zeros.
     """
@@ -117,9 +120,9 @@ def ratio_of_means(first: Sequence[float], second: Sequence[float]) -> Interval 
 
 
 def ratio_of_p99(first: Sequence[float], second: Sequence[float]) -> Interval | None:
-    """Interval for the second 99th percentile over the first one, of pairs (percentile bootstrap of whole pairs).
+    """Compute the interval of the 99th percentile of ``second`` over that of ``first`` (percentile bootstrap of pairs).
 
-    BCa has no ground here: its acceleration comes from the jackknife, which fails for quantiles (Efron and Tibshirani
+    BCa is not valid here: its acceleration comes from the jackknife, which fails for quantiles (Efron and Tibshirani
     1993, section 11.6). None for fewer than 368 pairs.
     """
     if len(first) < LEAST_FOR_P99 or min(first) <= 0:
@@ -128,14 +131,14 @@ def ratio_of_p99(first: Sequence[float], second: Sequence[float]) -> Interval | 
 
 
 def p99(values: Sequence[float]) -> float:
-    """The smallest value that 99 % do not exceed."""
+    """Find the smallest of ``values`` that 99 % do not exceed."""
     from numpy import quantile
 
     return float(quantile(values, 0.99, method="inverted_cdf"))
 
 
 def sign_flip(differences: Sequence[float]) -> float:
-    """p-value of the pairs' mean difference being 0: each pair's two sides exchanged at random (Fisher 1935).
+    """Compute the p-value of the mean of ``differences`` being 0: each pair's sides exchanged at random (Fisher 1935).
 
     Of every possible exchange where there are no more than 9999 (up to 13 pairs that differ), else of that many.
     """
@@ -146,15 +149,15 @@ def sign_flip(differences: Sequence[float]) -> float:
     numbers = numbers[numbers != 0]  # exchanging equals changes nothing
     if len(numbers) < 2:
         return 1.0  # a single one is as far from 0 either way
-    found = permutation_test(
+    test = permutation_test(
         (numbers,), _mean, permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, batch=500,
         rng=default_rng(SEED),
     )  # fmt: skip
-    return min(float(found.pvalue), 1.0)
+    return min(float(test.pvalue), 1.0)
 
 
 def holm(pvalues: Sequence[float]) -> list[float]:
-    """Adjusted p-values, in the order given: all of them together are wrong no more often than one would be.
+    """Adjust ``pvalues`` for their number, in the order given: all together are wrong no more often than one would be.
 
     S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979) 65-70.
     """
@@ -180,20 +183,20 @@ def _bootstrapped(
 
     with catch_warnings():
         simplefilter("ignore")  # where BCa fails, it warns and gives NaN; then the plain percentiles are taken
-        found = bootstrap(
+        result = bootstrap(
             data, statistic, paired=len(data) > 1, vectorized=True, n_resamples=RESAMPLES, batch=500,
             confidence_level=CONFIDENCE, method=method, rng=default_rng(SEED),
         )  # fmt: skip
-        if not all(map(isfinite, found.confidence_interval)):
-            found = bootstrap(
-                data, statistic, paired=len(data) > 1, vectorized=True, n_resamples=0, bootstrap_result=found,
+        if not all(map(isfinite, result.confidence_interval)):
+            result = bootstrap(
+                data, statistic, paired=len(data) > 1, vectorized=True, n_resamples=0, bootstrap_result=result,
                 confidence_level=CONFIDENCE, method="percentile",
             )  # fmt: skip
-    return Interval(float(found.confidence_interval.low), float(found.confidence_interval.high))
+    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
 def _too_few(n: int) -> bool:
-    """Whether n values can be resampled in fewer different ways than are drawn."""
+    """Whether ``n`` values can be resampled in fewer different ways than are drawn."""
     return n < 2 or comb(2 * n - 1, n) < RESAMPLES
 
 
@@ -210,6 +213,6 @@ def _ratio_of_means(first: Numbers, second: Numbers, axis: int) -> Numbers:
 def _ratio_of_p99(first: Numbers, second: Numbers, axis: int) -> Numbers:
     from numpy import quantile
 
-    one, other = (quantile(values, 0.99, axis=axis, method="inverted_cdf") for values in (first, second))
-    ratio: Numbers = other / one
+    of_first, of_second = (quantile(values, 0.99, axis=axis, method="inverted_cdf") for values in (first, second))
+    ratio: Numbers = of_second / of_first
     return ratio

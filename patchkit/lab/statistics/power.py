@@ -1,4 +1,4 @@
-"""What a number of pairs could have shown: the smallest difference that is found in four of five such campaigns."""
+"""The power of a number of pairs: the smallest difference that is found in four of five such campaigns."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ POWER = 0.8
 
 
 def least_discordant(alpha: float = ALPHA) -> int:
-    """Fewest pairs that, all of them going one way, make an exact test's two-sided p-value no more than alpha."""
+    """Count the pairs that, all going one way, make an exact test's two-sided p-value no more than ``alpha``."""
     return ceil(1 - log2(alpha))
 
 
 def detectable_rate(pairs: int, alpha: float = ALPHA) -> float | None:
-    """Smallest difference of two rates that McNemar's exact test finds with 80 % power; None for too few pairs.
+    """Compute the smallest difference of rates that McNemar's exact test finds with 80 % power, for so many ``pairs``.
 
-    For discordant pairs that all go one way, the best case: then their number is binomial, and p is 2 * 0.5**number.
+    None for too few pairs. For discordant pairs that all go one way, the best case: then their number is binomial, and
+    p is 2 * 0.5**number.
     """
     from scipy.stats import beta
 
     needed = least_discordant(alpha)
     if pairs < needed:
         return None
-    # That a binomial reaches `needed` is the beta distribution's integral (Clopper and Pearson 1934).
+    # The probability that a binomial reaches `needed` is the beta distribution's integral (Clopper and Pearson 1934).
     return float(beta.ppf(POWER, needed, pairs - needed + 1))
 
 
 def detectable_mean(pairs: int, deviation: float, alpha: float = ALPHA) -> float | None:
-    """Smallest mean difference that is found with 80 % power, for that standard deviation of the pairs' differences.
+    """Compute the smallest mean difference that is found with 80 % power, for so many ``pairs``.
+
+    ``deviation`` is the standard deviation of the pairs' differences.
 
     By the noncentral t of the paired t test, which tests of exchanges equal for many pairs (Hoeffding 1952). None for
     too few pairs, or where the pairs' differences show no deviation at all.

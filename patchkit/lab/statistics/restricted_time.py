@@ -1,4 +1,4 @@
-"""Trials as the numbers that statistics are made of."""
+"""Trials as numbers for statistics: times up to the limit."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from patchkit.lab.statistics.survival import Curve, survival
 
 
 def restricted(trial: Trial, limit: float) -> float:
-    """Its time up to the limit: whatever did not complete, for whatever reason, counts as the limit.
+    """Return the time of ``trial`` up to ``limit``: a trial that did not complete, for any reason, counts as the limit.
 
-    Of a soak, the time without the tunnel.
+    The time of a soak is that without the tunnel.
     """
     if trial.outcome == "completed" and trial.soak is not None:
         return min(trial.soak.down_seconds, limit)
-    done = trial.outcome == "completed" and trial.seconds is not None
-    return min(trial.seconds or 0.0, limit) if done else limit
+    completed = trial.outcome == "completed" and trial.seconds is not None
+    return min(trial.seconds or 0.0, limit) if completed else limit
 
 
 def counted(trials: Sequence[Trial]) -> list[Trial]:
-    """All but the void ones."""
+    """Leave out the void ones of ``trials``."""
     return [trial for trial in trials if trial.outcome != "void"]
 
 
 def curve(trials: Sequence[Trial], limit: float) -> Curve:
-    """How many have not completed yet, over time; of at least one trial that counts."""
+    """Estimate how many of ``trials`` have not completed yet, over time up to ``limit``; needs at least one trial."""
     return survival([restricted(trial, limit) for trial in trials], [trial.outcome == "completed" for trial in trials])

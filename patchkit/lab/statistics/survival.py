@@ -1,22 +1,21 @@
-"""Times with a limit: who has not finished by then is censored there. Kaplan and Meier's curve, and what it says."""
+"""Times with a limit, at which the unfinished are censored: Kaplan and Meier's curve, and its quantiles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import isfinite
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
 from patchkit.lab.statistics.intervals import CONFIDENCE, rate_interval
 
-_EXACTLY = 1e-9  # the curve is a product of fractions: 0.5 may come out a little beside itself
+_EXACTLY = 1e-9  # the curve is a product of fractions, which may differ from 0.5 by rounding
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A step function from time 0: from each time on, that share has not finished yet; with its 95 % band."""
+    """A step function: from each of ``times`` on, that share has not finished yet; with its 95 % band."""
 
     times: tuple[float, ...]
     unfinished: tuple[float, ...]
@@ -26,7 +25,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Quantile:
-    """When a share has finished, and the interval of that time. None: not within the limit."""
+    """The time when a share has finished, and its interval. None: not within the limit."""
 
     value: float | None
     low: float | None
@@ -34,22 +33,24 @@ class Quantile:
 
 
 def survival(times: Sequence[float], finished: Sequence[bool]) -> Curve:
-    """Kaplan-Meier with log-log limits (Kalbfleisch and Prentice). Times of the unfinished: how long they were seen.
+    """Estimate Kaplan and Meier's curve of ``times``, with log-log limits (Kalbfleisch and Prentice).
 
-    Where these limits do not exist, before the first has finished and after the last: Clopper and Pearson's before,
-    and after it the last upper limit there was. Raises ValueError without times.
+    Times that are not ``finished`` are how long they were watched. The limits do not exist before the first has
+    finished and after the last: there they are Clopper and Pearson's, and the last upper limit. Raises ValueError when
+    there are no times.
     """
     from scipy.stats import CensoredData, ecdf
 
     exact = rate_interval(len(times), len(times))
     if exact is None:
         raise ValueError("no times, no curve")
-    done = [time for time, seen in zip(times, finished, strict=True) if seen]
-    if not done:
+    finished_times = [time for time, done in zip(times, finished, strict=True) if done]
+    if not finished_times:
         return Curve((0.0,), (1.0,), (exact.low,), (1.0,))
-    step = ecdf(CensoredData(done, right=[time for time, seen in zip(times, finished, strict=True) if not seen])).sf
+    censored_times = [time for time, done in zip(times, finished, strict=True) if not done]
+    step = ecdf(CensoredData(finished_times, right=censored_times)).sf
     with catch_warnings():
-        simplefilter("ignore", RuntimeWarning)  # that it does not exist everywhere; seen to below
+        simplefilter("ignore", RuntimeWarning)  # that it does not exist everywhere; handled below
         # Two step functions, which scipy-stubs takes for numbers.
         band: Any = step.confidence_interval(CONFIDENCE, method="log-log")
     rows = [(0.0, 1.0, exact.low, 1.0)]
@@ -57,7 +58,7 @@ def survival(times: Sequence[float], finished: Sequence[bool]) -> Curve:
         step.quantiles, step.probabilities, band.low.probabilities, band.high.probabilities, strict=True
     ):
         if share >= rows[-1][1] - _EXACTLY:
-            continue  # somebody was censored here; the curve does not fall
+            continue  # a time was censored here; the curve does not fall
         if isfinite(low) and isfinite(high):
             rows.append((float(time), float(share), float(low), float(high)))
         else:
@@ -66,9 +67,9 @@ def survival(times: Sequence[float], finished: Sequence[bool]) -> Curve:
 
 
 def quantile(curve: Curve, share: float) -> Quantile:
-    """When that share has finished; the interval is where the band crosses (Brookmeyer and Crowley 1982).
+    """Find when ``share`` has finished; the interval is where the band crosses it (Brookmeyer and Crowley 1982).
 
-    Where the curve lies exactly on the line for a while, the middle of that while, as is usual for medians.
+    When the curve is exactly there for some time, the result is the middle of that time, as is usual for medians.
     """
     left = 1 - share
     crossed = _first(curve.times, curve.unfinished, left)
@@ -78,12 +79,6 @@ def quantile(curve: Curve, share: float) -> Quantile:
         value = None if crossed is None else curve.times[crossed]
     low, high = (_first(curve.times, band, left) for band in (curve.low, curve.high))
     return Quantile(value, None if low is None else curve.times[low], None if high is None else curve.times[high])
-
-
-def restricted_mean(curve: Curve, limit: float) -> float:
-    """Mean time up to the limit: the area under the curve until then (Irwin 1949)."""
-    ends = [*(min(time, limit) for time in curve.times), limit]
-    return sum(share * (end - start) for share, (start, end) in zip(curve.unfinished, pairwise(ends), strict=True))
 
 
 def _first(times: Sequence[float], shares: Sequence[float], left: float) -> int | None:

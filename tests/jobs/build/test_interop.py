@@ -13,7 +13,7 @@ import pytest
 
 from patchkit.lab.link.openvpn_options import for_old_releases
 from patchkit.lab.model.scenario import Scenario, Wrap
-from patchkit.lab.pki.keys import static_key
+from patchkit.pki.keys import STATIC_KEY, keys
 from patchkit.releases.ranges import holds
 from patchkit.releases.version import Version
 from tests.support.handshakes import Peer, handshake
@@ -42,7 +42,7 @@ def test_a_patched_end_and_a_stock_one(
     if wrap == "tls-crypt" and not all(holds(">=2.4a0", version) for version in versions):
         pytest.skip("tls-crypt is of 2.4 and later")
     scenario = Scenario(summary="a test", topology="p2p", wrap=wrap)
-    (tmp_path / "ta.key").write_bytes(static_key("interop"))
+    (tmp_path / "ta.key").write_bytes(keys("leaf-rsa2048")[STATIC_KEY])
     (tmp_path / "ta.key").chmod(0o600)
 
     def peer(program: Path, side: str, own: Version, other: Version) -> Peer:

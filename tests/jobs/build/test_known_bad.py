@@ -17,13 +17,13 @@ from threading import Event
 
 import pytest
 
-from patchkit.building.check.credentials import credentials
 from patchkit.cache import Cache
+from patchkit.pki.short_lived import short_lived_credentials
 from tests.conftest import PINNED, Run, upstream
 from tests.support.lossy_relay import Fate, is_pure_ack, relay
 
 # Eight certificates: some 11 packets each way, more than any window.
-CHAIN = 8
+CHAIN = "chain-8"
 _PATIENCE = 50.0  # seconds; on the links below it takes 5 to 25
 
 
@@ -66,7 +66,7 @@ def binaries(shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> C
                 program = out / ("flag" if "retransmit-flag" in archive.name else "stock")
                 program.write_bytes(content.read())
                 program.chmod(0o755)
-        for file, data in credentials(CHAIN).items():
+        for file, data in short_lived_credentials(CHAIN).items():
             (out / file).write_bytes(data)
             (out / file).chmod(0o600)
         return out

@@ -16,7 +16,7 @@ from patchkit.cache import Cache
 from patchkit.jobs.doctor import cache_health, repair
 from patchkit.jobs.doctor.distribution import Distribution
 from patchkit.jobs.doctor.model import FaultError, Probe, run_probe
-from patchkit.lab.pki.credentials import credentials
+from patchkit.pki.credentials import credentials
 from patchkit.ui import Ui
 
 NOWHERE = Distribution("nowhere")

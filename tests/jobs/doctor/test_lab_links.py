@@ -76,7 +76,7 @@ def test_netem_is_put_on_a_device_and_taken_away_again() -> None:
         assert re.fullmatch(r"netem of Linux \S+, with(out)? seeds", result.detail)
     else:
         assert (result.state, result.fix) == ("broken", "")
-        assert result.detail.startswith("this host's kernel can't be the link")
+        assert result.detail.startswith("this host's kernel cannot be the link")
 
 
 @pytest.mark.slow

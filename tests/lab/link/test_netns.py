@@ -20,8 +20,8 @@ from patchkit.jobs.lab.links import materials
 from patchkit.jobs.lab.request import NewCampaignRequest
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link import netns
-from patchkit.lab.link.binaries import Asked, Binary
-from patchkit.lab.link.processes import Alive, Ran
+from patchkit.lab.link.binaries import Binary, BinaryRequest
+from patchkit.lab.link.processes import ProcessGroups, RunOutput
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import Scenario, built_in
 from patchkit.lab.model.trial import DIRECTIONS, Trial
@@ -42,7 +42,7 @@ COMMAND = ["lab", "run", "--link", "netns", "--version", PINNED, "--engine", "ho
 
 
 @pytest.fixture(scope="module")
-def heard(the_guest: Guest, programs: Mapping[str, Binary], shared_cache: Cache) -> Mapping[str, Ran]:
+def heard(the_guest: Guest, programs: Mapping[str, Binary], shared_cache: Cache) -> Mapping[str, RunOutput]:
     """What the steps said, by name."""
     version = Version.parse(PINNED)
     orders = {name: order(SCENARIOS[name], version, version, list(map(Turn, SEEDS[name]))) for name in SCENARIOS}
@@ -51,7 +51,7 @@ def heard(the_guest: Guest, programs: Mapping[str, Binary], shared_cache: Cache)
     return booted(the_guest, STEPS, {**inside, "orders.json": json.dumps(orders).encode()})
 
 
-def trial(heard: Mapping[str, Ran], step: str, name: str, seed: int = 1) -> Trial:
+def trial(heard: Mapping[str, RunOutput], step: str, name: str, seed: int = 1) -> Trial:
     return observed(name, seed, seed, SCENARIOS[name], heard[step].outcome, heard[step].parts)
 
 
@@ -61,14 +61,14 @@ def trial(heard: Mapping[str, Ran], step: str, name: str, seed: int = 1) -> Tria
 @pytest.mark.slow
 @pytest.mark.parametrize(("step", "seeded"), [("check", True), ("old tc", False)])
 def test_check_gives_what_there_is_and_leaves_nothing(
-    heard: Mapping[str, Ran], the_guest: Guest, step: str, *, seeded: bool
+    heard: Mapping[str, RunOutput], the_guest: Guest, step: str, *, seeded: bool
 ) -> None:
     assert heard[step].outcome == {"returned": {"release": the_guest.release, "seeded": seeded}, "left": []}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["clean 1", "beside clean"])
-def test_a_handshake_on_a_clean_link(heard: Mapping[str, Ran], step: str) -> None:
+def test_a_handshake_on_a_clean_link(heard: Mapping[str, RunOutput], step: str) -> None:
     seen = trial(heard, step, "clean")
     assert (seen.outcome, seen.detail) == ("completed", "")
     assert seen.seconds is not None
@@ -87,7 +87,7 @@ def test_a_handshake_on_a_clean_link(heard: Mapping[str, Ran], step: str) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["loss-20", "unseeded"])
-def test_handshakes_on_a_link_that_loses_a_fifth(heard: Mapping[str, Ran], step: str) -> None:
+def test_handshakes_on_a_link_that_loses_a_fifth(heard: Mapping[str, RunOutput], step: str) -> None:
     seen = [trial(heard, f"{step} {seed}", "loss-20", seed) for seed in SEEDS["loss-20"]]
     if step == "unseeded":  # no losses are known beforehand: it may take too long
         assert {one.outcome for one in seen} <= {"completed", "timeout"}
@@ -101,12 +101,12 @@ def test_handshakes_on_a_link_that_loses_a_fifth(heard: Mapping[str, Ran], step:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["after clean", "after loss-20", "after unseeded", "after side by side"])
-def test_a_run_leaves_nothing(heard: Mapping[str, Ran], step: str) -> None:
+def test_a_run_leaves_nothing(heard: Mapping[str, RunOutput], step: str) -> None:
     assert heard[step].outcome["left"] == []
 
 
 @pytest.mark.slow
-def test_two_runs_side_by_side_have_namespaces_of_their_own(heard: Mapping[str, Ran]) -> None:
+def test_two_runs_side_by_side_have_namespaces_of_their_own(heard: Mapping[str, RunOutput]) -> None:
     assert trial(heard, "beside clean", "clean").outcome == "completed"
     assert trial(heard, "beside loss-20", "loss-20").outcome == "completed"
     names = heard["after side by side"].outcome["namespaces"]
@@ -119,9 +119,9 @@ def test_two_runs_side_by_side_have_namespaces_of_their_own(heard: Mapping[str, 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "why"),
-    [("stopped", "killed by SIGKILL"), ("runner killed", "exit code"), ("too late", "it was still at work after 10 s")],
+    [("stopped", "killed by SIGKILL"), ("runner killed", "exit code"), ("too late", "it was still running after 10 s")],
 )
-def test_a_run_that_is_cut_short_leaves_nothing(heard: Mapping[str, Ran], step: str, why: str) -> None:
+def test_a_run_that_is_cut_short_leaves_nothing(heard: Mapping[str, RunOutput], step: str, why: str) -> None:
     said = heard[step].outcome
     assert said["acted"]
     assert said["what"] == "a trial on the link 'netns' gave no answer"
@@ -134,13 +134,13 @@ def test_a_run_that_is_cut_short_leaves_nothing(heard: Mapping[str, Ran], step: 
 @pytest.mark.parametrize(
     ("step", "what", "why", "advice"),
     [
-        ("no netem", "this host's kernel can't be the link", "qdisc", "--link machine"),
-        ("no root", "the link 'netns' wants root", "it makes network namespaces", "--link machine"),
+        ("no netem", "this host's kernel cannot be the link", "qdisc", "--link machine"),
+        ("no root", "the link 'netns' needs root", "it makes network namespaces", "--link machine"),
         ("no nft", "tools for the link 'netns' are missing", "nftables", "apt-get install nftables; --link machine"),
         ("no ip and tc", "tools for the link 'netns' are missing", "iproute2", "apt-get install iproute2; --link"),
     ],
 )
-def test_check_refuses(heard: Mapping[str, Ran], step: str, what: str, why: str, advice: str) -> None:
+def test_check_refuses(heard: Mapping[str, RunOutput], step: str, what: str, why: str, advice: str) -> None:
     said = heard[step].outcome
     assert said.get("what") == what, said
     assert why in str(said["why"])
@@ -192,11 +192,11 @@ def test_without_netem_nothing_is_built(patchkit: Run, tmp_path: Path) -> None:
 
 def test_without_root_nothing_is_built(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ui: Ui) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    stock = Asked(PINNED)
+    stock = BinaryRequest(PINNED)
     asked = NewCampaignRequest(
         pairs=[(stock, stock)], scenarios={"clean": SCENARIOS["clean"]}, link="netns", out=tmp_path / "report"
     )
-    with pytest.raises(LinkError, match="wants root") as refusal:
+    with pytest.raises(LinkError, match="needs root") as refusal:
         run(asked, Context(cache, ui))
     assert "--link machine" in refusal.value.advice
     assert not cache.root.exists()
@@ -207,7 +207,7 @@ def test_a_runner_that_has_just_ended_does_not_keep_others_alive() -> None:
     gone = subprocess.Popen(["true"], process_group=0)
     gone.wait()
     with subprocess.Popen(["sleep", "60"], process_group=0) as other:
-        alive = Alive()
+        alive = ProcessGroups()
         alive.add(gone.pid)
         alive.add(other.pid)
         alive.stop()

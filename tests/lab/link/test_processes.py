@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from patchkit.lab.link.processes import Alive, answers
+from patchkit.lab.link.processes import ProcessGroups, run_outputs
 from patchkit.lab.runner.answer import packed
 from patchkit.lab.runner.task import LAST
 
@@ -17,7 +17,7 @@ def sleeper(seconds: int = 60) -> subprocess.Popen[bytes]:
 
 
 def test_all_are_stopped_and_what_begins_later() -> None:
-    alive = Alive()
+    alive = ProcessGroups()
     first, second, gone = sleeper(), sleeper(), sleeper()
     for one in (first, second, gone):
         alive.add(one.pid)
@@ -32,7 +32,7 @@ def test_all_are_stopped_and_what_begins_later() -> None:
 
 
 def test_one_that_has_just_ended_does_not_keep_the_others_alive() -> None:
-    alive = Alive()
+    alive = ProcessGroups()
     ended, other = sleeper(0), sleeper()
     alive.add(ended.pid)
     alive.add(other.pid)
@@ -44,12 +44,12 @@ def test_one_that_has_just_ended_does_not_keep_the_others_alive() -> None:
 
 def test_an_answer_for_each_trial() -> None:
     data = packed({"a": 1}, {}) + packed({"a": 2}, {"x": b"y"})
-    assert [(one.outcome, one.parts) for one in answers(data, {"wishes": [0, LAST, 0]})] == [
+    assert [(one.outcome, one.parts) for one in run_outputs(data, {"wishes": [0, LAST, 0]})] == [
         ({"a": 1}, {}),
         ({"a": 2}, {"x": b"y"}),
     ]
     for wishes in ([LAST], [0, 0, LAST]):
         with pytest.raises(ValueError, match="2 trials were answered"):
-            answers(data, {"wishes": wishes})
+            run_outputs(data, {"wishes": wishes})
     with pytest.raises(ValueError, match="0 trials"):
-        answers(b"", {"wishes": [LAST]})
+        run_outputs(b"", {"wishes": [LAST]})

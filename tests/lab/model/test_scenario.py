@@ -10,7 +10,7 @@ import pytest
 
 from patchkit.errors import ScenarioError, StorageError
 from patchkit.lab.model.scenario import Scenario, built_in, changed, named, parsed
-from patchkit.lab.pki.profile import profile
+from patchkit.pki.profile import profile
 from tests.conftest import Run
 
 MINE = """
@@ -56,18 +56,18 @@ def test_both_is_up_and_down() -> None:
         ('summary = "s"\nup = { queue = 0 }', "up.queue"),
         ('summary = "s"\nup = { loss = 1, burst = { to_bad = 1, to_good = 1 } }', "loss and burst exclude"),
         ('summary = "s"\nup = { burst = { to_bad = 0, to_good = 1 } }', "up.burst.to_bad"),
-        ('summary = "s"\nup = { reorder = 1 }', "reorder wants a delay"),
+        ('summary = "s"\nup = { reorder = 1 }', "reorder needs a delay"),
         ('summary = "s"\nclients = 0', "clients"),
         ('summary = "s"\nclients = 201', "clients"),
-        ('summary = "s"\nclients = 2\ntopology = "p2p"', "many clients want"),
-        ('summary = "s"\nclients = 2\nrun = "soak"', "many clients want"),
-        ('summary = "s"\nspread_s = 1', "spread_s is of many clients"),
-        ('summary = "s"\nclients = 2\nspread_s = 60', "spread_s is of many clients"),
-        ('summary = "s"\nclients = 2\nspread_s = 1\noutage = [{ at_s = 1, for_s = 1 }]', "spread_s is of many clients"),
-        ('summary = "s"\nup = { jitter_ms = 1 }', "jitter wants a delay"),
+        ('summary = "s"\nclients = 2\ntopology = "p2p"', "many clients need"),
+        ('summary = "s"\nclients = 2\nrun = "soak"', "many clients need"),
+        ('summary = "s"\nspread_s = 1', "spread_s needs many clients"),
+        ('summary = "s"\nclients = 2\nspread_s = 60', "spread_s needs many clients"),
+        ('summary = "s"\nclients = 2\nspread_s = 1\noutage = [{ at_s = 1, for_s = 1 }]', "spread_s needs many clients"),
+        ('summary = "s"\nup = { jitter_ms = 1 }', "jitter needs a delay"),
         ('summary = "s"\ndrop = [{ direction = "left" }]', "drop.0.direction"),
-        ('summary = "s"\ndrop = [{ direction = "up", acknowledges = 1 }]', 'acknowledges wants kind = "ack"'),
-        ('summary = "s"\ndrop = [{ direction = "up", packet_id = 1 }]', 'packet_id wants kind = "control"'),
+        ('summary = "s"\ndrop = [{ direction = "up", acknowledges = 1 }]', 'acknowledges needs kind = "ack"'),
+        ('summary = "s"\ndrop = [{ direction = "up", packet_id = 1 }]', 'packet_id needs kind = "control"'),
         ('summary = "s"\ndrop = [{ direction = "up", kind = "control", packet_id = 4294967296 }]', "packet_id"),
         ('summary = "s"\ndrop = [{ direction = "up", nth = [0] }]', "nth counts from 1"),
         ('summary = "s"\ndrop = [{ direction = "up", nth = [2147483649] }]', "nth counts from 1"),
@@ -83,7 +83,7 @@ def test_both_is_up_and_down() -> None:
     ],
 )
 def test_what_does_not_make_sense(fields: str, why: str) -> None:
-    with pytest.raises(ScenarioError, match="mine: scenario odd does not make sense") as caught:
+    with pytest.raises(ScenarioError, match="mine: scenario odd is not valid") as caught:
         parsed(f"[scenario.odd]\n{fields}\n", "mine")
     assert why in caught.value.why
 
@@ -100,19 +100,19 @@ def test_credentials_are_looked_at_at_once() -> None:
 
 
 BROKEN: list[Any] = [
-    pytest.param(b"", "holds no scenarios", id="empty"),
-    pytest.param(b"scenario = 1\n", "holds no scenarios", id="no table"),
-    pytest.param(b"[scenario]\n", "holds no scenarios", id="none in it"),
-    pytest.param(MINE.encode() + b"[more]\n", "holds no scenarios", id="something else"),
-    pytest.param(b"[scenario.one\n", "is no TOML", id="no TOML"),
-    pytest.param(MINE.encode() * 2, "is no TOML", id="twice"),
-    pytest.param(b"\xff\xfe\0binary", "is no UTF-8 text", id="binary"),
-    pytest.param(b'[scenario."a b"]\nsummary = "s"\n', "'a b' is no name", id="a blank in a name"),
-    pytest.param('[scenario."ü"]\nsummary = "s"\n'.encode(), "'ü' is no name", id="an umlaut in a name"),
-    pytest.param(b'[scenario."a/../b"]\nsummary = "s"\n', "'a/../b' is no name", id="a path as a name"),
-    pytest.param(b'[scenario.""]\nsummary = "s"\n', "'' is no name", id="no name"),
-    pytest.param(b"[scenario]\none = 1\n", "does not make sense", id="a number"),
-    pytest.param(b'[[scenario.one]]\nsummary = "s"\n', "does not make sense", id="a list"),
+    pytest.param(b"", "has no scenarios", id="empty"),
+    pytest.param(b"scenario = 1\n", "has no scenarios", id="no table"),
+    pytest.param(b"[scenario]\n", "has no scenarios", id="none in it"),
+    pytest.param(MINE.encode() + b"[more]\n", "has no scenarios", id="something else"),
+    pytest.param(b"[scenario.one\n", "is not TOML", id="no TOML"),
+    pytest.param(MINE.encode() * 2, "is not TOML", id="twice"),
+    pytest.param(b"\xff\xfe\0binary", "is not UTF-8 text", id="binary"),
+    pytest.param(b'[scenario."a b"]\nsummary = "s"\n', "'a b' is not a name", id="a blank in a name"),
+    pytest.param('[scenario."ü"]\nsummary = "s"\n'.encode(), "'ü' is not a name", id="an umlaut in a name"),
+    pytest.param(b'[scenario."a/../b"]\nsummary = "s"\n', "'a/../b' is not a name", id="a path as a name"),
+    pytest.param(b'[scenario.""]\nsummary = "s"\n', "'' is not a name", id="no name"),
+    pytest.param(b"[scenario]\none = 1\n", "is not valid", id="a number"),
+    pytest.param(b'[[scenario.one]]\nsummary = "s"\n', "is not valid", id="a list"),
 ]
 
 
@@ -129,9 +129,9 @@ def test_all_of_a_file_or_one_of_it(tmp_path: Path) -> None:
     path.write_text(MINE)
     assert list(named(str(path))) == ["one", "loss-20"]
     assert list(named(f"{path}#one")) == ["one"]
-    with pytest.raises(ScenarioError, match="holds no scenario two") as caught:
+    with pytest.raises(ScenarioError, match="has no scenario two") as caught:
         named(f"{path}#two")
-    assert caught.value.why == "it holds: one, loss-20"
+    assert caught.value.why == "it has: one, loss-20"
 
 
 def test_one_that_is_not_there(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from patchkit.context import Context
 from patchkit.jobs.lab.binaries import programs as built
 from patchkit.jobs.lab.links import ready
 from patchkit.lab.guest.image import Guest
-from patchkit.lab.link.binaries import Asked
+from patchkit.lab.link.binaries import BinaryRequest
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import built_in
 from patchkit.lab.observe.pcap import pcap
@@ -48,7 +48,7 @@ def captured(request: pytest.FixtureRequest, the_guest: Guest, shared_cache: Cac
     if release != PINNED and not HISTORY:
         pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
     ui = Ui(quiet=True)
-    sides = {variant: Asked(release, variant) for variant in ("stock", *VARIANTS)}
+    sides = {variant: BinaryRequest(release, variant) for variant in ("stock", *VARIANTS)}
     source = SourceRequest(git=None if release == PINNED else HISTORY)
     binaries = built(list(sides.values()), source, ON_HOST, Context(shared_cache, ui))
     link = ready("machine", Context(shared_cache, ui, offline=False))

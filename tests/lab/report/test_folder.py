@@ -16,7 +16,7 @@ CELL = cell("2.6.14").id
 def test_it_is_begun_filled_and_gone_on_with(tmp_path: Path) -> None:
     asked = campaign(trials=3)
     folder = Folder(tmp_path / "a" / "report")
-    assert folder.begin(asked, resume=False) == []
+    assert folder.begin(asked) == []
     trials = lossy(asked)
     for one in trials:
         folder.add([one])
@@ -25,43 +25,43 @@ def test_it_is_begun_filled_and_gone_on_with(tmp_path: Path) -> None:
     # More trials of the same are the same campaign; another patchkit may go on with it.
     more = asked.model_copy(update={"trials": 5, "patchkit": "1.1"})
     again = Folder(folder.path)
-    assert again.begin(more, resume=True) == trials
+    assert again.resume(more) == trials
     assert again.campaign() == more
 
 
 def test_resume_begins_where_there_is_nothing(tmp_path: Path) -> None:
-    assert Folder(tmp_path).begin(campaign(), resume=True) == []
+    assert Folder(tmp_path).resume(campaign()) == []
 
 
 def test_a_report_is_not_overwritten(tmp_path: Path) -> None:
-    Folder(tmp_path).begin(campaign(), resume=False)
-    with pytest.raises(ReportError, match="holds a report already") as caught:
-        Folder(tmp_path).begin(campaign(), resume=False)
+    Folder(tmp_path).begin(campaign())
+    with pytest.raises(ReportError, match="has a report already") as caught:
+        Folder(tmp_path).begin(campaign())
     assert "--resume" in caught.value.advice
 
 
 def test_another_campaign_is_refused_and_nothing_changes(tmp_path: Path) -> None:
-    Folder(tmp_path).begin(campaign(), resume=False)
+    Folder(tmp_path).begin(campaign())
     before = (tmp_path / CAMPAIGN).read_bytes()
     other = campaign().model_copy(update={"seed": 8})
     for asked, differing in ((other, "seed"), (campaign(scenarios=["loss-10"]), "scenarios, cells")):
         with pytest.raises(ReportError, match="another campaign") as caught:
-            Folder(tmp_path).begin(asked, resume=True)
+            Folder(tmp_path).resume(asked)
         assert caught.value.why == f"these differ: {differing}"
     assert (tmp_path / CAMPAIGN).read_bytes() == before
 
 
 def test_fewer_trials_would_throw_some_away(tmp_path: Path) -> None:
-    Folder(tmp_path).begin(campaign(trials=60), resume=False)
+    Folder(tmp_path).begin(campaign(trials=60))
     with pytest.raises(ReportError, match="60 trials a cell, not 20") as caught:
-        Folder(tmp_path).begin(campaign(trials=20), resume=True)
+        Folder(tmp_path).resume(campaign(trials=20))
     assert "--trials 60" in caught.value.advice
 
 
 def test_no_report_and_a_damaged_one(tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match="is no report"):
+    with pytest.raises(ReportError, match="is not a report"):
         Folder(tmp_path).campaign()
-    with pytest.raises(ReportError, match="is no report"):
+    with pytest.raises(ReportError, match="is not a report"):
         Folder(tmp_path / "missing").campaign()
     for text in ("", "{", "[]", '{"schema_version": 2}'):
         (tmp_path / CAMPAIGN).write_text(text)
@@ -80,23 +80,23 @@ def test_a_damaged_line_is_told_and_a_missing_file_is_none(tmp_path: Path) -> No
 def test_a_line_that_was_cut_off_is_run_again(tmp_path: Path) -> None:
     """What comes next must not be appended to it."""
     folder = Folder(tmp_path)
-    folder.begin(campaign(), resume=False)
+    folder.begin(campaign())
     folder.add([trial(CELL, 1)])
     with (tmp_path / TRIALS).open("a") as file:
         file.write(line(trial(CELL, 2))[:-40])
     assert folder.trials() == [trial(CELL, 1)]
     again = Folder(tmp_path)
-    assert again.begin(campaign(), resume=True) == [trial(CELL, 1)]
+    assert again.resume(campaign()) == [trial(CELL, 1)]
     again.add([trial(CELL, 2, 1.5)])
     assert again.trials() == [trial(CELL, 1), trial(CELL, 2, 1.5)]
 
 
 def test_what_was_not_asked_for_is_not_kept(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
-    folder.begin(campaign(trials=2), resume=False)
+    folder.begin(campaign(trials=2))
     for one in (trial(CELL, 1), trial(CELL, 3), trial("another/cell", 1)):
         folder.add([one])
-    assert folder.begin(campaign(trials=2), resume=True) == [trial(CELL, 1)]
+    assert folder.resume(campaign(trials=2)) == [trial(CELL, 1)]
 
 
 def test_odd_characters_survive(tmp_path: Path) -> None:

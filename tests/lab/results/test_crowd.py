@@ -15,7 +15,7 @@ from patchkit.lab.runner import crowd as runner
 from patchkit.lab.runner.capture import FRAME, RECORD, Capture
 from patchkit.lab.runner.experiment import Experiment
 from patchkit.lab.runner.task import kinds
-from tests.support.lab.strangers import trial_of, wanted
+from tests.support.lab.scripted_peers import needs_namespaces, trial_of
 from tests.support.lab.synthetic import campaign, crowd, references, trial
 
 FIRST, OTHER = "2.6.14", "2.6.14+retransmit"
@@ -126,7 +126,7 @@ while True:
 
 
 @pytest.mark.slow
-@wanted
+@needs_namespaces
 @pytest.mark.parametrize(("clients", "outcome", "completed"), [(2, "completed", 2), (4, "timeout", 3)])
 def test_clients_are_started_and_each_is_timed(clients: int, outcome: str, completed: int) -> None:
     scenario = Scenario(summary="a test", clients=clients, spread_s=1, limit_s=9)

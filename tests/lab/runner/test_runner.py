@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.lab.link.netns import _perform
-from patchkit.lab.link.processes import Alive
+from patchkit.lab.link.processes import ProcessGroups
 from patchkit.lab.runner.process import Peer
 from patchkit.lab.runner.task import _pings
 
@@ -96,14 +96,14 @@ sys.exit(1)
 """
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0, "what went wrong"), (60, "it was still at work after 0 s")])
+@pytest.mark.parametrize(("seconds", "said"), [(0, "what went wrong"), (60, "it was still running after 0 s")])
 def test_nothing_outlives_a_runner_on_the_host(tmp_path: Path, seconds: int, said: str) -> None:
     work = tmp_path / "with blanks, and commas"
     (work / "runner").mkdir(parents=True)
     (work / "runner" / "__init__.py").touch()
     (work / "runner" / "host.py").write_text(HOST)
     (work / "order").write_text(str(seconds))
-    assert _perform(work, 0.4 if seconds else 30, Alive()) == said
+    assert _perform(work, 0.4 if seconds else 30, ProcessGroups()) == said
     left = int((work / "left").read_text())
     state = Path(f"/proc/{left}/stat")
     deadline = time.monotonic() + 5

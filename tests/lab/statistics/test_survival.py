@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from patchkit.lab.statistics.survival import quantile, restricted_mean, survival
+from patchkit.lab.statistics.survival import Curve, quantile, survival
 
 # Weeks of remission in leukaemia, Freireich et al., Blood 21 (1963) 699: 6-mercaptopurine (+: still in remission) and
 # placebo. The curve's values are those of Kleinbaum and Klein, Survival Analysis, chapter 2, and of SAS's LIFETEST.
@@ -18,6 +18,12 @@ STILL_WELL = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
 PLACEBO = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23]
 TREATED = survival([*RELAPSED, *STILL_WELL], [True] * 9 + [False] * 12)
 UNTREATED = survival(PLACEBO, [True] * 21)
+
+
+def restricted_mean(curve: Curve, limit: float) -> float:
+    """Mean time up to the limit: the area under the curve until then (Irwin 1949)."""
+    ends = [*(min(time, limit) for time in curve.times), limit]
+    return sum(share * (end - start) for share, (start, end) in zip(curve.unfinished, pairwise(ends), strict=True))
 
 
 def test_the_curve() -> None:

@@ -13,7 +13,7 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
 from patchkit.jobs.lab.binaries import programs
-from patchkit.lab.link.binaries import Asked
+from patchkit.lab.link.binaries import BinaryRequest
 from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
@@ -42,7 +42,7 @@ def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
             sources = [OPENSSL_102] if series in OPENSSL_10 and OPENSSL_102 else []
             source = SourceRequest(git=None if series in POOL else GIT)
             settings = BuildSettings(engine="host", openssl_sources=sources)
-            asked = {name: Asked(RELEASES[series], name) for name in ("stock", "recommended")}
+            asked = {name: BinaryRequest(RELEASES[series], name) for name in ("stock", "recommended")}
             try:
                 found = programs(list(asked.values()), source, settings, Context(cache, Ui(quiet=True)))
             except (NetworkUnavailableError, PlacesExhaustedError) as error:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from patchkit.lab.guest import initramfs
 from patchkit.lab.guest.image import Guest
-from patchkit.lab.link import qemu
-from patchkit.lab.link.processes import Ran
+from patchkit.lab.link.processes import RunOutput
 from patchkit.lab.runner.answer import unpacked
 from tests.conftest import ROOT
+from tests.support.lab.alone import alone
 
 NETNS = (
     "__init__.py",
@@ -52,12 +52,10 @@ def netns_files() -> dict[str, bytes]:
     return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
 
 
-def booted(guest: Guest, steps: Path, files: Mapping[str, bytes]) -> dict[str, Ran]:
+def booted(guest: Guest, steps: Path, files: Mapping[str, bytes]) -> dict[str, RunOutput]:
     """Boot, let ``main(say)`` of ``steps`` run in /lab, where ``files`` are, and give what it said, by step."""
     inside = {**netns_files(), **files, "steps.py": steps.read_bytes(), "start.py": _START}
-    said = qemu.alone(
-        guest, {f"lab/{path}": initramfs.regular(data) for path, data in inside.items()}, wall_limit=_WALL
-    )
-    heard = {str(outcome.pop("step")): Ran(outcome, parts) for outcome, parts in unpacked(said.answer)}
-    assert "end" in heard, f"only {', '.join(heard) or 'nothing'} was heard:\n{said.console}"
+    output = alone(guest, {f"lab/{path}": initramfs.regular(data) for path, data in inside.items()}, wall_limit=_WALL)
+    heard = {str(outcome.pop("step")): RunOutput(outcome, parts) for outcome, parts in unpacked(output.answer)}
+    assert "end" in heard, f"only {', '.join(heard) or 'nothing'} was heard:\n{output.console}"
     return heard

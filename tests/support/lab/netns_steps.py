@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from patchkit.errors import LinkError
 from patchkit.lab.link import netns
-from patchkit.lab.link.processes import Alive, Ran
+from patchkit.lab.link.processes import ProcessGroups, RunOutput
 
 TOOLS = ("ip", "tc", "nft", "ethtool", "ping")
 _WALL = 300.0  # seconds, on the guest's clock
@@ -48,10 +48,10 @@ def main(say: Say) -> None:
     say("too late", broken(orders["dead"], lambda _: None, wall_limit=10.0))
 
 
-def run(order: Mapping[str, Any], alive: Alive | None = None, wall_limit: float = _WALL) -> list[Ran]:
+def run(order: Mapping[str, Any], alive: ProcessGroups | None = None, wall_limit: float = _WALL) -> list[RunOutput]:
     base = Path("/lab/materials")
     files = {path.relative_to(base).as_posix(): path.read_bytes() for path in base.rglob("*") if path.is_file()}
-    return netns.run(files, order, wall_limit=wall_limit, alive=alive or Alive())
+    return netns.run(files, order, wall_limit=wall_limit, groups=alive or ProcessGroups())
 
 
 def without_netem() -> dict[str, object]:
@@ -101,7 +101,7 @@ def with_old_tc() -> dict[str, object]:
 
 def side_by_side(say: Say, orders: Mapping[str, Any]) -> None:
     """Two runs at once, and the namespaces that were there meanwhile."""
-    found: dict[str, list[Ran]] = {}
+    found: dict[str, list[RunOutput]] = {}
 
     def one(name: str) -> None:
         found[name] = run(orders[name])
@@ -118,9 +118,11 @@ def side_by_side(say: Say, orders: Mapping[str, Any]) -> None:
     say("after side by side", {"left": left(), "namespaces": most})
 
 
-def broken(order: Mapping[str, Any], act: Callable[[Alive], None], wall_limit: float = _WALL) -> dict[str, object]:
+def broken(
+    order: Mapping[str, Any], act: Callable[[ProcessGroups], None], wall_limit: float = _WALL
+) -> dict[str, object]:
     """A run to which something is done once its client is at work."""
-    alive = Alive()
+    alive = ProcessGroups()
     acted = threading.Event()
 
     def wait_and_act() -> None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from patchkit.lab.model.campaign import Arm, Campaign, Cell, Machine, Program
+from patchkit.lab.model.campaign import Arm, Campaign, Cell, LinkDescription, Program
 from patchkit.lab.model.scenario import built_in
 from patchkit.lab.model.trial import Crowd, Sending, Soak, Traffic, Trial
 
@@ -46,7 +46,7 @@ def soak(**more: Any) -> Soak:
 
 
 def crowd(*seconds: float | None) -> Crowd:
-    completed = sum(one is not None for one in seconds)
+    completed = sum(duration is not None for duration in seconds)
     return Crowd(clients=len(seconds), completed=completed, seconds=list(seconds))
 
 
@@ -66,7 +66,7 @@ def campaign(
         patchkit="1.0",
         seed=7,
         trials=trials,
-        machine=Machine(link="machine", guest="ef" * 32, qemu="7.2.15", kernel="6.1.0-32-amd64", shift=10),
+        machine=LinkDescription(link="machine", guest="ef" * 32, qemu="7.2.15", kernel="6.1.0-32-amd64", shift=10),
         arms=[arm(name) for name in arms],
         scenarios={name: built_in()[name] for name in dict.fromkeys([*scenarios, "clean"])},
         cells=[cell(name, scenario) for scenario in scenarios for name in arms],
@@ -75,7 +75,7 @@ def campaign(
 
 
 def references(campaign: Campaign) -> list[Trial]:
-    return [trial(one.id, number, 0.62, control=6) for one in campaign.reference for number in (1, 2, 3)]
+    return [trial(cell.id, number, 0.62, control=6) for cell in campaign.reference for number in (1, 2, 3)]
 
 
 def lossy(campaign: Campaign, trials: int | None = None, seed: int = 1) -> list[Trial]:
@@ -84,9 +84,9 @@ def lossy(campaign: Campaign, trials: int | None = None, seed: int = 1) -> list[
     out = references(campaign)
     for number in range(1, (trials or campaign.trials) + 1):
         luck = chance.expovariate(1)
-        for one in campaign.cells:
-            rank = [arm.name for arm in campaign.arms].index(one.arm)
+        for cell in campaign.cells:
+            rank = [arm.name for arm in campaign.arms].index(cell.arm)
             seconds = round(0.6 + luck * 22 / (1 + 2 * rank) + chance.expovariate(1), 3)
             control = chance.randint(10, 20) * (1 + rank)
-            out.append(trial(one.id, number, seconds if seconds < 60 else "timeout", control))
+            out.append(trial(cell.id, number, seconds if seconds < 60 else "timeout", control))
     return out

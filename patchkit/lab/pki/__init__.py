@@ -1,1 +1,0 @@
-"""Certificates and keys of the lab's peers."""

@@ -1,0 +1,95 @@
+"""What `patchkit lab` refuses, before anything is built."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patchkit.cli.lab_run import TopologyChoice, WrapChoice, run
+from patchkit.errors import BadUsageError, ReportError, ScenarioError
+from patchkit.lab.report.folder import Folder
+from tests.conftest import Run
+from tests.support.lab.synthetic import campaign
+
+
+def lab_run(folder: Path, **asked: Any) -> None:
+    inspect.unwrap(run)(**{"out": folder / "report", **asked})
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        ({}, "what is to be compared"),
+        ({"arm": ["2.6.14:2.5.1"], "version": "2.6.14"}, "--arm names both sides"),
+        ({"arm": ["2.6.14:2.5.1"], "variant": ["stock"]}, "--arm names both sides"),
+        ({"arm": ["2.6.14:2.5.1"], "client": "2.6.14"}, "--arm names both sides"),
+        ({"arm": [":2.5.1"]}, "'' names no build"),
+        ({"arm": ["2.6.14+"]}, "names no build"),
+        ({"client": "2.6.14"}, "one side is not enough"),
+        ({"server": "2.6.14"}, "one side is not enough"),
+        ({"client": "2.6.14", "server": "2.5.1", "variant": ["retransmit"]}, "of which version"),
+        ({"variant": ["retransmit"]}, "of which version"),
+        ({"resume": True, "trials": 500}, "all that the report was asked for"),
+        ({"resume": True, "seed": 0}, "all that the report was asked for"),
+    ],
+)
+def test_command_lines_that_do_not_make_sense(tmp_path: Path, asked: dict[str, Any], what: str) -> None:
+    with pytest.raises(BadUsageError) as caught:
+        lab_run(tmp_path, **asked)
+    assert what in caught.value.what
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_scenarios_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('[scenario.clean]\nsummary = "not the built-in one"\n')
+    with pytest.raises(BadUsageError, match="two scenarios clean"):
+        lab_run(tmp_path, version="2.6.14", scenario=["clean", str(tmp_path / "mine.toml")])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"scenario": ["soak-15"], "topology": TopologyChoice.p2p},
+        {"scenario": ["lose-ack-of-2"], "wrap": WrapChoice.tls_crypt},
+        {"scenario": ["los-20"]},
+        {"credentials": ["leaf-rsa1024"]},
+    ],
+    ids=str,
+)
+def test_scenarios_that_do_not_make_sense(tmp_path: Path, asked: dict[str, Any]) -> None:
+    with pytest.raises(ScenarioError):
+        lab_run(tmp_path, version="2.6.14", **asked)
+
+
+def test_the_same_scenario_twice_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another option, too: it gets as far as to the folder, which is none."""
+    (tmp_path / "report").touch()
+    from patchkit.errors import StorageError
+
+    with pytest.raises(StorageError):
+        lab_run(tmp_path, version="2.6.14", scenario=["loss-20", "loss-20"], wrap=WrapChoice.tls_auth)
+
+
+def test_resume_wants_a_report(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="is not a report"):
+        lab_run(tmp_path, resume=True)
+    Folder(tmp_path / "report").begin(campaign())
+    (tmp_path / "report/campaign.json").write_text("{}")
+    with pytest.raises(ReportError, match="not a campaign of this patchkit"):
+        lab_run(tmp_path, resume=True)
+
+
+def test_exit_codes(tmp_path: Path, patchkit: Run) -> None:
+    said = patchkit("lab", "run", "--resume", "--out", "none")
+    assert (said.returncode, said.stdout) == (64, "")
+    assert "none is not a report" in said.stderr
+    said = patchkit("lab", "run", "--version", "2.6.14", env={"PATH": "", "PATCHKIT_CACHE": str(tmp_path / "cache")})
+    assert (said.returncode, said.stdout) == (61, "")
+    assert "qemu-system-x86_64 is not in PATH" in said.stderr
+    assert "--link netns" in said.stderr
+    assert not (tmp_path / "report").exists()
+    said = patchkit("lab", "run", "--arm", "2.6.14", "--version", "2.6.14")
+    assert (said.returncode, said.stdout) == (2, "")
