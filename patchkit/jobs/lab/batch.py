@@ -1,4 +1,4 @@
-"""A batch: the trials of one cell that the same machine runs, one behind the other."""
+"""A batch: the trials of one cell that one guest runs, one after the other."""
 
 from __future__ import annotations
 
@@ -14,43 +14,47 @@ from patchkit.lab.model.trial import Trial
 from patchkit.lab.observe.trial_from_run import observed
 
 
-def seed_of(todo: Campaign, trial: int) -> int:
-    """A trial's seed: of its number alone, so that every arm meets the same losses."""
-    return derived(todo.seed, "trial", trial)
+def seed_of(campaign: Campaign, trial: int) -> int:
+    """Return the seed of ``trial``: it depends on the number alone, so that every arm meets the same losses."""
+    return derived(campaign.seed, "trial", trial)
 
 
 def run_batch(
-    todo: Campaign, cell: Cell, last: int, pair: tuple[Binary, Binary], link: Link, loud: Turn | None = None
+    campaign: Campaign, cell: Cell, last: int, pair: tuple[Binary, Binary], link: Link, loud: Turn | None = None
 ) -> list[tuple[Trial, dict[str, bytes]]]:
-    """A machine's trials up to number ``last``. ``loud`` is what the last one is kept of, if not as usual."""
+    """Run the batch that trial ``last`` of ``cell`` belongs to, up to that trial; return each trial with its files.
+
+    ``pair`` are the client and the server; ``loud`` says what is kept of the last trial, where that is more than
+    usual. Raises what the link raises.
+    """
     client, server = pair
-    scenario = todo.scenarios[cell.scenario]
+    scenario = campaign.scenarios[cell.scenario]
     numbers = range(first_of_batch(last), first_of_batch(last) + BATCH_SIZE)
     count = last + 1 - numbers[0]
-    turns = [Turn(seed_of(todo, number)) for number in numbers]
+    turns = [Turn(seed_of(campaign, number)) for number in numbers]
     if loud is not None:
         turns[count - 1] = replace(loud, seed=turns[count - 1].seed)
-    asked = order(scenario, client.version, server.version, turns, count=count)
-    ran = link.run(client, server, cell.credentials, asked, scenario)
+    runner_order = order(scenario, client.version, server.version, turns, count=count)
+    outputs = link.run(client, server, cell.credentials, runner_order, scenario)
     return [
-        (observed(cell.id, number, turn.seed, scenario, one.outcome, one.parts), one.parts)
-        for number, turn, one in zip(numbers[:count], turns[:count], ran, strict=True)
+        (observed(cell.id, number, turn.seed, scenario, output.outcome, output.parts), output.parts)
+        for number, turn, output in zip(numbers[:count], turns[:count], outputs, strict=True)
     ]
 
 
 def first_of_batch(trial: int) -> int:
-    """The first trial that the same machine runs: what one leaves behind moves the next by some microseconds."""
+    """Return the first trial of the batch of ``trial``: what a trial leaves behind moves the next by microseconds."""
     return (trial - 1) // BATCH_SIZE * BATCH_SIZE + 1
 
 
 def batches(missing: Sequence[tuple[Cell, int]]) -> list[tuple[Cell, list[int]]]:
-    """What is missing, by machine, in the order of what is missing first."""
-    batches: dict[tuple[str, int], tuple[Cell, list[int]]] = {}
+    """Group the ``missing`` trials by batch, in the order of the first trial of each."""
+    by_batch: dict[tuple[str, int], tuple[Cell, list[int]]] = {}
     for cell, number in missing:
-        batches.setdefault((cell.id, first_of_batch(number)), (cell, []))[1].append(number)
-    return list(batches.values())
+        by_batch.setdefault((cell.id, first_of_batch(number)), (cell, []))[1].append(number)
+    return list(by_batch.values())
 
 
-def arm_of(todo: Campaign, cell: Cell) -> Arm:
-    """The arm that a cell is of."""
-    return next(one for one in todo.arms if one.name == cell.arm)
+def arm_of(campaign: Campaign, cell: Cell) -> Arm:
+    """Return the arm of ``cell``."""
+    return next(arm for arm in campaign.arms if arm.name == cell.arm)

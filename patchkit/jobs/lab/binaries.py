@@ -16,30 +16,32 @@ _KEPT = 40  # programs, of a megabyte or two each
 
 
 def programs(
-    wanted: Sequence[BinaryRequest], source: SourceRequest, settings: BuildSettings, context: Context
+    requests: Sequence[BinaryRequest], source: SourceRequest, settings: BuildSettings, context: Context
 ) -> dict[BinaryRequest, Binary]:
-    """Build a program for each of ``wanted``, or take it from the cache where the same inputs have made it before.
+    """Build a program for each of ``requests``, or take it from the cache where the same inputs have made it before.
 
     Raises what ``build`` raises.
     """
-    groups = dict.fromkeys((asked.version, asked.guard) for asked in wanted)
+    groups = dict.fromkeys((binary.version, binary.guard) for binary in requests)
     folder = context.cache.programs
     built: dict[BinaryRequest, Binary] = {}
     for version, guard in groups:
-        members = list(dict.fromkeys(asked for asked in wanted if (asked.version, asked.guard) == (version, guard)))
+        members = list(
+            dict.fromkeys(binary for binary in requests if (binary.version, binary.guard) == (version, guard))
+        )
         request = BuildRequest(
             source=source.of(version),
-            variants=[asked.variant for asked in members],
+            variants=[binary.variant for binary in members],
             settings=settings,
             guard=guard,
             out=folder,
             apart=True,
             lenient=True,
         )
-        for asked, outcome in zip(members, build(request, context), strict=True):
+        for binary, outcome in zip(members, build(request, context), strict=True):
             if outcome.artifact is None:  # without --keep-going, build raises instead
                 raise RuntimeError(f"{outcome.variant} was neither built nor refused")
             own_folder = request.folder(outcome.artifact.inputs)
-            built[asked] = unpacked(outcome.artifact, own_folder, variant=asked.variant, guard=guard)
+            built[binary] = unpacked(outcome.artifact, own_folder, variant=binary.variant, guard=guard)
             keep_newest(folder, _KEPT, used=own_folder)
     return built

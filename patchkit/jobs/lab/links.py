@@ -1,4 +1,4 @@
-"""The two kinds of link that a campaign can run on."""
+"""The links that a campaign can run on: a QEMU machine, or network namespaces of this host."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Literal, Protocol
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.lab.guest.image import Guest, guest
-from patchkit.lab.link import netns
-from patchkit.lab.link import qemu as machine
+from patchkit.lab.link import netns, qemu
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.processes import ProcessGroups, RunOutput, count_of
 from patchkit.lab.link.qemu import Snapshot
@@ -24,7 +23,7 @@ from patchkit.ui import Ui
 LinkName = Literal["machine", "netns"]
 BATCH_SIZE = 10
 """Trials that one machine runs, one behind the other, before it is thrown away. Starting one costs as much as running
-three: QEMU translates all code anew."""
+three: QEMU translates all code again."""
 _WALL_LEAST = 600.0  # seconds of wall time for a trial
 _WALL_SHARE = 2.0  # of a trial's guest time: real time needs all of it, and virtual time mostly far less
 
@@ -34,22 +33,22 @@ class Link(Protocol):
 
     @property
     def described(self) -> LinkDescription:
-        """What decides its figures, for the report."""
+        """What decides the figures of this link, for the report."""
 
     def prepare(self, client: Binary, server: Binary, profile: str) -> None:
-        """Whatever can be done before the first trial of this pair."""
+        """Prepare the first trial of ``client`` and ``server`` with the credentials of ``profile``."""
 
     def run(
         self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
     ) -> list[RunOutput]:
-        """An order's trials, in order. From any thread."""
+        """Run the trials of ``order`` and return the output of each, in order. Any thread may call this."""
 
     def stop(self) -> None:
-        """End all trials at once."""
+        """End all running trials at once."""
 
 
 def ready(name: LinkName, context: Context) -> Link:
-    """The link of that name. Raises GuestError or LinkError where this host has not what it takes."""
+    """Return the link ``name``. Raises GuestError or LinkError where this host lacks what the link needs."""
     return MachineLink.ready(context) if name == "machine" else NetnsLink.ready(context)
 
 
@@ -66,7 +65,7 @@ class MachineLink:
 
     @classmethod
     def ready(cls, context: Context) -> MachineLink:
-        """Raises GuestError where QEMU or the guest's packages are missing."""
+        """Return the link on this host. Raises GuestError where QEMU or the guest's packages are missing."""
         installed_qemu()
         return cls(context.cache, guest(context), context.ui)
 
@@ -83,15 +82,15 @@ class MachineLink:
     def prepare(self, client: Binary, server: Binary, profile: str) -> None:
         self.ui.note(f"booting: {client.program.name} as client, {server.program.name} as server, {profile}")
         files = materials(client, server, profile, self.cache)
-        made = machine.snapshot(self.guest, files, ("peers/client", "peers/server"), self.cache, self.groups)
+        snapshot = qemu.snapshot(self.guest, files, ("peers/client", "peers/server"), self.cache, self.groups)
         with self._lock:
-            self._booted[_key(client, server, profile)] = made
+            self._booted[_key(client, server, profile)] = snapshot
 
     def run(
         self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
     ) -> list[RunOutput]:
-        booted = self._booted[_key(client, server, profile)]
-        return machine.run(booted, order, wall_limit=wall_limit(scenario, order), groups=self.groups)
+        snapshot = self._booted[_key(client, server, profile)]
+        return qemu.run(snapshot, order, wall_limit=wall_limit(scenario, order), groups=self.groups)
 
     def stop(self) -> None:
         self.groups.stop()
@@ -107,7 +106,7 @@ class NetnsLink:
 
     @classmethod
     def ready(cls, context: Context) -> NetnsLink:
-        """Raises LinkError where this host can't."""
+        """Return the link on this host. Raises LinkError where this host's kernel or user cannot be the link."""
         kernel = netns.check()
         if not kernel.seeded:
             context.ui.warn(
@@ -128,21 +127,21 @@ class NetnsLink:
         self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
     ) -> list[RunOutput]:
         files = materials(client, server, profile, self.cache)
-        asked = order if self.kernel.seeded else netns.unseeded(order)
-        return netns.run(files, asked, wall_limit=wall_limit(scenario, order), groups=self.groups)
+        possible = order if self.kernel.seeded else netns.unseeded(order)
+        return netns.run(files, possible, wall_limit=wall_limit(scenario, order), groups=self.groups)
 
     def stop(self) -> None:
         self.groups.stop()
 
 
 def materials(client: Binary, server: Binary, profile: str, cache: Cache) -> dict[str, bytes]:
-    """What both kinds of link put into the folder where the peers run."""
+    """Return the files that both links put into the folder where the peers run, by path."""
     files = {"peers/client": client.data, "peers/server": server.data}
     return files | {f"credentials/{name}": data for name, data in credentials(profile, cache).items()}
 
 
 def wall_limit(scenario: Scenario, order: Mapping[str, object]) -> float:
-    """Seconds of wall time after which an order is given up."""
+    """Return the seconds of wall time after which ``order`` is given up."""
     return count_of(order) * max(_WALL_LEAST, _WALL_SHARE * scenario.longest_s)
 
 

@@ -44,25 +44,25 @@ def replay(request: ReplayRequest, context: Context) -> Replayed:
     """
     check_writable(request.out, "--out")
     folder = Folder(request.report)
-    todo = folder.campaign()
-    cell, trial = todo.cell(request.cell), request.trial
+    campaign = folder.campaign()
+    cell, trial = campaign.cell(request.cell), request.trial
     if cell is None:
         raise ReportError(
             f"{request.report} has no cell {request.cell}",
-            why="it has: " + ", ".join(known.id for known in todo.cells),
+            why="it has: " + ", ".join(known.id for known in campaign.cells),
             advice="--cell ID",
         )
     reported = next((row for row in folder.trials() if (row.cell, row.trial) == (cell.id, trial)), None)
-    link = _link(todo, context)
-    client, server = _binaries(todo, cell, request, context)
+    link = _link(campaign, context)
+    client, server = _binaries(campaign, cell, request, context)
     link.prepare(client, server, cell.credentials)
 
     def once(detail: Turn) -> tuple[Trial, Mapping[str, bytes]]:
-        return run_batch(todo, cell, trial, (client, server), link, detail)[-1]
+        return run_batch(campaign, cell, trial, (client, server), link, detail)[-1]
 
     context.ui.step(f"Trial {trial} of {cell.id}")
     again, exact = once(Turn(0, keep_logs=True, keep_frames=True))
-    if reported is not None and again != reported and todo.machine.link == "machine":
+    if reported is not None and again != reported and campaign.machine.link == "machine":
         context.ui.warn("it did not come out as reported: please report it")
     context.ui.step(f"The same with --verb {request.verbosity}")
     verbose, loud = once(Turn(0, verbosity=request.verbosity, keep_logs=True))
@@ -83,24 +83,24 @@ def replay(request: ReplayRequest, context: Context) -> Replayed:
     return Replayed(reported, again, verbose, [out / name for name in files])
 
 
-def _link(todo: Campaign, context: Context) -> Link:
-    link = ready(todo.machine.link, context)
-    if link.described != todo.machine:
+def _link(campaign: Campaign, context: Context) -> Link:
+    link = ready(campaign.machine.link, context)
+    if link.described != campaign.machine:
         differing = [
-            f"{name}: {getattr(todo.machine, name)} there, {getattr(link.described, name)} here"
-            for name in type(todo.machine).model_fields
-            if getattr(todo.machine, name) != getattr(link.described, name)
+            f"{name}: {getattr(campaign.machine, name)} there, {getattr(link.described, name)} here"
+            for name in type(campaign.machine).model_fields
+            if getattr(campaign.machine, name) != getattr(link.described, name)
         ]
         context.ui.warn("this is not the machine that the report was made on: " + "; ".join(differing))
     return link
 
 
-def _binaries(todo: Campaign, cell: Cell, request: ReplayRequest, context: Context) -> tuple[Binary, Binary]:
-    arm = arm_of(todo, cell)
+def _binaries(campaign: Campaign, cell: Cell, request: ReplayRequest, context: Context) -> tuple[Binary, Binary]:
+    arm = arm_of(campaign, cell)
     client, server = asked_for(arm.client), asked_for(arm.server)
     built = programs([client, server], request.source, request.settings, context)
-    for program, asked in ((arm.client, client), (arm.server, server)):
-        sha256 = built[asked].program.sha256
+    for program, binary in ((arm.client, client), (arm.server, server)):
+        sha256 = built[binary].program.sha256
         if program.sha256 != sha256:
             context.ui.warn(f"{program.name} is not the same program here: {sha256[:12]}, it was {program.sha256[:12]}")
     return built[client], built[server]
