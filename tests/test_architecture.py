@@ -14,9 +14,9 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.errors import all_errors
 from tests.conftest import PINNED, ROOT, upstream
+from tests.support.docs.readme import README
 
 PACKAGE = ROOT / "patchkit"
-README = (ROOT / "README.md").read_text()
 # From the bottom up: a module may import from its own room and from those before it.
 FLOORS = [
     "__init__",
@@ -88,6 +88,16 @@ def test_there_are_no_import_cycles() -> None:
 
     for name in graph:
         visit(name, ())
+
+
+def test_nothing_imports_from_a_test_module() -> None:
+    """What several test modules need is in tests/support."""
+    importing = re.compile(
+        r"^\s*(?:from|import) (?:\.|tests\.)[\w.]*\btest_\w+|^\s*from [\w.]+ import .*\btest_", re.MULTILINE
+    )
+    folders = (PACKAGE, ROOT / "tests", ROOT / "ci")
+    users = {path for folder in folders for path in folder.rglob("*.py") if importing.search(path.read_text("utf-8"))}
+    assert not users
 
 
 def test_no_room_is_called_after_nothing() -> None:

@@ -15,9 +15,8 @@ from patchkit.jobs.verify import schema_doc as verify_document
 from patchkit.jobs.verify.model import Fact, Finding, StepResult, Verification
 from patchkit.lab.report import schema_doc
 from tests.conftest import PINNED, ROOT
-from tests.jobs.build.test_libraries import OLD
-from tests.jobs.build.test_old_releases import RELEASES
-from tests.jobs.build.test_release import NEWEST
+from tests.support.jobs.builds import NEWEST
+from tests.support.jobs.old_releases import OLD, RELEASES
 
 DOCUMENT = (ROOT / "docs/toolchains.md").read_text("utf-8")
 

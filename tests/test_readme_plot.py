@@ -11,7 +11,7 @@ from statistics import fmean, median
 from patchkit.patching import pins
 from patchkit.patching.variants import variant
 from tests.conftest import ROOT
-from tests.test_architecture import README
+from tests.support.docs.readme import README
 
 KEPT = (ROOT / "docs/lossy-link.json").read_text()
 DOCUMENT = json.loads(KEPT)

@@ -12,7 +12,7 @@ import pytest
 
 from patchkit.building.toolchain import known_target
 from tests.conftest import PINNED, ROOT
-from tests.test_architecture import README
+from tests.support.docs.readme import README
 
 COMMAND = f"# ./ci/patchkit build --version {PINNED}"
 # What may differ from one machine, or one day, to the next, and what stands for it here.

@@ -20,7 +20,7 @@ from patchkit.building.engine.docker import connect
 from patchkit.cli.app import app
 from patchkit.errors import PatchkitError
 from tests.conftest import ROOT
-from tests.test_architecture import README
+from tests.support.docs.readme import README
 
 QUICK = {"releases", "variants", "lab scenarios"}
 BEFORE = {"apply": ["fetch"], "lab replay": ["lab run"], "mirror verify": ["mirror sync"]}

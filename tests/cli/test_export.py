@@ -27,7 +27,7 @@ from patchkit.errors import (
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
 from tests.conftest import Run
-from tests.patching.test_combination import RELIABLE, SSL, make_up
+from tests.support.patching.made_up_variants import RELIABLE, SSL, make_up
 from tests.support.patching.samples import GNU, tree
 
 __all__ = ["make_up"]  # a fixture

@@ -24,8 +24,8 @@ from patchkit.proving.compare import Difference
 from patchkit.source.tree.tree import Origin
 from patchkit.source.tree.write import place
 from tests.conftest import PINNED, Run, upstream
-from tests.jobs.build.test_release import engine_or_skip, left_overs, run
 from tests.support.interruption import interrupted
+from tests.support.jobs.builds import engine_or_skip, left_overs, run
 
 COMMAND = [sys.executable, "-P", "-m", "patchkit", "prove", "--version", PINNED, "--variant", "retransmit"]
 SOURCE = "src/openvpn/reliable.c"

@@ -9,10 +9,8 @@ import pytest
 
 from patchkit.patching.variants import names
 from tests.conftest import Run
-from tests.support.terminal import on_terminal
+from tests.support.terminal import ASCII, on_terminal
 
-# An old locale: Python's own way out, UTF-8 all the same (PEP 538, PEP 540), is closed.
-ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
 _ESCAPE = re.compile(r"\033\[[0-9;?]*[A-Za-z]")
 MORE = ("render --version 2.99", "variants", "lab scenarios", "releases", "--help", "build -h")
 COMMANDS = [

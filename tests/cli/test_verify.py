@@ -15,11 +15,10 @@ from patchkit.cli.option_groups import CompileOptions
 from patchkit.cli.options import EngineChoice
 from patchkit.cli.verify import verify
 from patchkit.errors import BadUsageError
-from tests.cli.test_terminals import ASCII
 from tests.conftest import Run
 from tests.support.jobs.made_up_release import MADE, VERSION, Upstream, made_up
 from tests.support.source.signers import Signer, signer
-from tests.support.terminal import on_terminal
+from tests.support.terminal import ASCII, on_terminal
 
 QUIET = {"GIT_CONFIG_GLOBAL": os.devnull}
 

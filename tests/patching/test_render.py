@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,10 @@ from patchkit.errors import AlreadyPatchedError, AnchorError, BadUsageError
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import variant
-from patchkit.source.tree.tree import SourceTree, blob_id
+from patchkit.source.tree.tree import blob_id
+from tests.support.patching.real_tools import RETRANSMIT, check_with_git_and_patch
 from tests.support.patching.samples import ALLMAN, GNU, tree
 
-RETRANSMIT = combination("retransmit")
 PATH = "src/openvpn/reliable.c"
 
 
@@ -154,26 +153,6 @@ def test_stock_has_no_guarded_form() -> None:
 @pytest.mark.parametrize("source", [GNU, ALLMAN, GNU[: GNU.index("\n\nvoid")]], ids=["gnu", "allman", "no-newline"])
 def test_git_and_patch_accept_the_same_diff(source: str, guard: bool, tmp_path: Path) -> None:
     check_with_git_and_patch(tree(source), guard, tmp_path)
-
-
-def check_with_git_and_patch(source: SourceTree, guard: bool, folder: Path) -> None:
-    """Real ``git apply --check`` and real ``patch -F0``, and patch's result is ours to the byte."""
-    rendered = render(RETRANSMIT, source, "sample", guard=guard)
-    (path,) = rendered.files
-    file = folder / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(source.read(path))
-    (folder / "a.diff").write_bytes(rendered.diff)
-    for command in (
-        ["git", "apply", "--check", "--verbose", "a.diff"],
-        ["patch", "-p1", "-F0", "--dry-run", "-i", "a.diff"],
-        ["patch", "-p1", "-F0", "--no-backup-if-mismatch", "-i", "a.diff"],
-    ):
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "fuzz" not in done.stdout
-        assert "offset" not in done.stdout
-    assert file.read_bytes() == rendered.files[path]
 
 
 def test_header_is_dep3_and_names_the_blobs() -> None:

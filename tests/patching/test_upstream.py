@@ -15,7 +15,7 @@ from patchkit.releases.catalog import Release, catalog
 from patchkit.source.git import repository
 from patchkit.ui import Ui
 from tests.conftest import upstream
-from tests.patching.test_render import check_with_git_and_patch
+from tests.support.patching.real_tools import check_with_git_and_patch
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 TAGGED = [release for release in catalog().releases if release.tag] if GIT else catalog().releases[:1]

@@ -16,8 +16,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from patchkit.patching.variants import Bound
 from patchkit.patching.variants import variant as variant_of
+from tests.reliable.bounds import STORMS, most
 from tests.reliable.conftest import DriverOf
 from tests.reliable.harness import Driver, Run, ViolationError, is_upstreams_overflow
 from tests.reliable.links import SEEDS, lines
@@ -25,13 +25,6 @@ from tests.reliable.links import SEEDS, lines
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 RUNS = int(os.environ.get("PATCHKIT_RELIABLE_RUNS", "2000"))
-STORMS = {"retransmit"}
-"""Kept as it was published: while the window is full it sends all of it again for each packet that comes in."""
-
-
-def most(bound: Bound, run: Run, *, ends: int) -> float:
-    """The control packets that a variant's patch.toml allows for a run; docs/variants.md derives it."""
-    return bound.copies * run.needed + bound.per_second * ends * run.ms / 1000
 
 
 runs = settings(

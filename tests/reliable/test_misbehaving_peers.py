@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from patchkit.patching.variants import variant as variant_of
+from tests.reliable.bounds import STORMS, most
 from tests.reliable.conftest import DriverOf
 from tests.reliable.harness import Run, ViolationError, is_upstreams_overflow
-from tests.reliable.test_invariants import STORMS, most
 
 pytestmark = pytest.mark.slow
 

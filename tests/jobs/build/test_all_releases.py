@@ -21,7 +21,7 @@ from patchkit.errors import (
 )
 from patchkit.jobs.build.all_releases import final_releases
 from tests.conftest import PINNED
-from tests.jobs.build.test_release import GIT, left_overs, run
+from tests.support.jobs.builds import GIT, left_overs, run
 
 NEWEST = "2.7.7"
 """From here on, the pins know releases that today's Debian pool has, and perhaps one that it has not."""

@@ -13,7 +13,7 @@ from patchkit.building.engine.docker import connect
 from patchkit.errors import DockerMissingError
 from patchkit.source.fetch import debian
 from tests.conftest import PINNED
-from tests.jobs.build.test_windows import AMD64, I686, build, members
+from tests.support.jobs.windows_builds import AMD64, I686, build, members
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.usefixtures("_docker")]
 

@@ -18,10 +18,9 @@ from patchkit.releases.libraries import libraries
 from patchkit.source.library import tarball_path
 from patchkit.ui import Ui
 from tests.conftest import upstream
-from tests.jobs.build.test_release import engine_or_skip, run, unpack, version_of
+from tests.support.jobs.builds import engine_or_skip, run, unpack, version_of
+from tests.support.jobs.old_releases import OLD
 
-OLD = "2.5.1"
-"""The oldest release that the Debian pool serves; upstream wrote it for OpenSSL 1.1.1."""
 LIBRARY = libraries()["openssl-1.1.1"]
 TARGET = known_target("linux-amd64")
 

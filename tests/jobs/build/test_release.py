@@ -8,38 +8,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from patchkit.building.engine.docker import connect
-from patchkit.building.engine.image import PROCESS
 from patchkit.cache import Cache
-from patchkit.errors import PatchkitError
 from patchkit.source.tree.write import place
 from tests.conftest import PINNED, upstream
 from tests.support.compilers import cold
 from tests.support.interruption import interrupted
-
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
-
-NEWEST = ["2.7.8", "2.7.7"]
+from tests.support.jobs.builds import GIT, NEWEST, engine_or_skip, left_overs, run, unpack, version_of
 
 pytestmark = pytest.mark.slow
-
-
-def engine_or_skip(name: str) -> str:
-    if name == "docker":
-        try:
-            connect().close()
-        except PatchkitError as error:
-            pytest.skip(f"{error.what}: {error.why}")
-    return name
 
 
 @pytest.fixture(scope="module", params=["host", "docker"])
@@ -50,27 +33,6 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     said = run("build", "--version", PINNED, "--variant", "stock", "--variant", "retransmit", "--json",
                "--engine", engine, "--out", str(out))  # fmt: skip
     return engine, out, json.loads(said.stdout)
-
-
-def run(*arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "patchkit", *arguments],
-        env={**os.environ, **env}, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr
-    return done
-
-
-def unpack(archive: Path, folder: Path) -> Path:
-    with tarfile.open(archive) as tar:
-        (top,) = {member.name.split("/")[0] for member in tar}
-    subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)
-    return folder / top
-
-
-def version_of(openvpn: Path) -> str:
-    said = subprocess.run([openvpn, "--version"], capture_output=True, text=True, check=False).stdout
-    return said.split()[1]
 
 
 def test_the_artifact_holds_a_patched_openvpn_that_says_so(built: tuple[str, Path, Any], tmp_path: Path) -> None:
@@ -220,17 +182,6 @@ def test_a_failing_compiler_is_quoted_and_its_log_kept(engine: str, broken: Path
     assert "this was broken by a test" in Path(log).read_text()
     Path(log).unlink()
     assert not (tmp_path / "dist").exists()
-
-
-def left_overs(temporary: Path, process: int) -> list[object]:
-    """Return what is in ``temporary``, and the containers that the process with this id has made."""
-    found: list[object] = list(temporary.iterdir())
-    try:
-        client = connect()
-    except PatchkitError:
-        return found
-    with closing(client):
-        return [*found, *client.containers.list(all=True, filters={"label": f"{PROCESS}={process}"})]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -9,12 +9,11 @@ import os
 import random
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from tests.conftest import PINNED, ROOT, upstream
 from tests.support.compilers import cold
 from tests.support.handshakes import Outcome, Peer, handshake
 from tests.support.isolation import network_of
+from tests.support.jobs.windows_builds import AMD64, I686, LINUX, build, members
 from tests.support.lossy_relay import Fate
 
 pytestmark = [
@@ -42,36 +42,10 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("wine") is None, reason="wine is not in PATH"),
     pytest.mark.skipif(shutil.which("x86_64-w64-mingw32-gcc") is None, reason="x86_64-w64-mingw32-gcc is not in PATH"),
 ]
-AMD64, I686, LINUX = "windows-amd64", "windows-i686", "linux-amd64"
 VARIANTS = ("--variant", "stock", "--variant", "retransmit")
 NEWEST = "2.7.7"
 HISTORY, OPENSSL = os.environ.get("PATCHKIT_GIT"), os.environ.get("PATCHKIT_OPENSSL_102")
 SIGNED = 4  # IMAGE_DIRECTORY_ENTRY_SECURITY: where a PE file's signature is
-
-
-def build(
-    out: Path, *words: str, engine: str = "host", may_lack: str | None = None, env: Mapping[str, str] | None = None
-) -> list[dict[str, Any]]:
-    """The artifacts that were built; skips where this host lacks just the package that it ``may_lack``."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "patchkit", "build", *words, "--engine", engine, "--out", str(out), "--json"],
-        capture_output=True, text=True, timeout=3000, check=False, cwd=out.parent, env={**os.environ, **(env or {})},
-    )  # fmt: skip
-    if done.returncode == 42 and "unmet dependencies" in done.stderr:
-        pytest.skip(f"the Debian mirror does not have all packages in one version today: {done.stderr[-600:]}")
-    if may_lack is not None and done.returncode == 42 and f"error: this host lacks {may_lack}\n" in done.stderr:
-        pytest.skip(f"this host lacks {may_lack}, a package of another architecture")
-    assert done.returncode == 0, done.stderr
-    return [outcome["artifact"] for outcome in json.loads(done.stdout)["outcomes"]]
-
-
-def members(artifact: dict[str, Any], out: Path) -> dict[str, bytes]:
-    """What is in an artifact's archive, without the folder that holds all of it."""
-    name = artifact["files"][0]["name"]
-    top = f"{artifact['name']}/"
-    with zipfile.ZipFile(out / name) as packed:
-        assert all(one.startswith(top) for one in packed.namelist())
-        return {one.removeprefix(top): packed.read(one) for one in packed.namelist()}
 
 
 @dataclass(frozen=True)

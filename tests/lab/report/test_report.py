@@ -14,9 +14,8 @@ from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.report import Timing, html, markdown
 from patchkit.lab.results.results import results
 from tests.conftest import ROOT
-from tests.support.lab.synthetic import campaign, lossy, soak, trial
+from tests.support.lab.synthetic import TIMING, campaign, lossy, soak, trial
 
-TIMING = Timing(guest_seconds=7200.0, wall_seconds=60.0, jobs=2)
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 HOSTILE = '_<script>alert(1)</script> "&|`$x_{$ -->\n*b* <img src=//evil>'
 
@@ -103,8 +102,7 @@ def test_the_same_bytes_in_another_process() -> None:
         from hashlib import sha256
         from patchkit.lab.report.report import html
         from patchkit.lab.results.results import results
-        from tests.support.lab.synthetic import campaign, lossy
-        from tests.lab.report.test_report import TIMING
+        from tests.support.lab.synthetic import TIMING, campaign, lossy
         this = campaign(trials=40)
         found = results(this, lossy(this))
         for text in (found.model_dump_json(), html(this, lossy(this), found, TIMING)):

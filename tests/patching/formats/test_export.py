@@ -27,7 +27,7 @@ from patchkit.source.tree.tree import SourceTree
 from patchkit.source.tree.write import place
 from patchkit.ui import Ui
 from tests.conftest import upstream
-from tests.patching.test_combination import make_up, source
+from tests.support.patching.made_up_variants import make_up, source
 from tests.support.patching.samples import ALLMAN, GNU, tree
 
 __all__ = ["make_up"]  # a fixture

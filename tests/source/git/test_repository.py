@@ -25,9 +25,9 @@ from patchkit.source.git.repository import tree_at
 from patchkit.source.tree.tree import SYMLINK, SourceTree
 from patchkit.source.tree.write import place
 from patchkit.ui import Ui
+from tests.support.source.repositories import TAG, git_processes, pin_of, places, reliable
 from tests.support.source.samples import DATE, FILES, Repository, raw_tree
 
-TAG = "v2.9.1"
 HOSTILE = [
     *("-rf", "--upload-pack=touch x", "+refs/heads/*"),
     *("../../x", "a..b", "a//b", "a:b", "a^", "HEAD~1", "@{u}", "a@{1}", ":/made"),
@@ -54,26 +54,6 @@ def read(cache: Cache, ui: Ui) -> Read:
         return tree_at(str(where), ref, Context(cache, ui, offline), pin=pin)
 
     return run
-
-
-def pin_of(repository: Repository, tag: str = TAG) -> TagPin:
-    """The pin that this repository's tag fits."""
-    return TagPin(
-        name=tag,
-        date="2023-11-14",
-        commit=repository.git("rev-parse", f"{tag}^{{commit}}"),
-        tree=repository.git("rev-parse", f"{tag}^{{tree}}"),
-        blobs={},
-    )
-
-
-def reliable(tree: SourceTree) -> bytes:
-    return tree.read("src/openvpn/reliable.c")
-
-
-def places(repository: Repository) -> list[str]:
-    """The same repository as a path, which is read in place, and as a URL, which is fetched."""
-    return [str(repository.path), repository.url]
 
 
 def test_a_tag_with_its_pin_is_verified(repository: Repository, read: Read) -> None:
@@ -438,17 +418,3 @@ class TestHostileRepository:
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def git_processes() -> set[int]:
-    """The git processes that this process has started and that still run."""
-    found = set()
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, rest = status.read_text().rsplit(")", 1)
-        except OSError:
-            continue  # it has just ended
-        state, parent = rest.split()[:2]
-        if int(parent) == os.getpid() and name.endswith("(git") and state != "Z":
-            found.add(int(status.parent.name))
-    return found

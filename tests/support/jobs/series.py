@@ -17,7 +17,7 @@ from patchkit.lab.link.binaries import BinaryRequest
 from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
-from tests.jobs.build.test_release import GIT
+from tests.support.jobs.builds import GIT
 
 OPENSSL_102 = os.environ.get("PATCHKIT_OPENSSL_102")  # read at import, like GIT
 POOL = {"2.6": PINNED, "2.7": "2.7.7"}

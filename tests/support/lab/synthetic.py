@@ -9,9 +9,11 @@ from typing import Any, Literal
 from patchkit.lab.model.campaign import Arm, Campaign, Cell, LinkDescription, Program
 from patchkit.lab.model.scenario import built_in
 from patchkit.lab.model.trial import Crowd, Sending, Soak, Traffic, Trial
+from patchkit.lab.report.report import Timing
 
 Outcome = Literal["completed", "timeout", "crash", "hang", "void"]
 CREDENTIALS = "leaf-rsa2048"
+TIMING = Timing(guest_seconds=7200.0, wall_seconds=60.0, jobs=2)
 
 
 def traffic(sent: int = 30, dropped: int = 6, control: int = 14, acks: int = 10) -> Traffic:
