@@ -40,7 +40,7 @@ def install() -> None:
 
 
 def is_unicode(stream: TextIO) -> bool:
-    """Whether ``stream`` can hold every letter."""
+    """Return whether ``stream`` can hold every letter."""
     return (stream.encoding or "").lower().replace("-", "").startswith("utf")
 
 

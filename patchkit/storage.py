@@ -98,7 +98,7 @@ def sha256_of(path: Path) -> str:
 
 
 def is_full(error: OSError) -> bool:
-    """Whether ``error`` reports a full disk or a quota."""
+    """Return whether ``error`` reports a full disk or a quota."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

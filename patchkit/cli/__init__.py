@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """The entry point of the ``patchkit`` command."""
+    """Run the ``patchkit`` command: its entry point."""
     from patchkit import encoding
     from patchkit.cli.app import app
 

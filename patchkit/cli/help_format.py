@@ -13,7 +13,7 @@ class Commands(TyperGroup):
     """Wraps what each command does, where click ends it with dots."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """One row a command: its name, and the first sentence of its help."""
+        """Write one row a command: its name, and the first sentence of its help."""
         commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
         rows = [
             (name, command.get_short_help_str(_WHOLE))

@@ -64,7 +64,7 @@ SinceOption = Annotated[
 
 
 def recommended() -> str:
-    """The variant that is meant where none is named."""
+    """Return the name of the variant that commands use where none is named."""
     from patchkit.patching.variants import default_variant
 
     return default_variant()

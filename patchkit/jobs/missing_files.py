@@ -21,7 +21,7 @@ class MissingFiles:
     errors: list[PatchkitError] = field(default_factory=list)
 
     def attempt(self, get: Callable[[], _Found]) -> _Found | None:
-        """What ``get`` gives, or None where that can't be had from any place in reach. Other errors are raised."""
+        """Return what ``get`` returns, or None where no place in reach has it. Raises all other errors of ``get``."""
         try:
             return get()
         except _SHORTAGES as error:
@@ -31,7 +31,7 @@ class MissingFiles:
             return None
 
     def error(self, advice: str = "") -> PatchkitError:
-        """One error for all that is missing, of the first one's kind; ``advice`` is what helps with all at once."""
+        """Return one error for all that is missing, of the class of the first; ``advice`` says what helps with all."""
         first, *others = errors = list({error.what: error for error in self.errors}.values())
         if not others:
             return first

@@ -135,7 +135,7 @@ class _Change:
         return b"".join(spliced(self.source.lines, self.edits))
 
     def step(self, number: int) -> tuple[_Change, list[bytes], list[Edit]]:
-        """The lines that the parts before part ``number`` leave, and its own edits in them."""
+        """Return the lines that the parts before part ``number`` leave, and its own edits in them."""
         before = in_order([edit for edits in self.by_part[:number] for edit in edits])
         moved = [
             edit.moved(sum(other.new - other.old for other in before if in_order([other, edit])[0] is other))

@@ -42,7 +42,7 @@ class Upstream(_Table):
     """One or two sentences."""
 
     def holds(self, version: Version) -> bool:
-        """Whether ``version`` is in the range."""
+        """Return whether ``version`` is in the range."""
         return holds(self.releases, version)
 
 

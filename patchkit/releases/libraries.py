@@ -32,7 +32,7 @@ class Library:
     """The day after which upstream publishes no more fixes for this branch; None where it names no such day."""
 
     def is_over(self, today: datetime.date) -> bool:
-        """Whether upstream no longer supports this branch on the day ``today``."""
+        """Return whether upstream no longer supports this branch on the day ``today``."""
         return self.end_of_life is not None and today > self.end_of_life
 
 

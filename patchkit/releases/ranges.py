@@ -29,5 +29,5 @@ def _specifiers(text: str) -> SpecifierSet:
 
 
 def holds(releases: str, version: Version) -> bool:
-    """Whether ``version`` is in the range ``releases``; the empty range holds all versions."""
+    """Return whether ``version`` is in the range ``releases``; the empty range holds all versions."""
     return _specifiers(releases).contains(version.pep440, prereleases=True)

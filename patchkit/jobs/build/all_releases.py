@@ -49,7 +49,10 @@ class ReleaseOutcome:
 
 
 def final_releases(since: str | None) -> list[Release]:
-    """The pinned releases that are no pre-releases, oldest first. Raises UnknownVersionError where none is left."""
+    """Return the pinned releases from ``since`` on that are not pre-releases, oldest first.
+
+    Raises UnknownVersionError where there is none.
+    """
     oldest = Pep440(f"{Version.parse(since).pep440}.dev0") if since else Pep440("0")
     releases = [
         release
@@ -149,7 +152,7 @@ class _Crew:
         self.running[here] = (process, request)
 
     def finished(self) -> Iterator[ReleaseOutcome]:
-        """What is done by now; waits until something is."""
+        """Wait until a process has ended, and yield the outcome of each that has."""
         for ready in wait(list(self.running)):
             if not isinstance(ready, Connection):
                 continue

@@ -81,7 +81,7 @@ def _elf(program: bytes) -> Linkage:
 
 
 def check_linked(program: bytes, library: StaticLibrary | None, target: Target, *, epoch: int) -> tuple[Linkage, str]:
-    """That the program holds the library it was meant to, and loads no other; what it loads, and a line on that.
+    """Check that ``program`` holds ``library`` and loads no other; return what it loads, and a line on that.
 
     Raises CompileError where it does not: a configure script that finds another one would not say so.
     """

@@ -27,7 +27,10 @@ def describe(
     checks: Sequence[CheckResult],
     left_out: Sequence[str],
 ) -> manifest.Artifact:
-    """The artifact's entry; ``version`` is what its binary calls itself, ``files`` are its files by name."""
+    """Return the entry of the artifact ``planned``.
+
+    ``version`` is what its binary calls itself, ``files`` are its files by name, ``left_out`` what it lacks and why.
+    """
     rendered, origin, target = planned.rendered, ground.obtained.tree.origin, ground.tools.target
     return manifest.Artifact(
         name=planned.name,

@@ -31,7 +31,7 @@ class Interval(NamedTuple):
     high: float
 
     def excludes(self, value: float) -> bool:
-        """Whether ``value`` is outside."""
+        """Return whether ``value`` is outside."""
         return value < self.low or value > self.high
 
 

@@ -34,11 +34,11 @@ class Anchors:
         return Declarator.of(self._source, self._source.declaration(name, "declaration", what))
 
     def defines(self, name: str) -> bool:
-        """Whether the function ``name`` is defined here; releases differ in which they have."""
+        """Return whether the function ``name`` is defined here; releases differ in which they have."""
         return name in self._source.defined
 
     def declares(self, name: str) -> bool:
-        """Whether the function ``name`` is defined or declared here."""
+        """Return whether the function ``name`` is defined or declared here."""
         return bool(self._source.declarations(name))
 
     def struct(self, name: str) -> Struct:

@@ -165,7 +165,7 @@ class CSource:
         )
 
     def joined(self, row: int) -> bool:
-        """Whether the compiler reads line ``row`` (from 0) as part of the one above: a comment, a backslash."""
+        """Return whether the compiler reads line ``row`` (from 0) as part of the one above: a comment, a backslash."""
         if not 0 < row < len(self.lines):
             return False
         if self.lines[row - 1].rstrip().endswith(b"\\"):

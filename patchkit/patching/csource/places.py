@@ -65,7 +65,7 @@ class Function:
         return names
 
     def takes(self, type_: str) -> bool:
-        """Whether the function has a parameter of the type ``type_``."""
+        """Return whether the function has a parameter of the type ``type_``."""
         return bool(self._parameters(type_))
 
     @property
@@ -138,7 +138,7 @@ class Function:
         return Branch.at(self.source, branches[0])
 
     def mentions(self, member: str) -> bool:
-        """Whether the function uses a struct's member of the name ``member``, which only some series have."""
+        """Return whether the function uses a struct's member of the name ``member``, which only some series have."""
         fields = (part for part in syntax.descend(self.node) if part.type == "field_identifier")
         return any(syntax.text(part) == member.encode() for part in fields)
 
@@ -293,7 +293,7 @@ class Branch(Lines):
         return self._with(given.start_byte + 1, f"{self.style.spaced(condition)} && ")
 
     def has_call(self, functions: Sequence[str]) -> bool:
-        """Whether the branch, taken, calls one of ``functions``."""
+        """Return whether the branch, taken, calls one of ``functions``."""
         taken = self.node.child_by_field_name("consequence")
         calls = (node for node in syntax.descend(taken) if node.type == "call_expression")
         return any(syntax.text(call.children[0]).decode("latin-1") in functions for call in calls)
