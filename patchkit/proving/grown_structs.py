@@ -51,8 +51,8 @@ def grown(rendered: Rendered, tree: SourceTree, combined: Combination) -> Grown:
 
 
 def is_only_grown(before: bytes, after: bytes, structs: Collection[str], added: Collection[str]) -> bool:
-    """Return whether the preprocessed texts ``before`` and ``after`` differ only in new members of ``structs``, behind the
-    old ones, and in prototypes of the functions ``added``. Macros and directives have had their effect by then.
+    """Return whether the preprocessed texts ``before`` and ``after`` differ only in new members of ``structs``, behind
+    the old ones, and in prototypes of the functions ``added``. Macros and directives have had their effect by then.
     """
     first, second = (_Text.of(text, structs, added) for text in (before, after))
     pairs = list(zip(first.bodies, second.bodies, strict=False))

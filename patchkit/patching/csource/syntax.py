@@ -103,7 +103,7 @@ def bare(node: Node, before: int | None = None) -> bytes:
 
 
 def is_stray(identifier: Node) -> bool:
-    """Return whether a function's name stands where C allows none: outside of all bodies and declarations, or unreadable."""
+    """Return whether a function's name stands where C allows none: outside bodies and declarations, or unreadable."""
     above = {node.type for node in ancestors(identifier)}
     return "ERROR" in above or ("compound_statement" not in above and declared_by(identifier) is None)
 
