@@ -242,7 +242,7 @@ def test_docker_without_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip(f"{error.what}: {error.why}")
     with closing(client):
         before = {image.id for image in client.images.list(all=True)}
-        assert "no image for builds is here yet" in docker._scratch(client)
+        assert "an image of its own" in docker._scratch(client)
         assert {image.id for image in client.images.list(all=True)} == before
         assert client.containers.list(all=True, filters={"label": "org.patchkit=doctor"}) == []
         monkeypatch.setattr(docker, "static_program", lambda: None)
