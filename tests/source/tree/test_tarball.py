@@ -131,7 +131,7 @@ def test_a_fraction_of_a_second_is_dropped() -> None:
         pytest.param([Member("a", b"a")], "outside the top folder", id="no-top"),
         pytest.param([link("top", ".")], "outside the top folder", id="top-is-a-link"),
         pytest.param(
-            [link("top/l", "sub"), Member("top/l/x")], "'l/x' lies below 'l', which is no folder", id="below-a-link"
+            [link("top/l", "sub"), Member("top/l/x")], "'l/x' lies below 'l', which is not a folder", id="below-a-link"
         ),
         pytest.param([Member("top/a/x"), link("top/a", "sub")], "lies below 'a'", id="below-a-later-link"),
         pytest.param([A, Member("top/a/x/y/z")], "lies below 'a'", id="below-a-file"),
