@@ -78,5 +78,5 @@ def test_another_processors_program_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"MZ", Path("/bin/sh").read_bytes(), b"#!/bin/sh\n"])
 def test_what_is_no_program_for_windows(data: bytes) -> None:
-    with pytest.raises(CompileError, match="no Windows program"):
+    with pytest.raises(CompileError, match="not a Windows program"):
         check("it.exe", data, AMD64, epoch=EPOCH)
