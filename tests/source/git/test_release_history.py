@@ -24,7 +24,7 @@ from patchkit.errors import (
 from patchkit.source.git.release_history import history
 from patchkit.source.git.repository import tree_at
 from patchkit.ui import Ui
-from tests.source.git.test_repository import git_processes, pin_of, places, reliable
+from tests.support.source.repositories import git_processes, pin_of, places, reliable
 from tests.support.source.samples import Repository
 
 Read = Callable[..., dict[str, bytes]]

@@ -25,6 +25,7 @@ from patchkit.source.git.repository import tree_at
 from patchkit.source.tree.tree import SYMLINK, SourceTree
 from patchkit.source.tree.write import place
 from patchkit.ui import Ui
+from tests.support.source.repositories import git_processes, pin_of, places, reliable
 from tests.support.source.samples import DATE, FILES, Repository, raw_tree
 
 TAG = "v2.9.1"
@@ -56,28 +57,8 @@ def read(cache: Cache, ui: Ui) -> Read:
     return run
 
 
-def pin_of(repository: Repository, tag: str = TAG) -> TagPin:
-    """The pin that this repository's tag fits."""
-    return TagPin(
-        name=tag,
-        date="2023-11-14",
-        commit=repository.git("rev-parse", f"{tag}^{{commit}}"),
-        tree=repository.git("rev-parse", f"{tag}^{{tree}}"),
-        blobs={},
-    )
-
-
-def reliable(tree: SourceTree) -> bytes:
-    return tree.read("src/openvpn/reliable.c")
-
-
-def places(repository: Repository) -> list[str]:
-    """The same repository as a path, which is read in place, and as a URL, which is fetched."""
-    return [str(repository.path), repository.url]
-
-
 def test_a_tag_with_its_pin_is_verified(repository: Repository, read: Read) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     for where in places(repository):
         tree = read(where, TAG, pin=pin)
         assert tree.origin.verified
@@ -99,7 +80,7 @@ def test_without_a_pin_nothing_is_verified(repository: Repository, read: Read) -
 
 
 def test_a_moved_tag_names_both_commits(repository: Repository, read: Read) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     moved = repository.commit({"src/openvpn/reliable.c": b"int another;\n"})
     repository.tag(TAG)
     for where in places(repository):
@@ -113,7 +94,7 @@ def test_a_moved_tag_names_both_commits(repository: Repository, read: Read) -> N
 
 
 def test_a_tag_moved_after_it_was_fetched_is_noticed(repository: Repository, read: Read) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     read(repository.url, TAG, pin=pin)
     repository.commit()
     repository.tag(TAG)
@@ -122,7 +103,7 @@ def test_a_tag_moved_after_it_was_fetched_is_noticed(repository: Repository, rea
 
 
 def test_the_right_commit_with_another_tree_is_refused(repository: Repository, read: Read) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     with pytest.raises(TagMovedError) as refused:
         read(repository.path, TAG, pin=replace(pin, tree="0" * 40))
     assert f"tree {'0' * 40}" in refused.value.why
@@ -197,7 +178,7 @@ def test_a_repository_that_looks_like_a_command_is_not_run(read: Read, tmp_path:
 def test_a_url_is_fetched_shallow_and_works_offline_afterwards(
     repository: Repository, read: Read, cache: Cache, tmp_path: Path
 ) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     read(repository.url, TAG)
     [fetched] = (cache.root / "git").iterdir()
     assert Repository.at(fetched).git("rev-list", "--count", "--all") == "1"
@@ -340,13 +321,13 @@ def test_a_bare_mirror_without_a_config_file_is_read(repository: Repository, rea
     mirror = tmp_path / "mirror"
     repository.git("clone", "--quiet", "--mirror", str(repository.path), str(mirror))
     (mirror / "config").unlink()
-    assert reliable(read(mirror, TAG, pin=pin_of(repository))) == b"int tagged;\n"
+    assert reliable(read(mirror, TAG, pin=pin_of(repository, TAG))) == b"int tagged;\n"
 
 
 def test_packed_refs_and_objects_are_read(repository: Repository, read: Read) -> None:
     repository.git("gc", "--quiet")
     assert not list((repository.path / ".git/refs/tags").iterdir())
-    assert reliable(read(repository.path, TAG, pin=pin_of(repository))) == b"int tagged;\n"
+    assert reliable(read(repository.path, TAG, pin=pin_of(repository, TAG))) == b"int tagged;\n"
 
 
 def test_a_branch_and_a_commit_in_full_or_short_are_refs(repository: Repository, read: Read) -> None:
@@ -391,7 +372,7 @@ def test_no_git_process_outlives_the_tree_or_the_error(repository: Repository, r
     assert git_processes() - before
     del tree
     assert not git_processes() - before
-    moved = replace(pin_of(repository), commit="0" * 40)
+    moved = replace(pin_of(repository, TAG), commit="0" * 40)
     for ref, pin in (("v2.99.1", None), (TAG, moved)):
         # Held by the error, not by chance: a traceback keeps everything that it passed through alive.
         with pytest.raises(PatchkitError) as refused:
@@ -438,17 +419,3 @@ class TestHostileRepository:
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def git_processes() -> set[int]:
-    """The git processes that this process has started and that still run."""
-    found = set()
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            name, rest = status.read_text().rsplit(")", 1)
-        except OSError:
-            continue  # it has just ended
-        state, parent = rest.split()[:2]
-        if int(parent) == os.getpid() and name.endswith("(git") and state != "Z":
-            found.add(int(status.parent.name))
-    return found
