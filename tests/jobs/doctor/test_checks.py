@@ -135,8 +135,8 @@ def test_a_debian_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_places_on_one_disk_are_counted_together(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
-    said = disk.room(cache)
-    assert "free for the cache, TMPDIR; 1.9 GB needed" in said
+    report = disk.room(cache)
+    assert "free for the cache, TMPDIR; 1.9 GB needed" in report
     monkeypatch.setattr(disk, "IN_CACHE", 10**18)
     with pytest.raises(DiskFullError) as caught:
         disk.room(cache)

@@ -41,12 +41,12 @@ Read = Callable[..., SourceTree]
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """Three commits; the second has an annotated tag, the third is main's."""
-    made = Repository(tmp_path_factory.mktemp("git") / "original")
-    made.commit()
-    made.commit({"src/openvpn/reliable.c": b"int tagged;\n"})
-    made.tag(TAG)
-    made.commit({"src/openvpn/reliable.c": b"int newest;\n"})
-    return made
+    created = Repository(tmp_path_factory.mktemp("git") / "original")
+    created.commit()
+    created.commit({"src/openvpn/reliable.c": b"int tagged;\n"})
+    created.tag(TAG)
+    created.commit({"src/openvpn/reliable.c": b"int newest;\n"})
+    return created
 
 
 @pytest.fixture
