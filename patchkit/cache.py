@@ -1,6 +1,6 @@
-"""The cache folder: what is in it can always be fetched or made again.
+"""The cache folder, whose contents can always be fetched or built again.
 
-``PATCHKIT_CACHE`` names it; otherwise it is the platform's (``~/.cache/patchkit`` on Linux).
+``PATCHKIT_CACHE`` names the folder; the default is the platform's (``~/.cache/patchkit`` on Linux).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _CACHEDIR_TAG = (
 )
 
 
-_IN_USE = 24 * 3600  # seconds since its last use after which nobody can be at work with it any more
+_IN_USE = 24 * 3600  # seconds since its last use after which no run can still be using an entry
 
 
 def keep_newest(folder: Path, count: int, *, used: Path) -> None:
-    """Delete all but the ``count`` entries of ``folder`` that were used last, and ``used`` is used now.
+    """Mark the entry ``used`` as used now, and delete all but the ``count`` entries of ``folder`` that were used last.
 
-    What was used within the last day stays all the same: another run may be at work with it. For what is large and
-    quickly made again. Raises StorageError.
+    Entries used within the last day stay, since another run may be using them. Meant for entries that are large and
+    quickly made again. Raises DiskFullError or StorageError.
     """
     with writing(folder):
         used.touch()
@@ -72,7 +72,7 @@ class Cache:
 
     @classmethod
     def default(cls) -> Cache:
-        """Return the user's cache. Raises StorageError where there is no home folder for it."""
+        """Return the user's cache. Raises StorageError where it would be in a home folder, and there is none."""
         from platformdirs import user_cache_path
 
         named = os.environ.get("PATCHKIT_CACHE")
@@ -152,7 +152,7 @@ class Cache:
         return self.made("unpinned")
 
     def made(self, *names: str) -> Path:
-        """Return the folder that ``names`` lead to, made where it is missing. Raises StorageError or DiskFullError."""
+        """Return the folder at the path ``names``, made where missing. Raises StorageError or DiskFullError."""
         folder = self.root.joinpath(*names)
         if self._create:
             with writing(folder):
@@ -164,9 +164,10 @@ class Cache:
 
     @contextmanager
     def lock(self, name: str, *, busy: str | None = None) -> Iterator[None]:
-        """Hold the lock ``name``. The kernel frees it when a process dies.
+        """Hold the lock ``name``, which the kernel frees when the process dies.
 
-        Another run waits; or, with ``busy`` (a name for what it would work on), raises StorageError at once.
+        Where another run holds it, wait; with ``busy``, the name of what the lock protects, raise StorageError instead.
+        Also raises DiskFullError.
         """
         with locked(self.locks, f"{name}.lock", busy=busy):
             yield

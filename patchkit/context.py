@@ -1,4 +1,4 @@
-"""What every job is handed: the cache, the terminal, and whether the network may be used."""
+"""The surroundings that every job gets: the cache, the terminal, and whether the network may be used."""
 
 from __future__ import annotations
 

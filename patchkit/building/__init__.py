@@ -1,1 +1,1 @@
-"""From patched trees through a toolchain, on an engine, to installed files that pass their smoke test."""
+"""Build patched trees with a toolchain on an engine, and test the installed programs."""

@@ -1,4 +1,4 @@
-"""Which base, packages, crypto library and flags compile a release for a target: ``docker/toolchains.toml``."""
+"""Look up the base, packages, crypto library and flags that compile a release: ``docker/toolchains.toml``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from patchkit.releases.version import Version, shown
 SYSTEM = "system"
 """The crypto library of the base image, or of the host."""
 PINNED = "pinned"
-"""One that is compiled from its pinned source."""
+"""A crypto library that is compiled from its pinned source."""
 
 
 class _Table(BaseModel):
@@ -37,51 +37,51 @@ System = Literal["linux", "windows"]
 
 
 class Target(_Table):
-    """What the binaries run on."""
+    """A kind of machine that the binaries run on."""
 
     name: str
     system: System
     triplet: str
     debian_arch: str
-    """Of the machine that compiles."""
+    """Debian's name of the architecture that compiles."""
     cross: bool = False
-    """Whether the tools bear the triplet in their names."""
+    """Whether the names of the tools begin with the triplet."""
     foreign: str | None = None
-    """A second architecture of Debian's that some of the packages are of."""
+    """A second Debian architecture, of which some of the packages are."""
     runs_with: list[str] = []
-    """What runs a program of this target on the machine that compiles: wine, say."""
+    """The command that runs a program of this target on the machine that compiles, such as wine."""
     environment: dict[str, str] = {}
-    """For every command of a build."""
+    """Variables for every command of a build."""
     openssl: str
-    """What OpenSSL's Configure calls it."""
+    """OpenSSL's name of the target, for its Configure."""
     packages: list[str]
     cppflags: list[str]
     cflags: list[str]
     ldflags: list[str]
 
     def tool(self, name: str) -> str:
-        """What a tool of the compiler's family is called: ``gcc``, ``strip``, …."""
+        """Return the command of the compiler's tool ``name``: ``gcc``, ``strip``, …."""
         return f"{self.triplet}-{name}" if self.cross else {"gcc": "cc"}.get(name, name)
 
 
 class OpensslRecipe(_Table):
-    """How an OpenSSL of one branch is compiled."""
+    """The options that compile an OpenSSL of one branch."""
 
     configure: list[str]
     elf: list[str] = []
-    """What goes along where the target has ELF files."""
+    """Further options where the target has ELF files."""
     parallel: bool = True
-    """Whether its makefiles bear more than one job at a time."""
+    """Whether its makefiles work with more than one job at a time."""
 
 
 class Crypto(_Table):
-    """A crypto library that some releases of a series can be built with."""
+    """A crypto library with which some releases of a series can be built."""
 
     library: str
     """``system``, or the name of a pinned library."""
     releases: Range = ""
     links: bool = True
-    """False where only single files compile with it: enough for a proof, not for a program."""
+    """False where only single files compile with the library: enough for a proof, not for a program."""
     configure: list[str] = []
 
     @property
@@ -90,12 +90,12 @@ class Crypto(_Table):
         return None if self.library == SYSTEM else libraries()[self.library]
 
     def answers_to(self, choice: str | None) -> bool:
-        """Whether it is what ``--crypto`` asked for: any, one of the two kinds, or this very one."""
+        """Whether the library is what ``choice``, the value of ``--crypto``, names; None names any."""
         return choice in (None, self.library) or (choice == PINNED and self.library != SYSTEM)
 
 
 class FeatureOptions(_Table):
-    """configure's words for a feature in some series."""
+    """The arguments of configure for a feature in some series."""
 
     series: list[str]
     on: list[str] | None = None
@@ -103,47 +103,47 @@ class FeatureOptions(_Table):
 
 
 class Feature(_Table):
-    """Something that a build has only when asked for."""
+    """A part of OpenVPN that is built only on request."""
 
     name: str
     title: str
     packages: list[str] = []
     crypto: str | None = None
-    """The only crypto library that it can be combined with."""
+    """The only crypto library with which the feature can be combined; None where any can."""
     systems: list[System] = ["linux"]
-    """The kinds of target that know it."""
+    """The kinds of target that have the feature."""
     options: list[FeatureOptions]
 
     def words(self, series: str) -> FeatureOptions:
-        """configure's words in one series."""
-        return next((one for one in self.options if series in one.series), FeatureOptions(series=[series]))
+        """Return the arguments of configure in ``series``; none where the table has no entry."""
+        return next((entry for entry in self.options if series in entry.series), FeatureOptions(series=[series]))
 
 
 class Portability(_Table):
-    """What a source needs so that today's compilers take it: flags, never a change of its text."""
+    """What today's compilers need to compile a source: flags, never a change of its text."""
 
     releases: Range = ""
     systems: list[System] = ["linux", "windows"]
-    """The kinds of target that need it."""
+    """The kinds of target for which the flags are needed."""
     cppflags: list[str] = []
     cflags: list[str] = []
     why: str
 
 
 class Series(_Table):
-    """What is particular to one series on one kind of target."""
+    """The settings of one series on one kind of target."""
 
     name: str
     base: str
     recipe: Literal["autotools", "cmake"] = "autotools"
-    """What upstream's own builds for the target are made with."""
+    """The build system of upstream's own builds for the target."""
     libraries: list[str] = []
     """Pinned libraries that are linked statically, besides the crypto library."""
     configure: list[str]
     portability: list[Portability] = []
-    """For make alone: configure's probes don't bear all of these flags."""
+    """Flags for make alone: with some of them, configure's probes fail."""
     crypto: list[Crypto]
-    """What its releases can be built with, what is taken by itself first."""
+    """The libraries with which its releases can be built, the default first."""
     peer_options: list[str]
     """Options that both peers of a handshake on this toolchain need."""
     modern_peer: list[str]
@@ -155,23 +155,23 @@ class Series(_Table):
 
 
 class Toolchain(_Table):
-    """Everything that decides how one release is compiled for one target."""
+    """Everything that determines how one release is compiled for one target."""
 
     base: Base
     target: Target
-    """With the flags of this very release."""
+    """The target, with the flags of this release."""
     base_target: Target
-    """With the flags that libraries are compiled with: the same for all series, so that they can share them."""
+    """The target, with the flags of libraries: the same for all series, which therefore share libraries."""
     series: Series
     portability: list[str]
-    """Why there are flags that today's compilers need for this release."""
+    """The reasons for the flags that today's compilers need for this release."""
     crypto: Crypto
     openssl: OpensslRecipe | None
-    """How the pinned library is compiled; None with the system's own."""
+    """The options that compile the pinned library; None with the system's own."""
     features: list[str]
-    """What was asked for besides, by name."""
+    """The names of the requested features."""
     configure: list[str]
-    """All arguments for configure that do not follow from the target."""
+    """All arguments of configure that do not follow from the target."""
     packages: list[str]
     """Debian packages of the toolchain, sorted."""
 
@@ -182,12 +182,12 @@ def _tables() -> dict[str, Any]:
 
 
 def targets() -> list[str]:
-    """The names of all targets."""
+    """Return the names of all targets."""
     return list(_tables()["target"])
 
 
 def known_target(name: str) -> Target:
-    """A target by name. Raises UnknownTargetError."""
+    """Return the target ``name``. Raises UnknownTargetError."""
     entries = _tables()["target"]
     if name not in entries:
         raise UnknownTargetError(f"there is no target {shown(name)}", why=f"there are: {', '.join(targets())}")
@@ -195,23 +195,23 @@ def known_target(name: str) -> Target:
 
 
 def bases() -> list[Base]:
-    """All base images."""
+    """Return all base images."""
     return [Base.model_validate(base) for base in _tables()["base"].values()]
 
 
 def all_series(system: System = "linux") -> list[Series]:
-    """The series that the table knows for targets of a kind, oldest first."""
+    """Return the series that are built for targets of the kind ``system``, oldest first."""
     names = [name for name, entry in _tables()["series"].items() if system == "linux" or system in entry]
     return [_series(name, system) for name in sorted(names, key=_order)]
 
 
 def features() -> list[Feature]:
-    """All features, in the table's order."""
+    """Return all features, in the table's order."""
     return [Feature.model_validate({"name": name, **entry}) for name, entry in _tables()["feature"].items()]
 
 
 def newest() -> str:
-    """The newest series that has a toolchain of its own."""
+    """Return the newest series that has a toolchain of its own."""
     return max(map(str, _tables()["series"]), key=_order)
 
 
@@ -221,7 +221,7 @@ def _order(series: str) -> tuple[int, ...]:
 
 @cache
 def _series(name: str, system: System) -> Series:
-    """Raises ToolchainError where a series is not built for a kind of target."""
+    """Return a series' settings. Raises ToolchainError where it is not built for a kind of target."""
     entry = dict(_tables()["series"][name])
     dialect = _tables()["dialect"].get(entry.pop("dialect", ""), {})
     of_windows = entry.pop("windows", None)
@@ -229,7 +229,7 @@ def _series(name: str, system: System) -> Series:
         if of_windows is None:
             raise ToolchainError(
                 f"series {name} is not built for Windows",
-                why=f"there are toolchains for {', '.join(one.name for one in all_series('windows'))}; "
+                why=f"there are toolchains for {', '.join(series.name for series in all_series('windows'))}; "
                 "docs/windows.md says why not for the others",
             )
         entry |= of_windows
@@ -245,17 +245,18 @@ def toolchain(
     cflags: Sequence[str] = (),
     linking: bool = True,
 ) -> Toolchain:
-    """The toolchain of a release; one of a series that is newer than all of the table gets the newest's.
+    """Return the toolchain of ``version`` for ``target``; a series newer than the table's gets the newest series' one.
 
-    ``crypto`` is ``system``, ``pinned``, the name of a pinned library, or None for what the table has first;
-    ``features`` are names of features; ``cflags`` go behind the target's own. Unless ``linking``, a toolchain that
-    compiles single files will do, and the system's library is taken first, since a proof wants no other. Raises
-    UnknownTargetError, BadUsageError for a feature or library that nobody knows, or ToolchainError for what the
-    release can't be built with.
+    ``crypto`` is ``system``, ``pinned``, the name of a pinned library, or None for the table's default; ``features``
+    are names of features; ``cflags`` go behind the target's own. Without ``linking``, a toolchain that compiles single
+    files suffices, and the system's library is the default, since a proof needs no other.
+
+    Raises UnknownTargetError, BadUsageError for an unknown feature or library, or ToolchainError for a series, feature
+    or library with which the release can't be built.
     """
     tables = _tables()
     of_target = known_target(target)
-    # A branch or a release of tomorrow: upstream changes its toolchain seldom, and a failure would be clear.
+    # A branch or a future release: upstream rarely changes its toolchain, and a failure would be clear.
     name = newest() if _order(version.series) > _order(newest()) else version.series
     if name not in tables["series"]:
         raise ToolchainError(
@@ -264,25 +265,27 @@ def toolchain(
             advice="patchkit render still gives you the diff for your own build, from 2.1 on",
         )
     series = _series(name, of_target.system)
-    chosen = _crypto(series, version, crypto, linking=linking)
-    found = [_feature(one) for one in dict.fromkeys(features)]
-    pinned = chosen.pinned
-    ported = [one for one in series.portability if of_target.system in one.systems and holds(one.releases, version)]
-    further = {
-        "cppflags": [*of_target.cppflags, *(flag for one in ported for flag in one.cppflags)],
-        "cflags": [*of_target.cflags, *(flag for one in ported for flag in one.cflags), *cflags],
+    library = _crypto(series, version, crypto, linking=linking)
+    requested = [_feature(feature) for feature in dict.fromkeys(features)]
+    pinned = library.pinned
+    ported = [
+        entry for entry in series.portability if of_target.system in entry.systems and holds(entry.releases, version)
+    ]
+    all_flags = {
+        "cppflags": [*of_target.cppflags, *(flag for entry in ported for flag in entry.cppflags)],
+        "cflags": [*of_target.cflags, *(flag for entry in ported for flag in entry.cflags), *cflags],
     }
     return Toolchain(
         base=Base.model_validate(tables["base"][series.base]),
-        target=of_target.model_copy(update=further),
+        target=of_target.model_copy(update=all_flags),
         base_target=of_target,
         series=series,
-        crypto=chosen,
-        portability=[one.why for one in ported],
+        crypto=library,
+        portability=[entry.why for entry in ported],
         openssl=OpensslRecipe.model_validate(tables["openssl"][pinned.branch]) if pinned else None,
-        features=[one.name for one in found],
-        configure=[*series.configure, *chosen.configure, *_feature_words(series, of_target, chosen, found)],
-        packages=sorted({*of_target.packages, *(package for one in found for package in one.packages)}),
+        features=[feature.name for feature in requested],
+        configure=[*series.configure, *library.configure, *_feature_words(series, of_target, library, requested)],
+        packages=sorted({*of_target.packages, *(package for feature in requested for package in feature.packages)}),
     )
 
 
@@ -295,56 +298,62 @@ def _crypto(series: Series, version: Version, choice: str | None, *, linking: bo
             why=f"there are: {', '.join(known)}",
             advice=f"perhaps you meant --crypto {near[0]}" if near else "",
         )
-    fitting = [one for one in series.crypto if holds(one.releases, version) and (one.links or not linking)]
+    fitting = [
+        library for library in series.crypto if holds(library.releases, version) and (library.links or not linking)
+    ]
     if not linking and choice is None:
-        fitting.sort(key=lambda one: one.library != SYSTEM)
-    for one in fitting:
-        if one.answers_to(choice):
-            return one
+        fitting.sort(key=lambda library: library.library != SYSTEM)
+    for library in fitting:
+        if library.answers_to(choice):
+            return library
     raise ToolchainError(
         f"{version} can't be built with --crypto {choice}",
-        why=f"it can be built with {', '.join(one.library for one in fitting)}",
+        why=f"it can be built with {', '.join(library.library for library in fitting)}",
         advice=f"--crypto {fitting[0].library}, or leave the choice to patchkit",
     )
 
 
 def _feature(name: str) -> Feature:
-    known = {one.name: one for one in features()}
+    known = {feature.name: feature for feature in features()}
     if name not in known:
         raise BadUsageError(
             f"there is no feature {shown(name)}",
-            why=f"there are: {', '.join(f'{one.name} ({one.title})' for one in known.values())}",
+            why=f"there are: {', '.join(f'{feature.name} ({feature.title})' for feature in known.values())}",
         )
     return known[name]
 
 
-def _feature_words(series: Series, target: Target, chosen: Crypto, wanted: Sequence[Feature]) -> list[str]:
-    """configure's words for what was asked for, and against what was not: it would look for itself otherwise."""
-    for one in wanted:
-        if target.system not in one.systems:
-            raise ToolchainError(
-                f"{target.name} is not built with {one.name}",
-                why=f"{one.name} is a matter of {', '.join(one.systems)} targets",
-                advice=f"drop --with {one.name}",
-            )
-        if one.words(series.name).on is None:
-            there = [name for words in one.options if words.on for name in words.series]
-            raise ToolchainError(
-                f"series {series.name} is not built with {one.name}",
-                why=f"{one.name} is there for {', '.join(there)}",
-                advice=f"drop --with {one.name}",
-            )
-        if one.crypto not in (None, chosen.library):
-            raise ToolchainError(
-                f"{one.name} can't be built in with {chosen.library}",
-                why=f"it can be with --crypto {one.crypto}, whose libraries share one OpenSSL",
-                advice=f"--crypto {one.crypto}, where the release allows it",
-            )
-    names = {one.name for one in wanted}
-    said = []
-    for one in features():
-        if target.system not in one.systems:
-            continue
-        words = one.words(series.name)
-        said += words.on or [] if one.name in names else words.off
-    return said
+def _feature_words(series: Series, target: Target, library: Crypto, requested: Sequence[Feature]) -> list[str]:
+    """Return the arguments of configure for requested features, and against all others, which it would probe for."""
+    for feature in requested:
+        _refuse_impossible(feature, series, target, library)
+    names = {feature.name for feature in requested}
+    words: list[str] = []
+    for feature in features():
+        if target.system in feature.systems:
+            options = feature.words(series.name)
+            words += options.on or [] if feature.name in names else options.off
+    return words
+
+
+def _refuse_impossible(feature: Feature, series: Series, target: Target, library: Crypto) -> None:
+    """Raise ToolchainError where ``feature`` can't be built for this target, in this series or with this library."""
+    if target.system not in feature.systems:
+        raise ToolchainError(
+            f"{target.name} is not built with {feature.name}",
+            why=f"{feature.name} exists for {', '.join(feature.systems)} targets only",
+            advice=f"drop --with {feature.name}",
+        )
+    if feature.words(series.name).on is None:
+        there = [name for options in feature.options if options.on for name in options.series]
+        raise ToolchainError(
+            f"series {series.name} is not built with {feature.name}",
+            why=f"{feature.name} exists for {', '.join(there)}",
+            advice=f"drop --with {feature.name}",
+        )
+    if feature.crypto not in (None, library.library):
+        raise ToolchainError(
+            f"{feature.name} can't be built in with {library.library}",
+            why=f"it can be with --crypto {feature.crypto}, whose libraries share one OpenSSL",
+            advice=f"--crypto {feature.crypto}, where the release allows it",
+        )

@@ -1,4 +1,4 @@
-"""One question, one answer: the source tree of a release, verified where a pin exists."""
+"""Obtain the source tree of a release, verified where a pin exists."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from patchkit.source.tree.version_m4 import own_series
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """Which source is asked for: a version (or, with ``git``, any ref), and what overrides the usual places."""
+    """The source to obtain: a version (or, with ``git``, any ref), and what overrides the usual places."""
 
     version: str = ""
     """Empty in a request about several releases: :meth:`of` names one of them."""
     git: str | None = None
     """URL or path of a repository; ``PATCHKIT_GIT`` is the default."""
     source: Path | None = None
-    """A tarball or folder given by hand."""
+    """A local tarball or folder (``--source``)."""
 
     def of(self, version: str) -> SourceRequest:
         """Return the request for ``version`` from the same places."""
@@ -43,7 +43,7 @@ class SourceRequest:
 
 @dataclass(frozen=True)
 class Obtained:
-    """A source tree with the names that everything built from it will carry."""
+    """A source tree with the names that everything built from it gets."""
 
     label: str
     """``2.6.14`` for a release, ``git.3de926089fde`` for any other ref: goes into file names."""
@@ -53,7 +53,7 @@ class Obtained:
 
     @property
     def version(self) -> Version:
-        """The release's version; for any other ref that of its series, which is as near as one can say."""
+        """The release's version; for any other ref its series, as the nearest version."""
         try:
             return Version.parse(self.label)
         except UnknownVersionError:
@@ -61,11 +61,16 @@ class Obtained:
 
 
 def obtain(request: SourceRequest, context: Context) -> Obtained:
-    """Fetch and verify. Raises the errors of the rooms it calls."""
+    """Obtain the source tree that ``request`` names, and verify it where a pin exists.
+
+    Raises BadUsageError where both --source and --git are given, UnknownVersionError, and what download, git and the
+    reading of archives raise: OfflineError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError,
+    TagMovedError, GitError, UnsafeArchiveError, BadSourceError.
+    """
     if request.source is not None and request.git is not None:
         raise BadUsageError("--source and --git exclude each other")
     if request.source is not None:
-        return _by_hand(request.version, directory.tree_from(request.source))
+        return _local(request.version, directory.tree_from(request.source))
     where = request.git or repository.default_repository()
     try:
         release = catalog().find(request.version)
@@ -83,7 +88,7 @@ def obtain(request: SourceRequest, context: Context) -> Obtained:
 
 
 def version_of(request: SourceRequest) -> Version | None:
-    """The version that is asked for, where its name tells; None for other refs of a repository."""
+    """Return the version that ``request`` names; None for other refs of a repository."""
     try:
         return Version.parse(request.version)
     except UnknownVersionError:
@@ -91,13 +96,13 @@ def version_of(request: SourceRequest) -> Version | None:
 
 
 def tarball_path(release: Release, pin: TarballPin, context: Context) -> Path:
-    """The release's tarball in the cache, with the pinned hash."""
+    """Return the tarball ``pin`` of ``release`` in the cache, with the pinned hash. Raises the download's errors."""
     file = ExpectedFile(pin.name, pin.sha256, pin.size)
     return download.fetch(file, lambda: places.places_for(release, pin, offline=context.offline), context)
 
 
 def _from_tarball_or_mirror(release: Release, pin: TarballPin, context: Context) -> SourceTree:
-    """A mirror that was made from git has the release's tag in place of its tarball; the pins vouch for both."""
+    """Obtain the tarball, or the tag of a mirror made from git, which has no tarball; both are pinned."""
     try:
         return _from_tarball(release, pin, context)
     except (OfflineError, NetworkUnavailableError, PlacesExhaustedError):
@@ -116,18 +121,18 @@ def _from_tarball(release: Release, pin: TarballPin, context: Context) -> Source
             raise WrongHashError(
                 f"{path} in {pin.name} is not the one of the tag {release.ref}",
                 why=f"the tag has blob {blob}, the tarball {blob_id(tree.read(path))}",
-                advice="one of the two pins is wrong: please report it; --git takes the tag",
+                advice="one of the two pins is wrong: please report it; --git builds the tag",
             )
     return tree
 
 
-def _by_hand(version: str, tree: SourceTree) -> Obtained:
-    named = Version.parse(version)
-    return Obtained(named.text, named.series, None, tree)
+def _local(text: str, tree: SourceTree) -> Obtained:
+    version = Version.parse(text)
+    return Obtained(version.text, version.series, None, tree)
 
 
 def _unpinned(request: SourceRequest, where: str, context: Context) -> Obtained:
-    """A ref that no pin knows: a branch, a commit, or a tag that is newer than the pins."""
+    """Obtain a ref without a pin: a branch, a commit, or a tag that is newer than the pins."""
     try:
         version = Version.parse(request.version)
     except UnknownVersionError:

@@ -82,14 +82,14 @@ def get(cache: Cache, ui: Ui) -> Get:
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    made = Repository(tmp_path_factory.mktemp("original") / "openssl")
-    made.commit(old())
-    made.tag(LIBRARY.tag)
-    made.commit(old("1.0.2v-dev", "  xx XXX xxxx"))
-    made.git("branch", LIBRARY.stable)
-    (made.path / "crypto/opensslv.h").unlink()
-    made.commit(new("3.6.0", "dev"))
-    return made
+    created = Repository(tmp_path_factory.mktemp("original") / "openssl")
+    created.commit(old())
+    created.tag(LIBRARY.tag)
+    created.commit(old("1.0.2v-dev", "  xx XXX xxxx"))
+    created.git("branch", LIBRARY.stable)
+    (created.path / "crypto/opensslv.h").unlink()
+    created.commit(new("3.6.0", "dev"))
+    return created
 
 
 @pytest.fixture

@@ -45,10 +45,10 @@ def get(cache: Cache, ui: Ui) -> Obtain:
 @pytest.fixture
 def clone(tmp_path: Path) -> Repository:
     """A repository with the tag v2.9.1."""
-    made = Repository(tmp_path / "clone")
-    made.commit({**FILES, "from": b"git"})
-    made.tag(f"v{VERSION}")
-    return made
+    created = Repository(tmp_path / "clone")
+    created.commit({**FILES, "from": b"git"})
+    created.tag(f"v{VERSION}")
+    return created
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Checks of a built program: what it is linked with, and whether it shakes hands."""
+"""Checks of a built program: what it is linked with, how it starts, and whether it completes handshakes."""

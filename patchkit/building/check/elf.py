@@ -1,4 +1,4 @@
-"""What a program needs from the system that it runs on: shared libraries, and how new a glibc."""
+"""Read from an ELF program what it needs of the system: shared libraries, and how new a glibc."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _GLIBC = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
 
 @dataclass(frozen=True)
 class Linkage:
-    """Read from an ELF file's dynamic section."""
+    """What a program needs of the system that runs it."""
 
     needed: tuple[str, ...]
     """DT_NEEDED, sorted: the names of shared libraries."""
     executable_stack: bool
-    """Whether the system is asked for a stack that code can run on, as one old object file is enough to do."""
+    """Whether the program asks for a stack that code can run on; one old object file in it suffices for that."""
     glibc: str | None
-    """The newest version of glibc that a symbol is asked of; the program does not start with an older one."""
+    """The newest version of glibc that a symbol needs; the program does not start with an older one."""
 
 
 def linkage(program: bytes) -> Linkage:
-    """What an ELF program is linked with. Raises ValueError for what is no ELF file."""
+    """Read what the ELF file ``program`` is linked with. Raises ValueError where it is not an ELF file."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.constants import P_FLAGS
     from elftools.elf.dynamic import DynamicSection
@@ -40,8 +40,8 @@ def linkage(program: bytes) -> Linkage:
             if isinstance(section, DynamicSection):
                 needed += [str(vars(tag)["needed"]) for tag in section.iter_tags() if tag.entry.d_tag == "DT_NEEDED"]
             elif isinstance(section, GNUVerNeedSection):
-                names = [one.name for _, ones in section.iter_versions() for one in ones]
-                versions |= {found[1] for name in names if (found := _GLIBC.fullmatch(name))}
+                names = [version.name for _, library in section.iter_versions() for version in library]
+                versions |= {match[1] for name in names if (match := _GLIBC.fullmatch(name))}
     except ELFError as error:
         raise ValueError(str(error)) from error
     return Linkage(tuple(sorted(needed)), executable, max(versions, key=Pep440, default=None))

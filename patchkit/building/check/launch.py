@@ -1,4 +1,4 @@
-"""How a built program is started on the machine that compiled it: as it is, or through wine or QEMU."""
+"""Start a built program on the machine that compiled it: directly, or through wine or QEMU."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ _LIMIT = 300  # seconds for making wine's own folder: 10 to 20 were measured, tw
 
 
 def needs(target: Target) -> dict[str, bytes]:
-    """What has to be in the folder of the scripts."""
+    """Return the files that the folder of :func:`scripts` must hold for ``target``, by name."""
     return {WINE: (resources.folder("docker") / WINE).read_bytes()} if _under_wine(target) else {}
 
 
 def scripts(workspace: Workspace, target: Target, folder: str, programs: Mapping[str, str]) -> dict[str, bytes]:
-    """Files for ``folder`` of the workspace, which holds what the target :func:`needs`: one that starts each of the
-    programs, by name.
+    """Return a script by name for each of ``programs`` (paths by name) that starts it with its arguments.
+
+    The scripts belong into ``folder`` of the workspace, which must hold what the target :func:`needs`.
     """
     words = _wine(workspace, folder) if _under_wine(target) else target.runs_with
     return {
@@ -31,22 +32,25 @@ def scripts(workspace: Workspace, target: Target, folder: str, programs: Mapping
 
 
 def warm_up(workspace: Workspace, target: Target, folder: str) -> None:
-    """Let wine make its folder before anything is measured in seconds. Raises SmokeError."""
+    """Let wine make its folder before time limits apply; does nothing for other targets.
+
+    Raises SmokeError where wine does not start.
+    """
     if not _under_wine(target):
         return
-    said: list[str] = []
+    output: list[str] = []
     command = ["timeout", str(_LIMIT), *_wine(workspace, folder), "--boot"]
-    code = workspace.run(command, cwd=folder, env={"LC_ALL": "C"}, line=said.append)
+    code = workspace.run(command, cwd=folder, env={"LC_ALL": "C"}, line=output.append)
     if code != 0:
         raise SmokeError(
-            "wine does not start here, and without it nothing that was built for Windows is tried",
-            why="\n".join(said[-5:]) or f"wineboot: exit code {code}",
+            "wine does not start here, and without it no program for Windows can be tested",
+            why="\n".join(output[-5:]) or f"wineboot: exit code {code}",
             advice="--engine docker, whose image has a wine of its own",
         )
 
 
 def wind_down(workspace: Workspace, target: Target, folder: str) -> None:
-    """End what wine keeps running behind its programs."""
+    """End the processes that wine keeps running behind its programs; does nothing for other targets."""
     if _under_wine(target):
         workspace.run([*_wine(workspace, folder), "--end"], cwd=folder, env={}, line=lambda _: None)
 

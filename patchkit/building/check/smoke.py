@@ -1,4 +1,4 @@
-"""The smoke test: does the binary run, say what it is, encrypt, and complete handshakes in both roles?"""
+"""The smoke test: does the binary start, report its version, encrypt, and complete handshakes in both roles?"""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from patchkit.signals import held_off
 
 FOLDER = "smoke"
 _TEST_CRYPTO = re.compile(r"^.*?(OpenVPN crypto)")
-_PORT_TAKEN = 75  # handshake.sh's word for it (sysexits' EX_TEMPFAIL)
-_SIGNALLED = 124  # from here on: what timeout says of a command that it ended, and shells of one that crashed
+_PORT_TAKEN = 75  # handshake.sh's exit code for it (sysexits' EX_TEMPFAIL)
+_SIGNALLED = 124  # from here on: timeout's exit code of a command that it ended, and a shell's of one that crashed
 _PORTS = range(20000, 60000)
-_TRIES = 5  # ports for one handshake, no two of them the same among all that run side by side
-_LIMIT = 60  # seconds for any one command; a handshake gives up by itself after half of that
+_TRIES = 5  # ports for one handshake; all handshakes that run side by side have different ones
+_LIMIT = 60  # seconds for any command; a handshake gives up by itself after half of that
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A binary under test: its path in the workspace, and what its ``--version`` must say."""
+    """A binary under test: its path in the workspace, and the version that ``--version`` must print."""
 
     name: str
     binary: str
@@ -38,7 +38,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One thing that was tried."""
+    """The outcome of one check."""
 
     name: str
     detail: str
@@ -47,7 +47,10 @@ class CheckResult:
 
 @contextmanager
 def bench(workspace: Workspace, target: Target) -> Iterator[None]:
-    """Lay out what binaries are tried with: the script, fresh certificates, and whatever runs the target's programs."""
+    """Put into the workspace what tests of programs for ``target`` need: script, certificates, and wine's folder.
+
+    Raises SmokeError where wine does not start, and the engine's errors.
+    """
     script = (resources.folder("docker") / "handshake.sh").read_bytes()
     content = {**short_lived_credentials(), "handshake.sh": script, **needs(target)}
     workspace.put(files(content, mode=0o600, folder=FOLDER))
@@ -59,15 +62,33 @@ def bench(workspace: Workspace, target: Target) -> Iterator[None]:
             wind_down(workspace, target, FOLDER)
 
 
-def smoke(
-    workspace: Workspace, toolchain: Toolchain, subject: Subject, stock: Subject, *, must_shake_hands: bool = True
-) -> list[CheckResult]:
-    """Try everything on ``subject``, the handshakes with itself and with ``stock`` in both roles, side by side.
+def smoke(workspace: Workspace, toolchain: Toolchain, subject: Subject, stock: Subject) -> list[CheckResult]:
+    """Run all checks of ``subject`` side by side: handshakes with itself, and with ``stock`` in both roles.
 
-    Wants :func:`bench` around it. Raises SmokeError with the log of the first thing that did not work. A handshake that
-    fails is only noted where none is promised: variants that are known to be bad are built to be looked at.
+    Needs :func:`bench` around it. Raises SmokeError with the log of the first check that fails.
     """
-    programs = {_starter(one): f"{workspace.top}/{one.binary}" for one in (subject, stock)}
+    with _started(workspace, toolchain, subject, stock) as (checks, handshakes):
+        return [future.result() for future in (*checks, *handshakes)]
+
+
+def smoke_known_bad(workspace: Workspace, toolchain: Toolchain, subject: Subject, stock: Subject) -> list[CheckResult]:
+    """Run the checks of :func:`smoke` on a ``subject`` whose handshakes may fail, and report a failed one.
+
+    Variants that are known to be bad are built to be examined. Raises SmokeError for any other check that fails.
+    """
+    with _started(workspace, toolchain, subject, stock) as (checks, handshakes):
+        return [*(future.result() for future in checks), *map(_reported, handshakes)]
+
+
+_Futures = list[Future[CheckResult]]
+
+
+@contextmanager
+def _started(
+    workspace: Workspace, toolchain: Toolchain, subject: Subject, stock: Subject
+) -> Iterator[tuple[_Futures, _Futures]]:
+    """Start all checks, and all handshakes; stop those that are running when one raises."""
+    programs = {_starter(side): f"{workspace.top}/{side.binary}" for side in (subject, stock)}
     starters = scripts(workspace, toolchain.target, FOLDER, programs)
     workspace.put(files(starters, mode=0o700, folder=FOLDER))
     pairs = {(subject.name, subject.name): (subject, subject)}
@@ -77,39 +98,37 @@ def smoke(
     ports = iter(random.sample(_PORTS, len(pairs) * _TRIES))
     with ThreadPoolExecutor(max_workers=len(pairs) + 3) as pool:
         try:
-            waiting = [
+            checks = [
                 pool.submit(_version, workspace, subject),
                 pool.submit(_crypto, workspace, toolchain, subject),
                 pool.submit(_refusal, workspace, subject),
-                *(
-                    pool.submit(_handshake, workspace, toolchain, *pair, [next(ports) for _ in range(_TRIES)])
-                    for pair in pairs.values()
-                ),
             ]
-            return [_outcome(future, must_pass=number < 3 or must_shake_hands) for number, future in enumerate(waiting)]
+            handshakes = [
+                pool.submit(_handshake, workspace, toolchain, server, client, [next(ports) for _ in range(_TRIES)])
+                for server, client in pairs.values()
+            ]
+            yield checks, handshakes
         except BaseException:
-            workspace.stop()  # or the pool would wait for handshakes that nobody wants any more
+            workspace.stop()  # or the pool would wait for handshakes that nobody needs any more
             raise
 
 
-def _outcome(future: Future[CheckResult], *, must_pass: bool) -> CheckResult:
+def _reported(handshake: Future[CheckResult]) -> CheckResult:
     try:
-        return future.result()
+        return handshake.result()
     except SmokeError as error:
-        if must_pass:
-            raise
         return CheckResult("handshake", error.what, passed=False)
 
 
 def _version(workspace: Workspace, subject: Subject) -> CheckResult:
-    # Exits with 1 up to 2.4 and with 0 since 2.5: only the words count.
-    _, said = _run(workspace, [_path(workspace, subject), "--version"])
-    first = said[0] if said else ""
+    # Exits with 1 up to 2.4 and with 0 since 2.5: only the output counts.
+    _, output = _run(workspace, [_path(workspace, subject), "--version"])
+    first = output[0] if output else ""
     if not first.startswith(f"OpenVPN {subject.version} "):
         raise SmokeError(
-            f"{subject.name} does not say that it is {subject.version}",
-            why="\n".join(said[:5]) or "it said nothing",
-            advice=known.helps if (known := recognised(said)) else "",
+            f"{subject.name} does not report the version {subject.version}",
+            why="\n".join(output[:5]) or "it printed nothing",
+            advice=known.helps if (known := recognised(output)) else "",
         )
     return CheckResult("version", first)
 
@@ -119,26 +138,26 @@ def _crypto(workspace: Workspace, toolchain: Toolchain, subject: Subject) -> Che
     folder = f"crypto-{subject.name}"
     script = 'mkdir -p "$1" && cd "$1" && shift && "$@"'
     for options in filter(None, (series.genkey, series.test_crypto)):
-        code, said = _run(workspace, ["sh", "-c", script, "sh", folder, binary, *options])
+        code, output = _run(workspace, ["sh", "-c", script, "sh", folder, binary, *options])
         if code != 0:
             raise SmokeError(
-                f"{subject.name} {' '.join(options)} failed with exit code {code}", why="\n".join(said[-15:])
+                f"{subject.name} {' '.join(options)} failed with exit code {code}", why="\n".join(output[-15:])
             )
-    # Behind the time of day, which would make of the same build another manifest.
-    return CheckResult("test-crypto", _TEST_CRYPTO.sub(r"\1", said[-1]) if said else "")
+    # Without the time of day, which would make another manifest of the same build.
+    return CheckResult("test-crypto", _TEST_CRYPTO.sub(r"\1", output[-1]) if output else "")
 
 
 def _refusal(workspace: Workspace, subject: Subject) -> CheckResult:
-    """A certificate that is none: to say so, OpenVPN asks OpenSSL for texts, and some builds have crashed there."""
+    """Give OpenVPN a bad certificate: to report it, OpenVPN asks OpenSSL for texts, and some builds crashed there."""
     options = [f"--{what}" for what in ("ca", "cert", "key")]
     junk = [word for option in options for word in (option, "handshake.sh")]
-    code, said = _run(
+    code, output = _run(
         workspace,
         [_path(workspace, subject), "--dev", "null", "--tls-client", "--remote", "127.0.0.1", "9", *junk],
     )
     if code == 0 or code >= _SIGNALLED:
         raise SmokeError(
-            f"{subject.name} does not refuse a bad certificate: exit code {code}", why="\n".join(said[-15:])
+            f"{subject.name} does not refuse a bad certificate: exit code {code}", why="\n".join(output[-15:])
         )
     return CheckResult("refusal", f"a bad certificate, with exit code {code}")
 
@@ -148,7 +167,7 @@ def _handshake(
 ) -> CheckResult:
     name = f"{server.name}-{client.name}"
     for port in ports:
-        code, said = _run(
+        code, output = _run(
             workspace,
             [
                 "sh", "handshake.sh", name, _path(workspace, server), _path(workspace, client), str(port),
@@ -160,7 +179,7 @@ def _handshake(
     if code != 0:
         raise SmokeError(
             f"no handshake between {server.name} as server and {client.name} as client",
-            why="\n".join(said[-34:]),
+            why="\n".join(output[-34:]),
         )
     return CheckResult("handshake", f"{server.name} as server, {client.name} as client")
 
@@ -174,9 +193,9 @@ def _path(workspace: Workspace, subject: Subject) -> str:
 
 
 def _run(workspace: Workspace, command: Sequence[str]) -> tuple[int, list[str]]:
-    said: list[str] = []
+    output: list[str] = []
     environment: Mapping[str, str] = {"LC_ALL": "C"}
     limited = ["timeout", "--kill-after=2", str(_LIMIT), *command]
     # Windows ends its lines with two characters.
-    code = workspace.run(limited, cwd=FOLDER, env=environment, line=lambda text: said.append(text.rstrip("\r")))
-    return (code if code >= 0 else 128 - code), said  # a crash, as shells number it; Docker does too
+    code = workspace.run(limited, cwd=FOLDER, env=environment, line=lambda text: output.append(text.rstrip("\r")))
+    return (code if code >= 0 else 128 - code), output  # a crash, as shells number it; Docker does too

@@ -1,1 +1,1 @@
-"""Engines: where commands of a build run, in a container or on the host."""
+"""Engines: where the commands of a build run, in a container or on the host."""

@@ -1,4 +1,4 @@
-"""Which engine: Docker where a daemon answers, otherwise the host's own compiler."""
+"""Choose the engine: Docker where a daemon answers, otherwise the host's own compiler."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from patchkit.errors import DockerMissingError, DockerSilentError
 
 @contextmanager
 def choose(name: EngineName, context: Context) -> Iterator[Engine]:
-    """The engine, for as long as it is needed.
+    """Open the engine ``name``; ``auto`` is Docker where a daemon answers, and the host otherwise.
 
-    Raises DockerMissingError or DockerSilentError where ``docker`` was asked for and can't be had."""
+    Raises DockerMissingError or DockerSilentError where ``docker`` is named and no daemon answers.
+    """
     if name == "host":
         yield HostEngine(context.ui)
         return

@@ -28,9 +28,9 @@ CONFINED: Mapping[str, Any] = {
     "security_opt": ["no-new-privileges"],
     "user": f"{OWNER}:{OWNER}",
 }
-"""What every container of patchkit's is created with, in the words of Docker's SDK: no network, no privileges."""
+"""Options, in the terms of Docker's SDK, that every container of patchkit has: no network, no privileges."""
 
-# Seconds after which a container ends by itself, should patchkit be killed before it can remove it.
+# Seconds after which a container ends by itself, in case patchkit is killed before it can remove it.
 _LIFETIME = 4 * 3600
 _NOBODY_THERE = ("FileNotFoundError", "No such file", "ConnectionRefusedError", "Connection refused")
 _ROW = "${Package} ${Architecture} ${Version}\\n"
@@ -39,9 +39,9 @@ _ANSWER = 600.0  # seconds for any later one: importing an image may take minute
 
 
 def connect() -> docker.DockerClient:
-    """A client of the daemon that ``DOCKER_HOST`` or the default socket names, which has just answered.
+    """Connect to the daemon that ``DOCKER_HOST`` or the default socket names, and check that it answers.
 
-    Raises DockerMissingError where there is none, DockerSilentError where it does not answer.
+    Raises DockerMissingError where there is no daemon, DockerSilentError where it does not answer.
     """
     _knock()
     import docker
@@ -59,14 +59,14 @@ def connect() -> docker.DockerClient:
 
 
 def _knock() -> None:
-    """Where nobody listens on the daemon's socket, say so before the SDK is loaded: it would leave a socket open."""
+    """Raise where nothing listens on the daemon's socket, before the SDK is loaded, which would leave a socket open."""
     host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     if not host.startswith("unix://"):
         return
-    with socket.socket(socket.AF_UNIX) as door:
-        door.settimeout(_PING)
+    with socket.socket(socket.AF_UNIX) as knock:
+        knock.settimeout(_PING)
         try:
-            door.connect(host.removeprefix("unix://"))
+            knock.connect(host.removeprefix("unix://"))
         except OSError as error:
             raise _unanswered(f"{host}: {error}") from error
 
@@ -76,8 +76,8 @@ def _unanswered(why: str) -> DockerMissingError | DockerSilentError:
         return DockerMissingError("there is no Docker daemon", why=why, advice="start dockerd, or use --engine host")
     if "Permission denied" in why:
         advice = "join the group docker, or use --engine host"
-        return DockerSilentError("Docker's daemon may not be spoken to by this user", why=why, advice=advice)
-    return DockerSilentError("Docker's daemon does not answer as it should", why=why, advice="docker info")
+        return DockerSilentError("this user may not use Docker's daemon", why=why, advice=advice)
+    return DockerSilentError("Docker's daemon does not answer correctly", why=why, advice="docker info")
 
 
 class DockerEngine:
@@ -90,14 +90,21 @@ class DockerEngine:
         self._context = context
 
     def prepare(self, toolchain: Toolchain) -> Identity:
+        """Find or build the image of ``toolchain``, and return what it is made of.
+
+        Raises BaseImageError, ToolchainError, UnknownTargetError, OfflineError, DiskFullError or DockerSilentError.
+        """
         with daemon_errors():
-            found = image.toolchain_image(self._client, toolchain, self._context)
-            compiler, packages = self._contents(found.id, toolchain)
+            built = image.toolchain_image(self._client, toolchain, self._context)
+            compiler, packages = self._contents(built.id, toolchain)
             base = self._client.images.get(toolchain.base.image).id
-        return Identity("docker", compiler, packages, image=found.id, base_image=base, system=found.id)
+        return Identity("docker", compiler, packages, image=built.id, base_image=base, system=built.id)
 
     def save_images(self, toolchain: Toolchain, folder: Path) -> list[Path]:
-        """Write the toolchain's image and its base into a folder, under the names that a mirror has for them."""
+        """Write the image of ``toolchain`` and its base into ``folder``, under their names in a mirror.
+
+        Raises what :meth:`prepare` does, and StorageError.
+        """
         with daemon_errors():
             image.toolchain_image(self._client, toolchain, self._context)
             tag = image.tag_of(self._client, toolchain)
@@ -107,36 +114,37 @@ class DockerEngine:
         return paths
 
     def image_archives(self, toolchain: Toolchain) -> tuple[str, str]:
-        """The names that a mirror has for the base and for the toolchain's image."""
+        """Return the names in a mirror of the base of ``toolchain`` and of its image."""
         base = image.base_archive_name(toolchain.base, toolchain.target.debian_arch)
         return base, image.archive_name(toolchain)
 
     def _contents(self, image_id: str, toolchain: Toolchain) -> tuple[str, dict[str, str]]:
-        """What an image holds never changes, so it is asked once and remembered in the cache."""
-        memory = self._context.cache.images / f"{image_id.removeprefix('sha256:')}.json"
-        if not memory.exists():
+        """Return compiler and packages of an image: read once and kept in the cache, since an image never changes."""
+        kept = self._context.cache.images / f"{image_id.removeprefix('sha256:')}.json"
+        if not kept.exists():
             compiler = toolchain.target.tool("gcc")
-            wanted = " ".join(toolchain.packages)
-            query = f"{compiler} --version | head -n1; dpkg-query -W -f='{_ROW}' {wanted}"
-            said: list[str] = []
+            packages_list = " ".join(toolchain.packages)
+            query = f"{compiler} --version | head -n1; dpkg-query -W -f='{_ROW}' {packages_list}"
+            output: list[str] = []
             with self._container(image_id, keep=False) as container:
-                DockerWorkspace(self._client, container).run(["sh", "-c", query], cwd=".", env={}, line=said.append)
-            compiler, *rows = said
+                DockerWorkspace(self._client, container).run(["sh", "-c", query], cwd=".", env={}, line=output.append)
+            compiler, *rows = output
             packages = versions(rows, toolchain.packages, toolchain.target.debian_arch)
             text = json.dumps({"compiler": compiler, "packages": packages})
-            replace_all({memory: text.encode()})
-        known = json.loads(memory.read_text())
-        return known["compiler"], known["packages"]
+            replace_all({kept: text.encode()})
+        contents = json.loads(kept.read_text())
+        return contents["compiler"], contents["packages"]
 
     @contextmanager
     def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:
+        """Start a container of the image of ``identity``. Raises DockerSilentError."""
         with self._container(str(identity.image), keep=keep) as container:
             yield DockerWorkspace(self._client, container)
 
     @contextmanager
     def _container(self, image_id: str, *, keep: bool) -> Iterator[Any]:
-        """A container that lives as long as this context, and no longer than its own ``sleep``."""
-        # Named first: an interrupt may come when the daemon has made it and has not said so yet.
+        """Run a container as long as this context lasts, and no longer than its own ``sleep``."""
+        # Named first: an interrupt may come after the daemon has created it and before it answers.
         name = f"patchkit-{uuid.uuid4().hex[:12]}"
         try:
             with daemon_errors():
@@ -163,13 +171,13 @@ class DockerEngine:
 
         import docker
 
-        # Not there, or on its way out already: all that is wanted.
+        # No such container, or one that is being removed: either way it will be gone.
         with suppress(docker.errors.APIError, requests.RequestException):
             self._client.api.remove_container(name, force=True)
 
 
 class DockerWorkspace:
-    """One running container."""
+    """A running container as a workspace."""
 
     top = image.TOP
 
@@ -178,10 +186,12 @@ class DockerWorkspace:
         self._container = container
 
     def put(self, archive: bytes) -> None:
+        """Unpack a tar below ``top``. Raises DiskFullError or DockerSilentError."""
         with daemon_errors():
             self._container.put_archive(self.top, archive)
 
     def get(self, path: str) -> bytes:
+        """Return a tar of ``path``. Raises FileNotFoundError where there is no such file, or DockerSilentError."""
         import docker
 
         with daemon_errors():
@@ -192,6 +202,7 @@ class DockerWorkspace:
                 raise FileNotFoundError(str(error.explanation)) from error
 
     def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
+        """Run ``command`` as :meth:`Workspace.run` has it. Raises DockerSilentError or DiskFullError."""
         with daemon_errors():
             # One stream inside the container: Docker's two arrive in no particular order.
             merged = ["sh", "-c", 'exec "$@" 2>&1', "sh", *command]
@@ -207,10 +218,11 @@ class DockerWorkspace:
                 line(rest.decode("utf-8", "replace"))
             code = self._api.exec_inspect(job)["ExitCode"]
         if code is None:
-            raise DockerSilentError("the connection to Docker broke in mid-build", advice="docker info")
+            raise DockerSilentError("the connection to Docker broke during a build", advice="docker info")
         return int(code)
 
     def stop(self) -> None:
+        """Kill the container, and with it every command in it."""
         import docker
 
         with suppress(docker.errors.APIError):
@@ -221,7 +233,7 @@ class DockerWorkspace:
         try:
             yield from stream
         finally:
-            # The SDK leaves the connection open, and its close() leaves the file on top of the socket.
+            # The SDK leaves the connection open, and its close() leaves the file object of the socket open.
             with suppress(OSError):
                 stream.close()
             stream._response.close()
@@ -229,7 +241,10 @@ class DockerWorkspace:
 
 @contextmanager
 def daemon_errors() -> Iterator[None]:
-    """Docker's refusals and silences as errors of ours. Both kinds are OSErrors too, as the disk's are."""
+    """Turn errors of Docker's SDK into DiskFullError or DockerSilentError.
+
+    The SDK's errors are OSErrors, and would otherwise pass for errors of the disk.
+    """
     import requests
     import urllib3
 
@@ -241,6 +256,6 @@ def daemon_errors() -> Iterator[None]:
         why = str(getattr(error, "explanation", None) or error)
         if "no space left" in why.lower():
             raise DiskFullError("no room left in Docker's storage", why=why, advice="docker system prune") from error
-        raise DockerSilentError("Docker refused what it was asked", why=why, advice="docker info") from error
+        raise DockerSilentError("Docker refused a request", why=why, advice="docker info") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise DockerSilentError("the connection to Docker broke", why=str(error), advice="docker info") from error

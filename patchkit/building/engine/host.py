@@ -25,13 +25,13 @@ from patchkit.ui import Ui
 _COMMANDS = ("make", "pkg-config", "autoreconf", "libtoolize")
 _OF_RECIPE = {"autotools": (), "cmake": ("cmake", "ninja")}
 _TOOLS = ("gcc", "strip")
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # what Debian and the kernel call them
-# What a compiler may see of the caller's environment; flags set there must not leak into a build.
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # by Debian's name, the kernel's
+# The variables of the caller that a compiler gets; flags set there must not leak into a build.
 _ENVIRONMENT = ("PATH", "HOME", "LD_LIBRARY_PATH")
 
 
 class HostEngine:
-    """Compiles with what is installed here."""
+    """Compiles with the compiler and libraries of this host."""
 
     name: Literal["host"] = "host"
 
@@ -39,6 +39,10 @@ class HostEngine:
         self._ui = ui
 
     def prepare(self, toolchain: Toolchain) -> Identity:
+        """Check that this host has what ``toolchain`` needs, and return what it is made of.
+
+        Raises UnknownTargetError where this host can't build for the target, ToolchainError where packages are missing.
+        """
         machine = os.uname()
         target = toolchain.target
         if (machine.sysname, machine.machine) != ("Linux", _MACHINES[target.debian_arch]):
@@ -50,21 +54,22 @@ class HostEngine:
         there = installed(toolchain.packages, target.debian_arch)
         missing = [name for name in toolchain.packages if there is not None and name not in there]
         commands = [*_COMMANDS, *_OF_RECIPE[toolchain.series.recipe]]
-        wanted = [*commands, *map(target.tool, _TOOLS), *target.runs_with[:1]]
-        absent = [command for command in wanted if shutil.which(command) is None]
+        needed = [*commands, *map(target.tool, _TOOLS), *target.runs_with[:1]]
+        absent = [command for command in needed if shutil.which(command) is None]
         if missing or (there is None and absent):
             lacking = missing or absent
             raise ToolchainError(
                 f"this host lacks {', '.join(lacking)}",
-                why="they compile OpenVPN " + toolchain.series.name,
+                why=f"OpenVPN {toolchain.series.name} is compiled with them",
                 advice=_install(missing, target.foreign) if missing else "install them, or use --engine docker",
             )
         _check_compiler(toolchain)
-        said = subprocess.run([target.tool("gcc"), "--version"], capture_output=True, text=True, check=True).stdout
-        return Identity("host", said.splitlines()[0], there or {}, system=_system())
+        output = subprocess.run([target.tool("gcc"), "--version"], capture_output=True, text=True, check=True).stdout
+        return Identity("host", output.splitlines()[0], there or {}, system=_system())
 
     @contextmanager
     def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:  # noqa: ARG002
+        """Make a temporary folder. Raises DiskFullError or StorageError."""
         with writing(Path(tempfile.gettempdir())):
             top = Path(tempfile.mkdtemp(prefix="patchkit-"))
         try:
@@ -78,7 +83,7 @@ class HostEngine:
 
 
 class HostWorkspace:
-    """A temporary folder. Commands get a session of their own, so that an interrupt takes all of them."""
+    """A temporary folder as a workspace. Commands get a session of their own, so that an interrupt ends all of them."""
 
     def __init__(self, top: Path) -> None:
         self.top = str(top)
@@ -87,22 +92,25 @@ class HostWorkspace:
         self._temporary.mkdir()
 
     def put(self, archive: bytes) -> None:
+        """Unpack a tar below ``top``. Raises DiskFullError or StorageError."""
         with writing(Path(self.top)), tarfile.open(fileobj=io.BytesIO(archive)) as members:
-            # Our own archive of checked entries: nothing in it can leave the folder. Python 3.11.2, which
-            # Debian 12 has, knows no filters; later ones warn where none is named.
+            # Patchkit's own archive of checked entries: nothing in it can leave the folder. Python 3.11.2, which
+            # Debian 12 has, has no filters; later versions warn where none is named.
             options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             for member in members:
                 member.uid, member.gid = os.getuid(), os.getgid()
                 members.extract(member, self.top, **options)
 
     def get(self, path: str) -> bytes:
+        """Return a tar of ``path``. Raises FileNotFoundError where there is no such file."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w") as archive:
             archive.add(Path(self.top, path), arcname=Path(path).name)
         return out.getvalue()
 
     def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
-        # A compiler that is killed leaves its temporary files: they go with the workspace.
+        """Run ``command`` as :meth:`Workspace.run` has it. Raises OSError where it can't be started."""
+        # A compiler that is killed leaves its temporary files: they are removed with the workspace.
         own = {"TMPDIR": str(self._temporary), **env}
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | own
         with subprocess.Popen(
@@ -128,13 +136,14 @@ class HostWorkspace:
                 self._running.discard(process.pid)
 
     def stop(self) -> None:
+        """Kill all commands that are running, with their children."""
         for group in list(self._running):
             with suppress(ProcessLookupError):
                 os.killpg(group, signal.SIGKILL)
 
 
 def _install(packages: Sequence[str], foreign: str | None) -> str:
-    """The commands that help where packages are missing."""
+    """Return the commands that install ``packages``."""
     install = f"apt-get install {' '.join(packages)}"
     if foreign is None or not any(name.endswith(f":{foreign}") for name in packages):
         return install
@@ -142,21 +151,21 @@ def _install(packages: Sequence[str], foreign: str | None) -> str:
 
 
 def _check_compiler(toolchain: Toolchain) -> None:
-    """The kernel may be of another kind than what runs on it: a 32-bit system on a 64-bit kernel, say."""
+    """Raise UnknownTargetError for a compiler of another target, such as a 32-bit system's on a 64-bit kernel."""
     compiler = toolchain.target.tool("gcc")
-    asked = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=False)
-    machine = asked.stdout.strip()
+    dumped = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=False)
+    machine = dumped.stdout.strip()
     if machine.split("-")[0] != toolchain.target.triplet.split("-")[0]:
         raise UnknownTargetError(
             f"this host's compiler does not make {toolchain.target.name}",
-            why=f"{compiler} compiles for {machine or 'nothing that it names'}, not for {toolchain.target.triplet}: "
-            "what it makes would not be what its name says, and may hold its time in 32 bits, which end in 2038",
+            why=f"{compiler} compiles for {machine or 'an unknown target'}, not for {toolchain.target.triplet}: "
+            "the artifact would not be what its name says, and may hold its time in 32 bits, which end in 2038",
             advice=f"--engine docker, or a compiler for that target as {compiler}",
         )
 
 
 def _system() -> str | None:
-    """A hash of dpkg's records, which change with every package, and of what lies beside packages."""
+    """Hash dpkg's records, which change with every package, and what is installed beside packages."""
     status = Path("/var/lib/dpkg/status")
     if not status.is_file():
         return None
@@ -170,19 +179,19 @@ def _system() -> str | None:
 
 
 def installed(packages: Sequence[str], native: str) -> dict[str, str] | None:
-    """Versions of those Debian packages that are installed, of the ``native`` architecture where they name no other.
+    """Return the versions of those Debian ``packages`` that are installed; None where the system does not use dpkg.
 
-    None where dpkg does not keep the system's records.
+    Packages that name no architecture are those of the ``native`` one.
     """
     if shutil.which("dpkg-query") is None:
         return None
     if subprocess.run(["dpkg-query", "-W", "dpkg"], capture_output=True, check=False).returncode != 0:
-        return None  # a tool on some other distribution
-    asked = subprocess.run(
+        return None  # dpkg is a mere tool on another distribution
+    query = subprocess.run(
         ["dpkg-query", "-W", "-f=${db:Status-Status} ${Package} ${Architecture} ${Version}\n", *packages],
         capture_output=True,
         text=True,
         check=False,
     )
-    rows = [line.partition(" ") for line in asked.stdout.splitlines()]
+    rows = [line.partition(" ") for line in query.stdout.splitlines()]
     return versions((rest for status, _, rest in rows if status == "installed"), packages, native)

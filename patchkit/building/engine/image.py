@@ -1,7 +1,7 @@
 """Base images and toolchain images for the docker engine.
 
-A base image is the one of that name here, else pulled, else bootstrapped from a Debian mirror and
-imported under the same name. A toolchain image is cached under the hash of what made it.
+A base image is the local one of that name, else pulled, else bootstrapped from a Debian mirror and imported under that
+name. A toolchain image is tagged with the hash of its Dockerfile, so that it is built once.
 """
 
 from __future__ import annotations
@@ -42,20 +42,24 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY"
 
 
 def toolchain_image(client: docker.DockerClient, toolchain: Toolchain, context: Context) -> Any:
-    """The image that compiles for this toolchain, built when it is not there yet."""
+    """Return the image that compiles for ``toolchain``: here already, from a mirror, or built now.
+
+    Raises OfflineError where it would have to be built, BaseImageError, UnknownTargetError, ToolchainError or
+    DiskFullError.
+    """
     base = base_image(client, toolchain.base, toolchain.target.debian_arch, context)
     text, tag = _text_and_tag(toolchain, base)
     with context.cache.lock("docker-toolchain"):
-        found = local(client, tag)
-        if found is None and _load(client, archive_name(toolchain), context):
-            found = local(client, tag) or _with_the_mirrors_base(client, toolchain, context)
-        if found is not None:
-            return found
+        built = local(client, tag)
+        if built is None and _load(client, archive_name(toolchain), context):
+            built = local(client, tag) or _with_the_mirrors_base(client, toolchain, context)
+        if built is not None:
+            return built
         if context.offline:
             raise OfflineError(
                 f"the toolchain image {tag} is not here",
                 why=f"no mirror holds {archive_name(toolchain)}",
-                advice="drop --offline once, it is kept afterwards; or patchkit mirror sync, where there is a network",
+                advice="drop --offline once, the image is kept; or patchkit mirror sync, where there is a network",
             )
         context.ui.step(f"Build the toolchain image {tag}")
         _build(client, text, tag, toolchain.base, context.ui)
@@ -63,38 +67,41 @@ def toolchain_image(client: docker.DockerClient, toolchain: Toolchain, context: 
 
 
 def base_image(client: docker.DockerClient, base: Base, arch: str, context: Context) -> Any:
-    """The base image: here already, from a registry, or bootstrapped. Raises BaseImageError or OfflineError.
+    """Return the image of ``base`` for Debian's architecture ``arch``: here already, from a registry, or bootstrapped.
 
-    Also UnknownTargetError, where an image of that name is here for another architecture.
+    Raises BaseImageError, OfflineError, or UnknownTargetError where the image here is of another architecture.
     """
     with context.cache.lock("docker-base"):
-        found = local(client, base.image)
-        if found is None and _load(client, base_archive_name(base, arch), context):
-            found = local(client, base.image)
-        if found is None and context.offline:
+        here = local(client, base.image)
+        if here is None and _load(client, base_archive_name(base, arch), context):
+            here = local(client, base.image)
+        if here is None and context.offline:
             raise OfflineError(
                 f"the base image {base.image} is not here",
                 why=f"no mirror holds {base_archive_name(base, arch)}",
                 advice="patchkit image base, or patchkit mirror sync, where there is a network",
             )
-        if found is None:
-            found = _pulled(client, base, arch, context.ui) or _bootstrapped(client, base, arch, context.ui)
-    return _of_architecture(found, base, arch)
+        if here is None:
+            here = _pulled(client, base, arch, context.ui) or _bootstrapped(client, base, arch, context.ui)
+    return _of_architecture(here, base, arch)
 
 
 def bootstrap(client: docker.DockerClient, base: Base, arch: str, context: Context) -> Any:
-    """Make the base image from a Debian mirror, whatever is here and whether or not there is a registry."""
+    """Make the image of ``base`` from a Debian mirror, even where one is here or a registry has it.
+
+    Raises BaseImageError, or UnknownTargetError for another architecture.
+    """
     with context.cache.lock("docker-base"):
         return _of_architecture(_bootstrapped(client, base, arch, context.ui), base, arch)
 
 
 def tag_of(client: docker.DockerClient, toolchain: Toolchain) -> str:
-    """The name of the toolchain's image on the base that is here."""
+    """Return the tag of the image of ``toolchain`` on the base that is here."""
     return _text_and_tag(toolchain, local(client, toolchain.base.image))[1]
 
 
 def tag_if_here(client: docker.DockerClient, toolchain: Toolchain) -> str | None:
-    """The name of the toolchain's image where it is here, and its base with it."""
+    """Return the tag of the image of ``toolchain`` where image and base are here; None otherwise."""
     if local(client, toolchain.base.image) is None:
         return None
     tag = tag_of(client, toolchain)
@@ -102,19 +109,19 @@ def tag_if_here(client: docker.DockerClient, toolchain: Toolchain) -> str | None
 
 
 def archive_name(toolchain: Toolchain) -> str:
-    """What a mirror calls this toolchain's image; it does not depend on which build of the base it stands on."""
+    """Return the name in a mirror of the image of ``toolchain``; it does not depend on the build of its base."""
     digest = hashlib.sha256(dockerfile(toolchain, toolchain.base.image).encode()).hexdigest()
     return f"toolchain-{toolchain.target.name}-{digest[:16]}.tar.gz"
 
 
 def base_archive_name(base: Base, arch: str) -> str:
-    """What a mirror calls a base image."""
+    """Return the name in a mirror of the image of ``base``."""
     return f"base-{base.suite}-{arch}.tar.gz"
 
 
 def save(client: docker.DockerClient, name: str, path: Path, ui: Ui) -> None:
-    """Write an image, under its name, as a compressed tar that ``docker load`` takes."""
-    # Level 1: it halves the size, and the disk is not much faster.
+    """Write the image ``name`` to ``path`` as a compressed tar that ``docker load`` reads. Raises StorageError."""
+    # Level 1 halves the size about as fast as the disk writes.
     with (
         writing(path),
         path.open("wb") as raw,
@@ -127,7 +134,7 @@ def save(client: docker.DockerClient, name: str, path: Path, ui: Ui) -> None:
 
 
 def _load(client: docker.DockerClient, name: str, context: Context) -> bool:
-    """Load an image from one of the user's mirrors; whether there was one."""
+    """Load an image from the user's mirrors; return whether one has it."""
     path = mirror.indexed(name, context)
     if path is None:
         return False
@@ -138,10 +145,10 @@ def _load(client: docker.DockerClient, name: str, context: Context) -> bool:
 
 
 def _with_the_mirrors_base(client: docker.DockerClient, toolchain: Toolchain, context: Context) -> Any:
-    """The base image here is another one than the mirror's toolchain stands on: theirs takes its name."""
+    """Load the mirror's base image under the name of the one here, on which the mirror's toolchain is not built."""
     if not _load(client, base_archive_name(toolchain.base, toolchain.target.debian_arch), context):
         return None
-    context.ui.note(f"{toolchain.base.image} is the mirror's now")
+    context.ui.note(f"{toolchain.base.image} is now the mirror's image")
     return local(client, tag_of(client, toolchain))
 
 
@@ -150,15 +157,15 @@ def _text_and_tag(toolchain: Toolchain, base: Any) -> tuple[str, str]:
     return text, f"patchkit/toolchain:{toolchain.target.name}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _of_architecture(found: Any, base: Base, arch: str) -> Any:
-    """Autoconf would take a native compiler for a cross compiler, and the result would carry a wrong name."""
-    if found.attrs["Architecture"] != arch:
+def _of_architecture(here: Any, base: Base, arch: str) -> Any:
+    """Refuse an image for another machine: Autoconf would take its native compiler for a cross compiler."""
+    if here.attrs["Architecture"] != arch:
         raise UnknownTargetError(
-            f"{base.image} is here for {found.attrs['Architecture']}, not for {arch}",
-            why="what it compiles would not be what its name says",
+            f"{base.image} is here for {here.attrs['Architecture']}, not for {arch}",
+            why="the artifact would not be what its name says",
             advice=f"docker rmi {base.image}, on a daemon that runs on {arch}",
         )
-    return found
+    return here
 
 
 def _pulled(client: docker.DockerClient, base: Base, arch: str, ui: Ui) -> Any:
@@ -173,7 +180,7 @@ def _pulled(client: docker.DockerClient, base: Base, arch: str, ui: Ui) -> Any:
 
 
 def _bootstrapped(client: docker.DockerClient, base: Base, arch: str, ui: Ui) -> Any:
-    """mmdebstrap, then docker import under the base's name."""
+    """Run mmdebstrap, then import its result under the base's name. Raises BaseImageError."""
     program = shutil.which("mmdebstrap")
     if program is None:
         raise BaseImageError(
@@ -186,12 +193,12 @@ def _bootstrapped(client: docker.DockerClient, base: Base, arch: str, ui: Ui) ->
     try:
         archive = folder / "base.tar"
         command = [program, "--quiet", "--variant=minbase", f"--architectures={arch}", base.suite, str(archive)]
-        code, said = _mmdebstrap([*command, *debian.sources(base.suite)], folder)
+        code, output = _mmdebstrap([*command, *debian.sources(base.suite)], folder)
         if code != 0:
             raise BaseImageError(
                 f"mmdebstrap could not make {base.image}",
-                why=_tail(said),
-                advice="set PATCHKIT_DEBIAN_MIRROR to a mirror in reach, or use --engine host",
+                why=_tail(output),
+                advice="set PATCHKIT_DEBIAN_MIRROR to a mirror that can be reached, or use --engine host",
             )
         name, tag = base.image.split(":")
         client.api.import_image_from_file(str(archive), repository=name, tag=tag)
@@ -202,8 +209,8 @@ def _bootstrapped(client: docker.DockerClient, base: Base, arch: str, ui: Ui) ->
 
 
 def _mmdebstrap(command: list[str], folder: Path) -> tuple[int, str]:
-    """Run it so that nothing of it stays when we are interrupted: no process, no mount, no folder."""
-    # Root's mmdebstrap mounts /proc and /sys below its folder; in a mount namespace they end with it.
+    """Run mmdebstrap so that an interrupt leaves no process, mount or folder; return its exit code and stderr."""
+    # As root, mmdebstrap mounts /proc and /sys below its folder; in a mount namespace they end with it.
     apart = ["unshare", "--mount", "--"]
     may = os.geteuid() == 0 and subprocess.run([*apart, "true"], capture_output=True, check=False).returncode == 0
     isolated = [*apart, *command] if may else command
@@ -218,7 +225,7 @@ def _mmdebstrap(command: list[str], folder: Path) -> tuple[int, str]:
         start_new_session=True,
     ) as process:
         try:
-            _, said = process.communicate()
+            _, output = process.communicate()
         except BaseException:
             with held_off(), suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
@@ -226,11 +233,11 @@ def _mmdebstrap(command: list[str], folder: Path) -> tuple[int, str]:
                     process.wait(timeout=_GRACE)
                 os.killpg(process.pid, signal.SIGKILL)
             raise
-    return process.returncode, said
+    return process.returncode, output
 
 
 def dockerfile(toolchain: Toolchain, base_id: str) -> str:
-    """The rendered Dockerfile."""
+    """Return the Dockerfile of ``toolchain`` on the base image ``base_id``."""
     from jinja2 import Environment, StrictUndefined
 
     template = (resources.folder("docker") / "toolchain.Dockerfile.j2").read_text("utf-8")
@@ -249,7 +256,7 @@ def dockerfile(toolchain: Toolchain, base_id: str) -> str:
 def _build(client: docker.DockerClient, text: str, tag: str, base: Base, ui: Ui) -> None:
     import docker
 
-    said: list[str] = []
+    output: list[str] = []
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
         info = tarfile.TarInfo("Dockerfile")
@@ -263,25 +270,25 @@ def _build(client: docker.DockerClient, text: str, tag: str, base: Base, ui: Ui)
                 labels={LABEL: "toolchain"}, buildargs=_build_arguments(base),
             )  # fmt: skip
             for line in _lines(stream):
-                said.append(line)
+                output.append(line)
                 show(line)
     except docker.errors.DockerException as error:
-        said.append(_reason(error))
-        if any("no space left" in line.lower() for line in said[-20:]):
+        output.append(_reason(error))
+        if any("no space left" in line.lower() for line in output[-20:]):
             raise DiskFullError(
                 "no room left for the toolchain image",
-                why=_tail("\n".join(said), 3),
+                why=_tail("\n".join(output), 3),
                 advice="docker system prune",
             ) from error
         raise ToolchainError(
             "the toolchain image could not be built",
-            why=_tail("\n".join(said)),
-            advice="set PATCHKIT_DEBIAN_MIRROR to a mirror in reach, or use --engine host",
+            why=_tail("\n".join(output)),
+            advice="set PATCHKIT_DEBIAN_MIRROR to a mirror that can be reached, or use --engine host",
         ) from error
 
 
 def _build_arguments(base: Base) -> dict[str, str]:
-    """What a site may need for reaching its mirror; none of it decides what the image becomes."""
+    """Return what a site may need for reaching its mirror; nothing of it decides what is in the image."""
     arguments = {name: os.environ[name] for name in _PROXIES if name in os.environ}
     if os.environ.get("PATCHKIT_DEBIAN_MIRROR"):
         arguments["DEBIAN_SOURCES"] = "\n".join(debian.sources(base.suite))
@@ -298,7 +305,7 @@ def _lines(stream: Iterator[dict[str, Any]]) -> Iterator[str]:
 
 
 def local(client: docker.DockerClient, name: str) -> Any:
-    """An image that is here, or None."""
+    """Return the image ``name`` where it is here, None otherwise."""
     import docker
 
     try:

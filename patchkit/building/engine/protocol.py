@@ -1,4 +1,4 @@
-"""One protocol for the places where commands run: a container, or this host."""
+"""The protocol of engines and workspaces, which a container and this host both follow."""
 
 from __future__ import annotations
 
@@ -15,72 +15,79 @@ from typing import Literal, Protocol
 from patchkit.building.toolchain import Toolchain
 
 OWNER = 1000
-"""Who owns the files of a workspace in a container; a host workspace belongs to whoever runs patchkit."""
+"""The user id that owns the files of a workspace in a container; on the host, the user's own."""
 
 EngineName = Literal["auto", "docker", "host"]
 
 
 def cores() -> int:
-    """How many processes can work side by side here: what this one may use, not what the machine has."""
+    """Return how many processor cores this process may use, of those that the machine has."""
     return len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a toolchain is made of on one engine, as far as its packages tell."""
+    """What a toolchain is made of on one engine, as far as its packages show."""
 
     engine: Literal["docker", "host"]
     compiler: str
     """The first line of ``cc --version``, or of the cross compiler's."""
     packages: Mapping[str, str]
-    """Versions of the Debian packages in the toolchain's list; empty where dpkg is not at hand."""
+    """Versions of the Debian packages in the toolchain's list; empty where the system does not use dpkg."""
     image: str | None = None
     """The toolchain image's id."""
     base_image: str | None = None
     system: str | None = field(default=None, compare=False)
-    """A name for everything on the system that configure may look at; None where nothing vouches for it.
-    Packages that no build uses change it too, so it decides what may be remembered, not what is up to date."""
+    """A hash of everything on the system that configure may look at; None where there is none to rely on.
+    Packages that no build uses change it too, so it decides what may be kept, not what is up to date."""
 
     @property
     def digest(self) -> str:
-        """A hash of all of it but ``system``, in hex."""
+        """A hash of all fields but ``system``, in hex."""
         parts = {name: value for name, value in vars(self).items() if name != "system"}
         return sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()
 
 
-def versions(rows: Iterable[str], wanted: Sequence[str], native: str) -> dict[str, str]:
-    """Versions of the ``wanted`` packages, from lines of ``Package Architecture Version``.
+def versions(rows: Iterable[str], packages: Sequence[str], native: str) -> dict[str, str]:
+    """Return the versions of ``packages`` by name, from ``rows`` of ``Package Architecture Version``.
 
-    ``name:arch`` is that very package; a name alone is the package of the ``native`` architecture, or of all.
+    ``name:arch`` is the package of that architecture; a name alone is that of ``native``, or of all.
     """
-    found = {}
+    by_name = {}
     for row in rows:
         name, architecture, version = row.split()
         full = f"{name}:{architecture}"
-        if full in wanted:
-            found[full] = version
-        elif name in wanted and architecture in (native, "all"):
-            found[name] = version
-    return found
+        if full in packages:
+            by_name[full] = version
+        elif name in packages and architecture in (native, "all"):
+            by_name[name] = version
+    return by_name
 
 
 class Workspace(Protocol):
-    """A folder of one build, and commands that run in it; a container has no network, a host keeps its own."""
+    """A folder of one build, and commands that run in it; a container has no network, a host keeps its network."""
 
     top: str
-    """Its absolute path, as the commands see it."""
+    """The folder's absolute path, as the commands see it."""
 
     def put(self, archive: bytes) -> None:
-        """Unpack a tar below ``top``."""
+        """Unpack the tar ``archive`` below ``top``. Raises DiskFullError or StorageError, or DockerSilentError."""
 
     def get(self, path: str) -> bytes:
-        """A tar of a file or folder below ``top``, as ``docker cp`` gives it: the last part of the path on top."""
+        """Return a tar of the file or folder ``path`` below ``top``; its names begin with the last part of the path.
+
+        Raises FileNotFoundError where there is none, and DockerSilentError.
+        """
 
     def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
-        """Run a command in a folder below ``top``; hand on its output, both streams, by lines; its exit code."""
+        """Run ``command`` in the folder ``cwd`` below ``top``, give both output streams to ``line`` line by line.
+
+        Returns the exit code; on the host, a negative signal number for a process that a signal ended. Raises OSError
+        where the command can't be started on the host, DockerSilentError.
+        """
 
     def stop(self) -> None:
-        """Kill all commands that are running: their :meth:`run` ends, whichever thread it is in."""
+        """Kill all commands that are running: every :meth:`run` ends, whichever thread it is in."""
 
 
 class Engine(Protocol):
@@ -88,19 +95,22 @@ class Engine(Protocol):
 
     @property
     def name(self) -> Literal["docker", "host"]:
-        """Which of the two it is."""
+        """The engine's name."""
 
     def prepare(self, toolchain: Toolchain) -> Identity:
-        """Make the toolchain ready, and say what it is. Raises the errors 40 to 43."""
+        """Make ``toolchain`` ready, and return what it is made of.
+
+        Raises ToolchainError, UnknownTargetError, BaseImageError, DockerSilentError, OfflineError or DiskFullError.
+        """
 
     def workspace(self, identity: Identity, *, keep: bool) -> AbstractContextManager[Workspace]:
-        """An empty workspace, gone afterwards unless ``keep``."""
+        """Open an empty workspace on ``identity``; it is removed afterwards unless ``keep``."""
 
 
 def files(content: Mapping[str, bytes], mtime: int = 0, *, mode: int = 0o644, folder: str | None = None) -> bytes:
-    """A tar of files by path, for :meth:`Workspace.put`; with a ``folder`` they are in it, and it is made first.
+    """Pack ``content``, files by path, into a tar for :meth:`Workspace.put`; ``folder``, if given, holds them.
 
-    What no entry names becomes root's in a container, where commands that are not root's could not write.
+    The folder has an entry of its own: without one a container's root would own it, and commands could not write there.
     """
     out = BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
@@ -116,7 +126,10 @@ def files(content: Mapping[str, bytes], mtime: int = 0, *, mode: int = 0o644, fo
 
 
 def one_file(archive: bytes) -> tuple[bytes, int]:
-    """The bytes and time stamp of the only file in a tar from :meth:`Workspace.get`."""
+    """Return the bytes and time stamp of the first member of ``archive``, a tar from :meth:`Workspace.get`.
+
+    Raises FileNotFoundError where it is not a file.
+    """
     with tarfile.open(fileobj=BytesIO(archive)) as members:
         member = members.next()
         content = members.extractfile(member) if member else None

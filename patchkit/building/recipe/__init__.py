@@ -1,1 +1,1 @@
-"""Recipes: how OpenVPN and the libraries that it is linked with are configured and compiled."""
+"""Recipes: configure and compile OpenVPN, and compile the libraries that are linked statically."""

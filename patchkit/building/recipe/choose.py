@@ -1,4 +1,4 @@
-"""Which build system compiles a release for a target."""
+"""Choose the build system that compiles a release for a target."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ _TREES: dict[str, type[OpenVpnTree]] = {"autotools": AutotoolsTree, "cmake": CMa
 
 
 def tree_of(toolchain: Toolchain) -> type[OpenVpnTree]:
-    """The kind of tree that the series' table names for this target."""
+    """Return the class of tree that ``toolchain`` names for its series and target."""
     return _TREES[toolchain.series.recipe]

@@ -9,7 +9,7 @@ from patchkit.building.recipe.static_library import DEPENDENCIES
 from patchkit.building.recipe.tree import PREFIX, TREE, OpenVpnTree
 
 _OUT = "out"
-# CMake's targets, and what each leaves. The installer's own library (openvpnmsica) is no part of OpenVPN's programs.
+# CMake's targets, and the file of each. The installer's own library (openvpnmsica) is not built.
 _PROGRAMS = {"openvpn": "openvpn.exe", "tapctl": "src/tapctl/tapctl.exe"}
 _SERVICE = {
     "openvpnserv": "src/openvpnserv/openvpnserv.exe",
@@ -20,19 +20,25 @@ _DOCUMENTS = ("AUTHORS", "COPYING", "COPYRIGHT.GPL", "Changes.rst", "ChangeLog",
 
 
 class CMakeTree(OpenVpnTree):
-    """Out of the tree, with Ninja, for Windows."""
+    """A tree that CMake and Ninja build for Windows, in a folder beside the sources."""
 
     config_h = f"{_OUT}/config.h"
     _defines: tuple[str, ...] = ()
 
     def configure(self, *further: str) -> None:
-        """Unpack and configure."""
+        """Unpack and configure, with ``further`` arguments.
+
+        Raises CompileError, BadSourceError or DiskFullError, and the engine's errors.
+        """
         self._unpack()
         self._cmake(*self._toolchain.configure, *further)
         self._configured()
 
     def install(self, name: str) -> str:
-        """What upstream's CMake has no rules for: the programs, stripped, the plugin interface and the documents."""
+        """Install stripped programs, plugin interface and documents, for which upstream's CMake has no rules.
+
+        Returns the folder of the installed tree, whose name contains ``name``. Raises CompileError or DiskFullError.
+        """
         stage = f"stage/{name}{PREFIX}"
         strip = self._toolchain.target.tool("strip")
         built = [f"../{_OUT}/{path}" for path in self._programs.values()]
@@ -47,7 +53,7 @@ class CMakeTree(OpenVpnTree):
 
     def _make(self, defines: Sequence[str]) -> None:
         if tuple(defines) != self._defines:
-            # Everything is compiled again, and config.h is written again: put ours back.
+            # Everything is compiled again, and config.h is written again: put back the one with the version's suffix.
             self._defines = tuple(defines)
             branded, mtime = one_file(self._workspace.get(self.config_h))
             self._cmake()
@@ -56,7 +62,7 @@ class CMakeTree(OpenVpnTree):
 
     @property
     def left_out(self) -> list[str]:
-        """The tarballs of 2.7.0 to 2.7.7 at least lack a file of the service; upstream's tags have it."""
+        """The service, where the source lacks a file of it: tarballs of 2.7.0 to 2.7.7 at least do, not the tags."""
         if _OF_THE_SERVICE in self._source:
             return []
         return [f"openvpnserv.exe: {self._source.origin.name} lacks {_OF_THE_SERVICE}, which is in git (--git)"]
@@ -76,7 +82,7 @@ class CMakeTree(OpenVpnTree):
         settings = {
             "CMAKE_SYSTEM_NAME": "Windows",
             "CMAKE_C_COMPILER": target.tool("gcc"),
-            "CMAKE_CXX_COMPILER": target.tool("g++"),  # asked for, and of no use
+            "CMAKE_CXX_COMPILER": target.tool("g++"),  # CMake asks for it and does not use it
             "CMAKE_RC_COMPILER": target.tool("windres"),
             "CMAKE_BUILD_TYPE": "Release",
             "CMAKE_C_FLAGS_RELEASE": "",

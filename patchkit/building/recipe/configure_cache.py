@@ -1,8 +1,8 @@
-"""What configure found out about a system, kept for the next tree that asks the same questions of it.
+"""Keep configure's results for the next tree that is configured in the same way.
 
 Half of a build's wall time on one core is configure probing a system that has not changed. Autoconf's own
-``config.cache`` holds the answers; here it is filed under everything that they depend on. Since configure runs
-that file as a script, only what a verified source answered is kept, and only for that very source.
+``config.cache`` holds the results; it is kept here under a hash of everything that they depend on. Since configure runs
+that file as a script, it is kept only for a verified source, and only for that very source.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from patchkit.storage import replace_all
 
 
 class ConfigureAnswers:
-    """Answers by system, source and options."""
+    """The kept results of one system and source, by options."""
 
     def __init__(self, cache: Cache, identity: Identity, origin: Origin) -> None:
         self._cache = cache
@@ -26,12 +26,15 @@ class ConfigureAnswers:
         self._origin = origin
 
     def recall(self, options: Sequence[str]) -> bytes:
-        """The config.cache of an earlier run that was the same in all that matters; empty if there was none."""
+        """Return the config.cache kept for this system, source and ``options``; empty where none is."""
         path = self._path(options)
         return path.read_bytes() if path is not None and path.is_file() else b""
 
     def remember(self, options: Sequence[str], answers: bytes) -> None:
-        """Keep a config.cache, unless nothing vouches for the source, or for the system staying as it is."""
+        """Keep ``answers``, a config.cache, unless the source is not verified or changes of the system would not show.
+
+        Raises DiskFullError or StorageError.
+        """
         path = self._path(options)
         if path is not None:
             replace_all({path: answers})

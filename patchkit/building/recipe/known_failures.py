@@ -1,4 +1,4 @@
-"""Failures that are known by what the tools say, with what helps: ``docker/known-failures.toml``."""
+"""Recognise failures by what the tools print, and name what helps: ``docker/known-failures.toml``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from patchkit import resources
 
 @dataclass(frozen=True)
 class KnownFailure:
-    """One kind of failure."""
+    """One kind of failure: the pattern of its output, what it means and what helps."""
 
     says: re.Pattern[str]
     means: str
@@ -22,12 +22,12 @@ class KnownFailure:
 
 @cache
 def known_failures() -> tuple[KnownFailure, ...]:
-    """All of them, in the table's order."""
+    """Return all known failures, in the table's order."""
     table = tomllib.loads((resources.folder("docker") / "known-failures.toml").read_text("utf-8"))
-    return tuple(KnownFailure(re.compile(one["says"]), one["means"], one["helps"]) for one in table["failure"])
+    return tuple(KnownFailure(re.compile(row["says"]), row["means"], row["helps"]) for row in table["failure"])
 
 
 def recognised(output: Sequence[str]) -> KnownFailure | None:
-    """The first kind that a failed command's output shows; a compiler's warnings alone do not count."""
+    """Return the first known failure that ``output``, a failed command's lines, shows; warnings do not count."""
     errors = [line for line in output if not re.search(r"\bwarning:", line)]
-    return next((one for one in known_failures() if any(map(one.says.search, errors))), None)
+    return next((failure for failure in known_failures() if any(map(failure.says.search, errors))), None)

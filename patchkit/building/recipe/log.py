@@ -19,14 +19,14 @@ _SHOWN = 15  # lines of the log in an error
 
 
 class BuildLog:
-    """Runs commands, and keeps what they say."""
+    """Runs commands, and writes their output to a file."""
 
     def __init__(self, path: Path, file: TextIO, ui: Ui) -> None:
         self.path = path
         self._file = file
         self._ui = ui
         self.is_named = False
-        """True once an error has told the user to read this log."""
+        """True once an error has named this log to the user."""
 
     def run(
         self,
@@ -36,7 +36,10 @@ class BuildLog:
         cwd: str,
         env: Mapping[str, str],
     ) -> list[str]:
-        """Run ``command``; its last lines. Raises CompileError with them, or DiskFullError."""
+        """Run ``command`` in ``workspace``, and return its last lines.
+
+        Raises CompileError with the last lines where it fails, DiskFullError, and the engine's errors.
+        """
         tail: deque[str] = deque(maxlen=400)
         shown = shlex.join(command)
         self._write(f"$ {shown}")
@@ -60,7 +63,7 @@ class BuildLog:
     def _failure(self, command: str, code: int, tail: list[str]) -> CompileError | DiskFullError:
         why = "\n".join(tail[-_SHOWN:])
         if any("No space left on device" in line for line in tail):
-            return DiskFullError("the disk is full in mid-build", why=why, advice="free some space, or set TMPDIR")
+            return DiskFullError("the disk is full during a build", why=why, advice="free some space, or set TMPDIR")
         short = command if len(command) <= 60 else command[:57] + "…"
         self.is_named = True
         known = recognised(tail)
@@ -73,7 +76,10 @@ class BuildLog:
 
 @contextmanager
 def build_log(path: Path, ui: Ui) -> Iterator[BuildLog]:
-    """A log at ``path``; it stays when the build fails or an error names it; an interrupt takes it too."""
+    """Open a log at ``path``, and remove it afterwards unless an error failed the build or named the log.
+
+    An interrupt removes it, too. Raises DiskFullError or StorageError.
+    """
     with writing(path):
         file = path.open("w", encoding="utf-8")
     with file:

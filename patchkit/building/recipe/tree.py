@@ -1,8 +1,8 @@
-"""OpenVPN's source in a workspace: one configured tree, every variant built in it, only what changed compiled again.
+"""OpenVPN's source in a workspace: configured once, built for every variant, recompiling only what changed.
 
-The stock tree is compiled first. For a variant, its changed files and the version in config.h are put
-in place, and just the sources that these reach are touched: the build system does the rest. A build of one variant
-alone gives the same bytes as a build among others (a test compares them).
+The stock tree is compiled first. For a variant, its changed files and the version in config.h are written, and only the
+sources that depend on them are touched: the build system does the rest. A build of one variant alone gives the same
+bytes as a build among others (a test compares them).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from patchkit.source.tree.tree import SourceTree
 
 TREE = "tree"
 PREFIX = "/usr/local"
-# The macros of config.h that hold the version in every series; openvpn --version and the IV_VER that
-# peers are told come from them. Other version macros (the plugin interface's) stay as they are.
+# The macros of config.h that hold the version in every series; openvpn --version and the IV_VER that is sent to peers
+# come from them. Other version macros (the plugin interface's) stay as they are.
 _VERSION_MACRO = re.compile(rb'^(#define (?:VERSION|PACKAGE_VERSION|PACKAGE_STRING) ".*)"$', re.MULTILINE)
 _MENTIONS_VERSION = re.compile(rb"\b(?:VERSION|PACKAGE_VERSION|PACKAGE_STRING)\b")
 _TAP_HEADER = "tap-windows.h"
@@ -33,7 +33,7 @@ class OpenVpnTree(ABC):
     """OpenVPN's source in a workspace, configured once."""
 
     config_h = f"{TREE}/config.h"
-    """Where the build system writes the version."""
+    """The file into which the build system writes the version."""
 
     def __init__(
         self,
@@ -60,47 +60,58 @@ class OpenVpnTree(ABC):
         if libraries:
             self._env |= environment(workspace.top)
         if toolchain.target.system == "windows":
-            # What this machine has of libraries is for programs of its own.
+            # The libraries of this machine are for its own programs.
             self._env["PKG_CONFIG_LIBDIR"] = f"{self._top}/{DEPENDENCIES}/lib/pkgconfig"
 
     @abstractmethod
     def configure(self, *further: str) -> None:
-        """Unpack and configure. ``further`` goes behind the series' own options. Raises CompileError."""
+        """Unpack and configure, with ``further`` arguments behind the series' own.
+
+        Raises CompileError, BadSourceError where the source has been built in already, or DiskFullError, and the
+        engine's errors.
+        """
 
     @abstractmethod
     def install(self, name: str) -> str:
-        """Install what was built last, stripped, and give the folder that holds the installed tree."""
+        """Install the last build, stripped, under ``name``, and return the folder that holds the installed tree.
+
+        Raises CompileError or DiskFullError.
+        """
 
     @property
     def left_out(self) -> list[str]:
-        """Programs that this source can't give, with the reason."""
+        """Programs that can't be built from this source, with the reason."""
         return []
 
     @property
     def _top(self) -> str:
-        """The workspace, seen from where libraries are looked for. configure remembers it: it is no absolute path."""
+        """The workspace as seen from the tree. configure caches the path, so it is not absolute."""
         return ".."
 
     @abstractmethod
     def _make(self, defines: Sequence[str]) -> None:
-        """Compile what is stale."""
+        """Compile what is stale, with the macros ``defines``. Raises CompileError or DiskFullError."""
 
     @property
     @abstractmethod
     def _binary(self) -> str:
-        """Where the linker leaves the program, seen from the tree."""
+        """The linked program's path, as seen from the tree."""
 
     def version(self, suffix: str) -> str:
-        """What a binary built with ``suffix`` calls itself."""
-        found = re.search(rb'^#define PACKAGE_VERSION "(.*)"$', self._config[0], re.MULTILINE)
-        if found is None:
-            raise CompileError("config.h does not hold a version", why="configure made it, and it is not as expected")
-        return found[1].decode() + suffix
+        """Return the version that a binary built with ``suffix`` reports.
+
+        Raises CompileError where config.h does not hold one.
+        """
+        version = re.search(rb'^#define PACKAGE_VERSION "(.*)"$', self._config[0], re.MULTILINE)
+        if version is None:
+            raise CompileError("config.h does not hold a version", why="configure wrote it, and it is not as expected")
+        return version[1].decode() + suffix
 
     def build(self, name: str, changes: Mapping[str, bytes], *, defines: Sequence[str], suffix: str) -> str:
-        """Compile the tree with ``changes``, saying ``suffix`` behind its version.
+        """Compile the tree with ``changes`` and the macros ``defines``; ``suffix`` is appended to the reported version.
 
-        Gives the path of the binary, which is kept in the workspace under ``name``. Raises CompileError.
+        Returns the path of the binary, which is kept in the workspace under ``name``. Raises CompileError or
+        DiskFullError.
         """
         stale = self._put(changes, suffix)
         if stale:
@@ -111,7 +122,7 @@ class OpenVpnTree(ABC):
         return binary
 
     def _unpack(self) -> None:
-        """The source, and what it is linked with."""
+        """Unpack the source, and the libraries that are linked statically."""
         self._refuse_built()
         self._workspace.put(self._source.tar(TREE, OWNER))
         for library in self._libraries:
@@ -124,29 +135,29 @@ class OpenVpnTree(ABC):
         self._config = one_file(self._workspace.get(self.config_h))
 
     def _refuse_built(self) -> None:
-        """Objects that somebody made elsewhere, with other flags, would pass for ours."""
-        made = [path for path in self._source.entries if path == "config.status" or path.endswith((".o", ".lo", ".a"))]
-        if made:
+        """Raise BadSourceError for object files in the source: make would keep them, whatever their flags."""
+        built = [path for path in self._source.entries if path == "config.status" or path.endswith((".o", ".lo", ".a"))]
+        if built:
             raise BadSourceError(
                 f"{self._source.origin.name} has been built in already",
-                why=f"it holds {', '.join(sorted(made)[:3])}",
-                advice="make distclean there, or git clean -dfx, and try again",
+                why=f"it holds {', '.join(sorted(built)[:3])}",
+                advice="run make distclean there, or git clean -dfx",
             )
 
     @property
     def _folder(self) -> str:
-        """Where the program's sources are: in the root to 2.3-alpha1, in src/openvpn/ since."""
+        """The folder of the program's sources: the root to 2.3-alpha1, src/openvpn/ since."""
         return self._source.find("reliable.c").removesuffix("reliable.c")
 
     def _put(self, changes: Mapping[str, bytes], suffix: str) -> list[str]:
-        """Put files in place; the sources that have to be compiled again."""
+        """Write ``changes`` and the version with ``suffix``; return the sources that have to be compiled again."""
         config_h, mtime = self._config
         branded = _VERSION_MACRO.sub(rb"\1" + suffix.encode() + b'"', config_h)
         reset = self._changed - changes.keys()
         sources = {**{path: self._source.read(path) for path in reset}, **changes}
         # config.h keeps its time stamp: nearly everything includes it, and hardly anything uses what changed.
-        put = {**{f"{TREE}/{path}": data for path, data in sources.items()}, self.config_h: branded}
-        self._workspace.put(files(put, mtime))
+        content = {**{f"{TREE}/{path}": data for path, data in sources.items()}, self.config_h: branded}
+        self._workspace.put(files(content, mtime))
         stale = (reset | changes.keys()) if self._changed or changes else set()
         if suffix or self._changed:
             stale |= {

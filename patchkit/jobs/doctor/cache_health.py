@@ -57,7 +57,7 @@ def checked(cache: Cache) -> str:
     locks of stopped processes.
     """
     if not cache.root.exists():
-        return f"{cache.root} does not exist yet"
+        return f"{cache.root} is not there yet"
     foreign = sorted(_foreign(cache.read_only()))
     if foreign:
         raise FaultError(
@@ -199,11 +199,11 @@ def _words(health: Health) -> Iterator[str]:
     if health.locked:
         yield f"in use by process {', '.join(str(pid) for pid in sorted(set(health.locked.values())))}"
     if health.partial:
-        yield f"{len(health.partial)} downloads to resume"
+        yield f"{len(health.partial)} downloads to go on with"
     if health.rejected:
-        yield f"{len(health.rejected)} rejected downloads kept for inspection"
+        yield f"{len(health.rejected)} rejected downloads kept to be looked at"
     if health.left:
-        yield f"left by killed runs, may be removed: {_named(health.left)}"
+        yield f"left by killed runs, to be removed at will: {_named(health.left)}"
 
 
 def _named(paths: list[Path]) -> str:

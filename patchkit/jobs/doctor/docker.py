@@ -103,7 +103,7 @@ def _scratch(client: docker.DockerClient) -> str:
         _run(client, name, [f"/{program.name}", "--help"], 0)
     finally:
         client.images.remove(name, force=True)
-    return f"a container that holds only {program}; no image for builds is here yet"
+    return "a container of an image of its own; no image for builds is here yet"
 
 
 def static_program() -> Path | None:

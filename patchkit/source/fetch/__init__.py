@@ -1,1 +1,1 @@
-"""Files from mirrors and the network: where a file may be, and its download, verified."""
+"""Files from mirrors and the network: the places of a file, and its download."""

@@ -1,6 +1,6 @@
-"""Which Debian mirror this machine uses: its pool holds several upstream tarballs byte for byte.
+"""Find the Debian mirrors of this machine, whose pools hold several upstream tarballs byte for byte.
 
-``PATCHKIT_DEBIAN_MIRROR`` names one; otherwise apt is asked, so that a site's own mirror is honoured.
+``PATCHKIT_DEBIAN_MIRROR`` names one; otherwise apt's own settings count, so that a site's mirror is used.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from functools import cache
 
 @cache
 def _uris() -> tuple[str, ...]:
-    """The archives that apt is set up with, without trailing slashes; none where there is no apt."""
+    """Return the URIs of the archives in apt's settings, without trailing slashes; none where there is no apt."""
     apt = shutil.which("apt-get")
     if apt is None:
         return ()
-    asked = subprocess.run(
+    listing = subprocess.run(
         [apt, "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"],
         capture_output=True,
         text=True,
         check=False,
         timeout=20,
     )
-    rows = [line.split(" ", 1) for line in asked.stdout.splitlines() if " " in line]
+    rows = [line.split(" ", 1) for line in listing.stdout.splitlines() if " " in line]
     return tuple(dict.fromkeys(uri.rstrip("/") for origin, uri in rows if origin == "Debian" and "://" in uri))
 
 
 def mirrors() -> tuple[str, ...]:
-    """Base URLs of archives whose ``pool/`` holds Debian's sources, without a trailing slash; maybe none."""
+    """Return the base URLs of archives whose ``pool/`` holds Debian's sources, without a trailing slash."""
     named = os.environ.get("PATCHKIT_DEBIAN_MIRROR")
     if named:
         return (named.rstrip("/"),)
-    # The security archive has a pool of its own, laid out otherwise.
+    # The security archive has a pool of its own, with another layout.
     return tuple(uri for uri in _uris() if not uri.endswith("-security"))
 
 
 def sources(suite: str) -> tuple[str, ...]:
-    """sources.list lines for ``suite`` on this machine's mirrors; empty for a bootstrapper's own default."""
+    """Return sources.list lines for ``suite`` on this machine's mirrors; empty for a bootstrapper's own default."""
     lines = [f"deb {mirror} {suite} main" for mirror in mirrors()]
     if not os.environ.get("PATCHKIT_DEBIAN_MIRROR"):
         lines += [f"deb {uri} {suite}-security main" for uri in _uris() if uri.endswith("-security")]

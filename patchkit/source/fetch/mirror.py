@@ -1,9 +1,8 @@
-"""A mirror: a folder that holds all that a set of builds needs, with an index that names every file and its hash.
+"""A mirror: a folder with everything that a set of builds needs, and an index of every file and its hash.
 
-``PATCHKIT_MIRROR`` names it, as a folder or, served by any web server, as a URL. Source tarballs lie in it under
-their own names, so that a folder that somebody filled by hand works as well; releases without a pinned tarball are
-tags of its ``openvpn.git``, which is read in folders only; and images of the docker engine are known by the index
-alone.
+``PATCHKIT_MIRROR`` names it, as a folder or, served by any web server, as a URL. Source tarballs have their own names
+in it, so that a folder filled by hand works as well; releases without a pinned tarball are tags of its ``openvpn.git``,
+which is read in folders only; images of the docker engine are found through the index alone.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ FileKind = Literal["source", "library", "given", "image", "guest"]
 """A pinned tarball of OpenVPN or of a library, a library's source given by hand, an image for Docker, or a package of
 the lab's guest."""
 
-# What may be in an index, whoever wrote it: nothing that leaves the folder, nothing that a terminal obeys.
+# Names in an index, which anyone may have written: nothing that leaves the folder or controls a terminal.
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$", max_length=200)]
 _GitId = Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
 
@@ -49,11 +48,11 @@ class MirrorFile(Part):
     size: int = Field(ge=0)
     """In bytes."""
     serves: list[_Name]
-    """The releases that it is there for."""
+    """The releases that need the file."""
 
 
 class MirrorTag(Part):
-    """One tag of a mirror's repository, with what it must lead to."""
+    """One tag of a mirror's repository, with the commit and tree that it must lead to."""
 
     tag: _Name
     commit: _GitId
@@ -61,19 +60,19 @@ class MirrorTag(Part):
 
 
 class MirrorIndex(Part):
-    """What a mirror holds: ``mirror.json``."""
+    """The contents of a mirror: ``mirror.json``."""
 
     schema_version: Literal[1] = 1
     files: list[MirrorFile] = Field(default=[])
     tags: list[MirrorTag] = Field(default=[])
 
     def file(self, name: str) -> MirrorFile | None:
-        """The entry of a file."""
-        return next((one for one in self.files if one.name == name), None)
+        """Return the entry of the file ``name``, or None."""
+        return next((entry for entry in self.files if entry.name == name), None)
 
 
 def read_index(folder: Path) -> MirrorIndex | None:
-    """The index of a folder; None where there is none. Raises MirrorError for one that is damaged."""
+    """Read the index of ``folder``; None where there is none. Raises MirrorError or StorageError for a damaged one."""
     path = folder / INDEX
     if not path.is_file():
         return None
@@ -83,7 +82,7 @@ def read_index(folder: Path) -> MirrorIndex | None:
 
 
 def parse_index(data: bytes, where: str) -> MirrorIndex:
-    """An index. Raises MirrorError for what is none."""
+    """Parse ``data``, read from ``where``, as an index. Raises MirrorError where it is not one."""
     if len(data) > _INDEX_LIMIT:
         raise MirrorError(f"{where} is not the index of a mirror", why=f"it is larger than {_INDEX_LIMIT >> 20} MiB")
     try:
@@ -97,27 +96,30 @@ def parse_index(data: bytes, where: str) -> MirrorIndex:
 
 
 def _place(parts: tuple[int | str, ...]) -> str:
-    """Where in an index something is wrong; a key may be anything, a terminal's commands as well."""
+    """Name the place of an error in an index; a key may be anything, even a terminal's control sequence."""
     return ascii(".".join(map(str, parts)))[1:-1]
 
 
 def indexed(name: str, context: Context) -> Path | None:
-    """A file that only an index vouches for, from the first of the user's mirrors that has it; None if none has.
+    """Return the file ``name`` from the first of the user's mirrors whose index has it; None if none has.
 
-    Raises WrongHashError where it is not what the index says, and MirrorError for a damaged index.
+    Raises WrongHashError where the file is not the one in the index, and MirrorError for a damaged index.
     """
     for place, index in _indices():
         entry = index.file(name)
         if entry is None:
             continue
-        found = _fetched(place, entry, context) if place.path is None else _at_hand(place.path, entry)
-        if found is not None:
-            return found
+        path = _fetched(place, entry, context) if place.path is None else _local(place.path, entry)
+        if path is not None:
+            return path
     return None
 
 
 def repository_with(tag: str) -> str | None:
-    """A repository that has this tag, in one of the user's mirrors that are folders."""
+    """Return the path of a repository with ``tag`` in the user's mirrors that are folders; None if none has it.
+
+    Raises GitError.
+    """
     for where in places.mirrors():
         path = Place(where).path
         if path is None or not (path / REPOSITORY).is_dir():
@@ -132,9 +134,9 @@ def repository_with(tag: str) -> str | None:
 
 
 def tag_in(folder: Path, tag: str, context: Context) -> Origin:
-    """What a tag of a mirror's repository leads to; every object on the way is read and hashed.
+    """Return what ``tag`` of the repository of the mirror ``folder`` leads to; every object is read and hashed.
 
-    Raises UnknownVersionError where it is not there, and GitError for a damaged repository.
+    Raises UnknownVersionError where there is no such tag, and GitError for a damaged repository.
     """
     tree = git.tree_at(str(folder.absolute() / REPOSITORY), tag, context)
     tree.tar("whole")
@@ -142,7 +144,10 @@ def tag_in(folder: Path, tag: str, context: Context) -> Origin:
 
 
 def put(source: Path, folder: Path, name: str) -> None:
-    """Copy a file into a mirror: whole under its name, or not at all."""
+    """Copy the file ``source`` into the mirror ``folder``: whole under ``name``, or not at all.
+
+    Raises DiskFullError or StorageError.
+    """
     part = folder / f".{name}.part"
     with writing(part):
         try:
@@ -152,13 +157,13 @@ def put(source: Path, folder: Path, name: str) -> None:
             part.unlink(missing_ok=True)
 
 
-def _at_hand(folder: Path, entry: MirrorFile) -> Path | None:
+def _local(folder: Path, entry: MirrorFile) -> Path | None:
     path = folder / entry.name
     if not path.is_file():
         return None
-    found = sha256_of(path)
-    if found != entry.sha256:
-        raise _not_as_indexed(str(path), f"wanted sha256 {entry.sha256}\nfound  sha256 {found}", str(folder))
+    actual = sha256_of(path)
+    if actual != entry.sha256:
+        raise _not_as_indexed(str(path), f"indexed sha256 {entry.sha256}\nactual  sha256 {actual}", str(folder))
     return path
 
 
@@ -170,7 +175,7 @@ def _fetched(mirror: Place, entry: MirrorFile, context: Context) -> Path | None:
         return download.fetch(file, lambda: [place], context)
     except (NetworkUnavailableError, PlacesExhaustedError) as error:
         context.ui.note(f"{error.what}: {error.why}")
-        return None  # another one may have it
+        return None  # another mirror may have it
     except WrongHashError as error:
         raise _not_as_indexed(place.where, error.why, "DIR, where that mirror is a folder") from error
 
@@ -195,7 +200,7 @@ def _fetched_index(url: str) -> MirrorIndex | None:
     timeout = (from_url.CONNECT_TIMEOUT, from_url.READ_TIMEOUT)
     try:
         with requests.get(where, timeout=timeout, stream=True, headers={"Accept-Encoding": "identity"}) as answer:
-            # Whoever serves plain files may have a page for what is not there.
+            # A web server may answer with a page where there is no such file.
             page = answer.headers.get("Content-Type", "").startswith("text/html")
             if answer.status_code != requests.codes.ok or page:
                 return None
@@ -205,5 +210,5 @@ def _fetched_index(url: str) -> MirrorIndex | None:
                 if len(data) > _INDEX_LIMIT:
                     break
     except (requests.RequestException, HTTPError):
-        return None  # one dead mirror is no reason to fail: another place may have it
+        return None  # a dead mirror is not a reason to fail: another place may have the file
     return parse_index(data, where)

@@ -1,4 +1,4 @@
-"""Where a pinned tarball may be found: the user's mirrors, upstream's hosts, the Debian pool."""
+"""List the places of a pinned tarball: the user's mirrors, upstream's hosts, the Debian pool."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from patchkit.releases.libraries import Library
 from patchkit.source.fetch import debian
 from patchkit.storage import expanded
 
-# Where upstream has published releases over the years, today's places first.
+# The URLs under which upstream has published releases over the years, today's first.
 _UPSTREAM = (
     "https://swupdate.openvpn.org/community/releases/{name}",
     "https://swupdate.openvpn.net/community/releases/{name}",
@@ -25,14 +25,14 @@ _UPSTREAM = (
 
 @dataclass(frozen=True)
 class Place:
-    """One URL or path to try for one file. ``mirror`` is a place that the user named."""
+    """One URL or path of one file. ``mirror`` is True for a place that the user named."""
 
     where: str
     mirror: bool = False
 
     @property
     def path(self) -> Path | None:
-        """The local file, or None where this place is a URL."""
+        """The local file; None where the place is an http or https URL."""
         if self.where.startswith(("http://", "https://")):
             return None
         if self.where.startswith("file://"):
@@ -41,18 +41,18 @@ class Place:
 
 
 def mirrors() -> tuple[str, ...]:
-    """The folders and URLs of ``PATCHKIT_MIRROR``, separated by blanks or newlines."""
+    """Return the folders and URLs in ``PATCHKIT_MIRROR``, which blanks or newlines separate."""
     return tuple(os.environ.get("PATCHKIT_MIRROR", "").split())
 
 
 def places_for(release: Release, pin: TarballPin, *, offline: bool) -> Sequence[Place]:
-    """Every place for a release's tarball, in the order to try them; offline, only the user's mirrors."""
+    """Return every place of the tarball ``pin`` of ``release``, best first; offline, only the user's mirrors."""
     urls = [url.format(name=pin.name, tag=release.ref) for url in _UPSTREAM]
     return _places(pin, urls, offline=offline)
 
 
 def places_for_library(library: Library, *, offline: bool) -> Sequence[Place]:
-    """The same for a library's tarball."""
+    """Return every place of the tarball of ``library``, best first; offline, only the user's mirrors."""
     return _places(library.tarball, library.urls, offline=offline)
 
 

@@ -1,4 +1,4 @@
-"""Releases that no pin knows: their tarball and its signature, from wherever upstream publishes them."""
+"""Fetch the tarball and the signature of a release that has no pin, from the places where upstream publishes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ SIGNATURE = ".asc"
 
 
 def tarball(version: Version, context: Context) -> Path:
-    """The tarball of a release that nobody has pinned. Raises OfflineError, NetworkUnavailableError or
-    PlacesExhaustedError."""
+    """Fetch the tarball of ``version``, which has no pin.
+
+    Raises OfflineError, NetworkUnavailableError or PlacesExhaustedError.
+    """
     folder = context.cache.unpinned
     *others, last = _FORMS
     for form in others:
@@ -28,7 +30,10 @@ def tarball(version: Version, context: Context) -> Path:
 
 
 def signature(version: Version, name: str, context: Context) -> Path:
-    """The signature of the tarball ``name``, pinned or not. Raises the same."""
+    """Fetch the signature of the tarball ``name`` of ``version``, pinned or not.
+
+    Raises OfflineError, NetworkUnavailableError or PlacesExhaustedError.
+    """
     form = name.partition(f"openvpn-{version.text}.")[2] or _FORMS[0]
     pin = _pin(version, form)
     signed = TarballPin(f"{name}{SIGNATURE}", "", None, f"{pin.debian}{SIGNATURE}", ())

@@ -1,1 +1,1 @@
-"""Git repositories: trees of commits, the history of releases, and tags as upstream signed them."""
+"""Git repositories: trees of commits, the tags of all releases, and tags as upstream signed them."""

@@ -1,4 +1,4 @@
-"""Annotated git tags: what their own text says, and the signature below it."""
+"""Read annotated git tags: their own text, and the signature below it."""
 
 from __future__ import annotations
 
@@ -25,28 +25,27 @@ _LIMIT = 1 << 20  # bytes; upstream's longest has some 20 kB
 
 @dataclass(frozen=True)
 class TagText:
-    """A tag's object. All but the signature is what was signed: so also the tag's name and what it leads to."""
+    """The object of a tag. Everything but the signature was signed, so the tag's name and what it leads to as well."""
 
     name: str
-    """By its own text: whoever renames a signed tag can't change this."""
+    """The name in the tag's own text, which renaming the tag does not change."""
     leads_to: str
-    """The id of what it tags; of a tag of a tag, what that one tags: the hash of the one vouches for the other."""
+    """The id of what is tagged; for a tag of a tag, of what the inner one tags, since the outer tag signs its hash."""
     signed: bytes
     signature: bytes | None
-    """None where there is none that OpenPGP knows."""
+    """The OpenPGP signature; None where there is none."""
     other_signature: str = ""
-    """Another kind of signature that it has."""
+    """The name of another kind of signature, where the tag has one."""
 
 
 def tag_text(where: str, ref: str, cache: Cache) -> TagText | None:
-    """The tag ``ref`` of a repository, which :func:`patchkit.source.git.repository.tree_at` has read before; None where
-    it is a branch, a commit, or a tag without a text of its own.
+    """Read the tag ``ref`` of the repository ``where``, which ``repository.tree_at`` must have read before.
 
-    Raises GitError.
+    None where the ref is a branch, a commit, or a tag without a text of its own. Raises GitError.
     """
     with _open(where, cache) as (repository, prefix):
-        found = git.tags(repository, f"{prefix}{ref}").get(f"{prefix}{ref}")
-        return _read(repository, found, ref) if found else None
+        sha = git.tags(repository, f"{prefix}{ref}").get(f"{prefix}{ref}")
+        return _read(repository, sha, ref) if sha else None
 
 
 @contextmanager
@@ -69,7 +68,7 @@ def _read(repository: Repo, sha: str, ref: str) -> TagText | None:
     data = _tag_object(repository, sha, ref)
     if data is None:
         return None
-    begins = data.rfind(_PGP) + 1  # as git does: the last one counts, and what is before it was signed
+    begins = data.rfind(_PGP) + 1  # as git does: the last signature counts, and what is above it was signed
     signed, signature = (data[:begins], data[begins:]) if begins else (data, None)
     return TagText(
         name=_field(data, b"tag"),
@@ -81,7 +80,7 @@ def _read(repository: Repo, sha: str, ref: str) -> TagText | None:
 
 
 def _end(repository: Repo, data: bytes, ref: str) -> str:
-    """Upstream's v2.2-beta1 is a tag of a tag."""
+    """Follow tags of tags, such as upstream's v2.2-beta1, to what the last one tags."""
     for _ in range(_DEEPEST):
         leads_to = _field(data, b"object")
         inner = _tag_object(repository, leads_to, ref)
@@ -94,18 +93,18 @@ def _end(repository: Repo, data: bytes, ref: str) -> str:
 
 
 def _tag_object(repository: Repo, sha: str, ref: str) -> bytes | None:
-    """The bytes of a tag, None for another kind of object."""
+    """Return the bytes of a tag, None for another kind of object. Raises GitError."""
     from gitdb.exc import ODBError  # type: ignore[import-untyped]
 
     try:
-        about = repository.odb.info(bytes.fromhex(sha))
-        if about.type != b"tag":
+        info = repository.odb.info(bytes.fromhex(sha))
+        if info.type != b"tag":
             return None
-        if about.size > _LIMIT:
+        if info.size > _LIMIT:
             raise GitError(f"the tag {ref} is larger than {_LIMIT >> 20} MiB")
         data = bytes(repository.odb.stream(bytes.fromhex(sha)).read())
     except (ValueError, ODBError) as error:
-        raise GitError(f"git can't read the tag {ref}", why=str(error), advice="try another clone: git fsck") from error
+        raise GitError(f"git can't read the tag {ref}", why=str(error), advice="use another clone: git fsck") from error
     if hashlib.sha1(b"tag %d\0" % len(data) + data, usedforsecurity=False).hexdigest() != sha:
         raise GitError(
             f"the tag {ref} is not what its id says",
@@ -116,7 +115,7 @@ def _tag_object(repository: Repo, sha: str, ref: str) -> bytes | None:
 
 
 def _field(data: bytes, name: bytes) -> str:
-    """One of the lines above the first empty one."""
+    """Return the value of the field ``name`` in the tag's header, empty where there is none."""
     header = data.split(b"\n\n", 1)[0]
-    found = re.search(rb"^%b (.*)$" % name, header, re.MULTILINE)
-    return found[1].decode("utf-8", "replace") if found else ""
+    line = re.search(rb"^%b (.*)$" % name, header, re.MULTILINE)
+    return line[1].decode("utf-8", "replace") if line else ""

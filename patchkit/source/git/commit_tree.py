@@ -1,4 +1,4 @@
-"""A commit's tree as a source tree: every object is hashed when it is read, so a pin vouches for every byte.
+"""A commit's tree as a source tree: every object is hashed when it is read, so a pin covers every byte.
 
 Blobs are read as git stores them: no checkout, so no line-ending conversion and no filters.
 """
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def tree_of(commit: git.Commit, ref: str, where: str, pin: TagPin | None) -> SourceTree:
-    """The tree of a commit that ``ref`` in ``where`` led to. Raises TagMovedError where the pin knows another."""
+    """Return the tree of ``commit``, to which ``ref`` in ``where`` led; verified where there is a ``pin``.
+
+    Raises TagMovedError where the pin names another commit or tree, and GitError, also later when files are read.
+    """
     with _reading(ref):
         tree, epoch = commit.tree, commit.committed_date
         _genuine(commit)
@@ -43,7 +46,7 @@ def tree_of(commit: git.Commit, ref: str, where: str, pin: TagPin | None) -> Sou
 
 
 class _GitEntries(Mapping[str, Entry]):
-    """A commit's files, looked up when asked for: a diff needs two of some seven hundred."""
+    """A commit's files, looked up at each access: a diff needs two of some seven hundred."""
 
     def __init__(self, commit: git.Commit) -> None:
         self._tree = commit.tree
@@ -53,15 +56,15 @@ class _GitEntries(Mapping[str, Entry]):
     def __getitem__(self, path: str) -> Entry:
         *folders, name = path.split("/")
         with _reading(path):
-            found: Any = self._checked(self._tree)
+            item: Any = self._checked(self._tree)
             for folder in folders:
-                found = self._checked(found.join(folder))
-                if found.type != "tree":
+                item = self._checked(item.join(folder))
+                if item.type != "tree":
                     raise KeyError(path)
-            found = found.join(name)
-        if found.type != "blob":
+            item = item.join(name)
+        if item.type != "blob":
             raise KeyError(path)
-        return Entry(_mode(found.mode), self._mtime, _reader(found))
+        return Entry(_mode(item.mode), self._mtime, _reader(item))
 
     def _checked(self, tree: Any) -> Any:
         if tree.hexsha not in self._genuine:
@@ -79,11 +82,11 @@ class _GitEntries(Mapping[str, Entry]):
     def _paths(self) -> list[str]:
         with _reading("its files"):
             self._checked(self._tree)
-            listed: list[Any] = list(self._tree.traverse())
-            for item in listed:
+            items: list[Any] = list(self._tree.traverse())
+            for item in items:
                 if item.type == "tree":
                     self._checked(item)
-        return [str(item.path) for item in listed if item.type == "blob"]
+        return [str(item.path) for item in items if item.type == "blob"]
 
 
 def _mode(git_mode: int) -> int:
@@ -101,32 +104,32 @@ def _reader(blob: Any) -> Callable[[], bytes]:
 
 
 def _genuine(item: Any) -> bytes:
-    """A git object's bytes. ``git cat-file`` does not hash what it hands out, so its id alone vouches for nothing."""
+    """Read and hash a git object: ``git cat-file`` does not hash, so the id alone proves nothing. Raises GitError."""
     data = bytes(item.repo.odb.stream(item.binsha).read())
-    found = hashlib.sha1(f"{item.type} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
-    if found != item.hexsha:
+    actual = hashlib.sha1(f"{item.type} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
+    if actual != item.hexsha:
         raise GitError(
             f"the {item.type} {item.hexsha} is not what its id says",
-            why=f"its bytes are those of {found}",
-            advice="the clone is damaged or was tampered with: try another one; git fsck",
+            why=f"its bytes are those of {actual}",
+            advice="the clone is damaged or was tampered with: use another one; git fsck",
         )
     return data
 
 
 @contextmanager
 def _reading(what: str) -> Iterator[None]:
-    """GitPython's ways to say that a clone is damaged or hostile."""
+    """Turn GitPython's errors about a damaged or hostile clone into GitError."""
     from gitdb.exc import ODBError  # type: ignore[import-untyped]
 
     module = gitpython()
     try:
         yield
     except (ValueError, ODBError, module.GitError) as error:
-        raise GitError(f"git can't read {what}", why=str(error), advice="try another clone: git fsck") from error
+        raise GitError(f"git can't read {what}", why=str(error), advice="use another clone: git fsck") from error
 
 
 def gitpython() -> Any:
-    """GitPython looks for the git program when it is imported."""
+    """Import GitPython, which looks for git at its import. Raises GitError where git is not installed."""
     try:
         import git
     except ImportError as error:

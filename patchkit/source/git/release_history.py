@@ -1,4 +1,4 @@
-"""Many releases of one repository, opened once: what a question about all of upstream's history reads from."""
+"""Read many releases of one repository, opened once: for commands about all of upstream's history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class History:
-    """A repository's release tags. Trees that it gave can be read as long as it is open."""
+    """A repository's release tags. Trees from it can be read as long as it is open."""
 
     where: str
     tags: Mapping[Version, str]
@@ -31,21 +31,21 @@ class History:
     _prefix: str
 
     def tree(self, tag: str, pin: TagPin | None) -> SourceTree:
-        """One release's tree; verified where a pin is given. Raises TagMovedError or GitError."""
+        """Return the tree of ``tag``; verified where there is a ``pin``. Raises TagMovedError or GitError."""
         try:
             commit = git.resolve(self._repository, f"{self._prefix}{tag}", self.where)
         except UnknownVersionError as error:
             if tag not in self.tags.values():
                 raise
-            raise GitError(f"git can't read the tag {tag}", advice="try another clone: git fsck") from error
+            raise GitError(f"git can't read the tag {tag}", advice="use another clone: git fsck") from error
         return tree_of(commit, tag, self.where, pin)
 
 
 @contextmanager
 def history(where: str, context: Context) -> Iterator[History]:
-    """Open a repository, a path or a URL. From a URL, tags that the cache lacks are fetched, without their past.
+    """Open the repository ``where``, a path or a URL. From a URL, tags not in the cache are fetched, without history.
 
-    Raises UnknownVersionError where it has no release, GitError, NetworkUnavailableError or OfflineError.
+    Raises UnknownVersionError where it has no release tags, GitError, NetworkUnavailableError or OfflineError.
     """
     if not git.is_url(where):
         repository = git.open_repository(Path(where).expanduser())
@@ -77,20 +77,20 @@ def history(where: str, context: Context) -> Iterator[History]:
 
 
 def _listed(repository: Repo, where: str) -> dict[str, str]:
-    """The tags that are there now, with their own objects: what has moved shows without a fetch."""
+    """Return the tags that ``where`` has now and their own ids, which show moved tags without a fetch."""
     listed = git.ask(repository, "ls-remote", "--tags", "--refs", "--", where).splitlines()
     return {ref.removeprefix("refs/tags/"): sha for sha, ref in (line.split("\t") for line in listed)}
 
 
 def _releases(where: str, tags: Collection[str]) -> dict[Version, str]:
-    found: dict[Version, str] = {}
+    by_version: dict[Version, str] = {}
     for tag in sorted(tags):
         try:
             version = Version.parse(tag)
         except UnknownVersionError:
             continue
         if tag.startswith("v"):
-            found.setdefault(version, tag)  # never a label of one spelling with the files of another
-    if not found:
+            by_version.setdefault(version, tag)  # never a label of one spelling with the files of another
+    if not by_version:
         raise UnknownVersionError(f"{where} has no release tags", why=f"it has {len(tags)} tags")
-    return dict(sorted(found.items()))
+    return dict(sorted(by_version.items()))

@@ -1,4 +1,4 @@
-"""The tags that a repository has now, and the commits that they lead to, without fetching any of them."""
+"""List the tags that a repository has now, and the commits that they lead to, without fetching any."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _ROW = re.compile(r"([0-9a-f]{40})\trefs/tags/([A-Za-z0-9][A-Za-z0-9._+-]{0,99})
 
 
 def remote_tags(where: str, cache: Cache) -> dict[str, str]:
-    """Commits by tag; tags with names that no release has are left out.
+    """Return the commits of the repository ``where`` by tag; tags with names that no release has are left out.
 
-    Raises NetworkUnavailableError, GitError.
+    Raises NetworkUnavailableError or GitError.
     """
     if git.is_url(where):
         with git.own_copy(where, cache) as repository:
@@ -30,9 +30,9 @@ def remote_tags(where: str, cache: Cache) -> dict[str, str]:
             listed = repository.git.show_ref("--tags", "--dereference", with_exceptions=False).replace(" ", "\t")
         finally:
             repository.close()
-    found: dict[str, str] = {}
+    commits: dict[str, str] = {}
     for line in listed.splitlines():
         row = _ROW.fullmatch(line)
-        if row and (row[3] or row[2] not in found):
-            found[row[2]] = row[1]  # what an annotated tag leads to comes behind it, and counts
-    return found
+        if row and (row[3] or row[2] not in commits):
+            commits[row[2]] = row[1]  # what an annotated tag leads to comes behind it, and counts
+    return commits

@@ -1,4 +1,4 @@
-"""Source trees from git: a local clone is read where it is, a URL is fetched shallow into the cache."""
+"""Read source trees from git: a local clone in place, a URL by fetching single commits into the cache."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 UPSTREAM = "https://github.com/OpenVPN/openvpn.git"
 
 FETCHED = "patchkit/"
-"""What a fetched tag is called in our own copy: refs/tags/patchkit/v2.6.14."""
+"""The prefix of fetched tags in patchkit's own copy: refs/tags/patchkit/v2.6.14."""
 
-# What git itself allows in a ref, less whatever could pass for an option, a range or a revision operator.
+# The refs that git itself allows, without those that could pass for an option, a range or a revision operator.
 _REF = re.compile(r"(?!.*(\.\.|//|@\{))[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
 _URL = re.compile(r"(https?|ssh|git|file)://|[\w.-]+@[\w.-]+:", re.ASCII)
-# A clone's own configuration can name programs that git runs to fetch what is missing: of a partial clone, say. What
-# somebody hands us is read, never fetched into; our own copies are fetched from the kinds of place that _URL knows.
+# A clone's own configuration can name programs that git runs to fetch missing objects, of a partial clone for instance.
+# Repositories of others are read, never fetched into; patchkit's own copies are fetched by the protocols of _URL.
 _READ_ONLY = ""
 _FETCHED_FROM = "https:http:ssh:git:file"
 _UNREACHABLE = (
@@ -57,11 +57,10 @@ _NO_REF = ("couldn't find remote ref", "not our ref", "no such ref")
 
 
 def tree_at(where: str, ref: str, context: Context, *, pin: TagPin | None = None) -> SourceTree:
-    """The tree of ``ref`` in the repository ``where`` (a URL or a path).
+    """Return the tree of ``ref`` in the repository ``where`` (a URL or a path); verified where there is a ``pin``.
 
-    With a ``pin``, commit and tree must be the pinned ones: TagMovedError otherwise, and only then
-    the origin counts as verified. Raises UnknownVersionError for a ref that is not there, GitError,
-    NetworkUnavailableError or OfflineError.
+    Raises TagMovedError where commit or tree are not the pinned ones, UnknownVersionError for a ref that does not
+    exist, GitError, NetworkUnavailableError, OfflineError or DiskFullError.
     """
     if not _REF.fullmatch(ref):
         raise UnknownVersionError(f"{shown(ref)} is not a git ref", advice="give a tag, a branch or a commit")
@@ -71,24 +70,27 @@ def tree_at(where: str, ref: str, context: Context, *, pin: TagPin | None = None
     except TagMovedError:
         commit.repo.close()
         raise
-    # Nobody else knows when the last file was read: git's own process would go on waiting for more.
+    # The last use of the tree ends git's own process, which would otherwise wait for more requests.
     weakref.finalize(tree.entries, commit.repo.close)
     return tree
 
 
 def default_repository() -> str | None:
-    """What ``PATCHKIT_GIT`` names."""
+    """Return the repository that ``PATCHKIT_GIT`` names, or None."""
     return os.environ.get("PATCHKIT_GIT") or None
 
 
 def is_url(where: str) -> bool:
-    """Whether git would open a connection for this, not a folder."""
+    """Return whether git would open a connection for ``where``, and not a folder."""
     return _URL.match(where) is not None
 
 
 @contextmanager
 def own_copy(where: str, cache: Cache) -> Iterator[git.Repo]:
-    """The cache's copy of what a URL leads to, empty at first; a second run waits for it. It is left open."""
+    """Hold the cache's copy of the repository at the URL ``where``, empty at first; a second run waits for it.
+
+    The caller closes the repository. Raises GitError, StorageError or DiskFullError.
+    """
     slug = hashlib.sha256(where.encode()).hexdigest()[:16]
     with cache.lock(f"git-{slug}"):
         yield bare_repository(cache.git / f"{slug}.git")
@@ -98,7 +100,7 @@ def _commit_at(where: str, ref: str, context: Context) -> git.Commit:
     if not is_url(where):
         return resolve(open_repository(expanded(where)), ref, where)
     with own_copy(where, context.cache) as repository:
-        # A commit never changes; a tag or branch is asked for anew, unless there is no network to ask.
+        # A commit never changes; a tag or branch is fetched anew, unless offline.
         if _COMMIT.fullmatch(ref) or context.offline:
             try:
                 return resolve(repository, f"{FETCHED}{ref}" if not _COMMIT.fullmatch(ref) else ref, where)
@@ -114,16 +116,16 @@ def _commit_at(where: str, ref: str, context: Context) -> git.Commit:
 
 
 def open_repository(path: Path, protocols: str = _READ_ONLY) -> git.Repo:
-    """A local repository; git may fetch by these protocols (GIT_ALLOW_PROTOCOL), none unless named.
+    """Open the local repository ``path``; git may fetch by ``protocols`` (GIT_ALLOW_PROTOCOL), by default by none.
 
-    Raises GitError where there is none.
+    Raises GitError where there is no repository, or git is not installed.
     """
     module = gitpython()
     try:
         repository: git.Repo = module.Repo(path, expand_vars=False)
     except (module.InvalidGitRepositoryError, module.NoSuchPathError) as error:
         raise GitError(f"{path} is not a git repository", why=str(error), advice="give a clone or a URL") from error
-    # A mirror without a config file does not say that it is bare, and GitPython then runs git beside it.
+    # Without a config file a bare repository does not show that it is bare, and GitPython runs git beside it.
     repository.git.update_environment(
         GIT_DIR=str(repository.git_dir),
         GIT_TERMINAL_PROMPT="0",
@@ -135,7 +137,7 @@ def open_repository(path: Path, protocols: str = _READ_ONLY) -> git.Repo:
 
 
 def bare_repository(path: Path) -> git.Repo:
-    """A bare repository of our own, made when missing, that may fetch."""
+    """Open the bare repository ``path``, made where missing, that may fetch. Raises GitError."""
     module = gitpython()
     if not path.exists():
         # Named, because inside a git hook GIT_DIR names the hook's repository.
@@ -147,7 +149,10 @@ def bare_repository(path: Path) -> git.Repo:
 
 
 def resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
-    """The commit of a tag, branch or commit id; closes the repository and raises UnknownVersionError if none."""
+    """Return the commit of ``ref``, a tag, branch or commit id.
+
+    Raises UnknownVersionError where there is none, with ``repository`` closed.
+    """
     import git
 
     for name in (f"refs/tags/{ref}", ref):
@@ -164,32 +169,32 @@ def resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
 
 
 def ask(repository: git.Repo, command: str, *arguments: str) -> str:
-    """Run a git command that talks to another repository; its output.
+    """Run a git ``command`` that connects to another repository, named behind ``--``, and return its output.
 
-    Raises UnknownVersionError for a ref that is not there, NetworkUnavailableError or GitError.
+    Raises UnknownVersionError for a ref that does not exist, NetworkUnavailableError, DiskFullError or GitError.
     """
     import git
 
     try:
         return str(repository.git.execute(["git", command, *arguments]))
     except git.GitCommandError as error:
-        said = str(error.stderr).strip().removeprefix("stderr: ").strip("'")
+        message = str(error.stderr).strip().removeprefix("stderr: ").strip("'")
         where = arguments[arguments.index("--") + 1]
-        if any(sign in said.lower() for sign in _NO_REF):
-            raise UnknownVersionError(f"{where} has not what was asked for", why=said) from error
-        if any(sign in said.lower() for sign in _UNREACHABLE):
+        if any(sign in message.lower() for sign in _NO_REF):
+            raise UnknownVersionError(f"{where} does not have the requested ref", why=message) from error
+        if any(sign in message.lower() for sign in _UNREACHABLE):
             raise NetworkUnavailableError(
                 f"no network: {where} can't be reached",
-                why=said,
+                why=message,
                 advice="name a local clone with --git or PATCHKIT_GIT",
             ) from error
-        if "no space left" in said.lower():
-            raise DiskFullError(f"no room left for what git fetches from {where}", why=said) from error
-        raise GitError(f"git {command} failed for {where}", why=said) from error
+        if "no space left" in message.lower():
+            raise DiskFullError(f"no room left for what git fetches from {where}", why=message) from error
+        raise GitError(f"git {command} failed for {where}", why=message) from error
 
 
 def tags(repository: git.Repo, pattern: str) -> dict[str, str]:
-    """The tags that match, and the ids of their own objects. Raises GitError."""
+    """Return the tags that match ``pattern``, and the ids of their own objects. Raises GitError."""
     import git
 
     try:
@@ -200,7 +205,7 @@ def tags(repository: git.Repo, pattern: str) -> dict[str, str]:
 
 
 def fetch_tag(repository: git.Repo, where: str, tag: str) -> None:
-    """Fetch one tag under its own name, without its history. Raises what :func:`ask` does."""
+    """Fetch ``tag`` from ``where`` under its own name, without its history. Raises what :func:`ask` does."""
     ref = f"refs/tags/{tag}"
     ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, f"{ref}:{ref}")
 
@@ -208,15 +213,15 @@ def fetch_tag(repository: git.Repo, where: str, tag: str) -> None:
 def _fetch(repository: git.Repo, where: str, ref: str) -> None:
     """Fetch one commit, without its history, under refs/tags/patchkit/REF: a branch can't point to a tag object."""
     sources = [ref] if _COMMIT.fullmatch(ref) else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
-    said = ""
+    reason = ""
     for source in sources:
-        wanted = f"{source}:refs/tags/{FETCHED}{ref}"
+        refspec = f"{source}:refs/tags/{FETCHED}{ref}"
         try:
-            ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, wanted)
+            ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, refspec)
         except UnknownVersionError as error:
-            said = error.why
+            reason = error.why
             continue
         return
     raise UnknownVersionError(
-        f"{where} has no {shown(ref)}", why=said, advice=f"git ls-remote {where} lists what it has"
+        f"{where} has no {shown(ref)}", why=reason, advice=f"git ls-remote {where} lists what it has"
     )

@@ -1,1 +1,1 @@
-"""OpenPGP signatures: gpg's answers, and what a signature is worth."""
+"""OpenPGP signatures: read with gpg, and judged by patchkit."""

@@ -1,7 +1,7 @@
-"""Ask GnuPG about OpenPGP signatures and keys; :mod:`patchkit.source.openpgp.judgement` draws the conclusions.
+"""Read OpenPGP signatures and keys with GnuPG; :mod:`patchkit.source.openpgp.judgement` judges them.
 
-Every question gets a key ring of its own, in a folder that is gone afterwards: neither the user's keys, settings nor
-trust have a say, and nothing is fetched.
+Every call uses a key ring of its own, in a folder that is removed afterwards: the user's keys, settings and trust do
+not count, and nothing is fetched.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _SUPERSEDED, _RETIRED = 1, 3
 
 @dataclass(frozen=True)
 class Revocation:
-    """A key's owner took it back. ``when`` in seconds since 1970."""
+    """The revocation of a key by its owner. ``when`` is in seconds since 1970."""
 
     when: int
     from_the_start: bool
-    """True unless the reason is that the key was superseded or retired: then not even what is older counts."""
+    """Whether older signatures are invalid too: so unless the key was superseded or retired."""
 
 
 @dataclass(frozen=True)
 class KeyPart:
-    """A primary key or a subkey, as its newest self-signature has it. Times in seconds since 1970."""
+    """A primary key or a subkey, as its newest self-signature describes it. Times are in seconds since 1970."""
 
     fingerprint: str
     primary: str
@@ -50,18 +50,18 @@ class KeyPart:
     created: int
     expires: int | None
     signs: bool
-    """Whether it is meant for signatures on data."""
+    """Whether the key is meant for signatures on data."""
     revoked: Revocation | None = None
 
 
 @dataclass(frozen=True)
 class RawSignature:
-    """One signature as GnuPG sees it, with no judgement on its key's validity."""
+    """One signature as GnuPG reads it, without a judgement on the validity of its key."""
 
     state: str
-    """``fits`` (these data, that key), ``bad`` (other data), ``no-key``, or ``unreadable``."""
+    """``fits`` (signature, data and key match), ``bad`` (other data), ``no-key``, or ``unreadable``."""
     key: str
-    """The fingerprint of the (sub)key that made it, or its 16-digit id where the key is not at hand."""
+    """The fingerprint of the (sub)key that made the signature, or its 16-digit id where the key is unknown."""
     made: int | None = None
     expires: int | None = None
     hash: str = ""
@@ -69,44 +69,53 @@ class RawSignature:
 
 @dataclass
 class KeyRing:
-    """Keys that count, and nothing else."""
+    """A key ring with only the keys that count."""
 
     home: Path
     parts: dict[str, KeyPart] = field(default_factory=dict)
     """By fingerprint."""
 
     def add(self, armour: bytes) -> None:
-        """Take in what a file holds; what it says of a key that is there is merged. Raises SignatureFileError."""
-        done = self._gpg("--import", stdin=armour)
-        if "[GNUPG:] IMPORT_OK" not in done.stdout.decode("utf-8", "replace"):
+        """Import the keys in ``armour``, and merge news of keys that are there already.
+
+        Raises SignatureFileError where there is no key, OpenPgpMissingError where gpg is not installed.
+        """
+        imported = self._gpg("--import", stdin=armour)
+        if "[GNUPG:] IMPORT_OK" not in imported.stdout.decode("utf-8", "replace"):
             raise SignatureFileError(
                 "this holds no OpenPGP key",
-                why=_words(done.stderr),
+                why=_words(imported.stderr),
                 advice="gpg --export --armor FINGERPRINT writes one",
             )
         listed = self._gpg("--with-colons", "--fixed-list-mode", "--with-fingerprint", "--check-sigs")
         self.parts = {part.fingerprint: part for part in _parts(listed.stdout.decode("utf-8", "replace"))}
 
     def check(self, signature: bytes, data: bytes) -> list[RawSignature]:
-        """All detached signatures in a file, on these data. Raises SignatureFileError for what is none."""
+        """Return all detached signatures in the file ``signature``, checked against ``data``.
+
+        Raises SignatureFileError where there are none, OpenPgpMissingError, DiskFullError or StorageError.
+        """
         if len(signature) > _LIMIT:
             raise SignatureFileError("this is no signature", why=f"it is larger than {_LIMIT >> 20} MiB")
-        signed, made = self.home / "data", self.home / "data.sig"
+        signed, detached = self.home / "data", self.home / "data.sig"
         with writing(self.home):
             signed.write_bytes(data)
-            made.write_bytes(signature)
-        done = self._gpg("--allow-weak-digest-algos", "--verify", str(made), str(signed))
-        found = list(_signatures(done.stdout.decode("utf-8", "replace")))
-        if not found:
-            raise SignatureFileError("this is no signature", why=_words(done.stderr))
-        return found
+            detached.write_bytes(signature)
+        checked = self._gpg("--allow-weak-digest-algos", "--verify", str(detached), str(signed))
+        signatures = list(_signatures(checked.stdout.decode("utf-8", "replace")))
+        if not signatures:
+            raise SignatureFileError("this is no signature", why=_words(checked.stderr))
+        return signatures
 
     def export(self, fingerprint: str) -> bytes:
-        """One key as armoured text, with its own signatures only."""
+        """Return the key ``fingerprint`` as armoured text, with its own signatures only.
+
+        Raises OpenPgpMissingError, or SignatureFileError where gpg does not end.
+        """
         return self._gpg("--armor", "--export-options", "export-minimal", "--export", fingerprint).stdout
 
     def _gpg(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        # Exit codes tell less than the status lines: an expired key gives 0, a missing one 2.
+        # Status lines say more than exit codes: an expired key gives 0, a missing one 2.
         options = ("--no-options", "--batch", "--no-tty", "--no-autostart", "--trust-model", "always",
                    "--no-auto-key-retrieve", "--no-auto-check-trustdb", "--status-fd", "1")  # fmt: skip
         try:
@@ -120,7 +129,7 @@ class KeyRing:
             )
         except FileNotFoundError as error:
             raise OpenPgpMissingError(
-                "gpg is not installed", why="it is what reads OpenPGP signatures", advice="apt-get install gpg"
+                "gpg is not installed", why="it reads OpenPGP signatures", advice="apt-get install gpg"
             ) from error
         except subprocess.TimeoutExpired as error:
             raise SignatureFileError("gpg did not come to an end", why=f"within {_PATIENCE:g} s") from error
@@ -128,7 +137,7 @@ class KeyRing:
 
 @contextmanager
 def key_ring(armours: Sequence[bytes]) -> Iterator[KeyRing]:
-    """A key ring of these keys. Raises OpenPgpMissingError, SignatureFileError, StorageError."""
+    """Open a key ring with the keys in ``armours``. Raises OpenPgpMissingError, SignatureFileError or StorageError."""
     with tempfile.TemporaryDirectory(prefix="patchkit-gpg-") as home:
         ring = KeyRing(Path(home))
         for armour in armours:
@@ -137,12 +146,12 @@ def key_ring(armours: Sequence[bytes]) -> Iterator[KeyRing]:
 
 
 def day(seconds: int) -> str:
-    """A time as a date in UTC."""
+    """Return ``seconds`` since 1970 as a date in UTC."""
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).date().isoformat()
 
 
 def _signatures(status: str) -> Iterator[RawSignature]:
-    """From GnuPG's status lines (its doc/DETAILS). Whatever a user id says, it can't begin a line of its own."""
+    """Parse GnuPG's status lines (its doc/DETAILS). A user id may hold anything, but no newline."""
     current: RawSignature | None = None
     for words in (line.split(" ")[1:] for line in status.split("\n") if line.startswith("[GNUPG:] ")):
         match words:
@@ -156,7 +165,7 @@ def _signatures(status: str) -> Iterator[RawSignature]:
                 state = "no-key" if reason == "9" else "unreadable"  # 9: no public key
                 current = RawSignature(state, key, _seconds(made), hash=_hash(digest))
             case ["VALIDSIG", key, _, made, expires, _, _, _, digest, *_] if current is not None:
-                # Also for keys that are expired or revoked: the bytes fit, and the rest is not gpg's to judge.
+                # Also for keys that are expired or revoked: the bytes match, and the judgement is not gpg's.
                 current = RawSignature("fits", key, _seconds(made), _seconds(expires), _hash(digest))
             case _:
                 pass
@@ -165,7 +174,7 @@ def _signatures(status: str) -> Iterator[RawSignature]:
 
 
 def _parts(listed: str) -> Iterator[KeyPart]:
-    """From a listing in colons (GnuPG's doc/DETAILS); only revocations that were checked count."""
+    """Parse a listing in colons (GnuPG's doc/DETAILS); only revocations that gpg has checked count."""
     keys: list[KeyPart] = []
     primary_at = 0
     about_key = True
@@ -197,8 +206,8 @@ def _revocation(row: Sequence[str]) -> Revocation:
     return Revocation(int(row[5]), from_the_start=reason not in (f"{_SUPERSEDED:02}", f"{_RETIRED:02}"))
 
 
-def _earliest(one: Revocation | None, other: Revocation) -> Revocation:
-    return other if one is None else Revocation(min(one.when, other.when), one.from_the_start or other.from_the_start)
+def _earliest(known: Revocation | None, new: Revocation) -> Revocation:
+    return new if known is None else Revocation(min(known.when, new.when), known.from_the_start or new.from_the_start)
 
 
 def _seconds(text: str) -> int | None:
@@ -210,7 +219,7 @@ def _hash(number: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """A user id may hold anything; GnuPG writes what is odd as ``\\x1b``, and that is how it stays."""
+    """Replace what is not printable in a user id; GnuPG itself has escaped control characters as ``\\x1b``."""
     return re.sub(r"[^ -~\u00a1-\ud7ff\ue000-\uffff]", "?", text)[:120]
 
 

@@ -1,7 +1,7 @@
-"""What an OpenPGP signature is worth, judged at the time when it was made.
+"""Judge OpenPGP signatures, as of the time when each was made.
 
-A key that has expired since, or was replaced, has signed well all the same; one that was given away, or was over when
-it signed, has not. When a signature was made, only the signature itself says: who has stolen a key can date it back.
+A key that has expired since, or was replaced, still made valid signatures; a compromised one, or one that had expired
+when it signed, did not. The time of a signature is its own claim: the thief of a key can date signatures back.
 """
 
 from __future__ import annotations
@@ -25,58 +25,57 @@ _CLOCKS_DIFFER = 24 * 3600  # seconds that a signer's clock may be ahead of ours
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one signature, or the lack of one, says."""
+    """The judgement on one signature, or on the lack of one."""
 
     worth: Worth
     detail: str
-    """Who, when, and why."""
+    """Signer, time and reason."""
     key: str = ""
-    """The fingerprint of the key that made it, or its id where the key is unknown."""
+    """The fingerprint of the key that made the signature, or its id where the key is unknown."""
     primary: str = ""
-    """The fingerprint that the key is published under."""
+    """The fingerprint of the primary key, under which the key is published."""
     made: int | None = None
-    """Seconds since 1970, by the signature's own word."""
+    """Seconds since 1970, as the signature itself claims."""
 
 
 def judge(ring: KeyRing, signature: bytes, data: bytes, now: float | None = None) -> Judgement:
-    """What the signatures in a file are worth for these data: the best one counts, unless one of them is bad.
+    """Judge the signatures in the file ``signature`` on ``data``: the best one counts, unless one of them is bad.
 
-    ``now`` is in seconds since 1970. Raises OpenPgpMissingError or StorageError.
+    ``now`` is in seconds since 1970. Raises OpenPgpMissingError, DiskFullError or StorageError.
     """
     try:
-        found = ring.check(signature, data)
+        signatures = ring.check(signature, data)
     except SignatureFileError as error:
         return Judgement("bad", ": ".join(filter(None, (error.what, error.why))))
     moment = int(time.time() if now is None else now)
-    judged = [_judged(one, ring.parts, moment) for one in found]
-    return best(judged)
+    return best(_judged(raw, ring.parts, moment) for raw in signatures)
 
 
 def best(judged: Iterable[Judgement]) -> Judgement:
-    """The one that counts: a bad one is never outweighed."""
+    """Return the judgement that counts of several: a bad one is never outweighed."""
     order: list[Worth] = ["bad", *sorted(GOOD), "weak", "unknown key", "missing"]
-    return min(judged, key=lambda one: order.index(one.worth))
+    return min(judged, key=lambda judgement: order.index(judgement.worth))
 
 
-def _judged(one: RawSignature, parts: dict[str, KeyPart], now: int) -> Judgement:
-    part = parts.get(one.key)
-    if one.state == "no-key":
-        return Judgement("unknown key", f"made with {one.key}, which is not among the keys that count", one.key)
-    if one.state != "fits" or part is None or one.made is None:
-        why = "it is not of these data, or was altered" if one.state == "bad" else "it can't be read"
-        return Judgement("bad", f"{why} (key {one.key or 'not named'})", one.key)
+def _judged(raw: RawSignature, parts: dict[str, KeyPart], now: int) -> Judgement:
+    part = parts.get(raw.key)
+    if raw.state == "no-key":
+        return Judgement("unknown key", f"made with {raw.key}, which is not among the keys that count", raw.key)
+    if raw.state != "fits" or part is None or raw.made is None:
+        why = "it is not of these data, or was altered" if raw.state == "bad" else "it can't be read"
+        return Judgement("bad", f"{why} (key {raw.key or 'not named'})", raw.key)
     chain = [part] if part.primary == part.fingerprint else [part, parts[part.primary]]
-    worth, why = _worth(one, one.made, chain, now)
-    who = f"{part.name}, {one.hash}, on {day(one.made)}"
-    return Judgement(worth, who + (f": {why}" if why else ""), part.fingerprint, part.primary, one.made)
+    worth, why = _worth(raw, raw.made, chain, now)
+    who = f"{part.name}, {raw.hash}, on {day(raw.made)}"
+    return Judgement(worth, who + (f": {why}" if why else ""), part.fingerprint, part.primary, raw.made)
 
 
-def _worth(one: RawSignature, made: int, chain: Sequence[KeyPart], now: int) -> tuple[Worth, str]:
-    """The worth, and why, of a signature that fits; its key comes first in the chain, the primary one last."""
-    for why in (*_faults(one, made, chain[0], now), *(why for key in chain for why in _faults_of_key(key, made))):
+def _worth(raw: RawSignature, made: int, chain: Sequence[KeyPart], now: int) -> tuple[Worth, str]:
+    """Return worth and reason of a signature that fits; its key comes first in the chain, the primary key last."""
+    for why in (*_faults(raw, made, chain[0], now), *(why for key in chain for why in _faults_of_key(key, made))):
         return "bad", why
-    if made >= _BROKEN_SINCE.get(one.hash, made + 1):
-        return "weak", f"{one.hash} can be cheated: it could have been a signature of something else"
+    if made >= _BROKEN_SINCE.get(raw.hash, made + 1):
+        return "weak", f"{raw.hash} can be cheated: it could have been a signature of something else"
     for key in chain:
         if key.revoked:
             return "good, key since revoked", f"on {day(key.revoked.when)}, because it was replaced"
@@ -86,17 +85,17 @@ def _worth(one: RawSignature, made: int, chain: Sequence[KeyPart], now: int) -> 
     return "good", ""
 
 
-def _faults(one: RawSignature, made: int, part: KeyPart, now: int) -> Iterator[str]:
+def _faults(raw: RawSignature, made: int, part: KeyPart, now: int) -> Iterator[str]:
     if not part.signs:
         yield "its key is not meant for signatures"
     if made > now + _CLOCKS_DIFFER:
         yield "it is dated in the future"
-    if one.expires is not None and one.expires <= now:
-        yield f"the signature itself was to hold until {day(one.expires)} only"
+    if raw.expires is not None and raw.expires <= now:
+        yield f"the signature itself was to hold until {day(raw.expires)} only"
 
 
 def _faults_of_key(key: KeyPart, made: int) -> Iterator[str]:
-    """Why a key could not sign anything at that time."""
+    """Give the reasons why a key could not sign anything at the time ``made``."""
     if made < key.created:
         yield f"its key is younger than it, of {day(key.created)}"
     if key.expires is not None and made >= key.expires:

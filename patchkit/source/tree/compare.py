@@ -1,7 +1,7 @@
-"""A tarball against its git tag, file by file.
+"""Compare a tarball with its git tag, file by file.
 
 ``make dist`` leaves out what only developers need, and adds what autotools and docutils generate. Generated files are
-known by their names here, and are not looked into: what they hold depends on the machine that made them.
+recognised by name, and their contents are not compared: they depend on the machine that made them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from patchkit.source.tree.tree import SourceTree
 
 Kind = Literal["only in the tarball", "altered", "other mode"]
 
-# As `make dist` of 2.1 to 2.7 has left them; a name with a slash is a whole path.
+# Files that `make dist` of 2.1 to 2.7 generated; a name with a slash is a whole path.
 _GENERATED = (
     "Makefile.in", "aclocal.m4", "compile", "config.guess", "config.h.in", "config.sub", "configure", "depcomp",
     "install-sh", "ltmain.sh", "missing", "test-driver", "ar-lib", "mkinstalldirs", "INSTALL", "config.h.in~",
@@ -27,7 +27,7 @@ _GENERATED = (
 
 @dataclass(frozen=True)
 class FileDifference:
-    """One file that is not the same in both."""
+    """One file that differs between tarball and tag."""
 
     path: str
     kind: Kind
@@ -38,19 +38,19 @@ class Differences:
     """How a tarball differs from its tag."""
 
     suspicious: tuple[FileDifference, ...]
-    """What nothing here explains."""
+    """Differences without a known explanation."""
     line_endings: tuple[str, ...]
-    """Altered, but for nothing else than how lines end."""
+    """Paths of files that differ in their line endings only."""
     generated: tuple[str, ...]
-    """Only in the tarball, and known by name; they were not looked into."""
+    """Paths only in the tarball that are known to be generated; their contents are not compared."""
     left_out: tuple[str, ...]
-    """Only in the tag."""
+    """Paths only in the tag."""
     same: int
-    """How many files are the same to the byte."""
+    """The number of files that are the same to the byte."""
 
 
 def differences(tarball: SourceTree, tag: SourceTree) -> Differences:
-    """Compare all files. Raises GitError where the tag's can't be read."""
+    """Compare all files of ``tarball`` and ``tag``. Raises GitError where the tag's files can't be read."""
     suspicious: list[FileDifference] = []
     endings: list[str] = []
     generated: list[str] = []
@@ -88,5 +88,5 @@ def _is_generated(path: str) -> bool:
 
 
 def _kind(mode: int) -> int:
-    """Symbolic link or file; who may execute it depends on the umask of whoever packed it."""
+    """Return the file type; the permissions depend on the umask of the person who packed the tarball."""
     return mode & 0o170000

@@ -1,4 +1,4 @@
-"""Sources given by hand with ``--source``: a tarball or a folder. They are never called verified."""
+"""Read a source given with ``--source``, a tarball or a folder; it never counts as verified."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from patchkit.source.tree.tree import SYMLINK, Entry, Origin, SourceTree
 
 
 def tree_from(path: Path) -> SourceTree:
-    """The tree of OpenVPN in a local tarball or folder.
+    """Read the tree of OpenVPN in the local tarball or folder ``path``.
 
     Raises BadSourceError where there is none, UnsafeArchiveError for a tarball with unsafe members.
     """
@@ -22,7 +22,10 @@ def tree_from(path: Path) -> SourceTree:
 
 
 def any_tree(path: Path, option: str) -> SourceTree:
-    """The tree in a local tarball or folder, whatever it holds; ``option`` is what named it. Raises the same."""
+    """Read the tree in the local tarball or folder ``path``, whatever it holds; ``option`` is the option that named it.
+
+    Raises BadSourceError where there is none, or it is too large, UnsafeArchiveError for unsafe members.
+    """
     try:
         if path.is_dir():
             return _from_folder(path, option)
@@ -46,7 +49,7 @@ def _from_folder(folder: Path, option: str) -> SourceTree:
     entries: dict[str, Entry] = {}
     total = 0
     for here, folders, names in os.walk(folder, onerror=_refuse):
-        # A link to a folder is a link; git's own is a folder, or a file in a worktree.
+        # A link to a folder counts as a link; .git is a folder, or a file in a worktree.
         links = [name for name in folders if Path(here, name).is_symlink()]
         folders[:] = sorted(name for name in folders if name != ".git")
         for name in sorted({*names, *links} - {".git"}):
@@ -56,7 +59,7 @@ def _from_folder(folder: Path, option: str) -> SourceTree:
             if path.is_symlink() and not _leads_out(path, folder):
                 entries[key] = Entry.of(os.fsencode(path.readlink()), mode=SYMLINK, mtime=int(status.st_mtime))
             elif path.is_file():
-                # autoreconf --install leaves links to the system's own install-sh and the like: take the file.
+                # autoreconf --install leaves links to the system's own install-sh and others: read the file instead.
                 status = path.stat()
                 total += status.st_size
                 if total > MAX_BYTES:
@@ -69,7 +72,7 @@ def _from_folder(folder: Path, option: str) -> SourceTree:
 
 
 def _leads_out(link: Path, folder: Path) -> bool:
-    """Whether to take the file that a link leads to; a link that leads out, to no file, is refused."""
+    """Return whether ``link`` leads out of ``folder``. Raises BadSourceError where it does, and not to a file."""
     if not link.readlink().is_absolute() and link.resolve().is_relative_to(folder.resolve()):
         return False
     if not link.is_file():

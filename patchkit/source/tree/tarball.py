@@ -1,4 +1,4 @@
-"""Read a source tarball into a tree, and refuse whatever a source tarball has no business to hold."""
+"""Read a source tarball into a tree, and refuse members that a source tarball never needs."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _OPENERS: tuple[tuple[bytes, Callable[[io.BytesIO], io.BufferedIOBase]], ...] = 
 
 
 def as_tree(data: bytes, origin: Origin) -> SourceTree:
-    """The tree in a compressed or plain tar, without its one top folder; its epoch is the newest time stamp.
+    """Read the compressed or plain tar ``data`` into a tree without its only top folder.
 
-    Raises UnsafeArchiveError for a path or link that leaves the folder, a device, a setuid bit, a
-    bomb, two members of one name, and anything that is no tar at all.
+    The tree's origin is ``origin``, with the newest time stamp as epoch. Raises UnsafeArchiveError for a path or link
+    that leaves the folder, a device, a setuid bit, a bomb, two members of one name, and anything but a tar.
     """
     try:
         plain = _decompress(data, origin.name)
@@ -135,7 +135,7 @@ def _linked(member: tarfile.TarInfo, top: str, seen: dict[str, Entry], name: str
 
 
 def _refuse_links_through_links(files: dict[str, Entry], name: str) -> None:
-    """What such a link leads to can't be told from its text: ``here/..`` is outside where ``here`` is ``.``."""
+    """Raise for a link through a link, whose target is not in its text: ``here/..`` is outside if ``here`` is ``.``."""
     links = {path for path, entry in files.items() if entry.mode == SYMLINK}
     for path in links:
         steps = [*posixpath.dirname(path).split("/"), *files[path].read().decode().split("/")]
@@ -146,10 +146,10 @@ def _refuse_links_through_links(files: dict[str, Entry], name: str) -> None:
 
 
 def _refuse_files_below_files(files: dict[str, Entry], name: str) -> None:
-    """A member below a link or a file would be written through it."""
+    """Raise for a member below a link or a file, which would be written through it."""
     for path in files:
         folder = posixpath.dirname(path)
         while folder:
             if folder in files:
-                raise _unsafe(name, f"{path!r} lies below {folder!r}, which is no folder")
+                raise _unsafe(name, f"{path!r} lies below {folder!r}, which is not a folder")
             folder = posixpath.dirname(folder)

@@ -1,4 +1,4 @@
-"""A source tree as a value: paths, modes, bytes, and where it came from. Nothing on disk."""
+"""A source tree as a value in memory: paths, modes, bytes, and where they came from."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SYMLINK = 0o120777
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a tree came from and what vouches for it."""
+    """Where a tree came from, and whether a pin covers it."""
 
     kind: Literal["tarball", "git", "directory"]
     name: str
     """The tarball's file name, the git ref, or the folder."""
     verified: bool
-    """True when every byte is vouched for by a pin: a tarball's sha256, or a tag's commit and tree."""
+    """Whether a pin covers every byte: a tarball's sha256, or a tag's commit and tree."""
     epoch: int
     """Seconds since 1970: the newest file of a tarball, the commit's date; becomes SOURCE_DATE_EPOCH."""
     sha256: str | None = None
@@ -34,7 +34,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file or symbolic link. ``mode`` is 0o644, 0o755 or SYMLINK; ``read`` gives bytes or the target."""
+    """One file or symbolic link. ``mode`` is 0o644, 0o755 or SYMLINK; ``read`` returns its bytes or its target."""
 
     mode: int
     mtime: int
@@ -42,6 +42,7 @@ class Entry:
 
     @classmethod
     def of(cls, data: bytes, *, mode: int = 0o644, mtime: int = 0) -> Entry:
+        """Return an entry whose content is ``data``; ``mtime`` is in seconds since 1970."""
         return cls(mode, mtime, lambda: data)
 
 
@@ -56,7 +57,7 @@ class SourceTree:
         return path in self.entries
 
     def read(self, path: str) -> bytes:
-        """The bytes of one file. Raises BadSourceError where the tree has no such file."""
+        """Return the bytes of the file ``path``. Raises BadSourceError where the tree has no such file."""
         entry = self.entries.get(path)
         if entry is None:
             raise BadSourceError(
@@ -67,7 +68,10 @@ class SourceTree:
         return entry.read()
 
     def find(self, name: str) -> str:
-        """The path of an OpenVPN source file: in the root to 2.3-alpha1, in src/openvpn/ since."""
+        """Return the path of the OpenVPN source file ``name``: in the root to 2.3-alpha1, in src/openvpn/ since.
+
+        Raises BadSourceError where the tree has no such file.
+        """
         for path in (f"src/openvpn/{name}", name):
             if path in self.entries:
                 return path
@@ -75,7 +79,7 @@ class SourceTree:
         raise AssertionError("unreachable")
 
     def tar(self, prefix: str, owner: int = 0) -> bytes:
-        """An uncompressed tar of the tree below ``prefix``, in path order, owned by the user id ``owner``."""
+        """Pack the tree below ``prefix`` into an uncompressed tar, in path order, owned by the user id ``owner``."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for info, data in self._members(prefix):
@@ -107,5 +111,5 @@ def _folders(path: str) -> Iterator[str]:
 
 
 def blob_id(data: bytes) -> str:
-    """The id that git gives these bytes as a blob (SHA-1 over a header and the bytes), 40 hex digits."""
+    """Return the id that git gives ``data`` as a blob (SHA-1 over a header and the bytes), 40 hex digits."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

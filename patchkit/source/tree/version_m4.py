@@ -1,4 +1,4 @@
-"""Which release a source tree says that it is: ``version.m4``, which upstream has since 2.1_rc3."""
+"""Read from a source tree which release it is: from ``version.m4``, which upstream has since 2.1_rc3."""
 
 from __future__ import annotations
 
@@ -12,27 +12,25 @@ _FILE = "version.m4"
 
 
 def own_series(tree: SourceTree) -> str:
-    """``2.6``. Raises BadSourceError where the tree does not say."""
-    found = re.match(r"(\d+\.\d+)", _own_words(tree))
-    if found is None:
-        raise BadSourceError(
-            f"{tree.origin.name} does not say which version it is", why=f"{_FILE} holds no PRODUCT_VERSION"
-        )
-    return found[1]
+    """Return the series of ``tree``, such as ``2.6``. Raises BadSourceError where the tree does not name one."""
+    series = re.match(r"(\d+\.\d+)", _product_version(tree))
+    if series is None:
+        raise BadSourceError(f"{tree.origin.name} does not name its version", why=f"{_FILE} holds no PRODUCT_VERSION")
+    return series[1]
 
 
 def own_version(tree: SourceTree) -> Version | None:
-    """The release, or None where it does not say, or names none: a development branch calls itself ``2.8_git``."""
+    """Return the release of ``tree``, or None where it names none: a development branch is ``2.8_git``."""
     if _FILE not in tree:
         return None
     try:
-        return Version.parse(_own_words(tree))
+        return Version.parse(_product_version(tree))
     except UnknownVersionError:
         return None
 
 
-def _own_words(tree: SourceTree) -> str:
-    """Since 2.4 the number is split in three; before, it is one word."""
+def _product_version(tree: SourceTree) -> str:
+    """Return the version in version.m4: since 2.4 split in three parts, before in one."""
     text = tree.read(_FILE).decode("utf-8", "replace")
     split = {
         part: re.search(rf"PRODUCT_VERSION_{part}\]?,\s*\[([^]]*)\]", text) for part in ("MAJOR", "MINOR", "PATCH")

@@ -1,4 +1,4 @@
-"""Put a source tree on disk: whole under its name, or not at all."""
+"""Write a source tree to disk: whole under its name, or not at all."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from patchkit.storage import writing
 
 
 def place(tree: SourceTree, folder: Path) -> None:
-    """Make the new folder ``folder`` from the tree. Raises StorageError where there is something already."""
+    """Write ``tree`` into the new folder ``folder``.
+
+    Raises StorageError where something is there already or can't be written, DiskFullError, and UnsafeArchiveError
+    for a path that leaves the folder.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StorageError(f"{folder} is there already", why="nothing was changed in it", advice="name a new folder")
+        raise StorageError(f"{folder} exists already", why="nothing was changed in it", advice="name a new folder")
     _refuse_paths_that_leave(tree)
     with writing(folder):
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +42,7 @@ def place(tree: SourceTree, folder: Path) -> None:
 
 
 def _refuse_paths_that_leave(tree: SourceTree) -> None:
-    """unpack has looked at a tarball's paths; a git repository can hold any."""
+    """Raise UnsafeArchiveError for paths that leave the folder: reading a tarball checks them, git allows any."""
     paths = set(tree.entries)
     for path in paths:
         parts = path.split("/")
@@ -49,5 +53,6 @@ def _refuse_paths_that_leave(tree: SourceTree) -> None:
         for count in range(1, len(parts)):
             if "/".join(parts[:count]) in paths:
                 raise UnsafeArchiveError(
-                    f"{tree.origin.name} is not safe to unpack", why=f"{path!r} lies below what is no folder"
+                    f"{tree.origin.name} is not safe to unpack",
+                    why=f"{path!r} lies below something that is not a folder",
                 )

@@ -27,29 +27,29 @@ def compiled(folder: Path, code: str, *options: str) -> bytes:
 
 
 def test_a_program_needs_libraries_and_a_glibc(tmp_path: Path) -> None:
-    found = linkage(compiled(tmp_path, HELLO))
-    assert found.needed == ("libc.so.6",)
-    assert found.glibc is not None
-    assert found.glibc.startswith("2.")
+    linked = linkage(compiled(tmp_path, HELLO))
+    assert linked.needed == ("libc.so.6",)
+    assert linked.glibc is not None
+    assert linked.glibc.startswith("2.")
 
 
 def test_all_that_it_loads_is_named_in_order(tmp_path: Path) -> None:
-    found = linkage(compiled(tmp_path, NEWER, "-Wl,--no-as-needed", "-lresolv", "-lm", "-fno-builtin"))
-    assert found.needed == ("libc.so.6", "libm.so.6", "libresolv.so.2")
+    linked = linkage(compiled(tmp_path, NEWER, "-Wl,--no-as-needed", "-lresolv", "-lm", "-fno-builtin"))
+    assert linked.needed == ("libc.so.6", "libm.so.6", "libresolv.so.2")
 
 
 def test_the_newest_version_counts_as_numbers_do(tmp_path: Path) -> None:
     """2.29 is newer than 2.4, and so says objdump."""
     program = compiled(tmp_path, NEWER, "-lm", "-fno-builtin")
     symbols = subprocess.run(["objdump", "-T", tmp_path / "it"], check=True, capture_output=True, text=True).stdout
-    wanted = {tuple(map(int, word.strip("()")[6:].split("."))) for word in symbols.split() if "GLIBC_2" in word}
-    assert linkage(program).glibc == ".".join(map(str, max(wanted)))
-    assert max(wanted) > (2, 4)
+    versions = {tuple(map(int, word.strip("()")[6:].split("."))) for word in symbols.split() if "GLIBC_2" in word}
+    assert linkage(program).glibc == ".".join(map(str, max(versions)))
+    assert max(versions) > (2, 4)
 
 
 def test_a_static_program_needs_nothing(tmp_path: Path) -> None:
-    found = linkage(compiled(tmp_path, HELLO, "-static"))
-    assert (found.needed, found.glibc) == ((), None)
+    linked = linkage(compiled(tmp_path, HELLO, "-static"))
+    assert (linked.needed, linked.glibc) == ((), None)
 
 
 def test_a_stack_that_code_can_run_on_is_seen(tmp_path: Path) -> None:

@@ -38,14 +38,14 @@ except KeyboardInterrupt:
 
 def of_wine(temporary: Path) -> list[str]:
     """The commands of processes whose wine is below a folder; those that only wait to be collected have no command."""
-    found = []
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if f"WINEPREFIX={temporary}/".encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                commands.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
         except OSError:
             continue
-    return found
+    return commands
 
 
 @pytest.mark.parametrize("interrupt", [False, True], ids=["done", "interrupted"])

@@ -33,20 +33,20 @@ def linked(folder: Path, *flags: str) -> bytes:
 
 def test_what_our_flags_make_is_as_it_should_be(tmp_path: Path) -> None:
     program = linked(tmp_path, *AMD64.ldflags)
-    found = executable(program)
-    assert (found.target, found.lacking, found.time_stamp) == ("windows-amd64", (), 0)
-    assert "kernel32.dll" in found.needed
-    assert check("hello.exe", program, AMD64, epoch=EPOCH).needed == found.needed
+    headers = executable(program)
+    assert (headers.target, headers.lacking, headers.time_stamp) == ("windows-amd64", (), 0)
+    assert "kernel32.dll" in headers.needed
+    assert check("hello.exe", program, AMD64, epoch=EPOCH).needed == headers.needed
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ([one for one in AMD64.ldflags if one != "--static"], "hello.exe needs libssp-0.dll"),
+        ([flag for flag in AMD64.ldflags if flag != "--static"], "hello.exe needs libssp-0.dll"),
         ([*AMD64.ldflags, "-Wl,--disable-dynamicbase"], "lacks ASLR"),
         ([*AMD64.ldflags, "-Wl,--disable-nxcompat"], "lacks DEP"),
         ([*AMD64.ldflags, "-Wl,--disable-high-entropy-va"], "lacks high-entropy ASLR"),
-        ([one for one in AMD64.ldflags if "timestamp" not in one], "holds the time of its build"),
+        ([flag for flag in AMD64.ldflags if "timestamp" not in flag], "holds the time of its build"),
     ],
     ids=["a-library-of-gcc", "no-aslr", "no-dep", "no-high-entropy", "a-time-stamp"],
 )
@@ -67,7 +67,7 @@ def test_what_strip_has_written_is_no_clock(tmp_path: Path) -> None:
 
 
 def test_what_is_shipped_along_is_no_stranger(tmp_path: Path) -> None:
-    program = linked(tmp_path, *(one for one in AMD64.ldflags if one != "--static"))
+    program = linked(tmp_path, *(flag for flag in AMD64.ldflags if flag != "--static"))
     assert "libssp-0.dll" in check("hello.exe", program, AMD64, epoch=EPOCH, shipped=frozenset({"libssp-0.dll"})).needed
 
 
@@ -78,5 +78,5 @@ def test_another_processors_program_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"MZ", Path("/bin/sh").read_bytes(), b"#!/bin/sh\n"])
 def test_what_is_no_program_for_windows(data: bytes) -> None:
-    with pytest.raises(CompileError, match="no Windows program"):
+    with pytest.raises(CompileError, match="not a Windows program"):
         check("it.exe", data, AMD64, epoch=EPOCH)

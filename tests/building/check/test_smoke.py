@@ -33,8 +33,8 @@ def try_out(script: str, ui: Ui) -> None:
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ("echo OpenVPN 1.2.3 for tests", "does not say that it is 1.2.3+x"),
-        ("kill -SEGV $$", "does not say that it is"),
+        ("echo OpenVPN 1.2.3 for tests", "does not report the version 1.2.3+x"),
+        ("kill -SEGV $$", "does not report the version"),
         (VERSION + "exit 3", "failed with exit code 3"),
         (VERSION + "exit 0", "does not refuse a bad certificate: exit code 0"),
         (VERSION + 'case "$*" in *"--ca handshake.sh"*) kill -SEGV $$;; esac', "bad certificate: exit code 139"),

@@ -97,8 +97,8 @@ def engine() -> Iterator[tuple[DockerEngine, Identity]]:
         client = connect()
     except PatchkitError as error:
         pytest.skip(f"{error.what}: {error.why}")
-    found = DockerEngine(client, Context(Cache.default(), Ui(quiet=True)))
-    yield found, found.prepare(toolchain(Version("2.6.14"), "linux-amd64"))
+    built = DockerEngine(client, Context(Cache.default(), Ui(quiet=True)))
+    yield built, built.prepare(toolchain(Version("2.6.14"), "linux-amd64"))
     client.close()
 
 
@@ -174,8 +174,8 @@ def test_a_command_creates_only_confined_containers(
 
 
 def _inspected(client: Any, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = client.api.inspect_container(name)
-    return found
+    description: dict[str, Any] = client.api.inspect_container(name)
+    return description
 
 
 @pytest.mark.slow
@@ -195,7 +195,7 @@ def test_a_container_has_no_network_no_privileges_and_nothing_of_the_host(
             check_confined(_inspected(client, name))
         with pytest.raises(FileNotFoundError):
             one_file(workspace.get("nothing"))
-    assert name not in {one.short_id for one in containers()}
+    assert name not in {container.short_id for container in containers()}
 
 
 @pytest.mark.slow

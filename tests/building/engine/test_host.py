@@ -64,8 +64,8 @@ def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
 
 def test_a_package_of_another_architecture_is_not_the_one_that_is_wanted() -> None:
     rows = ["libssl-dev i386 3.0", "wine all 8.0", "wine32 i386 8.1", "make amd64 4.3", "less amd64 590"]
-    wanted = ["libssl-dev", "make", "wine", "wine32:i386"]
-    assert versions(rows, wanted, "amd64") == {"wine": "8.0", "wine32:i386": "8.1", "make": "4.3"}
+    packages = ["libssl-dev", "make", "wine", "wine32:i386"]
+    assert versions(rows, packages, "amd64") == {"wine": "8.0", "wine32:i386": "8.1", "make": "4.3"}
     assert versions(["make i386 4.1", "make amd64 4.3", "make i386 4.2"], ["make"], "amd64") == {"make": "4.3"}
 
 

@@ -87,15 +87,15 @@ def opened(
 
 def compiled(workspace: Workspace) -> list[str]:
     """What was compiled since this was last asked."""
-    said = run(workspace, "sh", "-c", f"cd {TREE}; sort compiled.log 2>/dev/null; rm -f compiled.log")[1]
-    return [line for line in said if line.endswith(".o")]
+    output = run(workspace, "sh", "-c", f"cd {TREE}; sort compiled.log 2>/dev/null; rm -f compiled.log")[1]
+    return [line for line in output if line.endswith(".o")]
 
 
 def test_only_what_a_variant_reaches_is_compiled_again(cache: Cache, ui: Ui, tmp_path: Path) -> None:
     with opened(source(), Context(cache, ui), tmp_path) as (tree, workspace):
         tree.configure()
         changes = {"src/openvpn/reliable.c": PATCHED}
-        said = {}
+        output = {}
         for name, variant, defines, suffix in (
             ("stock", {}, (), ""),
             ("patched", changes, (), "+p"),
@@ -104,8 +104,8 @@ def test_only_what_a_variant_reaches_is_compiled_again(cache: Cache, ui: Ui, tmp
             ("back", {}, (), ""),
         ):
             binary = tree.build(name, variant, defines=defines, suffix=suffix)
-            said[name] = (run(workspace, f"./{binary}")[1], compiled(workspace))
-        assert said == {
+            output[name] = (run(workspace, f"./{binary}")[1], compiled(workspace))
+        assert output == {
             "stock": (["1.2 stock"], ["main.o", "reliable.o"]),
             "patched": (["1.2+p patched"], ["main.o", "reliable.o"]),
             "again": (["1.2+q patched"], ["main.o", "reliable.o"]),

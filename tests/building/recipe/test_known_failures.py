@@ -44,9 +44,9 @@ INCOMPLETE = "typedef struct evp_cipher_ctx_st EVP_CIPHER_CTX; int f(EVP_CIPHER_
 def test_a_known_failure_is_recognised_and_says_what_helps(
     sources: dict[str, str], flags: list[str], helps: str, tmp_path: Path
 ) -> None:
-    found = recognised(compiled(tmp_path, sources, *flags))
-    assert found is not None
-    assert helps in found.helps
+    failure = recognised(compiled(tmp_path, sources, *flags))
+    assert failure is not None
+    assert helps in failure.helps
 
 
 def test_what_helps_helps(tmp_path: Path) -> None:
@@ -57,12 +57,14 @@ def test_what_helps_helps(tmp_path: Path) -> None:
     (tmp_path / "b.c").write_text("int g(void) { return 0; }")
     strict = ["gcc", "-Werror=implicit-function-declaration", "-Werror=incompatible-pointer-types", "a.c", "b.c"]
     assert subprocess.run(strict, cwd=tmp_path, capture_output=True, check=False).returncode != 0
-    named = [word for one in known_failures() for word in one.helps.split() if word.startswith("--cflag=-Wno-error=")]
+    named = [
+        word for known in known_failures() for word in known.helps.split() if word.startswith("--cflag=-Wno-error=")
+    ]
     flags = [word.removeprefix("--cflag=").rstrip(",;") for word in named]
     subprocess.run([*strict, *flags], cwd=tmp_path, capture_output=True, check=True)
 
 
 def test_warnings_and_other_errors_are_not_taken_for_it(tmp_path: Path) -> None:
-    said = compiled(tmp_path, {"a.c": f"{UNDECLARED}#error broken\n"})
-    assert any("implicit declaration" in line for line in said)
-    assert recognised(said) is None
+    output = compiled(tmp_path, {"a.c": f"{UNDECLARED}#error broken\n"})
+    assert any("implicit declaration" in line for line in output)
+    assert recognised(output) is None

@@ -29,7 +29,7 @@ def _a_temporary_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_no_cache_yet(cache: Cache) -> None:
-    assert "does not exist yet" in cache_health.checked(cache)
+    assert "not there yet" in cache_health.checked(cache)
     assert not cache.root.exists()
 
 
@@ -69,7 +69,7 @@ def test_what_an_interrupted_download_left_is_no_damage(cache: Cache) -> None:
     (folder / "openvpn-2.6.14.tar.gz.part").write_bytes(b"half")
     (folder / "openvpn-2.6.14.tar.gz.rejected-0123456789ab").write_bytes(b"other")
     report = cache_health.checked(cache)
-    assert "1 downloads to resume" in report
+    assert "1 downloads to go on with" in report
     assert "1 rejected downloads" in report
 
 

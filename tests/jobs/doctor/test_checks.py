@@ -135,8 +135,8 @@ def test_a_debian_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_places_on_one_disk_are_counted_together(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere")
-    said = disk.room(cache)
-    assert "free for the cache, TMPDIR; 1.9 GB needed" in said
+    report = disk.room(cache)
+    assert "free for the cache, TMPDIR; 1.9 GB needed" in report
     monkeypatch.setattr(disk, "IN_CACHE", 10**18)
     with pytest.raises(DiskFullError) as caught:
         disk.room(cache)
@@ -242,7 +242,7 @@ def test_docker_without_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip(f"{error.what}: {error.why}")
     with closing(client):
         before = {image.id for image in client.images.list(all=True)}
-        assert "no image for builds is here yet" in docker._scratch(client)
+        assert "an image of its own" in docker._scratch(client)
         assert {image.id for image in client.images.list(all=True)} == before
         assert client.containers.list(all=True, filters={"label": "org.patchkit=doctor"}) == []
         monkeypatch.setattr(docker, "static_program", lambda: None)

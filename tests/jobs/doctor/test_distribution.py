@@ -52,9 +52,9 @@ def test_on_debian_every_kit_that_a_trial_names_is_known(cache: Cache, ui: Ui) -
 
 
 def test_no_manager_has_a_kit_that_no_trial_wants(cache: Cache, ui: Ui) -> None:
-    wanted = {probe.kit for probe in probes(of({"ID": "debian"}), Context(cache, ui))}
+    kits = {probe.kit for probe in probes(of({"ID": "debian"}), Context(cache, ui))}
     for table in tomllib.loads(TABLE.read_text()).values():
-        assert table["kits"].keys() <= wanted
+        assert table["kits"].keys() <= kits
 
 
 @pytest.mark.slow
@@ -63,5 +63,5 @@ def test_debian_has_packages_of_these_names() -> None:
     if here.manager != "apt" or shutil.which("apt-cache") is None:
         pytest.skip("no apt here to ask")
     packages = sorted({name for kit in here.kits.values() for name in kit})
-    said = subprocess.run(["apt-cache", "show", *packages], capture_output=True, text=True, check=False).stdout
-    assert [name for name in packages if f"Package: {name}\n" not in said] == []
+    listing = subprocess.run(["apt-cache", "show", *packages], capture_output=True, text=True, check=False).stdout
+    assert [name for name in packages if f"Package: {name}\n" not in listing] == []

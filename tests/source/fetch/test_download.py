@@ -83,7 +83,7 @@ def _no_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def at(*where: object) -> Callable[[], Sequence[Place]]:
-    return lambda: [Place(str(one)) for one in where]
+    return lambda: [Place(str(url)) for url in where]
 
 
 def never() -> Sequence[Place]:
@@ -432,25 +432,25 @@ def test_threads_that_want_one_file_share_one_download(site: Site, cache: Cache,
         fetched = [pool.submit(fetch, FILE, at(url), Context(Cache(cache.root), ui)) for _ in range(4)]
         time.sleep(0.2)  # all of them are on their way before the first byte
         gate.set()
-        assert {one.result(timeout=10).read_bytes() for one in fetched} == {DATA}
+        assert {path.result(timeout=10).read_bytes() for path in fetched} == {DATA}
     assert site.asked("/f") == 1
 
 
 def test_processes_that_want_one_file_share_one_download(site: Site, cache: Cache) -> None:
     gate = threading.Event()
     url = site.on("/f", after(gate, whole(DATA)))
-    with fetcher(url, cache) as one, fetcher(url, cache) as two:
-        for process in (one, two):
+    with fetcher(url, cache) as first, fetcher(url, cache) as second:
+        for process in (first, second):
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-        for process in (one, two):
+        for process in (first, second):
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
         time.sleep(0.2)  # both are on their way before the first byte
         gate.set()
-        said = [process.communicate(timeout=20)[0] for process in (one, two)]
-    assert said == [f"{FILE.sha256}\n"] * 2
+        hashes = [process.communicate(timeout=20)[0] for process in (first, second)]
+    assert hashes == [f"{FILE.sha256}\n"] * 2
     assert site.asked("/f") == 1
 
 

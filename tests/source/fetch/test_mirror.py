@@ -48,12 +48,12 @@ def index_of(*files: dict[str, Any], **more: Any) -> bytes:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A mirror with one file, named by PATCHKIT_MIRROR."""
-    made = tmp_path / "mirror"
-    made.mkdir()
-    (made / NAME).write_bytes(DATA)
-    (made / INDEX).write_bytes(index_of(entry()))
-    monkeypatch.setenv("PATCHKIT_MIRROR", str(made))
-    return made
+    created = tmp_path / "mirror"
+    created.mkdir()
+    (created / NAME).write_bytes(DATA)
+    (created / INDEX).write_bytes(index_of(entry()))
+    monkeypatch.setenv("PATCHKIT_MIRROR", str(created))
+    return created
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_an_index_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     index = MirrorIndex.model_validate_json(index_of(entry(), tags=[TAG]))
     (tmp_path / INDEX).write_text(index.model_dump_json(indent=2))
     assert read_index(tmp_path) == index
-    found = index.file(NAME)
-    assert found is not None
-    assert (found.size, found.serves) == (len(DATA), ["2.6.14"])
+    file = index.file(NAME)
+    assert file is not None
+    assert (file.size, file.serves) == (len(DATA), ["2.6.14"])
     assert index.file("another") is None
 
 
@@ -179,10 +179,10 @@ def test_the_next_mirror_is_asked_where_one_lacks_the_file(
 
 
 def test_a_web_server_serves_a_mirror(served: Site, cache: Cache, ui: Ui) -> None:
-    found = indexed(NAME, Context(cache, ui))
-    assert found is not None
-    assert found.read_bytes() == DATA
-    assert indexed(NAME, Context(cache, ui)) == found
+    path = indexed(NAME, Context(cache, ui))
+    assert path is not None
+    assert path.read_bytes() == DATA
+    assert indexed(NAME, Context(cache, ui)) == path
     assert served.asked(f"/m/{NAME}") == 1, "fetched once"
 
 
@@ -285,10 +285,10 @@ def test_put_replaces_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
 @pytest.fixture
 def tagged(folder: Path) -> Repository:
     """The mirror with a repository that has the tag v2.2.3."""
-    made = Repository(folder / room.REPOSITORY)
-    made.commit()
-    made.tag("v2.2.3")
-    return made
+    created = Repository(folder / room.REPOSITORY)
+    created.commit()
+    created.tag("v2.2.3")
+    return created
 
 
 def test_a_repository_is_found_by_its_tags(tagged: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ def where(pin: TarballPin = PIN, *, offline: bool = False) -> list[str]:
 
 
 def test_upstream_comes_first_and_debians_pool_last() -> None:
-    found = where()
-    assert [url.split("/")[2] for url in found] == [
+    listed = where()
+    assert [url.split("/")[2] for url in listed] == [
         "swupdate.openvpn.org",
         "swupdate.openvpn.net",
         "build.openvpn.net",
@@ -35,8 +35,8 @@ def test_upstream_comes_first_and_debians_pool_last() -> None:
         "openvpn.net",
         "debian.example",
     ]
-    assert found[3].endswith("/v2.9.1/openvpn-2.9.1.tar.gz")
-    assert found[-1] == "http://debian.example/debian/pool/main/o/openvpn/openvpn_2.9.1.orig.tar.gz"
+    assert listed[3].endswith("/v2.9.1/openvpn-2.9.1.tar.gz")
+    assert listed[-1] == "http://debian.example/debian/pool/main/o/openvpn/openvpn_2.9.1.orig.tar.gz"
 
 
 def test_a_tarball_that_debian_never_had_is_not_looked_for_there() -> None:
@@ -44,8 +44,8 @@ def test_a_tarball_that_debian_never_had_is_not_looked_for_there() -> None:
 
 
 def test_a_release_without_a_tag_pin_guesses_the_tag() -> None:
-    found = places_for(Release(Version("2.9.1"), None, PIN), PIN, offline=False)
-    assert any("/v2.9.1/" in place.where for place in found)
+    listed = places_for(Release(Version("2.9.1"), None, PIN), PIN, offline=False)
+    assert any("/v2.9.1/" in place.where for place in listed)
 
 
 def test_mirrors_come_before_all_with_both_of_a_files_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,9 +59,9 @@ def test_mirrors_come_before_all_with_both_of_a_files_names(monkeypatch: pytest.
         "file:///srv/three/openvpn-2.9.1.tar.gz",
         "file:///srv/three/openvpn_2.9.1.orig.tar.gz",
     ]
-    found = places_for(RELEASE, PIN, offline=False)
-    assert [place.where for place in found[:6]] == expected
-    assert [place.mirror for place in found] == [True] * 6 + [False] * 6
+    listed = places_for(RELEASE, PIN, offline=False)
+    assert [place.where for place in listed[:6]] == expected
+    assert [place.mirror for place in listed] == [True] * 6 + [False] * 6
     assert where(offline=True) == expected
 
 

@@ -35,17 +35,17 @@ RELEASES = {"v2.4_alpha1": b"int oldest;\n", "v2.5-rc1": b"int candidate;\n", "v
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """Three releases, the last with a tag without annotation, and tags and a branch that are none."""
-    made = Repository(tmp_path_factory.mktemp("git") / "original")
+    created = Repository(tmp_path_factory.mktemp("git") / "original")
     for name, data in RELEASES.items():
-        made.commit({"src/openvpn/reliable.c": data})
+        created.commit({"src/openvpn/reliable.c": data})
         if name == "v2.5.0":
-            made.git("tag", name)
+            created.git("tag", name)
         else:
-            made.tag(name)
+            created.tag(name)
     for name in ("start_of_2.8", "v2.6_branched", "2.5.1", "V2.5.2", "vendor/v2.5.3", "v2.5.4/signed", "contains"):
-        made.tag(name)
-    made.git("branch", "v2.5.9")
-    return made
+        created.tag(name)
+    created.git("branch", "v2.5.9")
+    return created
 
 
 @pytest.fixture
@@ -66,9 +66,9 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], lis
     trace = tmp_path / "trace"
 
     def since() -> list[str]:
-        said = trace.read_text() if trace.exists() else ""
+        log = trace.read_text() if trace.exists() else ""
         trace.unlink(missing_ok=True)
-        lines = re.findall(r"trace: built-in: git fetch (.*)", said)
+        lines = re.findall(r"trace: built-in: git fetch (.*)", log)
         return [tag for line in lines for tag in re.findall(r"refs/tags/([^ :']+):refs/tags/patchkit/", line)]
 
     monkeypatch.setenv("GIT_TRACE", str(trace))
@@ -77,9 +77,9 @@ def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], lis
 
 def test_release_tags_and_no_others_oldest_first(repository: Repository, read: Read) -> None:
     for where in places(repository):
-        found = read(where)
-        assert found == RELEASES
-        assert list(found) == list(RELEASES)
+        contents = read(where)
+        assert contents == RELEASES
+        assert list(contents) == list(RELEASES)
 
 
 def test_a_tag_with_its_pin_is_verified_and_without_one_is_not(repository: Repository, cache: Cache, ui: Ui) -> None:
@@ -318,7 +318,7 @@ class TestDamage:
     @staticmethod
     def _forge(repository: Repository, name: str, other: str) -> None:
         """Store the object ``other`` where git looks for ``name``."""
-        file, theirs = (stored(repository, repository.git("rev-parse", one)) for one in (name, other))
+        file, theirs = (stored(repository, repository.git("rev-parse", tag)) for tag in (name, other))
         data = theirs.read_bytes()
         assert hashlib.sha1(zlib.decompress(data), usedforsecurity=False).hexdigest().startswith(theirs.parent.name)
         file.unlink()

@@ -40,12 +40,12 @@ Read = Callable[..., SourceTree]
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """Three commits; the second has an annotated tag, the third is main's."""
-    made = Repository(tmp_path_factory.mktemp("git") / "original")
-    made.commit()
-    made.commit({"src/openvpn/reliable.c": b"int tagged;\n"})
-    made.tag(TAG)
-    made.commit({"src/openvpn/reliable.c": b"int newest;\n"})
-    return made
+    created = Repository(tmp_path_factory.mktemp("git") / "original")
+    created.commit()
+    created.commit({"src/openvpn/reliable.c": b"int tagged;\n"})
+    created.tag(TAG)
+    created.commit({"src/openvpn/reliable.c": b"int newest;\n"})
+    return created
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def read(cache: Cache, ui: Ui) -> Read:
 
 
 def test_a_tag_with_its_pin_is_verified(repository: Repository, read: Read) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     for where in places(repository):
         tree = read(where, TAG, pin=pin)
         assert tree.origin.verified
@@ -79,7 +79,7 @@ def test_without_a_pin_nothing_is_verified(repository: Repository, read: Read) -
 
 
 def test_a_moved_tag_names_both_commits(repository: Repository, read: Read) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     moved = repository.commit({"src/openvpn/reliable.c": b"int another;\n"})
     repository.tag(TAG)
     for where in places(repository):
@@ -93,7 +93,7 @@ def test_a_moved_tag_names_both_commits(repository: Repository, read: Read) -> N
 
 
 def test_a_tag_moved_after_it_was_fetched_is_noticed(repository: Repository, read: Read) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     read(repository.url, TAG, pin=pin)
     repository.commit()
     repository.tag(TAG)
@@ -102,7 +102,7 @@ def test_a_tag_moved_after_it_was_fetched_is_noticed(repository: Repository, rea
 
 
 def test_the_right_commit_with_another_tree_is_refused(repository: Repository, read: Read) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     with pytest.raises(TagMovedError) as refused:
         read(repository.path, TAG, pin=replace(pin, tree="0" * 40))
     assert f"tree {'0' * 40}" in refused.value.why
@@ -177,7 +177,7 @@ def test_a_repository_that_looks_like_a_command_is_not_run(read: Read, tmp_path:
 def test_a_url_is_fetched_shallow_and_works_offline_afterwards(
     repository: Repository, read: Read, cache: Cache, tmp_path: Path
 ) -> None:
-    pin = pin_of(repository)
+    pin = pin_of(repository, TAG)
     read(repository.url, TAG)
     [fetched] = (cache.root / "git").iterdir()
     assert Repository.at(fetched).git("rev-list", "--count", "--all") == "1"
@@ -320,13 +320,13 @@ def test_a_bare_mirror_without_a_config_file_is_read(repository: Repository, rea
     mirror = tmp_path / "mirror"
     repository.git("clone", "--quiet", "--mirror", str(repository.path), str(mirror))
     (mirror / "config").unlink()
-    assert reliable(read(mirror, TAG, pin=pin_of(repository))) == b"int tagged;\n"
+    assert reliable(read(mirror, TAG, pin=pin_of(repository, TAG))) == b"int tagged;\n"
 
 
 def test_packed_refs_and_objects_are_read(repository: Repository, read: Read) -> None:
     repository.git("gc", "--quiet")
     assert not list((repository.path / ".git/refs/tags").iterdir())
-    assert reliable(read(repository.path, TAG, pin=pin_of(repository))) == b"int tagged;\n"
+    assert reliable(read(repository.path, TAG, pin=pin_of(repository, TAG))) == b"int tagged;\n"
 
 
 def test_a_branch_and_a_commit_in_full_or_short_are_refs(repository: Repository, read: Read) -> None:
@@ -371,7 +371,7 @@ def test_no_git_process_outlives_the_tree_or_the_error(repository: Repository, r
     assert git_processes() - before
     del tree
     assert not git_processes() - before
-    moved = replace(pin_of(repository), commit="0" * 40)
+    moved = replace(pin_of(repository, TAG), commit="0" * 40)
     for ref, pin in (("v2.99.1", None), (TAG, moved)):
         # Held by the error, not by chance: a traceback keeps everything that it passed through alive.
         with pytest.raises(PatchkitError) as refused:

@@ -31,8 +31,8 @@ def verdict(people: Signer, key: str, signature: bytes, data: bytes = DATA, now:
 
 def test_a_good_signature_names_its_key_and_its_day(people: Signer) -> None:
     key = people.key("Good <good@example.invalid>")
-    found = verdict(people, key, people.sign(key, DATA, at=START + DAY))
-    assert found == Judgement(
+    judgement = verdict(people, key, people.sign(key, DATA, at=START + DAY))
+    assert judgement == Judgement(
         "good", "Good <good@example.invalid>, SHA-512, on 2020-09-14", key, key, START + DAY
     )  # fmt: skip
 
@@ -57,8 +57,8 @@ def test_a_key_that_had_expired_before_has_not(people: Signer) -> None:
     people.gpg("--quick-set-expire", key, "seconds=8640000", at=START + 5 * DAY)
     late = people.sign(key, DATA, at=START + 20 * DAY)
     with key_ring([before]) as ring:
-        found = judge(ring, late, DATA, LATER)
-    assert (found.worth, found.detail.partition(": ")[2]) == ("bad", "its key had expired on 2020-09-23")
+        judgement = judge(ring, late, DATA, LATER)
+    assert (judgement.worth, judgement.detail.partition(": ")[2]) == ("bad", "its key had expired on 2020-09-23")
     with key_ring([before, people.public(key)]) as ring:  # what the key's owner says last is what counts
         assert judge(ring, late, DATA, LATER).worth == "good, key since expired"
 
@@ -68,10 +68,10 @@ def test_an_expired_subkey_counts_by_itself_and_with_its_primary_key(people: Sig
     first = people.subkey(primary, made=START, days=100)
     signature = people.sign(first, DATA, at=START + 50 * DAY)
     second = people.subkey(primary, made=START + 100 * DAY, days=100)
-    found = verdict(people, primary, signature, now=START + 200 * DAY)
-    assert (found.worth, found.key, found.primary) == ("good, key since expired", first, primary)
-    found = verdict(people, primary, people.sign(second, DATA, at=START + 150 * DAY), now=START + 160 * DAY)
-    assert (found.worth, found.key) == ("good", second)
+    judgement = verdict(people, primary, signature, now=START + 200 * DAY)
+    assert (judgement.worth, judgement.key, judgement.primary) == ("good, key since expired", first, primary)
+    judgement = verdict(people, primary, people.sign(second, DATA, at=START + 150 * DAY), now=START + 160 * DAY)
+    assert (judgement.worth, judgement.key) == ("good", second)
 
 
 @pytest.mark.parametrize(
@@ -91,9 +91,9 @@ def test_a_revoked_key_is_good_only_for_what_is_older_and_only_if_replaced(
     key = people.key(f"Revoked {reason} {signed}")
     signature = people.sign(key, DATA, at=START + signed * DAY)
     people.revoke(key, reason, at=START + 10 * DAY)
-    found = verdict(people, key, signature)
-    assert found.worth == worth
-    assert "2020-09-23" in found.detail
+    judgement = verdict(people, key, signature)
+    assert judgement.worth == worth
+    assert "2020-09-23" in judgement.detail
 
 
 @pytest.mark.parametrize(
@@ -112,15 +112,15 @@ def test_a_hash_counts_as_long_as_nobody_could_cheat_it(people: Signer, digest: 
 
 def test_a_signature_of_another_file_is_bad(people: Signer) -> None:
     key = people.key("Of another file")
-    found = verdict(people, key, people.sign(key, b"another file", at=START + DAY))
-    assert found.worth == "bad"
-    assert key[-16:] in found.detail
+    judgement = verdict(people, key, people.sign(key, b"another file", at=START + DAY))
+    assert judgement.worth == "bad"
+    assert key[-16:] in judgement.detail
 
 
 def test_an_unknown_key_is_named(people: Signer) -> None:
     known, other = people.key("Known"), people.key("Somebody else")
-    found = verdict(people, known, people.sign(other, DATA, at=START + DAY))
-    assert (found.worth, found.key) == ("unknown key", other[-16:])
+    judgement = verdict(people, known, people.sign(other, DATA, at=START + DAY))
+    assert (judgement.worth, judgement.key) == ("unknown key", other[-16:])
 
 
 def test_the_same_name_on_another_key_is_another_key(people: Signer) -> None:
@@ -149,7 +149,7 @@ def test_a_key_that_is_not_meant_for_signatures(people: Signer) -> None:
 def test_one_bad_signature_among_several_spoils_all(people: Signer) -> None:
     key = people.key("Twice")
     good, other = (people.sign(key, data, at=START + DAY) for data in (DATA, b"other"))
-    binary = [people.gpg("--dearmor", at=START, stdin=one) for one in (good, other)]
+    binary = [people.gpg("--dearmor", at=START, stdin=signature) for signature in (good, other)]
     assert verdict(people, key, b"".join(binary)).worth == "bad"
     assert verdict(people, key, binary[0] * 2).worth == "good"
     stranger = people.key("Stranger")
@@ -190,10 +190,10 @@ def test_a_whole_signed_message_is_no_detached_signature(people: Signer) -> None
 @pytest.mark.parametrize("name", ["\x1b[31mred\x1b[0m", "x" * 1500, "[GNUPG:] VALIDSIG 0", "a%0a[GNUPG:] BADSIG 1 b"])
 def test_a_hostile_name_stays_a_name(people: Signer, name: str) -> None:
     key = people.key(name)
-    found = verdict(people, key, people.sign(key, DATA, at=START + DAY))
-    assert found.worth == "good"
-    assert found.detail.isprintable()
-    assert len(found.detail) < 200
+    judgement = verdict(people, key, people.sign(key, DATA, at=START + DAY))
+    assert judgement.worth == "good"
+    assert judgement.detail.isprintable()
+    assert len(judgement.detail) < 200
 
 
 def test_a_ring_is_private_and_gone_afterwards(people: Signer) -> None:
@@ -219,7 +219,7 @@ def test_without_gpg_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPa
 def test_the_worth_that_counts_is_never_better_than_a_bad_one() -> None:
     order: list[Worth] = ["bad", "good", "weak", "unknown key", "missing"]
     for number, worth in enumerate(order):
-        rest = [Judgement(one, "") for one in reversed(order[number:])]
+        rest = [Judgement(worth, "") for worth in reversed(order[number:])]
         assert best(rest).worth == worth
 
 

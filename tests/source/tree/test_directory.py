@@ -17,10 +17,10 @@ from tests.support.source.samples import DATE, FILES, Member, Repository, folder
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = folder_of(FILES, tmp_path / "openvpn")
+    created = folder_of(FILES, tmp_path / "openvpn")
     for number, path in enumerate(FILES):
-        os.utime(made / path, (DATE + number, DATE + number))
-    return made
+        os.utime(created / path, (DATE + number, DATE + number))
+    return created
 
 
 def test_a_folder_is_read_and_not_verified(folder: Path) -> None:

@@ -52,9 +52,9 @@ def test_every_compression_gives_the_same_tree(kind: str) -> None:
 
 
 def test_paths_are_below_the_top_folder_which_is_dropped() -> None:
-    found = tree(tar_of(folder("./top/"), folder("top/sub"), Member("./top/sub/./b", b"b"), A))
-    assert contents(found) == {"sub/b": b"b", "a": b"a"}
-    assert all(entry.mode == 0o644 for entry in found.entries.values())
+    unpacked = tree(tar_of(folder("./top/"), folder("top/sub"), Member("./top/sub/./b", b"b"), A))
+    assert contents(unpacked) == {"sub/b": b"b", "a": b"a"}
+    assert all(entry.mode == 0o644 for entry in unpacked.entries.values())
 
 
 def test_git_archives_comment_is_no_member() -> None:
@@ -65,8 +65,8 @@ def test_git_archives_comment_is_no_member() -> None:
 
 
 def test_a_link_that_stays_inside_is_kept_as_a_link() -> None:
-    found = tree(tar_of(A, link("top/deep/er/up", "../../a"), link("top/side", "a"), link("top/here", ".")))
-    assert {path: (entry.mode, entry.read()) for path, entry in found.entries.items() if path != "a"} == {
+    unpacked = tree(tar_of(A, link("top/deep/er/up", "../../a"), link("top/side", "a"), link("top/here", ".")))
+    assert {path: (entry.mode, entry.read()) for path, entry in unpacked.entries.items() if path != "a"} == {
         "deep/er/up": (SYMLINK, b"../../a"),
         "side": (SYMLINK, b"a"),
         "here": (SYMLINK, b"."),
@@ -74,9 +74,9 @@ def test_a_link_that_stays_inside_is_kept_as_a_link() -> None:
 
 
 def test_a_hard_link_to_an_earlier_member_is_that_file() -> None:
-    found = tree(tar_of(Member("top/a", b"a", mode=0o755), hard("top/sub/b", "top/a")))
-    assert found.read("sub/b") == b"a"
-    assert found.entries["sub/b"].mode == 0o755
+    unpacked = tree(tar_of(Member("top/a", b"a", mode=0o755), hard("top/sub/b", "top/a")))
+    assert unpacked.read("sub/b") == b"a"
+    assert unpacked.entries["sub/b"].mode == 0o755
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_only_the_executable_bit_of_a_mode_is_kept(mode: int, kept: int) -> None
 
 
 def test_time_stamps_are_kept_and_the_newest_is_the_trees() -> None:
-    found = tree(tar_of(Member("top/a", mtime=DATE), Member("top/b", mtime=DATE + 9), Member("top/c", mtime=1)))
-    assert [entry.mtime for entry in found.entries.values()] == [DATE, DATE + 9, 1]
-    assert found.origin.epoch == DATE + 9
-    assert not found.origin.verified
+    unpacked = tree(tar_of(Member("top/a", mtime=DATE), Member("top/b", mtime=DATE + 9), Member("top/c", mtime=1)))
+    assert [entry.mtime for entry in unpacked.entries.values()] == [DATE, DATE + 9, 1]
+    assert unpacked.origin.epoch == DATE + 9
+    assert not unpacked.origin.verified
 
 
 def test_a_fraction_of_a_second_is_dropped() -> None:
@@ -131,7 +131,7 @@ def test_a_fraction_of_a_second_is_dropped() -> None:
         pytest.param([Member("a", b"a")], "outside the top folder", id="no-top"),
         pytest.param([link("top", ".")], "outside the top folder", id="top-is-a-link"),
         pytest.param(
-            [link("top/l", "sub"), Member("top/l/x")], "'l/x' lies below 'l', which is no folder", id="below-a-link"
+            [link("top/l", "sub"), Member("top/l/x")], "'l/x' lies below 'l', which is not a folder", id="below-a-link"
         ),
         pytest.param([Member("top/a/x"), link("top/a", "sub")], "lies below 'a'", id="below-a-later-link"),
         pytest.param([A, Member("top/a/x/y/z")], "lies below 'a'", id="below-a-file"),
@@ -286,5 +286,5 @@ def accepts(data: bytes) -> bool:
     return True
 
 
-def contents(found: SourceTree) -> dict[str, bytes]:
-    return {path: entry.read() for path, entry in found.entries.items()}
+def contents(unpacked: SourceTree) -> dict[str, bytes]:
+    return {path: entry.read() for path, entry in unpacked.entries.items()}

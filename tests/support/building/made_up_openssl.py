@@ -42,8 +42,8 @@ def made_up(count: Path, **changed: bytes) -> dict[str, bytes]:
 def source_of(files: Mapping[str, bytes], tree: str | None = None, epoch: int = DATE) -> LibrarySource:
     origin = Origin(kind="directory", name="made up", verified=False, epoch=epoch, tree=tree)
     entries = {path: Entry.of(data, mtime=DATE) for path, data in files.items()}
-    made = SourceTree(origin, entries)
-    return LibrarySource(libraries()["openssl-1.1.1"], "1.1.1zz", origin, lambda: made)
+    source = SourceTree(origin, entries)
+    return LibrarySource(libraries()["openssl-1.1.1"], "1.1.1zz", origin, lambda: source)
 
 
 def contents(archive: bytes) -> dict[str, bytes]:

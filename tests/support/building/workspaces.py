@@ -19,9 +19,9 @@ def archive(**files: bytes) -> bytes:
 
 
 def run(workspace: Workspace, *command: str, **env: str) -> tuple[int, list[str]]:
-    said: list[str] = []
-    code = workspace.run(command, cwd=".", env=env, line=said.append)
-    return code, said
+    output: list[str] = []
+    code = workspace.run(command, cwd=".", env=env, line=output.append)
+    return code, output
 
 
 def check_workspace(workspace: Workspace) -> None:

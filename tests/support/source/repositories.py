@@ -1,4 +1,4 @@
-"""A repository with one tagged release: its pin, the places that have it, and the git processes that read it."""
+"""What tests of git repositories share: pins, places, and the git processes that are left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TAG = "v2.9.1"
 
 
 def pin_of(repository: Repository, tag: str = TAG) -> TagPin:
-    """The pin that this repository's tag fits."""
+    """Return the pin of ``tag`` as it is in ``repository``."""
     return TagPin(
         name=tag,
         date="2023-11-14",
@@ -24,17 +24,18 @@ def pin_of(repository: Repository, tag: str = TAG) -> TagPin:
 
 
 def reliable(tree: SourceTree) -> bytes:
+    """Return what the tree has as reliable.c."""
     return tree.read("src/openvpn/reliable.c")
 
 
 def places(repository: Repository) -> list[str]:
-    """The same repository as a path, which is read in place, and as a URL, which is fetched."""
+    """Return the repository's path, which is read in place, and its URL, which is fetched."""
     return [str(repository.path), repository.url]
 
 
 def git_processes() -> set[int]:
-    """The git processes that this process has started and that still run."""
-    found = set()
+    """Return the git processes that this process has started and that still run."""
+    processes = set()
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             name, rest = status.read_text().rsplit(")", 1)
@@ -42,5 +43,5 @@ def git_processes() -> set[int]:
             continue  # it has just ended
         state, parent = rest.split()[:2]
         if int(parent) == os.getpid() and name.endswith("(git") and state != "Z":
-            found.add(int(status.parent.name))
-    return found
+            processes.add(int(status.parent.name))
+    return processes

@@ -86,9 +86,9 @@ class Repository:
     @classmethod
     def at(cls, path: Path, seconds: int = DATE) -> Repository:
         """A repository that is there already."""
-        found = cls.__new__(cls)
-        found.path, found.seconds = path, seconds
-        return found
+        opened = cls.__new__(cls)
+        opened.path, opened.seconds = path, seconds
+        return opened
 
     @property
     def url(self) -> str:
