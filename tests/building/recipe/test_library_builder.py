@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from patchkit.building.recipe.library_builder import LibraryBuilder
 
 from patchkit.building.engine.host import HostEngine
+from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, environment, licences
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.cache import Cache
