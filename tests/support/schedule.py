@@ -17,16 +17,16 @@ ALONE = "alone"
 GROUPS = {
     # All that makes images, or containers that are no workspaces: these are looked for.
     "docker": r"/engine/test_docker|/test_cross_docker|the_image|images_come|another_one_the_mirrors|damaged_image"
-    r"|while_an_image|test_examples.*(image base|doctor)|doctor/test_checks\.py.*docker",
+    r"|while_an_image|(test_examples|/docs/).*(image|doctor)|doctor/test_checks\.py.*docker",
     # There is one wine at a time, and its processes are looked for.
-    "wine": r"/test_windows|/test_launch\.py|the_compilers_of_this_host",
+    "wine": r"/test_windows|/docs/.*windows|/test_launch\.py|the_compilers_of_this_host",
     "campaigns": r"/jobs/lab/",
     "containers": r"/build/.*docker|/test_prove\.py.*docker",
     # They install packages.
     "walks": r"tests/ci/test_walk_|/test_launcher|/cli/test_doctor",
-    "examples": r"/test_examples",
+    "examples": r"/test_examples|/docs/",
     "builds": r"/build/test_(release|killed|combined|all_releases)",
-    "openssl": r"/test_openssl|/build/test_(libraries|old_releases)",
+    "openssl": r"/test_library_builder|/build/test_(libraries|old_releases)",
     "verify": r"/jobs/verify/",
     "mirrors": r"/mirror/",
     "guests": r"/lab/",

@@ -78,7 +78,7 @@ class Machine:
         (top / "home").mkdir()
         # A Python below /root, say, is not theirs; the system's own is.
         folders = machine.environment["PATH"].split(":")
-        machine.environment["PATH"] = ":".join(one for one in folders if _may_enter(Path(one)))
+        machine.environment["PATH"] = ":".join(one for one in folders if _may_use(Path(one)))
         machine.user = NOBODY
         for path in (top, *top.rglob("*")):
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
@@ -134,6 +134,11 @@ class Machine:
         return "\n".join(
             f"--- {one.name}: {one.status} after {one.seconds:.1f} s\n{one.script}\n{one.output}" for one in self.ran
         )
+
+
+def _may_use(folder: Path) -> bool:
+    """Whether anybody may run what is in ``folder``: an environment's Python is a link to one that may be root's."""
+    return _may_enter(folder) and _may_enter((folder / "python3").resolve().parent)
 
 
 def _may_enter(folder: Path) -> bool:

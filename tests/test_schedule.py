@@ -1,0 +1,26 @@
+"""The groups of slow tests name tests that there are."""
+
+from __future__ import annotations
+
+import re
+
+from tests.conftest import ROOT
+from tests.support.schedule import GROUPS, NIGHTLY, group_of
+
+
+def test_every_name_in_the_tables_is_a_tests() -> None:
+    """A test that is moved or renamed would otherwise leave its group unseen."""
+    texts = [
+        f"{path}\n{path.read_text('utf-8')}"
+        for path in (ROOT / "tests").rglob("*.py")
+        if path.name not in ("schedule.py", "test_schedule.py")
+    ]
+    names = {name for pattern in (*GROUPS.values(), *NIGHTLY) for name in re.findall(r"[a-z_0-9]{5,}", pattern)}
+    assert len(names) > 20
+    assert {name for name in names if not any(name in text for text in texts)} == set()
+
+
+def test_a_group_is_known_by_the_id_and_by_what_xdist_appends_to_it() -> None:
+    test = "tests/jobs/build/test_windows.py::test_32_bits"
+    assert group_of(test) == group_of(f"{test}@wine") == "wine"
+    assert group_of("tests/cli/test_completion.py::test_bash[a@b]") is None
