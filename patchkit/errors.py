@@ -1,6 +1,6 @@
 """The errors that patchkit can end with: what happened, why, what to do, and an exit code.
 
-One class an error, one exit code a class (a test compares the documentation's table with this module). 0 is success,
+One class an error, one exit code a class (docs/exit-codes.md is made from this module). 0 is success,
 1 is a fault in patchkit itself, 2 is a wrong command line; from 10 on the tens group the codes: 10 names, 20 sources,
 30 patching, 40 building, 50 storage, 60 the lab, 70 what ``verify`` finds, 90 this machine.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -24,7 +25,7 @@ def tables(models: Iterable[type[BaseModel]], level: int = 2) -> list[str]:
         out += [
             f"{'#' * level} {model.__name__}",
             "",
-            str(model.__doc__).strip(),
+            cleandoc(str(model.__doc__)),
             "",
             "| field | type | meaning |",
             "|---|---|---|",

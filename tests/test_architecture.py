@@ -1,9 +1,8 @@
-"""The shape of the code: rooms import downwards only, errors have codes of their own, the README tells the truth."""
+"""The shape of the code: packages import downwards only, errors have codes of their own, the wheel works."""
 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 import zipfile
@@ -11,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.cache import Cache
 from patchkit.errors import all_errors
-from tests.conftest import PINNED, ROOT, upstream
-from tests.support.docs.readme import README
+from tests.conftest import ROOT
 
 PACKAGE = ROOT / "patchkit"
 # From the bottom up: a module may import from its own room and from those before it.
@@ -107,40 +104,6 @@ def test_no_room_is_called_after_nothing() -> None:
 def test_every_error_has_a_code_and_a_meaning_of_its_own() -> None:
     errors = all_errors()
     assert len({error.exit_code for error in errors}) == len({error.meaning for error in errors}) == len(errors)
-
-
-def test_the_readme_lists_the_exit_codes() -> None:
-    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.+) \|$", README, re.MULTILINE)
-    assert rows == [(str(error.exit_code), error.__name__, error.meaning) for error in all_errors()]
-
-
-@pytest.mark.slow
-def test_the_readmes_matrix_is_what_the_command_prints(shared_cache: Cache) -> None:
-    told = re.search(r"^    # ./ci/patchkit (matrix .+)\n((?:    .+\n)+)", README, re.MULTILINE)
-    assert told is not None
-    for version in re.findall(r"--ref (\S+)", told[1]):
-        upstream(version, shared_cache)  # skips where no place in reach has it
-    command = [sys.executable, "-P", "-m", "patchkit", *told[1].split()]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert [line.split() for line in said.splitlines()] == [line.split() for line in told[2].splitlines()]
-
-
-@pytest.mark.slow
-def test_the_readmes_proof_is_what_the_command_prints() -> None:
-    words = ["prove", "--version", PINNED, "--variant", "retransmit"]
-    assert f"    # ./ci/patchkit {' '.join(words)}\n" in README
-    command = [sys.executable, "-P", "-m", "patchkit", *words, "--engine", "host"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert said.splitlines()[-1].split() == ["retransmit", "on", PINNED, "proven"]
-    for line in said.splitlines():
-        words = re.sub(r"\d+ → \d+ bytes", "", line).split()  # how many bytes, the compiler decides
-        assert any(re.sub(r"\d+ → \d+ bytes", "", known).split() == words for known in README.splitlines()), line
-
-
-def test_the_readmes_picture_names_the_rooms_there_are() -> None:
-    picture = README.split("```")[-2]
-    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and not path.name.startswith("_")}
-    assert rooms <= set(re.findall(r"\w+", picture))
 
 
 @pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]], ids=" ".join)

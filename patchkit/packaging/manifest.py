@@ -160,10 +160,12 @@ class Manifest(Part):
 
 
 def markdown() -> str:
-    """Write docs/manifest.md."""
+    """Return the text of docs/manifest.md."""
     return "\n".join(
         [
             "# manifest.json",
+            "",
+            "This page documents each field of `manifest.json`, which `patchkit build` writes beside the artifacts.",
             "",
             "Generated from `patchkit/packaging/manifest.py` by `python -m patchkit.packaging.manifest`: do not edit.",
             "",

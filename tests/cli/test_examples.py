@@ -20,7 +20,6 @@ from patchkit.building.engine.docker import connect
 from patchkit.cli.app import app
 from patchkit.errors import PatchkitError
 from tests.conftest import ROOT
-from tests.support.docs.readme import README
 
 QUICK = {"releases", "variants", "lab scenarios"}
 BEFORE = {"apply": ["fetch"], "lab replay": ["lab run"], "mirror verify": ["mirror sync"]}
@@ -91,9 +90,10 @@ def test_the_example_runs(command: str, ran: Callable[[str], Ran]) -> None:
     assert done.stdout or list(folder.iterdir())
 
 
-def test_the_readme_names_every_command() -> None:
+def test_the_documents_name_every_command() -> None:
+    document = (ROOT / "docs/commands.md").read_text("utf-8")
     for command in COMMANDS:
-        assert f"patchkit {command}" in README, command
+        assert f"patchkit {command}" in document, command
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])

@@ -28,7 +28,7 @@ TITLES: dict[StepName, str] = {
 class Finding(Part):
     """Something that is not as it should be."""
 
-    error: str = Field(description="the class of error, as in the README's table of exit codes")
+    error: str = Field(description="the class of error, as in docs/exit-codes.md")
     exit_code: int = Field(description="its exit code")
     what: str = Field(description="what was found")
     why: str = Field(description="what it rests on; maybe several lines")

@@ -7,16 +7,17 @@ from patchkit.json_schema import tables
 
 
 def markdown() -> str:
-    """docs/verify-report.md."""
+    """Return the text of docs/verify-report.md."""
     out = [
         "# The report of a verification",
+        "",
+        "This page documents each field of `report.json`, which `patchkit verify` writes into its folder, and prints",
+        "with `--json`. [verify.md](verify.md) describes the steps.",
         "",
         "Generated from the models in `patchkit/jobs/verify/model.py` by "
         "`python -m patchkit.jobs.verify.schema_doc`: do not edit.",
         "",
         "## report.json",
-        "",
-        "What `patchkit verify` writes into its folder, and prints with `--json`.",
         "",
         *tables((Verification, StepResult, Fact, Finding), level=3),
     ]

@@ -28,9 +28,12 @@ DOCUMENTS = {
 
 
 def markdown() -> str:
-    """Write docs/report.md."""
+    """Return the text of docs/report.md."""
     out = [
         "# The files of a report",
+        "",
+        "This page documents each field of the data files that `patchkit lab run` writes. [lab.md](lab.md) describes",
+        "what is measured, and how.",
         "",
         "Generated from the models in `patchkit/lab` by `python -m patchkit.lab.report.schema_doc`: do not edit.",
         "",

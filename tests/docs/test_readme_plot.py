@@ -34,16 +34,16 @@ def test_it_was_measured_with_what_is_rendered_today() -> None:
     assert set(DOCUMENT["files"]) == set(variant(DOCUMENT["variant"]).files)
 
 
-def test_the_words_around_it() -> None:
-    told = re.search(
+def test_the_figures_beside_it_are_of_the_same_trials() -> None:
+    sentence = re.search(
         r"^(\S+) on a link that loses 20 % each way, RTT 100 ms, (\d+) handshakes each.*?: (\d+) complete "
         r"as released,\sand (all|\d+) with `--variant (\S+)`, half of them within (\d+) s, for ([\d.]+) times the "
         r"control packets",
         README,
         re.MULTILINE,
     )
-    assert told is not None
-    release, trials, stock, patched, name, half, packets = told.groups()
+    assert sentence is not None
+    release, trials, stock, patched, name, half, packets = sentence.groups()
     assert (release, name, int(trials)) == (DOCUMENT["release"], DOCUMENT["variant"], len(STOCK))
     assert len(PATCHED) == len(STOCK)
     assert int(stock) == sum(seconds is not None for seconds, _ in STOCK)

@@ -1,0 +1,98 @@
+"""Lines of the documents that tests/docs/test_commands.py does not run, and why; blocks that are no commands."""
+
+from __future__ import annotations
+
+_CAMPAIGN = "takes minutes; tests/jobs/lab/test_campaign.py runs the same with fewer trials"
+_VERIFY = "takes minutes, the lab among them; tests/jobs/verify/test_job.py runs all six steps"
+_UPSTREAM = "needs upstream's own places; tests/jobs/verify/test_source.py has the same with a local repository"
+_WINDOWS = "takes minutes; tests/jobs/build/test_windows.py builds the same"
+_TESTS = "runs this test"
+
+NOT_RUN = {
+    ("README.md", "pip install ."): (
+        "downloads every dependency; tests/test_architecture.py installs the wheel without them"
+    ),
+    ("README.md", "./ci/test"): _TESTS,
+    ("README.md", "./ci/patchkit verify --version 2.6.14"): _VERIFY,
+    (
+        "README.md",
+        "./ci/patchkit lab run --version 2.6.14 --variant stock --variant recommended --scenario loss-20 --trials 40",
+    ): _CAMPAIGN,
+    ("README.md", "./ci/patchkit build --version 2.3.2"): (
+        "needs upstream's git and a source of OpenSSL 1.0.2; tests/jobs/build/test_old_releases.py builds it where "
+        "PATCHKIT_GIT and PATCHKIT_OPENSSL_102 are set"
+    ),
+    ("README.md", "./ci/patchkit build --version 2.6.14 --target windows-amd64 --target linux-amd64"): _WINDOWS,
+    ("CONTRIBUTING.md", "./ci/test"): _TESTS,
+    ("CONTRIBUTING.md", './ci/test -m "not slow" -n auto'): _TESTS,
+    ("CONTRIBUTING.md", "./ci/test --nightly"): _TESTS,
+    (
+        "docs/lab.md",
+        "patchkit lab run --version 2.6.14 --variant stock --variant recommended --scenario loss-20 --trials 100 "
+        "--seed 1",
+    ): _CAMPAIGN,
+    ("docs/verify.md", "patchkit verify --version 2.7.6"): _VERIFY,
+    (
+        "docs/verify.md",
+        "patchkit verify --version 2.7.9                                   # upstream's places, and upstream's git",
+    ): _UPSTREAM,
+    (
+        "docs/verify.md",
+        "patchkit verify --version 2.7.9 --git /path/to/a/clone            # that repository's tag",
+    ): _UPSTREAM,
+    (
+        "docs/verify.md",
+        "patchkit verify --version 2.7.9 --source openvpn-2.7.9.tar.gz     # that file, and the .asc beside it",
+    ): _UPSTREAM,
+    (
+        "docs/verify.md",
+        "patchkit verify --version 2.7.9 --source openvpn-2.7.9.tar.gz --git /path/to/a/clone",
+    ): _UPSTREAM,
+    ("docs/verify.md", "patchkit verify --new --since 2.7.6"): (
+        "needs upstream's git; tests/jobs/verify/test_new_tags.py has the same with a local repository"
+    ),
+    ("docs/windows.md", "patchkit build --version 2.6.14 --target windows-amd64 --target linux-amd64"): _WINDOWS,
+    (
+        "docs/windows.md",
+        "patchkit build --version 2.6.14 --target windows-amd64 --sign-key my.key --sign-cert my.crt",
+    ): "takes minutes, and needs the reader's own key; tests/jobs/build/test_windows.py signs with one of its own",
+}
+"""The reason, by document and line."""
+
+NOT_COMMANDS = {
+    ("README.md", "releases ──► source ──► patching ──► building ──► packaging ──► dist/"): "the architecture",
+    ("docs/lab.md", "[scenario.my-uplink]"): "a scenario",
+    ("docs/pipelines.md", 'versions: \'["2.6.14", "2.5.11"]\''): "YAML",
+    ("docs/pipelines.md", "include:"): "YAML",
+    ("docs/variants.md", '{%- set sequenced = source.function("reliable_get_buf_output_sequenced") -%}'): "a template",
+    (
+        "docs/old-peers.md",
+        "TLS error: Unsupported protocol. This typically indicates that client and server have no common TLS version "
+        "enabled.",
+    ): "a log",
+    ("docs/old-peers.md", "OpenSSL: error:0A00014D:SSL routines::legacy sigalg disallowed or unsupported:"): "a log",
+    (
+        "docs/old-peers.md",
+        "ERROR: failed to negotiate cipher with peer and --data-ciphers-fallback not enabled. No usable data channel "
+        "cipher",
+    ): "a log",
+    (
+        "docs/old-peers.md",
+        "OPTIONS ERROR: failed to negotiate cipher with server.  Add the server's cipher ('AES-256-CBC') to "
+        "--data-ciphers",
+    ): "a log",
+    (
+        "docs/old-peers.md",
+        "PUSH: No common cipher between server and client. Server data-ciphers: '…', client supports cipher "
+        "'AES-256-CBC'",
+    ): "a log",
+    (
+        "docs/old-peers.md",
+        "WARNING: 'cipher' is used inconsistently, local='cipher BF-CBC', remote='cipher AES-256-CBC'",
+    ): "a log",
+    (
+        "docs/old-peers.md",
+        "--providers legacy default --data-ciphers-fallback BF-CBC                (point to point)",
+    ): "options of OpenVPN's",
+}
+"""What a block is, by document and first line."""
