@@ -1,4 +1,4 @@
-"""What a build is linked with: the crypto library, the system's own or one that is compiled first, and all others."""
+"""The libraries of a build: the crypto library, the system's own or one that is compiled first, and all others."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def other_sources(tools: Toolchain, missing: MissingFiles, context: Context) -> 
 
 
 def warn_of_age(library: Library, ui: Ui) -> None:
-    """Say once a run that a library has reached the end of its life."""
+    """Warn that upstream no longer maintains ``library``, where that is so."""
     if library.is_over(datetime.datetime.now(datetime.UTC).date()):
         ui.warn(
             f"{library.title} {library.branch} has had no fixes from upstream since {library.end_of_life}: "
@@ -71,19 +71,20 @@ def _elf(program: bytes) -> Linkage:
     try:
         linked = linkage(program)
     except ValueError as error:
-        raise CompileError("what make left is no program", why=str(error)) from error
+        raise CompileError("what make linked is not a program", why=str(error)) from error
     if linked.executable_stack:
         raise CompileError(
             "the program's stack would be executable",
-            why="an object file in it does not say that it needs none: an assembler file, mostly",
+            why="an object file in it does not declare that it needs none: usually one from an assembler file",
         )
     return linked
 
 
 def check_linked(program: bytes, library: StaticLibrary | None, target: Target, *, epoch: int) -> tuple[Linkage, str]:
-    """Check that ``program`` holds ``library`` and loads no other; return what it loads, and a line on that.
+    """Check that ``program`` is linked with ``library`` (None: the system's own), and with no other in its place.
 
-    Raises CompileError where it does not: a configure script that finds another one would not say so.
+    Returns what the program needs, and a line on it. Raises CompileError where it is linked otherwise, which configure
+    would not report. ``epoch`` is the build's SOURCE_DATE_EPOCH.
     """
     is_windows = target.system == "windows"
     linked = pe.check("openvpn.exe", program, target, epoch=epoch) if is_windows else _elf(program)

@@ -31,7 +31,10 @@ def shown(step: Step) -> str:
 
 
 def run(steps: Sequence[Step], ui: Ui) -> None:
-    """Run ``steps`` in order. Raises MendError for the first that fails, and where root is needed and can't be had."""
+    """Run ``steps`` in order.
+
+    Raises MendError for the first that fails, or where one needs root and there is neither sudo nor doas.
+    """
     if any(step.root for step in steps) and os.geteuid() != 0 and not _become():
         raise MendError(
             "these commands need root",

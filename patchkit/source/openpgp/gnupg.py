@@ -62,7 +62,7 @@ class RawSignature:
     """``fits`` (signature, data and key match), ``bad`` (other data), ``no-key``, or ``unreadable``."""
     key: str
     """The fingerprint of the (sub)key that made the signature, or its 16-digit id where the key is unknown."""
-    made: int | None = None
+    signed_at: int | None = None
     expires: int | None = None
     hash: str = ""
 
@@ -161,12 +161,12 @@ def _signatures(status: str) -> Iterator[RawSignature]:
                 current = RawSignature("unreadable", "")
             case ["BADSIG", key, *_]:
                 current = RawSignature("bad", key)
-            case ["ERRSIG", key, _, digest, _, made, reason, *_]:
+            case ["ERRSIG", key, _, digest, _, signed_at, reason, *_]:
                 state = "no-key" if reason == "9" else "unreadable"  # 9: no public key
-                current = RawSignature(state, key, _seconds(made), hash=_hash(digest))
-            case ["VALIDSIG", key, _, made, expires, _, _, _, digest, *_] if current is not None:
+                current = RawSignature(state, key, _seconds(signed_at), hash=_hash(digest))
+            case ["VALIDSIG", key, _, signed_at, expires, _, _, _, digest, *_] if current is not None:
                 # Also for keys that are expired or revoked: the bytes match, and the judgement is not gpg's.
-                current = RawSignature("fits", key, _seconds(made), _seconds(expires), _hash(digest))
+                current = RawSignature("fits", key, _seconds(signed_at), _seconds(expires), _hash(digest))
             case _:
                 pass
     if current is not None:

@@ -34,7 +34,7 @@ class Judgement:
     """The fingerprint of the key that made the signature, or its id where the key is unknown."""
     primary: str = ""
     """The fingerprint of the primary key, under which the key is published."""
-    made: int | None = None
+    signed_at: int | None = None
     """Seconds since 1970, as the signature itself claims."""
 
 
@@ -61,20 +61,21 @@ def _judged(raw: RawSignature, parts: dict[str, KeyPart], now: int) -> Judgement
     part = parts.get(raw.key)
     if raw.state == "no-key":
         return Judgement("unknown key", f"made with {raw.key}, which is not among the keys that count", raw.key)
-    if raw.state != "fits" or part is None or raw.made is None:
+    if raw.state != "fits" or part is None or raw.signed_at is None:
         why = "it is not of these data, or was altered" if raw.state == "bad" else "it can't be read"
         return Judgement("bad", f"{why} (key {raw.key or 'not named'})", raw.key)
     chain = [part] if part.primary == part.fingerprint else [part, parts[part.primary]]
-    worth, why = _worth(raw, raw.made, chain, now)
-    who = f"{part.name}, {raw.hash}, on {day(raw.made)}"
-    return Judgement(worth, who + (f": {why}" if why else ""), part.fingerprint, part.primary, raw.made)
+    worth, why = _worth(raw, raw.signed_at, chain, now)
+    who = f"{part.name}, {raw.hash}, on {day(raw.signed_at)}"
+    return Judgement(worth, who + (f": {why}" if why else ""), part.fingerprint, part.primary, raw.signed_at)
 
 
-def _worth(raw: RawSignature, made: int, chain: Sequence[KeyPart], now: int) -> tuple[Worth, str]:
+def _worth(raw: RawSignature, signed_at: int, chain: Sequence[KeyPart], now: int) -> tuple[Worth, str]:
     """Return worth and reason of a signature that fits; its key comes first in the chain, the primary key last."""
-    for why in (*_faults(raw, made, chain[0], now), *(why for key in chain for why in _faults_of_key(key, made))):
-        return "bad", why
-    if made >= _BROKEN_SINCE.get(raw.hash, made + 1):
+    key_faults = (fault for key in chain for fault in _faults_of_key(key, signed_at))
+    for fault in (*_faults(raw, signed_at, chain[0], now), *key_faults):
+        return "bad", fault
+    if signed_at >= _BROKEN_SINCE.get(raw.hash, signed_at + 1):
         return "weak", f"{raw.hash} can be cheated: it could have been a signature of something else"
     for key in chain:
         if key.revoked:
@@ -85,22 +86,22 @@ def _worth(raw: RawSignature, made: int, chain: Sequence[KeyPart], now: int) -> 
     return "good", ""
 
 
-def _faults(raw: RawSignature, made: int, part: KeyPart, now: int) -> Iterator[str]:
+def _faults(raw: RawSignature, signed_at: int, part: KeyPart, now: int) -> Iterator[str]:
     if not part.signs:
         yield "its key is not meant for signatures"
-    if made > now + _CLOCKS_DIFFER:
+    if signed_at > now + _CLOCKS_DIFFER:
         yield "it is dated in the future"
     if raw.expires is not None and raw.expires <= now:
         yield f"the signature itself was to hold until {day(raw.expires)} only"
 
 
-def _faults_of_key(key: KeyPart, made: int) -> Iterator[str]:
-    """Give the reasons why a key could not sign anything at the time ``made``."""
-    if made < key.created:
+def _faults_of_key(key: KeyPart, signed_at: int) -> Iterator[str]:
+    """Give the reasons why a key could not sign anything at the time ``signed_at``."""
+    if signed_at < key.created:
         yield f"its key is younger than it, of {day(key.created)}"
-    if key.expires is not None and made >= key.expires:
+    if key.expires is not None and signed_at >= key.expires:
         yield f"its key had expired on {day(key.expires)}"
     if key.revoked and key.revoked.from_the_start:
         yield f"its key was revoked on {day(key.revoked.when)}, and not merely replaced"
-    elif key.revoked and made >= key.revoked.when:
+    elif key.revoked and signed_at >= key.revoked.when:
         yield f"its key had been revoked on {day(key.revoked.when)}"

@@ -26,7 +26,7 @@ MODERN = b"# SOURCE_DATE_EPOCH\n"
 
 
 def made_up(count: Path, **changed: bytes) -> dict[str, bytes]:
-    """What static_openssl sees of an OpenSSL; whoever compiles it adds a line to ``count``."""
+    """Return what LibraryBuilder reads of an OpenSSL; compiling it adds a line to ``count``."""
     return {
         "Configure": CONFIGURE,
         "Makefile": MAKEFILE.replace(b"COUNT", bytes(count)),
