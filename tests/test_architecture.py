@@ -88,6 +88,21 @@ def test_there_are_no_import_cycles() -> None:
         visit(name, ())
 
 
+@pytest.mark.parametrize("package", sorted({path.relative_to(PACKAGE).parts[0] for path in PACKAGE.glob("*/*/")}))
+def test_the_folders_of_a_package_have_no_cycles(package: str) -> None:
+    """A folder and a module beside it count alike: ``lab/link/`` and ``jobs/export.py``."""
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        top, here, *_ = (*path.relative_to(PACKAGE).with_suffix("").parts, "")
+        if top == package and here:
+            used = {module.split(".")[2] for module in imports(path) if module.startswith(f"patchkit.{package}.")}
+            graph.setdefault(here, set()).update(used - {here})
+    while leaves := [name for name, used in graph.items() if not used & graph.keys()]:
+        for name in leaves:
+            del graph[name]
+    assert graph == {}
+
+
 def test_nothing_imports_from_a_test_module() -> None:
     """What several test modules need is in tests/support."""
     importing = re.compile(
