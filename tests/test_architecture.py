@@ -13,8 +13,8 @@ import pytest
 
 from patchkit.errors import all_errors
 from tests.conftest import ROOT
+from tests.support.modules import MODULES, PACKAGE
 
-PACKAGE = ROOT / "patchkit"
 # From the bottom up: a module may import from its own room and from those before it.
 FLOORS = [
     "__init__",
@@ -55,9 +55,6 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {name.name for name in node.names if name.name.startswith("patchkit")}
     return found
-
-
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__main__.py")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

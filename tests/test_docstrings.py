@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_architecture import MODULES, PACKAGE
+from tests.support.modules import MODULES, PACKAGE
 
 NO_VERBS = {
     "A", "All", "An", "Both", "Each", "Every", "Everything", "How", "It", "Its", "No", "One", "Other", "Some", "That",
