@@ -27,7 +27,12 @@ def is_property(function: ast.FunctionDef) -> bool:
     return any(isinstance(name, ast.Name) and name.id in PROPERTIES for name in function.decorator_list)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+# What runs inside the guest is a part of the machine whose results are compared to the byte: it stays as it is.
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if "runner" not in path.parts],
+    ids=lambda path: path.relative_to(PACKAGE).as_posix(),
+)
 def test_first_words_are_verbs(path: Path) -> None:
     tree = ast.parse(path.read_text())
     documented = {node.name: ast.get_docstring(node) for node in functions(tree) if not is_property(node)}
