@@ -34,7 +34,7 @@ GROUPS = {
     "reliable-2.6": r"/reliable/.*2\.6\.14|/reliable/test_mutations",
     "reliable": r"/reliable/",
     "prove": r"/test_prove|/prove/",
-    "documents": r"/test_transcript|/test_architecture",
+    "documents": r"/docs/|/test_architecture",
 }
 """Regular expressions on test ids, by group: the first that is found decides."""
 
