@@ -90,6 +90,12 @@ def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache")
 
 
+@pytest.fixture(scope="session")
+def shared_cache() -> Cache:
+    """The user's cache, for what is slow to get and verified when it is used."""
+    return Cache.default()
+
+
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB."""

@@ -645,11 +645,11 @@ def test_truncated_anywhere(name: str) -> None:
 def test_a_file_of_50_mb_is_refused_at_once(variant: str, there: bool, guard: bool) -> None:
     filler = b"int filler (void) { return 0; }\n" * (50_000_000 // 31)
     files = {**shape("gnu-2.1"), "reliable.c": (GNU.encode() if there else b"") + filler}
-    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     error = rendered(variant, files, guard=guard)
     assert isinstance(error, AnchorError)
     assert NAME in error.what
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
     csource.parse.cache_clear()
 
@@ -660,10 +660,10 @@ def test_a_large_file_of_nothing_but_nesting_takes_no_long_time(junk: bytes) -> 
     """As large as is read at all, and what a parser likes least."""
     source = GNU.encode()
     source += junk * ((csource.MAX_SOURCE - len(source)) // len(junk))
-    began = time.monotonic()
+    began = time.process_time()
     rendered("retransmit", {"reliable.c": source}, guard=False)
     csource.parse.cache_clear()
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 # On disk

@@ -79,6 +79,7 @@ class Machine:
         # A Python below /root, say, is not theirs; the system's own is.
         folders = machine.environment["PATH"].split(":")
         machine.environment["PATH"] = ":".join(one for one in folders if _may_use(Path(one)))
+        machine.environment.pop("PATCHKIT_CACHE", None)  # that one is ours
         machine.user = NOBODY
         for path in (top, *top.rglob("*")):
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
