@@ -90,7 +90,7 @@ class Crypto(_Table):
         return None if self.library == SYSTEM else libraries()[self.library]
 
     def answers_to(self, choice: str | None) -> bool:
-        """Whether the library is what ``choice``, the value of ``--crypto``, names; None names any."""
+        """Return whether the library is what ``choice``, the value of ``--crypto``, names; None names any."""
         return choice in (None, self.library) or (choice == PINNED and self.library != SYSTEM)
 
 

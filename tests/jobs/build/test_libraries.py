@@ -91,5 +91,5 @@ def test_a_program_with_another_library_than_the_meant_one_is_no_artifact() -> N
     program = Path("/bin/sh").read_bytes()
     with pytest.raises(CompileError, match="does not load the system's OpenSSL"):
         check_linked(program, None, TARGET, epoch=0)
-    with pytest.raises(CompileError, match="no program"):
+    with pytest.raises(CompileError, match="not a program"):
         check_linked(b"#!/bin/sh\n# as libtool leaves it", None, TARGET, epoch=0)
