@@ -21,24 +21,22 @@ def verify(
     \b
     Example: patchkit mirror verify mirror
     """
-    from patchkit.cli.output.mirror import print_findings, print_findings_document
+    from patchkit.cli.output.mirror import print_checks, print_checks_document
     from patchkit.context import Context
     from patchkit.errors import MirrorError
     from patchkit.jobs.mirror.check import check
 
     context = Context.default()
-    findings = check(directory, context)
+    checks = check(directory, context)
     if as_json:
-        print_findings_document(findings, directory)
+        print_checks_document(checks, directory)
     else:
-        print_findings(findings)
-    bad = [finding for finding in findings if finding.bad]
+        print_checks(checks)
+    bad = [file for file in checks if file.bad]
     if bad:
         context.ui.error(
-            f"{directory} lacks or has damaged: {', '.join(finding.name for finding in bad)}",
-            "\n".join(
-                f"{finding.name}: {finding.verdict}{', ' if finding.detail else ''}{finding.detail}" for finding in bad
-            ),
+            f"missing or damaged in {directory}: {', '.join(file.name for file in bad)}",
+            "\n".join(f"{file.name}: {file.verdict}{', ' if file.detail else ''}{file.detail}" for file in bad),
             "patchkit mirror sync, with the same --versions, brings what is missing",
         )
         raise SystemExit(MirrorError.exit_code)

@@ -143,10 +143,10 @@ def _verify_release(request: VerifyRequest, context: Context, *, as_json: bool) 
 
 def _list_new_tags(request: NewTagsRequest, context: Context, *, as_json: bool) -> None:
     from patchkit.cli.output.verify import print_tags, print_tags_document
-    from patchkit.jobs.verify.new_tags import finding, new_tags
+    from patchkit.jobs.verify.new_tags import gravest_error, new_tags
 
     tags = new_tags(request, context)
-    gravest = finding(tags)
+    gravest = gravest_error(tags)
     if as_json:
         print_tags_document(tags, gravest)
     else:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from patchkit.cli.output.document import print_json
-from patchkit.jobs.mirror.check import Finding
-from patchkit.jobs.mirror.sync import Synced
+from patchkit.jobs.mirror.check import FileCheck
+from patchkit.jobs.mirror.sync import SyncedMirror
 from patchkit.ui import Painted, table
 
 
-def print_index(synced: Synced) -> None:
+def print_index(synced: SyncedMirror) -> None:
     """Print a row for each file and tag of the mirror."""
     rows: list[tuple[str, str, str, str]] = [
         (file.name, file.kind, f"{file.size}", file.sha256) for file in synced.index.files
@@ -20,7 +20,7 @@ def print_index(synced: Synced) -> None:
     table(("name", "kind", "bytes", "sha256 or commit"), rows)
 
 
-def print_index_document(synced: Synced, folder: Path) -> None:
+def print_index_document(synced: SyncedMirror, folder: Path) -> None:
     """Print the mirror's index, and what builds from the mirror need besides, as JSON."""
     print_json(
         {
@@ -33,16 +33,16 @@ def print_index_document(synced: Synced, folder: Path) -> None:
     )
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_checks(checks: Sequence[FileCheck]) -> None:
     """Print a row for each file and tag, with its verdict."""
-    rows = [(finding.name, _painted(finding), finding.vouched, finding.detail) for finding in findings]
+    rows = [(check.name, _painted(check), check.vouched, check.detail) for check in checks]
     table(("name", "verdict", "vouched for by", ""), rows)
 
 
-def print_findings_document(findings: Sequence[Finding], folder: Path) -> None:
-    """Print all findings as JSON."""
-    print_json({"folder": str(folder), "findings": [vars(finding) for finding in findings]})
+def print_checks_document(checks: Sequence[FileCheck], folder: Path) -> None:
+    """Print all checks as JSON."""
+    print_json({"folder": str(folder), "findings": [vars(check) for check in checks]})
 
 
-def _painted(finding: Finding) -> Painted:
-    return Painted(finding.verdict, "bold red" if finding.bad else "green" if finding.verdict == "good" else "yellow")
+def _painted(check: FileCheck) -> Painted:
+    return Painted(check.verdict, "bold red" if check.bad else "green" if check.verdict == "good" else "yellow")

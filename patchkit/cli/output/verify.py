@@ -30,7 +30,7 @@ def print_steps(verification: Verification) -> None:
 
 
 def print_tags(tags: Sequence[NewTag]) -> None:
-    """Print a row for each tag that the pins do not have, or have otherwise."""
+    """Print a row for each tag that the pins do not have, or have with another commit."""
     if not tags:
         data("nothing new\n")
         return
@@ -49,7 +49,7 @@ def print_tags_document(tags: Sequence[NewTag], finding: PatchkitError | None) -
 def _signature(tag: NewTag) -> str:
     if tag.known == "moved":
         return "not looked at"
-    return tag.signed.worth if tag.signed else "missing"
+    return tag.judgement.worth if tag.judgement else "missing"
 
 
 def _cells(tag: NewTag) -> list[str]:
@@ -57,14 +57,16 @@ def _cells(tag: NewTag) -> list[str]:
 
 
 def _document(tag: NewTag) -> dict[str, object]:
-    signed = tag.signed
+    judgement = tag.judgement
     return {
         "version": tag.version.text,
         "tag": tag.tag,
         "commit": tag.commit,
         "known": tag.known,
         "pinned": tag.pinned,
-        "signature": {"worth": signed.worth, "detail": signed.detail, "key": signed.key} if signed else None,
+        "signature": (
+            {"worth": judgement.worth, "detail": judgement.detail, "key": judgement.key} if judgement else None
+        ),
         "variants": {cell.variant: cell.verdict for cell in tag.cells if not cell.guard},
         "error": error_document(tag.error) if tag.error else None,
     }

@@ -1,4 +1,4 @@
-"""Fill a mirror with all that a set of builds needs, for places without a network."""
+"""Fill a mirror with every file that a set of builds needs, for machines without a network."""
 
 from __future__ import annotations
 
@@ -29,91 +29,93 @@ from patchkit.storage import check_writable, expanded, locked, replace_all, sha2
 from patchkit.ui import Ui
 
 TARGET = "linux-amd64"
-"""The target of a mirror for which none is named."""
+"""The target by default."""
 
 
 @dataclass(frozen=True)
 class MirrorRequest:
-    """The builds that a mirror is to serve."""
+    """The builds that a mirror has to serve, and its folder."""
 
     versions: Sequence[str]
     to: Path
     source: SourceRequest = field(default_factory=SourceRequest)
     settings: BuildSettings = field(default_factory=BuildSettings)
-    """The engine decides whether there is a toolchain image: with ``host``, the compiler is the other machine's."""
+    """How the builds are made. With the engine ``host`` there is no image: the compiler is the other machine's own."""
     target: str = TARGET
     lab: bool = False
-    """Whether the lab is to run there, too."""
+    """Whether the packages of the lab's guest are included."""
 
     def validate(self) -> None:
-        """Raise BadUsageError where no version is named."""
+        """Check the request. Raises BadUsageError where no version is named."""
         if not self.versions:
             raise BadUsageError("there is nothing to collect", advice="--versions 2.6.14,2.3.2")
 
 
 @dataclass(frozen=True)
-class Synced:
-    """What a mirror holds now."""
+class SyncedMirror:
+    """What a mirror holds after a sync, and what the machine without a network needs besides."""
 
     index: MirrorIndex
     engine: str
     packages: Sequence[str]
-    """Debian packages that a host needs which builds without Docker; empty where there are images."""
+    """The Debian packages that a host needs that builds without Docker; empty where the mirror has images."""
     options: Sequence[str]
-    """What `patchkit build` must be told besides in order to take what was collected."""
+    """The options with which ``patchkit build`` uses what was collected."""
 
 
-def sync(request: MirrorRequest, context: Context) -> Synced:
-    """Collect what the builds need. What is there already and whole stays, whichever builds it is for.
+def sync(request: MirrorRequest, context: Context) -> SyncedMirror:
+    """Collect the files that the builds of ``request`` need. Undamaged files stay, whichever builds they are for.
 
-    Raises one error that names everything that can't be had; what was collected until then stays, and the index
-    names only what is there. Also raises what the rooms raise, and UnknownVersionError for a release without a pin:
-    nothing could say of its source that it is the right one.
+    Raises one NetworkUnavailableError, OfflineError or PlacesExhaustedError for all files that are not available; what
+    was collected until then stays, and the index names only what is there. Raises UnknownVersionError for a release
+    without a pin, whose source could not be verified; BadUsageError for a request without versions; StorageError or
+    DiskFullError where the folder cannot be written to; DockerMissingError or DockerSilentError for an engine that is
+    not available; and the errors of a source that is not as pinned, such as WrongHashError.
     """
     request.validate()
-    releases = list({one.version: one for one in map(catalog().find, request.versions)}.values())
+    releases = list({release.version: release for release in map(catalog().find, request.versions)}.values())
     plans = [(release, request.settings.toolchain(release.version, request.target)) for release in releases]
     check_writable(request.to, "--to")
     with choose(request.settings.engine, context) as engine, locked(request.to):
-        filling = _Filling(request, _known(request.to, context.ui), context)
+        writer = _MirrorWriter(request, _previous_index(request.to, context.ui), context)
         missing = MissingFiles()
         try:
             for release in releases:
-                missing.attempt(partial(filling.source, release))
+                missing.attempt(partial(writer.source, release))
             for tools, served in _shared(plans, lambda tools: tools.crypto.library):
-                missing.attempt(partial(filling.library, served, tools))
+                missing.attempt(partial(writer.library, served, tools))
             for release, tools in plans:
                 for name in tools.series.libraries:
-                    missing.attempt(partial(filling.other, libraries()[name], release))
+                    missing.attempt(partial(writer.other, libraries()[name], release))
             if request.lab:
-                missing.attempt(lambda: filling.guest(releases))
+                missing.attempt(lambda: writer.guest(releases))
             if isinstance(engine, DockerEngine):
                 for tools, served in _shared(plans, engine.image_archives):
-                    filling.images(served, tools, engine)
+                    writer.images(served, tools, engine)
         finally:
-            index = filling.write_index()
+            index = writer.write_index()
         if missing.errors:
             raise missing.error()
     packages = [] if engine.name == "docker" else sorted({name for _, tools in plans for name in tools.packages})
-    return Synced(index, engine.name, packages, _options(request, filling.given))
+    return SyncedMirror(index, engine.name, packages, _options(request, writer.given))
 
 
 def _shared(
     plans: Sequence[tuple[Release, Toolchain]], key: Callable[[Toolchain], object]
 ) -> list[tuple[Toolchain, list[Release]]]:
-    """The releases that need the same thing, with the toolchain of one of them."""
+    """Group the releases that need the same thing, by ``key``, with the toolchain of the first of them."""
     groups: dict[object, tuple[Toolchain, list[Release]]] = {}
     for release, tools in plans:
         groups.setdefault(key(tools), (tools, []))[1].append(release)
     return list(groups.values())
 
 
-def _known(folder: Path, ui: Ui) -> MirrorIndex:
-    """What the mirror holds already, if its index says so."""
+def _previous_index(folder: Path, ui: Ui) -> MirrorIndex:
+    """The index that is there; an empty one where there is none, or none that can be read."""
     try:
         return mirror.read_index(folder) or MirrorIndex()
     except MirrorError as error:
-        ui.warn(f"{error.what}: it is made anew, and names only what is collected now")
+        ui.warn(f"{error.what}: a new index is written, which names only what is collected now")
         return MirrorIndex()
 
 
@@ -128,20 +130,20 @@ def _options(request: MirrorRequest, given: Sequence[str]) -> list[str]:
     return options
 
 
-class _Filling:
-    """A mirror while it is being filled."""
+class _MirrorWriter:
+    """Puts files into a mirror, and keeps what its index will name."""
 
     def __init__(self, request: MirrorRequest, index: MirrorIndex, context: Context) -> None:
         self._request = request
         self._context = context
-        self._files = {one.name: one for one in index.files}
-        self._tags = {one.tag: one for one in index.tags}
+        self._files = {file.name: file for file in index.files}
+        self._tags = {tag.tag: tag for tag in index.tags}
         self.given: list[str] = []
-        """The names of the library sources that were given by hand and taken."""
+        """The names of the library sources that the user has given and that the builds use."""
         self._repository_checked = False
 
     def source(self, release: Release) -> None:
-        """The release's tarball, or its tag where it has none or where git was asked for."""
+        """Add the tarball of ``release``, or its tag where it has no tarball or a repository was named."""
         self._context.ui.step(f"Source of {release.version}")
         obtained = obtain(SourceRequest(release.version.text, git=self._request.source.git), self._context)
         origin = obtained.tree.origin
@@ -151,7 +153,7 @@ class _Filling:
             self._add_tag(release, origin)
 
     def library(self, served: Sequence[Release], tools: Toolchain) -> None:
-        """The source of the crypto library, where one is to be compiled."""
+        """Add the source of the crypto library, where the toolchain compiles it."""
         pinned = tools.crypto.pinned
         if pinned is None:
             return
@@ -161,7 +163,7 @@ class _Filling:
             self._add(source.pinned_tarball, pinned.tarball.name, "library", served)
             return
         with tempfile.TemporaryDirectory() as folder:
-            # Named after what it is, not after what it stands for: nothing shall take it for the pinned one.
+            # Its name holds its own hash: it must not be mistaken for the pinned source that it replaces.
             tar = source.tree.tar(pinned.name)
             path = Path(folder) / "given.tar"
             path.write_bytes(tar)
@@ -170,17 +172,17 @@ class _Filling:
             self.given.append(name)
 
     def other(self, library: Library, served: Release) -> None:
-        """The source of something else that is linked statically."""
+        """Add the source of another library that is linked statically."""
         path = tarball_path(library, self._context)
         self._add(path, library.tarball.name, "library", [served])
 
     def guest(self, served: Sequence[Release]) -> None:
-        """The packages of the lab's machine."""
+        """Add the packages of the lab's guest."""
         for path in fetched(pins(), self._context):
             self._add(path, path.name, "guest", served)
 
     def images(self, served: Sequence[Release], tools: Toolchain, engine: DockerEngine) -> None:
-        """The toolchain's image and the base that it stands on."""
+        """Add the toolchain's image, and the base image that it is built on."""
         names = engine.image_archives(tools)
         if all(self._is_whole(name) for name in names):
             for name in names:
@@ -195,13 +197,13 @@ class _Filling:
             self._forget_images(names)
 
     def write_index(self) -> MirrorIndex:
-        """Write the index and the checksums, together."""
+        """Write the index and the checksums, together. Raises StorageError or DiskFullError."""
         index = MirrorIndex(
-            files=sorted(self._files.values(), key=lambda one: one.name),
-            tags=sorted(self._tags.values(), key=lambda one: one.tag),
+            files=sorted(self._files.values(), key=lambda file: file.name),
+            tags=sorted(self._tags.values(), key=lambda tag: tag.tag),
         )
         text = index.model_dump_json(indent=2).encode() + b"\n"
-        sums = "".join(f"{one.sha256}  {one.name}\n" for one in index.files).encode()
+        sums = "".join(f"{file.sha256}  {file.name}\n" for file in index.files).encode()
         replace_all({self._request.to / mirror.INDEX: text, self._request.to / mirror.CHECKSUMS: sums})
         return index
 
@@ -210,7 +212,7 @@ class _Filling:
         digest, final = sha256_of(path), self._request.to / name
         if not final.is_file() or sha256_of(final) != digest:
             mirror.put(path, self._request.to, name)
-        serves = sorted({*(known.serves if known else ()), *(one.version.text for one in served)})
+        serves = sorted({*(known.serves if known else ()), *(release.version.text for release in served)})
         self._files[name] = MirrorFile(name=name, kind=kind, sha256=digest, size=final.stat().st_size, serves=serves)
 
     def _is_whole(self, name: str) -> bool:
@@ -218,12 +220,12 @@ class _Filling:
         return known is not None and path.is_file() and sha256_of(path) == known.sha256
 
     def _forget_images(self, kept: Sequence[str]) -> None:
-        """The base is another one now: what stands on the one before would not be found."""
-        for one in [one for one in self._files.values() if one.kind == "image" and one.name not in kept]:
-            self._context.ui.warn(f"{one.name} stands on another base image: sync {', '.join(one.serves)} again")
-            del self._files[one.name]
-            with writing(self._request.to / one.name):
-                (self._request.to / one.name).unlink(missing_ok=True)
+        """Remove all images but ``kept``: the base image is a new one, and those on the one before cannot be used."""
+        for image in [file for file in self._files.values() if file.kind == "image" and file.name not in kept]:
+            self._context.ui.warn(f"{image.name} needs another base image: sync {', '.join(image.serves)} again")
+            del self._files[image.name]
+            with writing(self._request.to / image.name):
+                (self._request.to / image.name).unlink(missing_ok=True)
 
     def _add_tag(self, release: Release, origin: Origin) -> None:
         self._set_damaged_repository_aside()
@@ -251,7 +253,7 @@ class _Filling:
         self._tags = tags
 
     def _set_damaged_repository_aside(self) -> None:
-        """git takes what it has for whole, and would not fetch it again."""
+        """Rename a damaged repository: git assumes that the objects it has are undamaged, and does not fetch them."""
         path = self._request.to / mirror.REPOSITORY
         checked, self._repository_checked = self._repository_checked, True
         if checked or not path.exists():
@@ -264,4 +266,6 @@ class _Filling:
             aside = path.with_name(f"{path.name}.damaged-{secrets.token_hex(4)}")
             with writing(path):
                 path.rename(aside)
-            self._context.ui.warn(f"{error.what}: kept as {aside.name}, its tags are fetched anew")
+            self._context.ui.warn(
+                f"{error.what}: the repository is kept as {aside.name}, and its tags are fetched again"
+            )

@@ -1,71 +1,68 @@
-"""Verification's fourth and fifth step: what was built, stock and patched, and what it did when it was tried."""
+"""Verification's fourth and fifth step: what was built, stock and patched, and what the programs did in their tests."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from patchkit.errors import PatchkitError, SmokeError
+from patchkit.errors import SmokeError
 from patchkit.jobs.build.release import Outcome
-from patchkit.jobs.verify.model import Fact
+from patchkit.jobs.verify.model import Fact, StepOutcome
+from patchkit.packaging.manifest import Artifact
 
 _LINKAGE = "linkage"
-"""The one check that looks at the file; all others let it run."""
+"""The one check that reads the program's file; all others run the program."""
 
 
-@dataclass
-class Looked:
-    """What one step looked at."""
-
-    summary: str = ""
-    facts: list[Fact] = field(default_factory=list)
-    findings: list[PatchkitError] = field(default_factory=list)
-
-    def fault(self, name: str, error: PatchkitError) -> None:
-        """A finding; what several variants share, as stock that does not compile, is one."""
-        self.facts.append(Fact(name=name, value=error.what, good=False))
-        if error not in self.findings:
-            self.findings.append(error)
-
-
-def compiled(outcomes: Sequence[Outcome]) -> Looked:
-    """What the compiler made of it."""
-    looked = Looked()
-    made = 0
-    for one in outcomes:
-        if one.artifact is not None:
-            made += 1
-            archive, build = one.artifact.files[0], one.artifact.build
-            looked.facts.append(
-                Fact(name=one.variant, value=f"{archive.name}, {archive.size} bytes, {archive.sha256}", good=True)
-            )
-            looked.facts += [
-                Fact(name=f"{one.variant}: {check.name}", value=check.detail, good=check.passed)
-                for check in one.artifact.checks
-                if check.name == _LINKAGE
-            ]
-            crypto = f"{build.crypto.library} {build.crypto.version}" if build.crypto else "unknown"
-            setting = f"{build.engine}: {build.compiler}; {crypto}; {build.recipe}"
-            looked.facts.append(Fact(name=f"{one.variant}: with", value=setting, good=None))
-        elif isinstance(one.error, SmokeError):
-            made += 1
-            looked.facts.append(Fact(name=one.variant, value="compiled; no artifact, since its test failed", good=None))
-        elif one.error is not None:
-            looked.fault(one.variant, one.error)
-    looked.summary = f"{made} of {len(outcomes)} compiled: {', '.join(one.variant for one in outcomes)}"
-    return looked
+def compilation(outcomes: Sequence[Outcome]) -> StepOutcome:
+    """Report which of ``outcomes`` were compiled, with which toolchain. A failed smoke test counts as compiled."""
+    step = StepOutcome()
+    compiled = 0
+    for outcome in outcomes:
+        if outcome.artifact is not None:
+            compiled += 1
+            step.facts += _artifact_facts(outcome.variant, outcome.artifact)
+        elif isinstance(outcome.error, SmokeError):
+            compiled += 1
+            value = "compiled; no artifact, since its test failed"
+            step.facts.append(Fact(name=outcome.variant, value=value, good=None))
+        elif outcome.error is not None:
+            step.add_error(outcome.variant, outcome.error)
+    step.summary = f"{compiled} of {len(outcomes)} compiled: {_variants(outcomes)}"
+    return step
 
 
-def tried(outcomes: Sequence[Outcome], *, told: bool) -> Looked:
-    """What the programs did. ``told``: the step before has said what did not compile."""
-    looked = Looked()
+def smoke_tests(outcomes: Sequence[Outcome], *, reported: bool) -> StepOutcome:
+    """Report what the programs of ``outcomes`` did in their tests.
+
+    ``reported``: the step before has reported what did not compile, so that it is not a finding again.
+    """
+    step = StepOutcome()
     handshakes = 0
-    for one in outcomes:
-        for check in one.artifact.checks if one.artifact else ():
+    for outcome in outcomes:
+        for check in outcome.artifact.checks if outcome.artifact else ():
             if check.name != _LINKAGE:
                 handshakes += check.name == "handshake" and check.passed
-                looked.facts.append(Fact(name=f"{one.variant}: {check.name}", value=check.detail, good=check.passed))
-        if isinstance(one.error, SmokeError) or (one.error is not None and not told):
-            looked.fault(one.variant, one.error)
-    looked.summary = f"{handshakes} handshakes between {', '.join(one.variant for one in outcomes)}"
-    return looked
+                step.facts.append(Fact(name=f"{outcome.variant}: {check.name}", value=check.detail, good=check.passed))
+        if isinstance(outcome.error, SmokeError) or (outcome.error is not None and not reported):
+            step.add_error(outcome.variant, outcome.error)
+    step.summary = f"{handshakes} handshakes between {_variants(outcomes)}"
+    return step
+
+
+def _artifact_facts(variant: str, artifact: Artifact) -> list[Fact]:
+    archive, build = artifact.files[0], artifact.build
+    crypto = f"{build.crypto.library} {build.crypto.version}" if build.crypto else "unknown"
+    toolchain = f"{build.engine}: {build.compiler}; {crypto}; {build.recipe}"
+    return [
+        Fact(name=variant, value=f"{archive.name}, {archive.size} bytes, {archive.sha256}", good=True),
+        *(
+            Fact(name=f"{variant}: {check.name}", value=check.detail, good=check.passed)
+            for check in artifact.checks
+            if check.name == _LINKAGE
+        ),
+        Fact(name=f"{variant}: with", value=toolchain, good=None),
+    ]
+
+
+def _variants(outcomes: Sequence[Outcome]) -> str:
+    return ", ".join(outcome.variant for outcome in outcomes)

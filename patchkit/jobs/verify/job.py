@@ -1,4 +1,4 @@
-"""Verify one release of upstream's, step by step: is it genuine, do the variants apply, do they do what they say?"""
+"""Verify one release step by step: the source is upstream's, the variants apply, and they do what they state."""
 
 from __future__ import annotations
 
@@ -17,16 +17,27 @@ from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.matrix.collect_sources import MatrixRequest
 from patchkit.jobs.matrix.job import matrix
 from patchkit.jobs.prove.job import ProveRequest, prove
-from patchkit.jobs.verify.build import Looked, compiled, tried
+from patchkit.jobs.verify.build import compilation, smoke_tests
 from patchkit.jobs.verify.evidence import EvidenceRequest
-from patchkit.jobs.verify.model import STEPS, TITLES, TRIALS, Fact, Finding, State, StepName, StepResult, Verification
-from patchkit.jobs.verify.source import Judged, judge_source
+from patchkit.jobs.verify.model import (
+    STEPS,
+    TITLES,
+    TRIALS,
+    Fact,
+    Finding,
+    State,
+    StepName,
+    StepOutcome,
+    StepResult,
+    Verification,
+)
+from patchkit.jobs.verify.source import JudgedSource, judge_source
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK, UpstreamStatus, default_variant, names
 from patchkit.storage import check_writable
 
 _RUNS: frozenset[StepName] = frozenset({"prove", "build", "smoke", "lab"})
-"""What lets upstream's code be compiled or run: its build system does as it likes."""
+"""The steps that compile or run upstream's code, whose build system can do whatever it contains."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +50,24 @@ class VerifyRequest:
     settings: BuildSettings = field(default_factory=BuildSettings)
     steps: Sequence[StepName] = STEPS
     trials: int = TRIALS
-    """Of the lab, for stock and for each variant."""
+    """Trials in the lab, for stock and for each variant."""
     out: Path = Path("verify")
     keep_going: bool = False
-    """Compile and run even what has turned out not to be upstream's."""
+    """Whether a source that has turned out not to be upstream's is compiled and run all the same."""
 
     @property
     def names(self) -> list[str]:
-        """The names of the variants, each once. Raises UnknownVariantError, ConflictError."""
+        """The names of the variants, each once. Raises UnknownVariantError, or ConflictError for variants that exclude
+        each other.
+        """
         return list(dict.fromkeys(combination(name).name for name in self.variants or [default_variant()]))
 
     def validate(self) -> None:
-        """Raise BadUsageError for stock and for options that do not go together, and StorageError for ``out``."""
+        """Check the request before anything is done.
+
+        Raises BadUsageError for stock and for options that do not go together, StorageError for a folder ``out`` that
+        cannot be written to, and what ``names`` raises.
+        """
         self.evidence.validate()
         check_writable(self.out, "--out")
         if STOCK in self.names:
@@ -58,32 +75,38 @@ class VerifyRequest:
 
 
 def chosen_steps(only: Sequence[str], skip: Sequence[str]) -> list[StepName]:
-    """The steps in order. Raises BadUsageError for names of none, and where none is left."""
-    asked = [word for text in (*only, *skip) for word in text.split(",")]
-    unknown = [word for word in asked if word not in STEPS]
+    """Return the steps of ``only``, by default all, without those of ``skip``, in their order.
+
+    Each text is a name or several, separated by commas. Raises BadUsageError for a name that is not a step's, and
+    where no step is left.
+    """
+    included, skipped = _step_names(only), _step_names(skip)
+    unknown = [name for name in (*included, *skipped) if name not in STEPS]
     if unknown:
         raise BadUsageError(f"there is no step {unknown[0]!r}", advice=f"the steps are {', '.join(STEPS)}")
-    wanted = {word for text in only for word in text.split(",")} or set(STEPS)
-    left = [
-        step for step in STEPS if step in wanted and step not in {word for text in skip for word in text.split(",")}
-    ]
+    left = [step for step in STEPS if step in (included or STEPS) and step not in skipped]
     if not left:
         raise BadUsageError("no step is left", advice="give --only or --skip, not both")
     return left
 
 
-def verify(request: VerifyRequest, context: Context) -> Verification:
-    """Run the steps that ``request`` asks for; what is not as it should be is in the result.
+def _step_names(texts: Sequence[str]) -> list[str]:
+    return [name for text in texts for name in text.split(",")]
 
-    Raises what :meth:`VerifyRequest.validate` raises, and what leaves nothing to verify: no source at all, no gpg.
+
+def verify(request: VerifyRequest, context: Context) -> Verification:
+    """Run the steps that ``request`` names. Findings are in the result.
+
+    Raises what :meth:`VerifyRequest.validate` raises, and what ``judge_source`` raises where there is nothing to
+    verify: no source is available, or gpg is missing.
     """
     request.validate()
     variants = request.names
     context.ui.step(f"[1/{len(STEPS)}] {TITLES['source']}")
     began = time.monotonic()
     judged = judge_source(request.evidence, context)
-    run = _Run(request, variants, judged, context)
-    results = [run.step(name, began if name == "source" else None) for name in STEPS]
+    runner = _StepRunner(request, variants, judged, context)
+    results = [runner.step(name, began if name == "source" else None) for name in STEPS]
     findings = [finding for result in results for finding in result.findings]
     return Verification(
         patchkit=__version__,
@@ -98,35 +121,35 @@ def verify(request: VerifyRequest, context: Context) -> Verification:
 
 def _verdict(label: str, results: Sequence[StepResult], findings: Sequence[Finding]) -> str:
     if findings:
-        more = f" (the first of {len(findings)} findings)" if len(findings) > 1 else ""
-        return f"{label}: {findings[0].what}{more}"
-    done = [result for result in results if result.state == "passed"]
-    left = "" if len(done) == len(results) else f" in the {len(done)} of {len(results)} steps that were run"
-    return f"{label}: nothing is wrong{left}"
+        count = f" (the first of {len(findings)} findings)" if len(findings) > 1 else ""
+        return f"{label}: {findings[0].what}{count}"
+    passed = [result for result in results if result.state == "passed"]
+    steps = "" if len(passed) == len(results) else f" in the {len(passed)} of {len(results)} steps that were run"
+    return f"{label}: nothing is wrong{steps}"
 
 
 @dataclass
-class _Run:
+class _StepRunner:
     request: VerifyRequest
     variants: Sequence[str]
-    judged: Judged
+    judged: JudgedSource
     context: Context
-    left_out: set[str] = field(default_factory=set)
-    """Variants that were refused: there is nothing to prove or to build."""
+    refused: set[str] = field(default_factory=set)
+    """The variants that do not apply: there is nothing to prove or to build."""
 
     def step(self, name: StepName, began: float | None) -> StepResult:
-        """One step, whatever becomes of it."""
+        """Run one step, and turn its findings and errors into a result."""
         if began is None and name in self.request.steps:
             self.context.ui.step(f"[{STEPS.index(name) + 1}/{len(STEPS)}] {TITLES[name]}")
         began = time.monotonic() if began is None else began
-        looked, state = self._looked(name)
-        findings = [Finding.of(error) for error in looked.findings]
+        outcome, state = self._outcome(name)
+        findings = [Finding.of(error) for error in outcome.findings]
         result = StepResult(
             name=name,
             title=TITLES[name],
             state="finding" if findings else state,
-            summary=looked.summary,
-            facts=looked.facts,
+            summary=outcome.summary,
+            facts=outcome.facts,
             findings=findings,
             seconds=round(time.monotonic() - began, 3),
         )
@@ -134,49 +157,48 @@ class _Run:
             self.context.ui.note(f"{name}: {result.state}: {result.summary}")
         return result
 
-    def _looked(self, name: StepName) -> tuple[Looked, State]:
-        work: dict[StepName, Callable[[], Looked]] = {
-            "source": lambda: Looked(self.judged.summary, self.judged.facts, self.judged.findings),
+    def _outcome(self, name: StepName) -> tuple[StepOutcome, State]:
+        steps: dict[StepName, Callable[[], StepOutcome]] = {
+            "source": lambda: StepOutcome(self.judged.summary, self.judged.facts, self.judged.findings),
             "variants": self._variants,
             "prove": self._prove,
-            "build": lambda: compiled(self._built),
-            "smoke": lambda: tried(self._built, told="build" in self.request.steps),
+            "build": lambda: compilation(self._built),
+            "smoke": lambda: smoke_tests(self._built, reported="build" in self.request.steps),
             "lab": self._lab,
         }
         if name not in self.request.steps:
-            return Looked("as asked"), "skipped"
+            return StepOutcome("as asked"), "skipped"
         if name in _RUNS and not self.judged.may_run and not self.request.keep_going:
             first, *_ = self.judged.findings
-            told = [] if "source" in self.request.steps else [first]
-            return Looked(f"{first.what}; --keep-going runs it all the same", findings=told), "not run"
+            unreported = [] if "source" in self.request.steps else [first]
+            return StepOutcome(f"{first.what}; --keep-going runs it all the same", findings=unreported), "not run"
         if name in _RUNS and not self._applying:
-            return Looked("no variant applies"), "not run"
+            return StepOutcome("no variant applies"), "not run"
         try:
             if self._lacks_programs(name):
-                return Looked("there is no program to run"), "not run"
-            looked = work[name]()
+                return StepOutcome("there is no program to run"), "not run"
+            return steps[name](), "passed"
         except PatchkitError as error:
-            looked = Looked(error.what, [Fact(name=name, value=error.what, good=False)], [error])
-        return looked, "passed"
+            return StepOutcome(error.what, [Fact(name=name, value=error.what, good=False)], [error]), "passed"
 
     @property
     def _applying(self) -> list[str]:
-        left_out = self.left_out | self._of_status("not-applicable")
-        return [name for name in self.variants if name not in left_out]
+        inapplicable = self.refused | self._of_status("not-applicable")
+        return [name for name in self.variants if name not in inapplicable]
 
     def _of_status(self, status: UpstreamStatus) -> frozenset[str]:
-        """The variants of which the catalogue says so, for this release."""
+        """The variants that have ``status`` for this release."""
         version = self.judged.version
         if version is None:
             return frozenset()
         return frozenset(name for name in self.variants if combination(name).upstream_status(version) == status)
 
-    def _variants(self) -> Looked:
-        """Each variant there is; what only those do that are not in question is no finding."""
+    def _variants(self) -> StepOutcome:
+        """Attempt every variant there is; an error of a variant that is not in question is not a finding."""
         source = self.judged.request
-        asked = list(dict.fromkeys([*self.variants, *(name for name in names() if name != STOCK)]))
-        (row,) = matrix(MatrixRequest(source, refs=[source.version], variants=asked), self.context)
-        looked = Looked()
+        attempted = list(dict.fromkeys([*self.variants, *(name for name in names() if name != STOCK)]))
+        (row,) = matrix(MatrixRequest(source, refs=[source.version], variants=attempted), self.context)
+        outcome = StepOutcome()
         if row.error is not None:
             raise row.error
         for cell in row.cells:
@@ -184,41 +206,44 @@ class _Run:
             in_question = cell.variant in self.variants
             why = f": {cell.error.what}" if cell.error else f" {cell.sha256}" if cell.sha256 else ""
             good = None if cell.verdict == "not-applicable" else cell.error is None
-            looked.facts.append(Fact(name=name, value=f"{cell.verdict}{why}", good=good if in_question else None))
+            outcome.facts.append(Fact(name=name, value=f"{cell.verdict}{why}", good=good if in_question else None))
             # Both forms of a variant mostly lack the same anchor.
-            if in_question and cell.error is not None and cell.error.why not in {one.why for one in looked.findings}:
-                looked.findings.append(cell.error)
+            reported = {error.why for error in outcome.findings}
+            if in_question and cell.error is not None and cell.error.why not in reported:
+                outcome.findings.append(cell.error)
             if cell.verdict == "refused" and not cell.guard:
-                self.left_out.add(cell.variant)
+                self.refused.add(cell.variant)
         plain = [cell for cell in row.cells if not cell.guard]
-        looked.summary = ", ".join(f"{cell.variant} {cell.verdict}" for cell in plain)
-        return looked
+        outcome.summary = ", ".join(f"{cell.variant} {cell.verdict}" for cell in plain)
+        return outcome
 
-    def _prove(self) -> Looked:
-        looked = Looked()
-        words = []
+    def _prove(self) -> StepOutcome:
+        outcome = StepOutcome()
+        verdicts = []
         for name in self._applying:
             proof = prove(ProveRequest(self.judged.request, name, self.request.settings), self.context)
-            changed = ", ".join(f"{one.name} ({one.before} to {one.after} bytes)" for one in proof.changed)
-            looked.facts += [
+            changed = ", ".join(
+                f"{function.name} ({function.before} to {function.after} bytes)" for function in proof.changed
+            )
+            outcome.facts += [
                 Fact(name=f"{name}: changed, as named", value=changed or "nothing", good=bool(changed)),
                 Fact(name=f"{name}: other functions that are the same", value=str(proof.same), good=not proof.strays),
             ]
             if proof.guard:
                 off = not proof.guard_off
                 value = "object files as stock's" if off else ", ".join(proof.guard_off)
-                looked.facts.append(Fact(name=f"{name}: with the guard off", value=value, good=off))
+                outcome.facts.append(Fact(name=f"{name}: with the guard off", value=value, good=off))
             if proof.failures:
-                looked.findings.append(
+                outcome.findings.append(
                     NotProvenError(f"{name} is not proven on {proof.release}", why="\n".join(proof.failures))
                 )
-            words.append(f"{name} {'not proven' if proof.failures else 'proven'}")
-        looked.summary = ", ".join(words)
-        return looked
+            verdicts.append(f"{name} {'not proven' if proof.failures else 'proven'}")
+        outcome.summary = ", ".join(verdicts)
+        return outcome
 
     @cached_property
     def _built(self) -> list[Outcome]:
-        """Into the folder that the lab looks into, so that nothing is built twice."""
+        """What was built into the folder that the lab searches, so that nothing is built twice."""
         request = BuildRequest(
             source=self.judged.request,
             variants=[STOCK, *self._applying],
@@ -231,20 +256,20 @@ class _Run:
         return build(request, self.context)
 
     def _lacks_programs(self, name: StepName) -> bool:
-        """Whether there is nothing that could run. Without the step of building, a step says itself what it lacks."""
+        """Whether there is nothing to run. Without the step ``build``, the step itself reports what is missing."""
         if "build" not in self.request.steps:
             return False
         if name == "smoke":
-            return not any(one.artifact is not None or isinstance(one.error, SmokeError) for one in self._built)
+            return not any(_is_compiled(outcome) for outcome in self._built)
         return name == "lab" and (STOCK in self._unusable or not set(self._applying) - self._unusable)
 
     @property
     def _unusable(self) -> frozenset[str]:
-        """What was built and came to nothing: an earlier step has said why, and the lab need not try again."""
+        """The variants whose build has failed: an earlier step has reported why, and the lab does not build again."""
         built = self._built if "build" in self.request.steps else []
-        return frozenset(one.variant for one in built if one.artifact is None)
+        return frozenset(outcome.variant for outcome in built if outcome.artifact is None)
 
-    def _lab(self) -> Looked:
+    def _lab(self) -> StepOutcome:
         from patchkit.jobs.verify.lab import LabStepRequest, compare  # the lab's statistics take a second to import
 
         request = LabStepRequest(
@@ -256,3 +281,7 @@ class _Run:
             trials=self.request.trials,
         )
         return compare(request, self.context)
+
+
+def _is_compiled(outcome: Outcome) -> bool:
+    return outcome.artifact is not None or isinstance(outcome.error, SmokeError)

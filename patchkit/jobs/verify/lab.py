@@ -13,8 +13,7 @@ from patchkit.errors import HarmError, NoBenefitError
 from patchkit.jobs.lab.binaries import programs
 from patchkit.jobs.lab.campaign import run
 from patchkit.jobs.lab.request import NewCampaignRequest
-from patchkit.jobs.verify.build import Looked
-from patchkit.jobs.verify.model import Fact
+from patchkit.jobs.verify.model import Fact, StepOutcome
 from patchkit.lab.link.binaries import BinaryRequest
 from patchkit.lab.model.scenario import named
 from patchkit.lab.results.cell import CellResult
@@ -26,6 +25,7 @@ from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 
 SCENARIO = "loss-20"
+"""The link that stock and the variants are compared on."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class LabStepRequest:
     trials: int
 
 
-def compare(request: LabStepRequest, context: Context) -> Looked:
-    """Let stock and each variant run over the same losses. Raises what ``patchkit lab run`` raises."""
+def compare(request: LabStepRequest, context: Context) -> StepOutcome:
+    """Run stock and each variant of ``request`` over the same losses. Raises what ``patchkit lab run`` raises."""
     version = request.source.version
     sides = [BinaryRequest(version, variant) for variant in (STOCK, *request.variants)]
     built = programs(sides, request.source, request.settings, replace(context, ui=Ui(quiet=True)))
     # A folder for these very programs: what an earlier run has done is resumed, never mixed up.
-    words = [SCENARIO, str(request.trials), *(built[side].program.sha256 for side in sides)]
-    folder = request.out / f"lab-{hashlib.sha256(' '.join(words).encode()).hexdigest()[:12]}"
+    inputs = [SCENARIO, str(request.trials), *(built[side].program.sha256 for side in sides)]
+    folder = request.out / f"lab-{hashlib.sha256(' '.join(inputs).encode()).hexdigest()[:12]}"
     campaign_request = NewCampaignRequest(
         pairs=[(side, side) for side in sides],
         scenarios=named(SCENARIO),
@@ -59,39 +59,43 @@ def compare(request: LabStepRequest, context: Context) -> Looked:
         resume=True,
     )
     done = run(campaign_request, context)
-    names = {arm.name: arm.client.variant for arm in done.campaign.arms}
-    looked = answers(done.results, names, request.superseded)
-    looked.facts.append(Fact(name="report", value=f"{folder.name}/report.html", good=None))
-    return looked
+    variants = {arm.name: arm.client.variant for arm in done.campaign.arms}
+    step = conclusions(done.results, variants, request.superseded)
+    step.facts.append(Fact(name="report", value=f"{folder.name}/report.html", good=None))
+    return step
 
 
-def answers(results: Results, variants: Mapping[str, str], superseded: frozenset[str]) -> Looked:
-    """The three answers for each variant; ``variants`` are the arms' by name, stock's first."""
-    looked = Looked()
+def conclusions(results: Results, variants: Mapping[str, str], superseded: frozenset[str]) -> StepOutcome:
+    """Conclude from ``results`` whether each variant is needed, whether it helps, and what it costs.
+
+    ``variants`` are those of the arms by the arm's name, stock's first; ``superseded`` are the variants of which no
+    benefit is expected.
+    """
+    step = StepOutcome()
     stock, *_ = results.cells
-    looked.facts.append(Fact(name="is it needed", value=_need(stock), good=None))
-    words = []
-    for one in results.comparisons:
-        variant = variants[one.arm]
-        helps = "better" in (one.completion, one.time)
-        harms = one.completion == "worse" or (one.time == "worse" and one.completion != "better")
-        claim = f"completion {one.completion}, time {one.time}"
+    step.facts.append(Fact(name="is it needed", value=_need(stock), good=None))
+    effects = []
+    for comparison in results.comparisons:
+        variant = variants[comparison.arm]
+        helps = "better" in (comparison.completion, comparison.time)
+        harms = comparison.completion == "worse" or (comparison.time == "worse" and comparison.completion != "better")
+        claim = f"completion {comparison.completion}, time {comparison.time}"
         good = False if harms else True if helps else None
-        looked.facts.append(Fact(name=f"does {variant} help", value=f"{claim}. {one.verdict}", good=good))
-        looked.facts.append(Fact(name=f"what {variant} costs", value=_cost(one), good=None))
-        words.append(f"{variant} {'does harm' if harms else 'helps' if helps else 'shows no difference'}")
+        step.facts.append(Fact(name=f"does {variant} help", value=f"{claim}. {comparison.verdict}", good=good))
+        step.facts.append(Fact(name=f"what {variant} costs", value=_cost(comparison), good=None))
+        effects.append(f"{variant} {'does harm' if harms else 'helps' if helps else 'shows no difference'}")
         if harms:
-            looked.findings.append(HarmError(f"{variant} does worse than stock on {SCENARIO}", why=one.verdict))
+            step.findings.append(HarmError(f"{variant} does worse than stock on {SCENARIO}", why=comparison.verdict))
         elif not helps and variant not in superseded:
-            looked.findings.append(
+            step.findings.append(
                 NoBenefitError(
                     f"{variant} has shown no benefit on {SCENARIO}",
-                    why=one.verdict,
+                    why=comparison.verdict,
                     advice="patchkit lab run with more --trials, or with another --scenario",
                 )
             )
-    looked.summary = f"{_need(stock)}; {', '.join(words) or 'nothing to compare it with'}"
-    return looked
+    step.summary = f"{_need(stock)}; {', '.join(effects) or 'nothing to compare it with'}"
+    return step
 
 
 def _need(stock: CellResult) -> str:
@@ -102,10 +106,10 @@ def _need(stock: CellResult) -> str:
     return f"stock fails in {failed} of {stock.counted} handshakes{time}"
 
 
-def _cost(one: Comparison) -> str:
-    if one.packets_ratio is None:
+def _cost(comparison: Comparison) -> str:
+    if comparison.packets_ratio is None:
         return "stock sent no control packets"
-    return f"{_interval(one.packets_ratio)} times stock's control packets: {one.packets}"
+    return f"{_interval(comparison.packets_ratio)} times stock's control packets: {comparison.packets}"
 
 
 def _interval(figure: Estimate) -> str:

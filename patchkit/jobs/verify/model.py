@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from pydantic import Field
@@ -36,6 +37,7 @@ class Finding(Part):
 
     @classmethod
     def of(cls, error: PatchkitError) -> Finding:
+        """Return ``error`` as a part of the report."""
         return cls(error=error.name, exit_code=error.exit_code, what=error.what, why=error.why, advice=error.advice)
 
 
@@ -45,6 +47,21 @@ class Fact(Part):
     name: str = Field(description="what was looked at")
     value: str = Field(description="what it showed")
     good: bool | None = Field(description="null where it speaks neither for nor against")
+
+
+@dataclass
+class StepOutcome:
+    """What one step has looked at, before it becomes a part of the report."""
+
+    summary: str = ""
+    facts: list[Fact] = field(default_factory=list)
+    findings: list[PatchkitError] = field(default_factory=list)
+
+    def add_error(self, name: str, error: PatchkitError) -> None:
+        """Add ``error`` as a fact called ``name`` and, once, as a finding: several variants may share it."""
+        self.facts.append(Fact(name=name, value=error.what, good=False))
+        if error not in self.findings:
+            self.findings.append(error)
 
 
 class StepResult(Part):

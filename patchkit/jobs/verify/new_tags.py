@@ -1,4 +1,4 @@
-"""What upstream has that the pins do not know: new release tags, and known ones that lead elsewhere now."""
+"""Upstream's release tags that the pins do not have: new ones, and known ones that lead to another commit now."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from patchkit.source.openpgp.gnupg import KeyRing, key_ring
 from patchkit.source.openpgp.judgement import Judgement
 
 _FORGED = (BadSignatureError, WrongReleaseError)
-Known = Literal["new", "pinned as a tarball only", "moved"]
+PinState = Literal["new", "pinned as a tarball only", "moved"]
 
 
 @dataclass(frozen=True)
@@ -42,55 +42,56 @@ class NewTagsRequest:
     """The release tags of a repository that are compared with the pins."""
 
     source: SourceRequest = field(default_factory=SourceRequest)
-    """The repository: ``PATCHKIT_GIT`` where none is named, upstream's own as the last resort."""
+    """The repository; by default that of ``PATCHKIT_GIT``, or else upstream's own."""
     since: str | None = None
-    """The oldest release, or series, that is of interest."""
+    """The oldest release, or series, whose tags are compared; by default 2.1."""
     variants: Sequence[str] = ()
-    """The variants in question; all if none is named."""
+    """The variants in question; by default all."""
     keys: Sequence[Path] = ()
     """Files with further keys that count as upstream's."""
 
 
 @dataclass(frozen=True)
 class NewTag:
-    """One tag that the pins do not have, or have otherwise."""
+    """One tag that the pins do not have, or have with another commit."""
 
     version: Version
     tag: str
     commit: str
-    """What it leads to now."""
+    """The commit that it leads to now."""
     pinned: str | None
     """The commit that the pins have; None where they have none."""
-    signed: Judgement | None
-    """None for a tag that moved: it is not looked at."""
+    judgement: Judgement | None
+    """What its signature is worth; None for a tag that moved: its signature is not checked."""
     cells: tuple[MatrixCell, ...] = ()
-    """What becomes of the variants."""
+    """How each variant applies."""
     error: PatchkitError | None = None
-    """Why it is not as it should be."""
+    """Why it is not as it should be; None where nothing is wrong."""
     tarball_pinned: bool = False
-    """The pins know the release by its tarball: it is no news, though nobody has pinned this tag."""
+    """Whether the release's tarball is pinned: the release is not new then, though this tag is not pinned."""
 
     @property
-    def known(self) -> Known:
-        """What the pins have to say of it."""
+    def known(self) -> PinState:
+        """How far the pins know the tag."""
         if self.pinned is not None:
             return "moved"
         return "pinned as a tarball only" if self.tarball_pinned else "new"
 
 
 def new_tags(request: NewTagsRequest, context: Context) -> list[NewTag]:
-    """Compare a repository's release tags with the pins; the new ones are fetched and looked at.
+    """Compare the release tags of the repository of ``request`` with the pins; new tags are fetched and judged.
 
-    Raises BadUsageError, UnknownVariantError, NetworkUnavailableError, GitError, UnknownVersionError, StorageError,
-    SignatureFileError, OpenPgpMissingError.
+    Raises BadUsageError for stock, UnknownVariantError or ConflictError for variants that do not exist or exclude each
+    other, UnknownVersionError for ``since``, NetworkUnavailableError or GitError where the repository cannot be read,
+    StorageError or SignatureFileError for a file of keys, and OpenPgpMissingError where gpg is missing.
     """
     since, variants = request.since, list(dict.fromkeys(combination(name).name for name in request.variants))
     if STOCK in variants:
-        raise BadUsageError("stock applies everywhere: it changes nothing", advice="--variant NAME of another one")
+        raise BadUsageError("stock applies everywhere: it changes nothing", advice="--variant with another name")
     repository = request.source.git or git.default_repository() or git.UPSTREAM
     oldest = Pep440(f"{Version.parse(since).pep440}.dev0") if since else Pep440("2.1.dev0")
     context.ui.step(f"Release tags of {repository}")
-    there = {
+    tags = {
         version: (tag, commit)
         for tag, commit in remote_tags(repository, context.cache).items()
         if (version := _version(tag)) is not None and version.pep440 >= oldest
@@ -99,36 +100,42 @@ def new_tags(request: NewTagsRequest, context: Context) -> list[NewTag]:
     pins = {version: release.tag for version, release in releases.items() if release.tag}
     moved = [
         _moved(version, tag, commit, pin.commit)
-        for version, (tag, commit) in there.items()
+        for version, (tag, commit) in tags.items()
         if (pin := pins.get(version)) is not None and pin.name == tag and pin.commit != commit
     ]
-    fresh = {version: found for version, found in there.items() if version not in pins}
-    by_tarball = fresh.keys() & releases.keys()
+    new = {version: tag for version, tag in tags.items() if version not in pins}
+    by_tarball = new.keys() & releases.keys()
     context.ui.note(
-        f"{len(there)} since {since or '2.1'}, {len(fresh) - len(by_tarball)} that the pins do not know, "
+        f"{len(tags)} since {since or '2.1'}, {len(new) - len(by_tarball)} that the pins do not know, "
         f"{len(by_tarball)} pinned as a tarball only, {len(moved)} moved"
     )
     with key_ring(armours(request.keys)) as ring:
-        looked = list(_looked_at(fresh, MatrixRequest(SourceRequest(git=repository), variants=variants), ring, context))
-    found = [*moved, *(replace(one, tarball_pinned=one.version in by_tarball) for one in looked)]
-    return sorted(found, key=lambda one: one.version)
+        matrix_request = MatrixRequest(SourceRequest(git=repository), variants=variants)
+        judged = list(_judged(new, matrix_request, ring, context))
+    judged = [replace(tag, tarball_pinned=tag.version in by_tarball) for tag in judged]
+    return sorted([*moved, *judged], key=lambda tag: tag.version)
 
 
-def finding(found: list[NewTag]) -> PatchkitError | None:
-    """The gravest of it: a moved tag; a tag that is not what it seems; any other finding, as a refused variant;
-    otherwise that there are new releases. That nothing vouches for a tag yet is none: `verify --version` asks the
-    tarball's signature, too."""
-    errors = sorted((one.error for one in found if one.error is not None), key=_lightness)
-    fresh = [one.version.text for one in found if one.known == "new"]
-    news = NewReleaseError(
-        f"upstream has {len(fresh)} release{'' if len(fresh) == 1 else 's'} that the pins do not know",
-        why=", ".join(fresh),
-        advice=f"patchkit verify --version {fresh[-1] if fresh else 'V'}; ci/pin-releases writes the pins",
+def gravest_error(tags: Sequence[NewTag]) -> PatchkitError | None:
+    """Return the gravest error of ``tags``, or None where there is nothing to report.
+
+    A moved tag comes first, then a forged tag, then any other error, as that of a refused variant, and last
+    NewReleaseError for new releases. A tag without a good signature is not an error here: ``verify --version`` also
+    checks the tarball's signature.
+    """
+    errors = sorted((tag.error for tag in tags if tag.error is not None), key=_gravity)
+    new = [tag.version.text for tag in tags if tag.known == "new"]
+    if errors or not new:
+        return errors[0] if errors else None
+    return NewReleaseError(
+        f"upstream has {len(new)} release{'' if len(new) == 1 else 's'} that the pins do not know",
+        why=", ".join(new),
+        advice=f"patchkit verify --version {new[-1]}; ci/pin-releases writes the pins",
     )
-    return next(iter([*errors, *([news] if fresh else [])]), None)
 
 
-def _lightness(error: PatchkitError) -> int:
+def _gravity(error: PatchkitError) -> int:
+    """The place of ``error`` in the order of gravity: 0 is the gravest."""
     return 0 if isinstance(error, TagMovedError) else 1 if isinstance(error, _FORGED) else 2
 
 
@@ -148,16 +155,16 @@ def _moved(version: Version, tag: str, commit: str, pinned: str) -> NewTag:
     return NewTag(version, tag, commit, pinned, None, error=error)
 
 
-def _looked_at(
-    fresh: Mapping[Version, tuple[str, str]], request: MatrixRequest, ring: KeyRing, context: Context
+def _judged(
+    new: Mapping[Version, tuple[str, str]], request: MatrixRequest, ring: KeyRing, context: Context
 ) -> Iterator[NewTag]:
-    for version, (tag, commit) in fresh.items():
-        exhibit = Collector(EvidenceRequest(request.source.of(version.text)), version, None, ring, context).tag()
-        row = _row(version, request, context) if exhibit.tree is not None else None
-        errors = [*exhibit.findings, *([exhibit.absent] if exhibit.absent else [])]
+    for version, (tag, commit) in new.items():
+        form = Collector(EvidenceRequest(request.source.of(version.text)), version, None, ring, context).tag()
+        row = _row(version, request, context) if form.tree is not None else None
+        errors = [*form.findings, *([form.unavailable] if form.unavailable else [])]
         cells = tuple(row.cells) if row else ()
         errors += [cell.error for cell in cells if cell.error is not None and not cell.guard]
-        yield NewTag(version, tag, commit, None, exhibit.signed, cells, next(iter(errors), None))
+        yield NewTag(version, tag, commit, None, form.judgement, cells, next(iter(errors), None))
 
 
 def _row(version: Version, request: MatrixRequest, context: Context) -> Row:

@@ -14,62 +14,65 @@ TICKS: dict[State, str] = {"passed": "\u2713", "finding": "\u2717", "skipped": "
 _MARKS = {True: TICKS["passed"], False: TICKS["finding"], None: "\u00b7"}
 
 
-def write(found: Verification, folder: Path) -> None:
-    """``report.json``, ``report.md`` and ``report.html``; what an earlier run has left is replaced.
+def write(verification: Verification, folder: Path) -> None:
+    """Write ``verification`` as ``report.json``, ``report.md`` and ``report.html`` into ``folder``.
 
-    Raises StorageError or DiskFullError.
+    Files of an earlier run are replaced. Raises StorageError, or DiskFullError where there is no room.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "report.json": found.model_dump_json(indent=2) + "\n",
-        "report.md": markdown(found),
-        "report.html": html(found),
+        "report.json": verification.model_dump_json(indent=2) + "\n",
+        "report.md": markdown(verification),
+        "report.html": html(verification),
     }
     replace_all({folder / name: text.encode() for name, text in texts.items()})
 
 
-def markdown(found: Verification) -> str:
-    """A summary, as GitHub renders it."""
+def markdown(verification: Verification) -> str:
+    """Return a summary of ``verification`` as Markdown, for GitHub and GitLab."""
     rows = [
-        (f"{TICKS[step.state]} {step.title}", step.state, step.summary, f"{step.seconds:.1f}") for step in found.steps
+        (f"{TICKS[step.state]} {step.title}", step.state, step.summary, f"{step.seconds:.1f}")
+        for step in verification.steps
     ]
-    out = [f"## {marked(_title(found))}", "", f"**{marked(found.verdict)}** {marked(_circumstances(found))}", ""]
-    out += pipes(("step", "state", "result", "seconds"), rows)
-    for finding in found.findings:
-        out += ["", f"- **{marked(finding.what)}** (exit code {finding.exit_code}, `{finding.error}`)"]
-        out += [f"  - {marked(line)}" for line in finding.why.splitlines() if line.strip()]
-        out += [f"  - What helps: {marked(finding.advice)}"] if finding.advice else []
-    for step in found.steps:
+    lines = [
+        f"## {marked(_title(verification))}",
+        "",
+        f"**{marked(verification.verdict)}** {marked(_circumstances(verification))}",
+        "",
+    ]
+    lines += pipes(("step", "state", "result", "seconds"), rows)
+    for finding in verification.findings:
+        lines += ["", f"- **{marked(finding.what)}** (exit code {finding.exit_code}, `{finding.error}`)"]
+        lines += [f"  - {marked(line)}" for line in finding.why.splitlines() if line.strip()]
+        lines += [f"  - What helps: {marked(finding.advice)}"] if finding.advice else []
+    for step in verification.steps:
         if step.facts:
-            out += ["", f"<details><summary>{marked(step.title)}</summary>", ""]
-            out += pipes(
-                ("what was looked at", "what it showed"), [(_fact(one.good, one.name), one.value) for one in step.facts]
+            lines += ["", f"<details><summary>{marked(step.title)}</summary>", ""]
+            lines += pipes(
+                ("what was looked at", "what it showed"),
+                [(f"{_MARKS[fact.good]} {fact.name}", fact.value) for fact in step.facts],
             )
-            out += ["", "</details>"]
-    return "\n".join([*out, ""])
+            lines += ["", "</details>"]
+    return "\n".join([*lines, ""])
 
 
-def html(found: Verification) -> str:
-    """One page with everything."""
+def html(verification: Verification) -> str:
+    """Return ``verification`` as one HTML page that loads nothing."""
     return page(
         TEMPLATE,
-        title=_title(found),
-        found=found,
-        circumstances=_circumstances(found),
+        title=_title(verification),
+        verification=verification,
+        circumstances=_circumstances(verification),
         ticks=TICKS,
         marks=_MARKS,
     )
 
 
-def _fact(good: bool | None, name: str) -> str:
-    return f"{_MARKS[good]} {name}"
+def _title(verification: Verification) -> str:
+    return f"OpenVPN {verification.release}, with {', '.join(verification.variants)}"
 
 
-def _title(found: Verification) -> str:
-    return f"OpenVPN {found.release}, with {', '.join(found.variants)}"
-
-
-def _circumstances(found: Verification) -> str:
-    known = "the pins know this release" if found.pinned else "no pin knows this release"
-    return f"patchkit {found.patchkit}; {known}; exit code {found.exit_code}."
+def _circumstances(verification: Verification) -> str:
+    known = "the pins know this release" if verification.pinned else "no pin knows this release"
+    return f"patchkit {verification.patchkit}; {known}; exit code {verification.exit_code}."

@@ -33,8 +33,8 @@ from patchkit.context import Context
 from patchkit.errors import BadUsageError, NetworkUnavailableError, PatchkitError, UnknownVersionError
 from patchkit.jobs.mirror import check as checking
 from patchkit.jobs.mirror import sync as filling
-from patchkit.jobs.mirror.check import Finding, check
-from patchkit.jobs.mirror.sync import MirrorRequest, Synced, sync
+from patchkit.jobs.mirror.check import FileCheck, check
+from patchkit.jobs.mirror.sync import MirrorRequest, SyncedMirror, sync
 from patchkit.releases.catalog import Catalog, Release, TagPin, TarballPin
 from patchkit.releases.libraries import Library, libraries
 from patchkit.releases.version import Version
@@ -62,8 +62,8 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} - {".lock"}
 
 
-def verdicts(findings: Sequence[Finding]) -> dict[str, str]:
-    return {one.name: one.verdict for one in findings}
+def verdicts(checks: Sequence[FileCheck]) -> dict[str, str]:
+    return {file.name: file.verdict for file in checks}
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +73,12 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
             patch.delenv(name, raising=False)
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-        made = Repository(tmp_path_factory.mktemp("git") / "clone")
-        made.commit({**FILES, "from": b"git"})
-        made.tag("v2.6.98")
-        made.commit({"from": b"a later git"})
-        made.tag("v2.6.99")
-        yield made.path
+        repository = Repository(tmp_path_factory.mktemp("git") / "clone")
+        repository.commit({**FILES, "from": b"git"})
+        repository.tag("v2.6.98")
+        repository.commit({"from": b"a later git"})
+        repository.tag("v2.6.99")
+        yield repository.path
 
 
 class Images(DockerEngine):
@@ -138,10 +138,10 @@ class TestMadeUp:
         return folder
 
     @pytest.fixture
-    def fill(self, tmp_path: Path, clone: Repository, ui: Ui) -> Callable[..., Synced]:
+    def fill(self, tmp_path: Path, clone: Repository, ui: Ui) -> Callable[..., SyncedMirror]:
         """Sync with an empty cache, as tomorrow's machine would."""
 
-        def run(*versions: str, to: Path = tmp_path / "mirror", **how: Any) -> Synced:
+        def run(*versions: str, to: Path = tmp_path / "mirror", **how: Any) -> SyncedMirror:
             how = {"engine": "host", "git": str(clone.path) if "2.6.98" in versions else None, **how}
             source = SourceRequest(git=how.pop("git"))
             request = MirrorRequest(versions, to, source, BuildSettings(**how))
@@ -150,7 +150,7 @@ class TestMadeUp:
         return run
 
     @pytest.fixture
-    def full(self, tmp_path: Path, fill: Callable[..., Synced]) -> Path:
+    def full(self, tmp_path: Path, fill: Callable[..., SyncedMirror]) -> Path:
         """A mirror with a tarball, a tag, a library and a library's source given by hand."""
         given = folder_of({"Configure": b"#", "VERSION.dat": b"MAJOR=3\nMINOR=0\nPATCH=21\n"}, tmp_path / "given")
         fill("2.6.98")
@@ -161,15 +161,15 @@ class TestMadeUp:
     def test_what_is_collected_is_there_and_indexed(self, full: Path, cache: Cache, ui: Ui) -> None:
         index = read_index(full)
         assert index is not None
-        assert [(one.kind, one.serves) for one in index.files] == [
+        assert [(file.kind, file.serves) for file in index.files] == [
             ("given", ["2.6.99"]), ("library", ["2.6.99"]), ("source", ["2.6.99"])
         ]  # fmt: skip
-        assert [one.tag for one in index.tags] == ["v2.6.98"]
-        assert names(full) == {INDEX, "SHA256SUMS", REPOSITORY, *(one.name for one in index.files)}
+        assert [tag.tag for tag in index.tags] == ["v2.6.98"]
+        assert names(full) == {INDEX, "SHA256SUMS", REPOSITORY, *(file.name for file in index.files)}
         subprocess.run(["sha256sum", "--strict", "--check", "SHA256SUMS"], cwd=full, check=True, capture_output=True)
-        findings = check(full, Context(cache, ui))
-        assert set(verdicts(findings).values()) == {"good"}
-        assert {one.name: one.vouched for one in findings} == {
+        checks = check(full, Context(cache, ui))
+        assert set(verdicts(checks).values()) == {"good"}
+        assert {file.name: file.vouched for file in checks} == {
             index.files[0].name: "index",
             "openssl-3.0.20.tar.gz": "pin",
             "openvpn-2.6.99.tar.gz": "pin",
@@ -177,7 +177,7 @@ class TestMadeUp:
         }
 
     def test_a_second_sync_writes_nothing_but_the_index(
-        self, full: Path, fill: Callable[..., Synced], cache: Cache, ui: Ui
+        self, full: Path, fill: Callable[..., SyncedMirror], cache: Cache, ui: Ui
     ) -> None:
         before = {path: path.stat().st_mtime_ns for path in full.glob("*.tar*")}
         fill("2.6.98", "2.6.99", crypto="pinned")
@@ -185,7 +185,7 @@ class TestMadeUp:
         assert set(verdicts(check(full, Context(cache, ui))).values()) == {"good"}
 
     def test_all_that_is_wrong_is_found_at_once_and_repaired(
-        self, full: Path, fill: Callable[..., Synced], cache: Cache, ui: Ui, tmp_path: Path, clone: Repository
+        self, full: Path, fill: Callable[..., SyncedMirror], cache: Cache, ui: Ui, tmp_path: Path, clone: Repository
     ) -> None:
         (given,) = full.glob("given-*")
         data = bytearray(given.read_bytes())
@@ -213,7 +213,7 @@ class TestMadeUp:
 
     @pytest.mark.parametrize("damage", ["gone", "emptied", "a file"])
     def test_a_repository_that_is_none_is_made_anew_with_all_its_tags(
-        self, damage: str, full: Path, fill: Callable[..., Synced], cache: Cache, ui: Ui
+        self, damage: str, full: Path, fill: Callable[..., SyncedMirror], cache: Cache, ui: Ui
     ) -> None:
         shutil.rmtree(full / REPOSITORY)
         if damage == "emptied":
@@ -223,15 +223,17 @@ class TestMadeUp:
         assert verdicts(check(full, Context(cache, ui)))[f"{REPOSITORY} v2.6.98"] in ("missing", "damaged")
         clone = full.parent / "clone"
         fill("2.6.99", git=str(clone))
-        found = verdicts(check(full, Context(cache, ui)))
-        assert found[f"{REPOSITORY} v2.6.98"] == found[f"{REPOSITORY} v2.6.99"] == "good"
+        after = verdicts(check(full, Context(cache, ui)))
+        assert after[f"{REPOSITORY} v2.6.98"] == after[f"{REPOSITORY} v2.6.99"] == "good"
 
-    def test_a_damaged_index_is_made_anew(self, full: Path, fill: Callable[..., Synced], cache: Cache, ui: Ui) -> None:
+    def test_a_damaged_index_is_made_anew(
+        self, full: Path, fill: Callable[..., SyncedMirror], cache: Cache, ui: Ui
+    ) -> None:
         (full / INDEX).write_bytes((full / INDEX).read_bytes()[:-20])
         fill("2.6.99")
-        found = verdicts(check(full, Context(cache, ui)))
-        assert found["openvpn-2.6.99.tar.gz"] == "good"
-        assert found["openssl-3.0.20.tar.gz"] == "unknown", "nobody asked for it now, and it stays"
+        after = verdicts(check(full, Context(cache, ui)))
+        assert after["openvpn-2.6.99.tar.gz"] == "good"
+        assert after["openssl-3.0.20.tar.gz"] == "unknown", "nobody asked for it now, and it stays"
 
     def test_a_tag_comes_from_the_mirror_and_is_verified(
         self, full: Path, cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch
@@ -243,7 +245,7 @@ class TestMadeUp:
         assert obtained.tree.read("from") == b"git"
 
     def test_a_mirror_can_be_filled_from_another(
-        self, full: Path, fill: Callable[..., Synced], tmp_path: Path, cache: Cache, ui: Ui,
+        self, full: Path, fill: Callable[..., SyncedMirror], tmp_path: Path, cache: Cache, ui: Ui,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
         monkeypatch.setenv("PATCHKIT_MIRROR", str(full))
@@ -252,7 +254,7 @@ class TestMadeUp:
         assert set(verdicts(check(tmp_path / "second", Context(cache, ui))).values()) == {"good"}
 
     def test_a_relative_path_to_a_repository(
-        self, fill: Callable[..., Synced], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, fill: Callable[..., SyncedMirror], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
         assert fill("2.6.98", git="clone", to=Path("here")).index.tags
@@ -261,7 +263,7 @@ class TestMadeUp:
         assert fill("2.6.98", git=None, to=Path("there")).index.tags
 
     def test_a_pinned_tarball_that_was_given_is_taken_as_it_is(
-        self, fill: Callable[..., Synced], pool: Path, tmp_path: Path
+        self, fill: Callable[..., SyncedMirror], pool: Path, tmp_path: Path
     ) -> None:
         """No place has had OpenSSL 1.0.2 for years, perhaps: who has the tarball must not be sent for it."""
         mine = (pool / "openssl-3.0.20.tar.gz").rename(tmp_path / "mine.tgz")
@@ -269,14 +271,16 @@ class TestMadeUp:
         assert (tmp_path / "mirror/openssl-3.0.20.tar.gz").read_bytes() == self.OPENSSL
         assert list(synced.options) == ["--engine", "host", "--crypto", "pinned"]
 
-    def test_what_a_build_must_be_told_is_said(self, full: Path, fill: Callable[..., Synced], tmp_path: Path) -> None:
+    def test_what_a_build_must_be_told_is_said(
+        self, full: Path, fill: Callable[..., SyncedMirror], tmp_path: Path
+    ) -> None:
         """A source that was given for other builds is not for this one: it would be refused there."""
         assert list(fill("2.6.99", engine="host").options) == ["--engine", "host"]
         (given,) = full.glob("given-*")
         again = fill("2.6.99", crypto="pinned", openssl_sources=[str(tmp_path / "given")])
         assert list(again.options) == ["--engine", "host", "--crypto", "pinned", "--openssl-source", str(given)]
 
-    def test_all_that_can_not_be_had_is_named_at_once(self, fill: Callable[..., Synced], pool: Path) -> None:
+    def test_all_that_can_not_be_had_is_named_at_once(self, fill: Callable[..., SyncedMirror], pool: Path) -> None:
         (pool / "openvpn-2.6.99.tar.gz").unlink()
         (pool / "openssl-3.0.20.tar.gz").unlink()
         with pytest.raises(NetworkUnavailableError, match="3 things") as caught:
@@ -286,14 +290,14 @@ class TestMadeUp:
 
     @pytest.mark.parametrize("versions", [(), ("2.6.97",), ("2.6.99", "main")])
     def test_what_nobody_pinned_is_refused_before_anything_is_made(
-        self, versions: tuple[str, ...], fill: Callable[..., Synced], tmp_path: Path
+        self, versions: tuple[str, ...], fill: Callable[..., SyncedMirror], tmp_path: Path
     ) -> None:
         with pytest.raises((BadUsageError, UnknownVersionError)):
             fill(*versions)
         assert not (tmp_path / "mirror").exists()
 
     def test_images_are_judged_by_their_hash_and_go_with_their_base(
-        self, full: Path, fill: Callable[..., Synced], cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch
+        self, full: Path, fill: Callable[..., SyncedMirror], cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nothing but the index vouches for an image, so a sync never writes down what it finds there as the truth."""
 
@@ -301,7 +305,7 @@ class TestMadeUp:
             monkeypatch.setattr(filling, "choose", lambda *_: nullcontext(Images(base)))
             synced = fill("2.6.98", "2.6.99", git=str(full.parent / "clone"), engine="docker", features=features)
             assert set(verdicts(check(full, Context(cache, ui))).values()) == {"good"}
-            return {one.name: one.serves for one in synced.index.files if one.kind == "image"}
+            return {file.name: file.serves for file in synced.index.files if file.kind == "image"}
 
         plain = images(b"one")
         base, toolchain = plain
@@ -365,18 +369,18 @@ def test_the_real_thing_is_verified_damaged_named_and_repaired(real: Path, tmp_p
     given = folder_of({"Configure": b"#", "VERSION.dat": b"MAJOR=3\nMINOR=0\nPATCH=99\n"}, tmp_path / "given")
     options = ["--versions", PINNED, "--engine", "host", "--crypto", "pinned", "--to", str(folder)]
     synced = json.loads(run("mirror", "sync", *options, "--openssl-source", str(given), "--json").stdout)
-    files = [one["name"] for one in synced["files"]]
-    assert [one["kind"] for one in synced["files"]] == ["given", "library", "source"]
+    files = [file["name"] for file in synced["files"]]
+    assert [file["kind"] for file in synced["files"]] == ["given", "library", "source"]
     assert synced["engine"] == "host"
     assert "libssl-dev" in synced["packages"]
-    said = json.loads(run("mirror", "verify", str(folder), "--json").stdout)
-    assert {one["verdict"] for one in said["findings"]} == {"good"}
+    report = json.loads(run("mirror", "verify", str(folder), "--json").stdout)
+    assert {file["verdict"] for file in report["findings"]} == {"good"}
     assert "good" in run("mirror", "verify", str(folder)).stdout
     flip(folder / files[0])
     (folder / files[1]).unlink()
     halve(folder / files[2])
     done = run("mirror", "verify", str(folder), "--json", code=28)
-    assert [(one["name"], one["verdict"]) for one in json.loads(done.stdout)["findings"]] == [
+    assert [(file["name"], file["verdict"]) for file in json.loads(done.stdout)["findings"]] == [
         (files[0], "damaged"), (files[1], "missing"), (files[2], "not as pinned")
     ]  # fmt: skip
     assert all(name in done.stderr for name in files)
@@ -408,10 +412,10 @@ def test_without_a_network_the_host_builds_the_same_bytes(real: Path, apart: Seq
 @pytest.mark.slow
 def test_what_an_empty_mirror_lacks_is_named_in_one_error(apart: Sequence[str], tmp_path: Path) -> None:
     (tmp_path / "mirror").mkdir()
-    said = run("build", "--version", PINNED, "--crypto", "pinned", "--engine", "host", "--offline", "--json",
+    done = run("build", "--version", PINNED, "--crypto", "pinned", "--engine", "host", "--offline", "--json",
                "--out", str(tmp_path / "dist"), code=26, before=apart,
                env={"PATCHKIT_MIRROR": tmp_path / "mirror", "PATCHKIT_CACHE": tmp_path / "empty"})  # fmt: skip
-    error = json.loads(said.stdout)
+    error = json.loads(done.stdout)
     assert f"openvpn-{PINNED}.tar.gz" in error["what"]
     assert libraries()[LIBRARY].tarball.name in error["what"]
     assert "patchkit mirror sync" in error["advice"]
@@ -471,7 +475,7 @@ def test_without_a_network_a_pinned_openssl_is_linked_in(
     assert artifacts(tmp_path / "offline") == artifacts(tmp_path / "online") != {}
     (artifact,) = json.loads((tmp_path / "offline/manifest.json").read_text())["artifacts"]
     assert artifact["source"]["verified"]
-    (linked,) = (one["detail"] for one in artifact["checks"] if one["name"] == "linkage")
+    (linked,) = (check["detail"] for check in artifact["checks"] if check["name"] == "linkage")
     assert "OpenSSL 1.1.1w" in linked
 
 
@@ -487,10 +491,9 @@ def test_a_release_without_a_tarball_comes_from_the_mirrors_repository(apart: Se
     )
     run("mirror", "sync", "--versions", "2.2.3", "--git", os.path.relpath(GIT), "--engine", "host",
         "--openssl-source", str(openssl), "--to", str(folder))  # fmt: skip
-    said = json.loads(run("mirror", "verify", str(folder), "--json").stdout)
-    assert {one["name"]: (one["verdict"], one["vouched"]) for one in said["findings"]}[f"{REPOSITORY} v2.2.3"] == (
-        "good", "pin"
-    )  # fmt: skip
+    report = json.loads(run("mirror", "verify", str(folder), "--json").stdout)
+    checks = {file["name"]: (file["verdict"], file["vouched"]) for file in report["findings"]}
+    assert checks[f"{REPOSITORY} v2.2.3"] == ("good", "pin")
     with closing(open_repository(folder / REPOSITORY)) as repository:
         assert repository.git.rev_list("--all", "--count") == "1", "without its history"
     env = {"PATCHKIT_MIRROR": folder, "PATCHKIT_CACHE": tmp_path / "empty"}
@@ -508,9 +511,9 @@ def test_two_syncs_at_the_same_time_fill_one_folder(tmp_path: Path) -> None:
         subprocess.Popen([*command, "--versions", PINNED, "--crypto", crypto], stderr=subprocess.PIPE, text=True)
         for crypto in ("system", "pinned", "system")
     ]
-    for one in runs:
-        said = one.communicate(timeout=300)[1]
-        assert one.returncode == 0, said
+    for process in runs:
+        stderr = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, stderr
     run("mirror", "verify", str(folder))
     assert names(folder) == {
         INDEX, "SHA256SUMS", f"openvpn-{PINNED}.tar.gz", libraries()[LIBRARY].tarball.name
@@ -534,8 +537,8 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 def test_a_full_disk_holds_nothing_half_made(tmp_path: Path, shared_cache: Cache) -> None:
     upstream(PINNED, shared_cache)
     with small_disk(tmp_path / "disk", "64k") as disk:
-        said = run("mirror", "sync", "--versions", PINNED, "--engine", "host", "--to", str(disk / "m"), code=50)
-        assert "--to" in said.stderr
+        done = run("mirror", "sync", "--versions", PINNED, "--engine", "host", "--to", str(disk / "m"), code=50)
+        assert "--to" in done.stderr
         assert names(disk / "m") <= {INDEX, "SHA256SUMS"}
 
 
@@ -577,9 +580,9 @@ def interrupted(
         process.send_signal(number)
         time.sleep(0.1)
         process.send_signal(number)
-        said = process.communicate(timeout=60)[1]
+        stderr = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
 
 
 @pytest.fixture(scope="module")
@@ -654,12 +657,12 @@ def test_where_the_base_is_another_one_the_mirrors_takes_its_name(own: dict[str,
         other = client.images.get(own["TEST_BASE"])
         assert other.id != before.id
     code = PREPARE.format(version=PINNED)
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-P", "-c", code],
         env={**os.environ, **own, "PATCHKIT_MIRROR": str(filled)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert said.returncode == 0, said.stderr
-    assert said.stdout.strip() == before.id
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == before.id
     with closing(connect()) as client:
         client.images.remove(other.id)
 
@@ -671,8 +674,8 @@ def test_a_damaged_image_is_refused_named_and_saved_again(own: dict[str, str], f
     shutil.copytree(filled, folder)
     (archive,) = folder.glob("toolchain-*")
     halve(archive)
-    said = run("mirror", "verify", str(folder), code=28, env=own)
-    assert archive.name in said.stderr
+    done = run("mirror", "verify", str(folder), code=28, env=own)
+    assert archive.name in done.stderr
     options = ["--versions", PINNED, "--engine", "docker", "--with", "systemd"]
     run("mirror", "sync", *options, "--to", str(folder), env=own)
     run("mirror", "verify", str(folder), env=own)
@@ -695,8 +698,8 @@ def test_an_interrupt_while_an_image_is_saved_leaves_nothing(own: dict[str, str]
 
 def forget(client: Any, base: str) -> None:
     """Take the names away, and what only they held: a layer that another image needs stays."""
-    for found in client.images.list(filters={"label": f"{MARK}={base}"}):
-        for tag in found.tags:
+    for tagged in client.images.list(filters={"label": f"{MARK}={base}"}):
+        for tag in tagged.tags:
             client.images.remove(tag)
     if client.images.list(base):
         client.images.remove(base)

@@ -26,10 +26,10 @@ from patchkit.errors import (
     UnknownVariantError,
 )
 from patchkit.jobs.build.release import Outcome
-from patchkit.jobs.verify.build import compiled, tried
+from patchkit.jobs.verify.build import compilation, smoke_tests
 from patchkit.jobs.verify.evidence import EvidenceRequest
 from patchkit.jobs.verify.job import VerifyRequest, chosen_steps, verify
-from patchkit.jobs.verify.lab import answers
+from patchkit.jobs.verify.lab import conclusions
 from patchkit.jobs.verify.model import STEPS, Fact, Finding, StepName, StepResult, Verification
 from patchkit.jobs.verify.report import html, markdown, write
 from patchkit.lab.results.results import results
@@ -46,14 +46,14 @@ from tests.support.source.samples import folder_of
 from tests.support.source.signers import Signer
 
 
-def order(upstream: Upstream, tmp_path: Path, *steps: StepName, **more: object) -> VerifyRequest:
+def order(upstream: Upstream, tmp_path: Path, *steps: StepName, **options: object) -> VerifyRequest:
     evidence = EvidenceRequest(SourceRequest(VERSION, git=upstream.git), keys=(upstream.public,))
-    made = VerifyRequest(evidence, steps=steps or STEPS, settings=ON_HOST, out=tmp_path / "out")
-    return replace(made, **more)  # type: ignore[arg-type]
+    request = VerifyRequest(evidence, steps=steps or STEPS, settings=ON_HOST, out=tmp_path / "out")
+    return replace(request, **options)  # type: ignore[arg-type]
 
 
-def states(found: Verification) -> dict[str, str]:
-    return {step.name: step.state for step in found.steps}
+def states(verification: Verification) -> dict[str, str]:
+    return {step.name: step.state for step in verification.steps}
 
 
 @pytest.mark.parametrize(
@@ -82,40 +82,40 @@ def test_the_default_variant_is_there() -> None:
 
 def test_a_release_that_nobody_has_pinned(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
     upstream.tag()
-    found = verify(order(upstream, tmp_path, "source"), Context(cache, Ui(quiet=True), offline=True))
-    assert (found.release, found.pinned, found.exit_code) == (VERSION, False, 0)
-    assert found.verdict == f"{VERSION}: nothing is wrong in the 1 of 6 steps that were run"
-    assert states(found) == {"source": "passed"} | dict.fromkeys(STEPS[1:], "skipped")
+    verification = verify(order(upstream, tmp_path, "source"), Context(cache, Ui(quiet=True), offline=True))
+    assert (verification.release, verification.pinned, verification.exit_code) == (VERSION, False, 0)
+    assert verification.verdict == f"{VERSION}: nothing is wrong in the 1 of 6 steps that were run"
+    assert states(verification) == {"source": "passed"} | dict.fromkeys(STEPS[1:], "skipped")
 
 
 def test_what_was_tampered_with_is_looked_at_and_never_run(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
     upstream.tag(altered=True)
-    found = verify(order(upstream, tmp_path), Context(cache, Ui(quiet=True), offline=True))
+    verification = verify(order(upstream, tmp_path), Context(cache, Ui(quiet=True), offline=True))
     # It is a source without the anchors as well, and each kind of finding has its code; the first one counts.
-    assert states(found) == {"source": "finding", "variants": "finding"} | dict.fromkeys(STEPS[2:], "not run")
-    assert [one.exit_code for one in found.findings] == [71, 30]
-    assert found.exit_code == 71
+    assert states(verification) == {"source": "finding", "variants": "finding"} | dict.fromkeys(STEPS[2:], "not run")
+    assert [finding.exit_code for finding in verification.findings] == [71, 30]
+    assert verification.exit_code == 71
     assert not (cache.root / "programs").exists()
     assert not (cache.root / "logs").exists()
 
 
 def test_leaving_the_first_step_away_hides_nothing(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
     upstream.tag(altered=True)
-    found = verify(order(upstream, tmp_path, "build"), Context(cache, Ui(quiet=True), offline=True))
-    assert (states(found)["build"], found.exit_code) == ("finding", 71)
+    verification = verify(order(upstream, tmp_path, "build"), Context(cache, Ui(quiet=True), offline=True))
+    assert (states(verification)["build"], verification.exit_code) == ("finding", 71)
     assert not (cache.root / "programs").exists()
 
 
 def test_a_variant_that_is_refused_is_not_built(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
     upstream.tag()
-    found = verify(
+    verification = verify(
         order(upstream, tmp_path, "variants", "prove", "build", "lab"), Context(cache, Ui(quiet=True), offline=True)
     )
-    assert states(found) == {"source": "skipped", "variants": "finding", "smoke": "skipped"} | dict.fromkeys(
+    assert states(verification) == {"source": "skipped", "variants": "finding", "smoke": "skipped"} | dict.fromkeys(
         ("prove", "build", "lab"), "not run"
     )
-    assert found.exit_code == 30
-    assert "reliable.c" in " ".join(one.why + one.what for one in found.findings)
+    assert verification.exit_code == 30
+    assert "reliable.c" in " ".join(finding.why + finding.what for finding in verification.findings)
 
 
 @pytest.mark.parametrize(("variants", "error"), [(["stock"], BadUsageError), (["none-such"], UnknownVariantError)])
@@ -169,12 +169,12 @@ ARMS = {"2.6.14": "stock", "2.6.14+retransmit": "retransmit"}
 
 def test_a_patch_that_helps() -> None:
     this = campaign(trials=60)
-    looked = answers(results(this, lossy(this)), ARMS, frozenset())
-    said = {fact.name: (fact.value, fact.good) for fact in looked.facts}
-    assert looked.findings == []
-    assert said["is it needed"][0].startswith("stock fails in 5 of 60 handshakes, median ")
-    assert said["does retransmit help"][1] is True
-    assert " times stock's control packets: more" in said["what retransmit costs"][0]
+    step = conclusions(results(this, lossy(this)), ARMS, frozenset())
+    facts = {fact.name: (fact.value, fact.good) for fact in step.facts}
+    assert step.findings == []
+    assert facts["is it needed"][0].startswith("stock fails in 5 of 60 handshakes, median ")
+    assert facts["does retransmit help"][1] is True
+    assert " times stock's control packets: more" in facts["what retransmit costs"][0]
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_a_patch_that_does_not(this: str, superseded: bool, kind: type[Exception
     first, other = todo.cells
     trials = [trial(first.id, number, 1.0) for number in range(1, 41)]
     trials += [trial(other.id, number, 1.0 if this == "same" else "timeout") for number in range(1, 41)]
-    looked = answers(results(todo, trials), ARMS, frozenset({"retransmit"} if superseded else ()))
-    assert [type(error) for error in looked.findings] == ([kind] if kind else [])
+    step = conclusions(results(todo, trials), ARMS, frozenset({"retransmit"} if superseded else ()))
+    assert [type(error) for error in step.findings] == ([kind] if kind else [])
 
 
 def real_release(
@@ -224,17 +224,17 @@ def test_all_steps_of_a_release_that_nobody_has_pinned(
     fresh.tag("v2.6.99")
     evidence = EvidenceRequest(SourceRequest("2.6.99", git=fresh.git), keys=(fresh.public,))
     # Upstream has cured the fault in 2.6: that so few trials show no benefit is no finding.
-    todo = VerifyRequest(evidence, variants=["retransmit"], settings=ON_HOST, trials=10, out=tmp_path / "out")
-    found = verify(todo, Context(shared_cache, Ui(quiet=True)))
-    assert found.findings == []
-    assert set(states(found).values()) == {"passed"}
-    assert found.verdict == "2.6.99: nothing is wrong"
-    write(found, tmp_path / "out/2.6.99")
-    lab = next(fact.value for fact in found.steps[-1].facts if fact.name == "report")
+    request = VerifyRequest(evidence, variants=["retransmit"], settings=ON_HOST, trials=10, out=tmp_path / "out")
+    verification = verify(request, Context(shared_cache, Ui(quiet=True)))
+    assert verification.findings == []
+    assert set(states(verification).values()) == {"passed"}
+    assert verification.verdict == "2.6.99: nothing is wrong"
+    write(verification, tmp_path / "out/2.6.99")
+    lab = next(fact.value for fact in verification.steps[-1].facts if fact.name == "report")
     assert (tmp_path / "out/2.6.99" / lab).is_file()
     read = json.loads((tmp_path / "out/2.6.99/report.json").read_text())
     assert [step["name"] for step in read["steps"]] == list(STEPS)
-    again = verify(todo, Context(shared_cache, Ui(quiet=True)))  # nothing is built or run twice
+    again = verify(request, Context(shared_cache, Ui(quiet=True)))  # nothing is built or run twice
     assert again.steps[3].seconds + again.steps[5].seconds < 20
 
 
@@ -266,42 +266,47 @@ def test_what_each_step_finds_has_its_exit_code(
     fresh.tag("v2.6.99")
     steps: tuple[StepName, ...] = ("prove",) if step == "prove" else ("build", "smoke", "lab")
     evidence = EvidenceRequest(SourceRequest("2.6.99", git=fresh.git), keys=(fresh.public,))
-    todo = VerifyRequest(evidence, variants=["retransmit"], settings=ON_HOST, steps=steps, out=tmp_path / "out")
-    found = verify(todo, Context(cache, Ui(quiet=True), offline=True))
-    assert states(found)[step] == "finding"
-    assert found.exit_code == error.exit_code
-    assert {(one.error, one.exit_code) for one in found.findings} == {(error.__name__, error.exit_code)}
+    request = VerifyRequest(evidence, variants=["retransmit"], settings=ON_HOST, steps=steps, out=tmp_path / "out")
+    verification = verify(request, Context(cache, Ui(quiet=True), offline=True))
+    assert states(verification)[step] == "finding"
+    assert verification.exit_code == error.exit_code
+    assert {(finding.error, finding.exit_code) for finding in verification.findings} == {
+        (error.__name__, error.exit_code)
+    }
     if step == "build":
-        # One fault, said once: neither for each variant, nor by the steps that had nothing to run.
-        assert [(one.name, one.state) for one in found.steps[4:]] == [("smoke", "not run"), ("lab", "not run")]
-        assert len(found.findings) == 1
-        assert "it never compiles" in found.findings[0].why
+        # One fault, reported once: neither for each variant, nor by the steps that had nothing to run.
+        assert [(step.name, step.state) for step in verification.steps[4:]] == [
+            ("smoke", "not run"),
+            ("lab", "not run"),
+        ]
+        assert len(verification.findings) == 1
+        assert "it never compiles" in verification.findings[0].why
     elif step == "smoke":
-        assert states(found)["build"] == "passed"
-        assert states(found)["lab"] == "not run"
+        assert states(verification)["build"] == "passed"
+        assert states(verification)["lab"] == "not run"
     else:
-        assert "changes no function at all" in found.findings[0].why
+        assert "changes no function at all" in verification.findings[0].why
 
 
 def outcome(variant: str, error: PatchkitError) -> Outcome:
     return Outcome(variant, None, error, 1.0, fresh=True)
 
 
-def test_what_did_not_compile_was_not_tried_either() -> None:
+def test_what_did_not_compile_was_not_tested_either() -> None:
     error = CompileError("make failed")
     both = [outcome("stock", error), outcome("retransmit", error)]
-    assert compiled(both).findings == [error]
-    assert compiled(both).summary == "0 of 2 compiled: stock, retransmit"
-    assert tried(both, told=True).findings == []
-    assert tried(both, told=False).findings == [error]
+    assert compilation(both).findings == [error]
+    assert compilation(both).summary == "0 of 2 compiled: stock, retransmit"
+    assert smoke_tests(both, reported=True).findings == []
+    assert smoke_tests(both, reported=False).findings == [error]
 
 
 def test_a_program_that_fails_its_test_has_compiled() -> None:
     error = SmokeError("no handshake")
     outcomes = [outcome("retransmit", error), outcome("early", CompileError("make failed"))]
-    looked = compiled(outcomes)
-    assert (looked.summary, [one.exit_code for one in looked.findings]) == ("1 of 2 compiled: retransmit, early", [44])
-    assert tried(outcomes, told=True).findings == [error]
+    step = compilation(outcomes)
+    assert (step.summary, [error.exit_code for error in step.findings]) == ("1 of 2 compiled: retransmit, early", [44])
+    assert smoke_tests(outcomes, reported=True).findings == [error]
 
 
 @pytest.mark.slow
@@ -315,11 +320,13 @@ def test_keep_going_runs_even_what_was_tampered_with(upstream: Upstream, tmp_pat
     )
     assert states(careful)["build"] == "not run"
     assert not (cache.root / "logs").exists()
-    found = verify(order(upstream, tmp_path, "source", "build", **bold), Context(cache, Ui(quiet=True), offline=True))
-    assert states(found)["build"] == "finding"  # made up as it is, it does not compile: so it was tried
+    verification = verify(
+        order(upstream, tmp_path, "source", "build", **bold), Context(cache, Ui(quiet=True), offline=True)
+    )
+    assert states(verification)["build"] == "finding"  # made up as it is, it does not compile: so it was compiled
     assert (cache.root / "logs").exists()
-    assert [one.exit_code for one in found.findings] == [71, 44]
-    assert found.exit_code == 71  # and nothing of that makes it upstream's
+    assert [finding.exit_code for finding in verification.findings] == [71, 44]
+    assert verification.exit_code == 71  # and nothing of that makes it upstream's
     # What does not compile is not hidden where the step of building is left away, either.
     only = verify(order(upstream, tmp_path, "source", "smoke", **bold), Context(cache, Ui(quiet=True), offline=True))
-    assert (states(only)["smoke"], [one.exit_code for one in only.findings]) == ("finding", [71, 44])
+    assert (states(only)["smoke"], [finding.exit_code for finding in only.findings]) == ("finding", [71, 44])

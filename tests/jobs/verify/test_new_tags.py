@@ -22,7 +22,7 @@ from patchkit.errors import (
     UnknownVariantError,
     WrongReleaseError,
 )
-from patchkit.jobs.verify.new_tags import NewTag, NewTagsRequest, finding, new_tags
+from patchkit.jobs.verify.new_tags import NewTag, NewTagsRequest, gravest_error, new_tags
 from patchkit.releases.catalog import catalog
 from patchkit.source.git.remote_tags import remote_tags
 from patchkit.source.obtain import SourceRequest
@@ -32,8 +32,8 @@ from tests.support.jobs.made_up_release import VERSION, Upstream
 from tests.support.patching.samples import GNU
 
 
-def looked(where: str | None, cache: Cache, **more: Any) -> list[NewTag]:
-    return new_tags(NewTagsRequest(SourceRequest(git=where), **more), Context(cache, Ui(quiet=True)))
+def tags_of(where: str | None, cache: Cache, **options: Any) -> list[NewTag]:
+    return new_tags(NewTagsRequest(SourceRequest(git=where), **options), Context(cache, Ui(quiet=True)))
 
 
 HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
@@ -45,30 +45,30 @@ def test_a_new_tag_is_looked_at(upstream: Upstream, cache: Cache, by_url: bool) 
     upstream.repository.git("tag", "start_of_2.9")
     upstream.repository.git("tag", "v2.0.9")  # before all that is of interest
     where = upstream.repository.url if by_url else upstream.git
-    (found,) = looked(where, cache)
-    assert (found.version.text, found.tag, found.pinned) == (VERSION, f"v{VERSION}", None)
-    assert found.commit == upstream.repository.git("rev-parse", "HEAD")
-    assert found.signed is not None
-    assert found.signed.worth == "unknown key"  # the made-up key is not among patchkit's own
-    assert {cell.variant: cell.verdict for cell in found.cells}["retransmit"] == "refused"
-    assert isinstance(finding([found]), AnchorError)
+    (tag,) = tags_of(where, cache)
+    assert (tag.version.text, tag.tag, tag.pinned) == (VERSION, f"v{VERSION}", None)
+    assert tag.commit == upstream.repository.git("rev-parse", "HEAD")
+    assert tag.judgement is not None
+    assert tag.judgement.worth == "unknown key"  # the made-up key is not among patchkit's own
+    assert {cell.variant: cell.verdict for cell in tag.cells}["retransmit"] == "refused"
+    assert isinstance(gravest_error([tag]), AnchorError)
 
 
 def test_a_further_key_counts(upstream: Upstream, cache: Cache) -> None:
     upstream.tag()
-    (found,) = looked(upstream.git, cache, keys=[upstream.public])
-    assert found.signed is not None
-    assert (found.signed.worth, found.signed.key) == ("good", upstream.key)
+    (tag,) = tags_of(upstream.git, cache, keys=[upstream.public])
+    assert tag.judgement is not None
+    assert (tag.judgement.worth, tag.judgement.key) == ("good", upstream.key)
 
 
 def test_variants_in_question_are_the_only_ones_looked_at(upstream: Upstream, cache: Cache) -> None:
     upstream.tag()
-    (found,) = looked(upstream.git, cache, variants=["adaptive", "early", "adaptive"])
-    assert {cell.variant for cell in found.cells} == {"adaptive", "early"}
+    (tag,) = tags_of(upstream.git, cache, variants=["adaptive", "early", "adaptive"])
+    assert {cell.variant for cell in tag.cells} == {"adaptive", "early"}
 
 
 @pytest.mark.parametrize(
-    ("more", "error"),
+    ("options", "error"),
     [
         ({"variants": ["none-such"]}, UnknownVariantError),
         ({"variants": ["stock"]}, BadUsageError),
@@ -77,39 +77,39 @@ def test_variants_in_question_are_the_only_ones_looked_at(upstream: Upstream, ca
     ids=["no variant", "stock", "no key"],
 )
 def test_what_makes_no_sense_is_said_even_without_news(
-    upstream: Upstream, cache: Cache, more: dict[str, Any], error: type[Exception]
+    upstream: Upstream, cache: Cache, options: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        looked(upstream.git, cache, **more)
+        tags_of(upstream.git, cache, **options)
 
 
 def test_since_leaves_older_ones_out(upstream: Upstream, cache: Cache) -> None:
     upstream.tag()
-    assert looked(upstream.git, cache, since="2.10") == []
-    assert finding([]) is None
+    assert tags_of(upstream.git, cache, since="2.10") == []
+    assert gravest_error([]) is None
 
 
 def test_a_known_tag_that_leads_elsewhere_comes_first(upstream: Upstream, cache: Cache) -> None:
     upstream.tag()
     upstream.tag(f"v{PINNED}")
-    moved, fresh = looked(upstream.git, cache, since="2.6")
+    moved, fresh = tags_of(upstream.git, cache, since="2.6")
     pin = catalog().find(PINNED).tag
     assert pin is not None
     assert (moved.pinned, fresh.pinned) == (pin.commit, None)
-    assert isinstance(finding([moved, fresh]), TagMovedError)
+    assert isinstance(gravest_error([moved, fresh]), TagMovedError)
 
 
 def test_a_release_that_is_pinned_as_a_tarball_is_no_news(upstream: Upstream, cache: Cache) -> None:
     by_tarball = max(release.version for release in catalog().releases if release.tag is None)
     upstream.tag(f"v{by_tarball}")
-    (found,) = looked(upstream.git, cache, since=by_tarball.text)
-    assert (found.known, found.pinned) == ("pinned as a tarball only", None)
-    assert found.signed is not None  # its tag is as unknown as a new release's
-    assert finding([replace(found, error=None)]) is None
+    (tag,) = tags_of(upstream.git, cache, since=by_tarball.text)
+    assert (tag.known, tag.pinned) == ("pinned as a tarball only", None)
+    assert tag.judgement is not None  # its tag is as unknown as a new release's
+    assert gravest_error([replace(tag, error=None)]) is None
     upstream.tag()
-    old, fresh = looked(upstream.git, cache, since=by_tarball.text)
+    old, fresh = tags_of(upstream.git, cache, since=by_tarball.text)
     assert (old.known, fresh.known) == ("pinned as a tarball only", "new")
-    error = finding([replace(one, error=None) for one in (old, fresh)])
+    error = gravest_error([replace(tag, error=None) for tag in (old, fresh)])
     assert isinstance(error, NewReleaseError)
     assert (error.what, error.why) == ("upstream has 1 release that the pins do not know", VERSION)
 
@@ -119,7 +119,7 @@ def test_hostile_tags_are_no_releases(upstream: Upstream, cache: Cache) -> None:
         commit = upstream.repository.git("rev-parse", "HEAD")
         if "/.." not in name:
             upstream.repository.git("update-ref", f"refs/tags/{name}", commit)
-    assert looked(upstream.git, cache) == []
+    assert tags_of(upstream.git, cache) == []
 
 
 def test_a_place_without_a_repository(cache: Cache, tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_a_place_without_a_repository(cache: Cache, tmp_path: Path) -> None:
 
 def test_news_alone_have_a_code_of_their_own(upstream: Upstream, cache: Cache) -> None:
     upstream.tag()
-    (found,) = looked(upstream.git, cache)
-    fine = type(found)(found.version, found.tag, found.commit, None, found.signed)
-    error = finding([fine])
+    (tag,) = tags_of(upstream.git, cache)
+    fine = type(tag)(tag.version, tag.tag, tag.commit, None, tag.judgement)
+    error = gravest_error([fine])
     assert isinstance(error, NewReleaseError)
     assert VERSION in error.advice
 
@@ -150,9 +150,9 @@ def test_what_nothing_vouches_for_is_news_and_no_finding(
     upstream.repository.commit({"src/openvpn/reliable.c": GNU.encode()})  # the variant applies to it
     upstream.tag(**how)
     keys = [upstream.public] if worth == "weak" else []
-    found = looked(upstream.git, cache, variants=["retransmit"], keys=keys)
-    assert [(one.signed.worth, one.error) for one in found if one.signed] == [(worth, None)]
-    assert isinstance(finding(found), NewReleaseError)
+    tags = tags_of(upstream.git, cache, variants=["retransmit"], keys=keys)
+    assert [(tag.judgement.worth, tag.error) for tag in tags if tag.judgement] == [(worth, None)]
+    assert isinstance(gravest_error(tags), NewReleaseError)
 
 
 @pytest.mark.parametrize(
@@ -164,12 +164,12 @@ def test_a_forged_tag_is_not_hidden_behind_a_refused_variant(
     """The older release, which comes first, has no anchors; the newer one is not what it seems."""
     upstream.tag()
     upstream.tag("v2.9.2", **how)
-    refused, forged = looked(upstream.git, cache, variants=["retransmit"], keys=[upstream.public])
+    refused, forged = tags_of(upstream.git, cache, variants=["retransmit"], keys=[upstream.public])
     assert isinstance(refused.error, AnchorError)
     assert isinstance(forged.error, error)
-    assert finding([refused, forged]) is forged.error
+    assert gravest_error([refused, forged]) is forged.error
 
 
 @pytest.mark.skipif(HISTORY is None, reason="PATCHKIT_GIT does not name upstream's full history")
 def test_upstreams_history_is_what_was_pinned(cache: Cache) -> None:
-    assert [one for one in looked(HISTORY, cache) if one.pinned is not None] == []
+    assert [tag for tag in tags_of(HISTORY, cache) if tag.pinned is not None] == []
