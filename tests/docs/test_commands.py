@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.lab.model.scenario import parsed
 from tests.conftest import PINNED, ROOT
 from tests.support.docs.blocks import Block, blocks, is_command
 from tests.support.docs.not_run import NOT_COMMANDS, NOT_RUN
@@ -67,6 +68,11 @@ def test_the_lists_name_what_is_there() -> None:
         assert all((ROOT / path).is_file() for path in re.findall(r"tests/\S+\.py", reason)), reason
     headings = {(document, block.heading) for document, block in here}
     assert PLACES.keys() - headings == set()
+
+
+def test_the_scenario_that_is_shown_is_valid() -> None:
+    (block,) = (block for block in read("docs/lab.md") if block.lines[0].startswith("[scenario."))
+    assert parsed("\n".join(block.lines), "docs/lab.md").keys() == {"my-uplink"}
 
 
 def normal(line: str) -> str:
