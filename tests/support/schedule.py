@@ -24,7 +24,8 @@ GROUPS = {
     "containers": r"/build/.*docker|/test_prove\.py.*docker",
     # They install packages.
     "walks": r"tests/ci/test_walk_|/test_launcher|/cli/test_doctor",
-    "examples": r"/test_examples|/docs/",
+    "examples": r"/test_examples",
+    "documents": r"/docs/|/test_architecture",
     "builds": r"/build/test_(release|killed|combined|all_releases)",
     "openssl": r"/test_library_builder|/build/test_(libraries|old_releases)",
     "verify": r"/jobs/verify/",
@@ -34,7 +35,6 @@ GROUPS = {
     "reliable-2.6": r"/reliable/.*2\.6\.14|/reliable/test_mutations",
     "reliable": r"/reliable/",
     "prove": r"/test_prove|/prove/",
-    "documents": r"/docs/|/test_architecture",
 }
 """Regular expressions on test ids, by group: the first that is found decides."""
 
