@@ -71,39 +71,39 @@ def top(ground: Path) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GIT_TEMPLATE_DIR", str(ground / "template"))
         yield folder
-    for made in (folder / "temp/patchkit/.venv", folder / "work/.patchkit/.venv"):
-        if (made / "requirements.lock.stamp").is_file() and not made.is_symlink():  # it is whole
-            made.rename(ground / "environment")
+    for environment in (folder / "temp/patchkit/.venv", folder / "work/.patchkit/.venv"):
+        if (environment / "requirements.lock.stamp").is_file() and not environment.is_symlink():  # it is whole
+            environment.rename(ground / "environment")
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """patchkit as it is in this checkout, committed or not, as a repository and a commit."""
-    made = Repository(tmp_path_factory.mktemp("source") / "patchkit")
+    repository = Repository(tmp_path_factory.mktemp("source") / "patchkit")
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, names.split("\0")):
         if (ROOT / name).exists():
-            (made.path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, made.path / name)
-    made.git("add", "--all")
-    return str(made.path), made.commit({})
+            (repository.path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, repository.path / name)
+    repository.git("add", "--all")
+    return str(repository.path), repository.commit({})
 
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> Repository:
     """Two releases that no pin knows: the variant applies to the first and is refused by the second."""
-    made = Repository(tmp_path / "upstream")
+    repository = Repository(tmp_path / "upstream")
     path = "src/openvpn/reliable.c"
-    made.commit({path: ALLMAN.encode()})
-    made.tag("v2.9.0")
-    made.commit({path: ALLMAN.replace("sequence broken", "is full").encode()})
-    made.tag("v2.9.1")
-    return made
+    repository.commit({path: ALLMAN.encode()})
+    repository.tag("v2.9.0")
+    repository.commit({path: ALLMAN.replace("sequence broken", "is full").encode()})
+    repository.tag("v2.9.1")
+    return repository
 
 
 @pytest.fixture
 def api() -> Iterator[Tracker]:
-    with tracker() as one:
-        yield one
+    with tracker() as api:
+        yield api

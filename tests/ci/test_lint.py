@@ -40,7 +40,7 @@ def called(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def said(command: Sequence[object], folder: Path) -> str:
+def printed(command: Sequence[object], folder: Path) -> str:
     """What a linter finds; it is of the tests' own environment, and so is the shellcheck that it calls."""
     path = f"{BIN}:{os.environ['PATH']}"
     done = subprocess.run(
@@ -55,24 +55,24 @@ def said(command: Sequence[object], folder: Path) -> str:
 
 
 def test_actionlint_with_shellcheck(called: Path) -> None:
-    assert said([BIN / "actionlint", "-no-color"], called) == ""
+    assert printed([BIN / "actionlint", "-no-color"], called) == ""
     workflow = called / ".github/workflows/patchkit.yml"
     workflow.write_text(workflow.read_text().replace('"$RUNNER_TEMP/patchkit"', "$RUNNER_TEMP/patchkit"))
-    assert "SC2086" in said([BIN / "actionlint", "-no-color"], called)  # so shellcheck was there
+    assert "SC2086" in printed([BIN / "actionlint", "-no-color"], called)  # so shellcheck was there
 
 
 def test_nothing_that_zizmor_finds_unsafe(called: Path) -> None:
     """Its low findings are of style: a way to name a workflow of one's own that older servers do not know."""
     command = [BIN / "zizmor", "--offline", "--no-progress", "--color=never", "--min-severity=medium", "."]
-    assert said(command, called) == ""
+    assert printed(command, called) == ""
     workflow = called / ".github/workflows/patchkit.yml"
     workflow.write_text(workflow.read_text().replace('"$TARGET"', "${{ inputs.targets }}"))
-    assert "template-injection" in said(command, called)
+    assert "template-injection" in printed(command, called)
 
 
 @pytest.mark.parametrize("workflow", [github.WORKFLOW, github.WEEKLY], ids=lambda path: path.name)
 def test_schema_of_workflows(workflow: Path) -> None:
-    assert said([BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", workflow], ROOT) == ""
+    assert printed([BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", workflow], ROOT) == ""
 
 
 def test_schema_of_gitlab(tmp_path: Path) -> None:
@@ -83,10 +83,10 @@ def test_schema_of_gitlab(tmp_path: Path) -> None:
     for number, content in enumerate(files):
         path = tmp_path / f"{number}.json"
         path.write_text(json.dumps(content))
-        assert said([*schema, path], tmp_path) == ""
+        assert printed([*schema, path], tmp_path) == ""
     files[1]["patchkit-lab"]["artifacts"]["when"] = "sometimes"
     (tmp_path / "0.json").write_text(json.dumps(files[1]))
-    assert "sometimes" in said([*schema, tmp_path / "0.json"], tmp_path)
+    assert "sometimes" in printed([*schema, tmp_path / "0.json"], tmp_path)
 
 
 def test_shell_of_gitlab(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_shell_of_gitlab(tmp_path: Path) -> None:
         for part in ("before_script", "script", "after_script"):
             path = tmp_path / f"{name}.{part}"
             path.write_text("\n".join(job.get(part, [])))
-            assert said([BIN / "shellcheck", "--shell=bash", path], tmp_path) == ""
+            assert printed([BIN / "shellcheck", "--shell=bash", path], tmp_path) == ""
 
 
 def test_what_gitlab_says_of_names_it_exposes() -> None:
@@ -108,8 +108,8 @@ def test_what_is_taken_from_others_is_pinned() -> None:
     (workflow,) = documents(github.WORKFLOW)
     used = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
     assert used
-    for one in used:
-        name, _, commit = one.partition("@")
+    for action in used:
+        name, _, commit = action.partition("@")
         assert ACTIONS.get(name) == commit
 
 
@@ -145,8 +145,7 @@ def test_what_weekly_asks_for() -> None:
             (job.name, *(str(value) for key, value in job.context.values.items() if "matrix." in key)) for job in jobs
         ]
 
-    found = cells()
-    assert found == [
+    assert cells() == [
         ("build", "2.6.14", "linux-amd64", "recommended"),
         ("build", "2.6.14", "windows-amd64", "recommended"),
         ("lab", "2.6.14", "recommended", "loss-20"),

@@ -17,12 +17,15 @@ def test_lines_behind_a_failure_were_not_executed(tmp_path: Path) -> None:
     assert walked == set(lines[:2])
     assert machine.shell("the last", lines[3:], {})
     assert walked == {*lines[:2], lines[3]}
-    assert [(one.status, one.output) for one in machine.ran] == [(1, ""), (0, "not reached\n")]
+    assert [(step.status, step.output) for step in machine.ran] == [(1, ""), (0, "not reached\n")]
 
 
 def test_which_lines_there_are() -> None:
     def count(lines: set[Line]) -> dict[tuple[str, str], int]:
-        return {key: sum(key == (one.job, one.part) for one in lines) for key in {(one.job, one.part) for one in lines}}
+        return {
+            key: sum(key == (line.job, line.part) for line in lines)
+            for key in {(line.job, line.part) for line in lines}
+        }
 
     before = {(f"patchkit-{job}", "before_script"): 4 for job in ("build", "lab", "watch")}
     scripts = {("patchkit-build", "script"): 3, ("patchkit-lab", "script"): 3, ("patchkit-watch", "script"): 2}

@@ -70,18 +70,18 @@ def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, 
     (job,) = github.jobs(inputs)
     api.titles = [f"{TITLE}-flag"]  # another one, which a search finds as well
     assert not job.run(machine)
-    assert [one.name for one in machine.ran if one.status] == ["Ask of all tags"], machine.story()
+    assert [step.name for step in machine.ran if step.status] == ["Ask of all tags"], machine.story()
     search, opened = api.sent
     assert (opened.method, opened.path) == ("POST", "/repos/me/patched/issues")
     assert opened.headers["Authorization"] == f"Bearer {github.TOKEN}"
-    said = json.loads(opened.body)
-    assert (said["title"], said["body"]) == (TITLE, (machine.folder / "refused.md").read_text("utf-8"))
+    issue = json.loads(opened.body)
+    assert (issue["title"], issue["body"]) == (TITLE, (machine.folder / "refused.md").read_text("utf-8"))
     assert f'"{TITLE}"' in parse_qs(urlsplit(search.path).query)["q"][0]
     # Next week it is there, and it is not opened again.
     api.titles.append(TITLE)
     (again,) = github.jobs(inputs)
     assert not again.run(machine, without=SET_UP)
-    assert [one.method for one in api.sent] == ["GET", "POST", "GET"]
+    assert [request.method for request in api.sent] == ["GET", "POST", "GET"]
     # Where nothing is refused nobody is asked; nor where upstream can't be read.
     upstream.git("tag", "--delete", "v2.9.1")
     (fine,) = github.jobs(inputs)

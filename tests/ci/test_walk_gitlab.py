@@ -70,7 +70,7 @@ def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, 
     (job,) = gitlab.jobs(inputs, {"CI_PIPELINE_SOURCE": "schedule"})
     api.titles = [f"{TITLE}-flag"]  # another one, which a search finds as well
     assert not job.run(machine)
-    assert [one.status for one in machine.ran] == [30, 0], machine.story()
+    assert [step.status for step in machine.ran] == [30, 0], machine.story()
     assert "refused" in (machine.folder / "matrix.md").read_text("utf-8")
     search, opened = api.sent
     assert parse_qs(urlsplit(search.path).query) == {"in": ["title"], "search": [TITLE]}
@@ -80,12 +80,12 @@ def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, 
     # Next week it is there, and it is not opened again.
     api.titles.append(TITLE)
     assert not job.run(machine, prepared=True)
-    assert [one.method for one in api.sent] == ["GET", "POST", "GET"]
+    assert [request.method for request in api.sent] == ["GET", "POST", "GET"]
     # Without a token the failed job has to do.
     token = machine.environment.pop("PATCHKIT_TOKEN")
     api.titles.clear()
     assert not job.run(machine, prepared=True)
-    assert [one.status for one in machine.ran[-2:]] == [30, 0], machine.story()
+    assert [step.status for step in machine.ran[-2:]] == [30, 0], machine.story()
     assert (machine.folder / "refused.md").exists()
     machine.environment["PATCHKIT_TOKEN"] = token
     # Where nothing is refused nobody is asked; nor where upstream can't be read.

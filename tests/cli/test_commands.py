@@ -60,14 +60,14 @@ def test_releases_as_text_and_json(patchkit: Run) -> None:
 def test_variants_as_text_and_json(patchkit: Run) -> None:
     known = ["stock", "ack-echo", "adaptive", "early", "recommended", "retransmit", "retransmit-flag"]
     assert [row.split()[0] for row in patchkit("variants").stdout.splitlines()] == ["variant", *known]
-    assert [one["name"] for one in json.loads(patchkit("variants", "--json").stdout)] == known
+    assert [variant["name"] for variant in json.loads(patchkit("variants", "--json").stdout)] == known
 
 
 def test_render_writes_the_diff_and_nothing_else_to_stdout(source: Path, patchkit: Run) -> None:
-    said = patchkit("render", "--version", "2.6.14", "--variant", "retransmit", "--source", str(source))
-    assert said.returncode == 0, said.stderr
-    assert said.stdout.startswith("Description: ")
-    assert said.stdout.rstrip("\n").splitlines()[-1].startswith(" ")
+    done = patchkit("render", "--version", "2.6.14", "--variant", "retransmit", "--source", str(source))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Description: ")
+    assert done.stdout.rstrip("\n").splitlines()[-1].startswith(" ")
 
 
 def test_apply_changes_the_tree_once(source: Path, patchkit: Run) -> None:
@@ -92,7 +92,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (["build"], 2, "--version"),
         (["build", "--version", "2.6.14", "--jobs", "0"], 2, "--jobs"),
@@ -123,11 +123,11 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         ),
     ],
 )
-def test_bad_input(arguments: list[str], code: int, said: str, source: Path, patchkit: Run, tmp_path: Path) -> None:
+def test_bad_input(arguments: list[str], code: int, expected: str, source: Path, patchkit: Run, tmp_path: Path) -> None:
     env = {"PATCHKIT_CACHE": str(tmp_path / "cache"), "DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
     done = patchkit(*arguments, env=env)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert expected in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert not (tmp_path / "dist").exists()

@@ -59,13 +59,13 @@ SLOW = [
 
 @pytest.mark.parametrize(
     ("words", "some"),
-    [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in SLOW)],
+    [*QUICK, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)],
     ids=" ".join,
 )
 def test_bash(words: list[str], some: list[str]) -> None:
-    found = completed(*words)
-    assert set(some) <= set(found)
-    assert all(one.startswith(words[-1]) for one in found)
+    completions = completed(*words)
+    assert set(some) <= set(completions)
+    assert all(word.startswith(words[-1]) for word in completions)
 
 
 def test_what_verify_compares_with_and_steps_that_are_named_already_are_not_offered() -> None:
@@ -91,9 +91,9 @@ def test_fish(words: list[str], some: list[str]) -> None:
         env={**os.environ, "PATH": PATH}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stderr == ""
-    found = [line.split("\t")[0] for line in done.stdout.splitlines()]
-    assert set(some) <= set(found)
-    assert all(one.startswith(words[-1]) for one in found)
+    completions = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert set(some) <= set(completions)
+    assert all(word.startswith(words[-1]) for word in completions)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from tests.conftest import ROOT, Run
 
 
 def test_the_purposes_that_can_be_named_are_those_there_are() -> None:
-    assert [one.value for one in PurposeChoice] == list(PURPOSES)
+    assert [purpose.value for purpose in PurposeChoice] == list(PURPOSES)
 
 
 def test_all_is_well(patchkit: Run) -> None:
@@ -51,12 +51,12 @@ def test_what_is_missing_has_an_exit_code_of_its_own(bare: dict[str, str], patch
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(["--fix"], "--fix --yes"), (["--yes"], "goes with --fix"), (["lunch"], "lunch")]
+    ("words", "expected"), [(["--fix"], "--fix --yes"), (["--yes"], "goes with --fix"), (["lunch"], "lunch")]
 )
-def test_bad_usage(words: list[str], said: str, bare: dict[str, str], patchkit: Run) -> None:
+def test_bad_usage(words: list[str], expected: str, bare: dict[str, str], patchkit: Run) -> None:
     done = patchkit("doctor", *words, env=bare)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert expected in done.stderr
 
 
 @pytest.mark.parametrize(("answer", "asked"), [("n", False), ("y", True), ("", False)])
@@ -73,11 +73,11 @@ def test_fix_asks_on_a_terminal(answer: str, asked: bool, bare: dict[str, str], 
         stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **bare}, text=True,
     ) as process:  # fmt: skip
         os.write(ours, f"{answer}\n".encode())
-        _, said = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
     os.close(ours)
     os.close(theirs)
     assert process.returncode == 90
-    assert "apt-get install -y --no-install-recommends git\nRun them? [y/N] " in said
+    assert "apt-get install -y --no-install-recommends git\nRun them? [y/N] " in stderr
     assert (tmp_path / "called").exists() == asked
 
 
@@ -85,7 +85,7 @@ def test_fix_asks_on_a_terminal(answer: str, asked: bool, bare: dict[str, str], 
 def test_a_command_that_did_not_help_is_an_error_of_its_own(
     words: tuple[str, ...], bare: dict[str, str], patchkit: Run
 ) -> None:
-    """apt-get is a script here that fails as apt-get does where a package can't be had."""
+    """apt-get is a script here that fails as apt-get does where a package is not available."""
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         pytest.skip("wants Debian, and root")
     script = Path(bare["PATH"], "apt-get")
@@ -107,12 +107,12 @@ def test_fix_installs_what_is_missing(tmp_path: Path) -> None:
     if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
         pytest.skip("wants root and mmdebstrap")
     system = tmp_path / "system"
-    made = subprocess.run(
+    locked = subprocess.run(
         ["unshare", "--mount", "--", "mmdebstrap", "--quiet", "--variant=apt", "bookworm", str(system),
          *debian.sources("bookworm")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    assert locked.returncode == 0, locked.stderr
     shutil.copy("/etc/resolv.conf", system / "etc/resolv.conf")
     # This Python and this checkout, as they are here: a mount namespace takes them away again.
     places = dict.fromkeys([str(ROOT), sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)])
@@ -137,7 +137,7 @@ def test_fix_installs_what_is_missing(tmp_path: Path) -> None:
     assert inside(*doctor).returncode == 90
     fixed = inside(*doctor, "--fix", "--yes", "--json")
     assert fixed.returncode == 0, fixed.stderr
-    assert [one["state"] for one in json.loads(fixed.stdout)["findings"]] == ["works"]
+    assert [finding["state"] for finding in json.loads(fixed.stdout)["findings"]] == ["works"]
     assert "==> apt-get install -y --no-install-recommends git" in fixed.stderr
     assert inside("git", "--version").returncode == 0
     again = inside(*doctor, "--fix", "--yes")

@@ -30,11 +30,11 @@ _EXAMPLE = re.compile(r"Example: patchkit (.+)")
 
 def commands(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
     """Every command that does something, by the words that call it."""
-    for name, one in group.commands.items():
-        if hasattr(one, "commands"):
-            yield from commands(one, *names, name)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *names, name)
         else:
-            yield " ".join((*names, name)), one
+            yield " ".join((*names, name)), command
 
 
 COMMANDS = dict(commands(typer.main.get_command(app)))
@@ -42,8 +42,8 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 
 def example(command: str) -> list[str]:
     """The words behind ``patchkit`` in its help's one example."""
-    (found,) = _EXAMPLE.findall(COMMANDS[command].help or "")
-    return shlex.split(found)
+    (arguments,) = _EXAMPLE.findall(COMMANDS[command].help or "")
+    return shlex.split(arguments)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -76,7 +76,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
 
 
 @pytest.mark.parametrize(
-    "command", [pytest.param(one, marks=[] if one in QUICK else pytest.mark.slow) for one in COMMANDS]
+    "command", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in COMMANDS]
 )
 def test_the_example_runs(command: str, ran: Callable[[str], Ran]) -> None:
     if command in WANTS_DOCKER:
@@ -84,8 +84,8 @@ def test_the_example_runs(command: str, ran: Callable[[str], Ran]) -> None:
             connect().close()
         except PatchkitError as error:
             pytest.skip(error.what)
-    for one in (*BEFORE.get(command, []), command):
-        folder, done = ran(one)
+    for name in (*BEFORE.get(command, []), command):
+        folder, done = ran(name)
         assert done.returncode == 0, done.stderr
     assert done.stdout or list(folder.iterdir())
 
@@ -99,14 +99,14 @@ def test_the_documents_name_every_command() -> None:
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_help_fits_and_is_whole_at_any_width(columns: int) -> None:
     for names, command in {"": typer.main.get_command(app), **COMMANDS}.items():
-        said = CliRunner().invoke(app, [*names.split(), "--help"], terminal_width=columns).stdout
+        text = CliRunner().invoke(app, [*names.split(), "--help"], terminal_width=columns).stdout
         if names:
             # On one line, however long: it can be copied.
-            assert f"Example: patchkit {' '.join(example(names))}\n" in said
-        for line in said.splitlines():
+            assert f"Example: patchkit {' '.join(example(names))}\n" in text
+        for line in text.splitlines():
             one_word = len(re.split(r"  +", line.strip())) == 1  # an option that is longer than the column beside it
             assert len(line) <= columns or "Example: " in line or one_word, line
-        assert not re.search(r"\w\.\.\.$", said.partition("Commands:")[2], re.MULTILINE)
+        assert not re.search(r"\w\.\.\.$", text.partition("Commands:")[2], re.MULTILINE)
         assert command.help
 
 

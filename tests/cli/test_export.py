@@ -59,22 +59,22 @@ def test_quilt_writes_the_patch_and_the_series(mine: Path, capsys: pytest.Captur
     run()
     assert (mine / "debian/patches/retransmit.patch").read_bytes() == DIFF
     assert (mine / "debian/patches/series").read_text() == "retransmit.patch\n"
-    said = capsys.readouterr()
-    heading, patch, series = said.out.splitlines()
+    printed = capsys.readouterr()
+    heading, patch, series = printed.out.splitlines()
     assert heading.split() == ["file", "sha256"]
     assert patch.split() == ["debian/patches/retransmit.patch", hashlib.sha256(DIFF).hexdigest()]
     assert series.startswith("debian/patches/series ")
-    assert said.err == ""
+    assert printed.err == ""
 
 
 def test_the_same_again_changes_nothing_and_says_so(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run()
     before = {path: path.stat() for path in mine.rglob("*")}
     run(as_json=True)
-    said = capsys.readouterr()
-    assert "Nothing has changed" in said.err
+    printed = capsys.readouterr()
+    assert "Nothing has changed" in printed.err
     assert {path: path.stat() for path in mine.rglob("*")} == before
-    assert '"written": true' not in said.out
+    assert '"written": true' not in printed.out
 
 
 def test_a_series_that_is_there_gets_a_line_more(mine: Path) -> None:
@@ -132,7 +132,7 @@ tls_process (struct ks *ks)
 
 
 @pytest.mark.parametrize(
-    ("given", "error", "said"),
+    ("given", "error", "expected"),
     [
         ({"variant": "stock"}, BadUsageError, "stock"),
         ({"variant": "stock", "source": Path("nowhere")}, BadUsageError, "stock"),
@@ -145,18 +145,18 @@ tls_process (struct ks *ks)
         ({"to": "/proc", "form": "plain"}, StorageError, "/proc"),
     ],
 )
-def test_refusals(given: dict[str, Any], error: type[PatchkitError], said: str, mine: Path) -> None:
+def test_refusals(given: dict[str, Any], error: type[PatchkitError], expected: str, mine: Path) -> None:
     before = everything(mine)
     with pytest.raises(error) as caught:
         run(**given)
-    assert said.lower() in f"{caught.value.what}\n{caught.value.why}".lower()
+    assert expected.lower() in f"{caught.value.what}\n{caught.value.why}".lower()
     assert caught.value.advice or error is BadUsageError
     assert everything(mine) == before
 
 
 @pytest.mark.usefixtures("make_up")
 def test_a_guard_that_a_variant_does_not_have() -> None:
-    """Said before the source is looked at."""
+    """Reported before the source is looked at."""
     with pytest.raises(BadUsageError):
         run(variant="rival", guard=True, source=Path("nowhere"))
 
@@ -243,9 +243,9 @@ def test_a_patch_of_somebody_elses_for_the_same_file_is_pointed_out(
     (patches / "other.patch").write_text("--- a/configure.ac\n+++ b/configure.ac\n")
     subprocess.run(["tar", "cf", tmp_path / "x.tar", "-C", tmp_path, mine.name], check=True)
     run(source=tmp_path / "x.tar")
-    said = capsys.readouterr().err
-    assert "theirs.patch changes src/openvpn/reliable.c too" in said
-    assert "other.patch" not in said
+    stderr = capsys.readouterr().err
+    assert "theirs.patch changes src/openvpn/reliable.c too" in stderr
+    assert "other.patch" not in stderr
     run()
     assert "theirs" not in capsys.readouterr().err  # made for the tree as it is
 
@@ -278,15 +278,15 @@ def test_the_command(patchkit: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (["--format", "tar"], 2, "tar"),
         (["--variant", "stock"], 2, "nothing to export"),
         (["--to", "openvpn-2.6.14/configure.ac"], 51, "not a folder"),
     ],
 )
-def test_exit_codes(arguments: list[str], code: int, said: str, patchkit: Run) -> None:
+def test_exit_codes(arguments: list[str], code: int, expected: str, patchkit: Run) -> None:
     done = patchkit("export", "--version", "2.6.14", "--source", "openvpn-2.6.14", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
-    assert said in done.stderr
+    assert expected in done.stderr
     assert "Traceback" not in done.stderr

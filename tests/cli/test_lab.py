@@ -83,13 +83,13 @@ def test_resume_wants_a_report(tmp_path: Path) -> None:
 
 
 def test_exit_codes(tmp_path: Path, patchkit: Run) -> None:
-    said = patchkit("lab", "run", "--resume", "--out", "none")
-    assert (said.returncode, said.stdout) == (64, "")
-    assert "none is not a report" in said.stderr
-    said = patchkit("lab", "run", "--version", "2.6.14", env={"PATH": "", "PATCHKIT_CACHE": str(tmp_path / "cache")})
-    assert (said.returncode, said.stdout) == (61, "")
-    assert "qemu-system-x86_64 is not in PATH" in said.stderr
-    assert "--link netns" in said.stderr
+    done = patchkit("lab", "run", "--resume", "--out", "none")
+    assert (done.returncode, done.stdout) == (64, "")
+    assert "none is not a report" in done.stderr
+    done = patchkit("lab", "run", "--version", "2.6.14", env={"PATH": "", "PATCHKIT_CACHE": str(tmp_path / "cache")})
+    assert (done.returncode, done.stdout) == (61, "")
+    assert "qemu-system-x86_64 is not in PATH" in done.stderr
+    assert "--link netns" in done.stderr
     assert not (tmp_path / "report").exists()
-    said = patchkit("lab", "run", "--arm", "2.6.14", "--version", "2.6.14")
-    assert (said.returncode, said.stdout) == (2, "")
+    done = patchkit("lab", "run", "--arm", "2.6.14", "--version", "2.6.14")
+    assert (done.returncode, done.stdout) == (2, "")

@@ -42,33 +42,33 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def fine(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """Two releases that are fine."""
-    made = Repository(tmp_path_factory.mktemp("git") / "fine")
-    made.commit({"reliable.c": GNU.encode()})
-    made.tag("v2.2.99")
-    made.git("rm", "--quiet", "reliable.c")
-    made.commit({PATH: ALLMAN.encode()})
-    made.tag("v2.9.0")
-    return made
+    repository = Repository(tmp_path_factory.mktemp("git") / "fine")
+    repository.commit({"reliable.c": GNU.encode()})
+    repository.tag("v2.2.99")
+    repository.git("rm", "--quiet", "reliable.c")
+    repository.commit({PATH: ALLMAN.encode()})
+    repository.tag("v2.9.0")
+    return repository
 
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """One that is fine, one without the anchor, one whose tag has moved."""
-    made = Repository(tmp_path_factory.mktemp("git") / "bad")
-    made.commit({PATH: ALLMAN.encode()})
-    made.tag("v2.9.0")
-    made.commit({PATH: ALLMAN.replace("sequence broken", "is full").encode()})
-    made.tag("v2.8.1")
-    made.tag("v2.8.0")
-    made.commit()
-    made.git("tag", "v2.7.1")
-    return made
+    repository = Repository(tmp_path_factory.mktemp("git") / "bad")
+    repository.commit({PATH: ALLMAN.encode()})
+    repository.tag("v2.9.0")
+    repository.commit({PATH: ALLMAN.replace("sequence broken", "is full").encode()})
+    repository.tag("v2.8.1")
+    repository.tag("v2.8.0")
+    repository.commit()
+    repository.git("tag", "v2.7.1")
+    return repository
 
 
 def test_help_has_an_example(patchkit: Run) -> None:
-    said = patchkit("matrix", "--help")
-    assert said.returncode == 0
-    assert "Example: patchkit matrix" in said.stdout
+    done = patchkit("matrix", "--help")
+    assert done.returncode == 0
+    assert "Example: patchkit matrix" in done.stdout
 
 
 def test_a_table(fine: Repository, patchkit: Run) -> None:
@@ -169,7 +169,7 @@ def check_error(error: dict[str, Any] | None) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
         (["--json", "--markdown"], 2, "exclude"),
         (["--since", "2.3", "--ref", "v2.9.0"], 2, "exclude"),
@@ -184,10 +184,10 @@ def check_error(error: dict[str, Any] | None) -> None:
         (["--git", "nowhere"], 27, "nowhere"),
     ],
 )
-def test_bad_input(arguments: list[str], code: int, said: str, fine: Repository, patchkit: Run) -> None:
+def test_bad_input(arguments: list[str], code: int, expected: str, fine: Repository, patchkit: Run) -> None:
     done = patchkit("matrix", *(argument.replace("{fine}", str(fine.path)) for argument in arguments))
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert expected in done.stderr
     assert "Traceback" not in done.stderr
     if "--json" not in arguments:
         assert done.stdout == ""
@@ -195,7 +195,7 @@ def test_bad_input(arguments: list[str], code: int, said: str, fine: Repository,
 
 @pytest.mark.slow
 def test_a_ref_that_no_pin_knows_is_looked_for_where_the_others_are(fine: Repository, patchkit: Run) -> None:
-    """``patchkit matrix --ref TAG`` is the answer to a new tag, with no more said than for all of them."""
+    """``patchkit matrix --ref TAG`` is the answer to a new tag, with no more printed than for all of them."""
     redirect = {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{fine.url}.insteadOf",
@@ -203,9 +203,9 @@ def test_a_ref_that_no_pin_knows_is_looked_for_where_the_others_are(fine: Reposi
     }
     everything = patchkit("matrix", *ONE, env=redirect)
     assert everything.returncode == 0, everything.stderr
-    one = patchkit("matrix", *ONE, "--ref", "v2.9.0", env=redirect)
-    assert one.returncode == 0, one.stderr
-    assert one.stdout.splitlines()[1].split() == everything.stdout.splitlines()[2].split()
+    single = patchkit("matrix", *ONE, "--ref", "v2.9.0", env=redirect)
+    assert single.returncode == 0, single.stderr
+    assert single.stdout.splitlines()[1].split() == everything.stdout.splitlines()[2].split()
 
 
 def test_a_source_by_hand(patchkit: Run, tmp_path: Path) -> None:
@@ -221,10 +221,10 @@ def test_two_runs_at_once_on_one_cache(fine: Repository) -> None:
         subprocess.Popen([*COMMAND, "--git", fine.url, *ONE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [run.communicate() for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], said
-    assert said[0][0] == said[1][0]
-    assert sum("git fetch 2 tags" in stderr for _, stderr in said) == 1
+    outputs = [run.communicate() for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    assert outputs[0][0] == outputs[1][0]
+    assert sum("git fetch 2 tags" in stderr for _, stderr in outputs) == 1
 
 
 @pytest.mark.slow
@@ -243,18 +243,18 @@ def test_a_reader_that_goes_away_is_no_error(fine: Repository) -> None:
 
 @pytest.mark.slow
 def test_on_a_terminal(bad: Repository, fine: Repository) -> None:
-    said = on_terminal(["matrix", "--git", str(bad.path), *ONE], columns=60).text
-    assert "\033[1;31mrefused" in said
-    assert "\033[36msuperseded" in said
-    assert "render and verify" in said
+    shown = on_terminal(["matrix", "--git", str(bad.path), *ONE], columns=60).text
+    assert "\033[1;31mrefused" in shown
+    assert "\033[36msuperseded" in shown
+    assert "render and verify" in shown
     assert "\033[32mexact" in on_terminal(["matrix", "--git", str(fine.path), *ONE]).text
 
 
 @pytest.mark.slow
 def test_on_a_narrow_terminal_without_colours(bad: Repository) -> None:
-    said = on_terminal(["matrix", "--git", str(bad.path), *ONE], {"NO_COLOR": "1"}, columns=60).text
-    assert not re.findall(r"\033\[[0-9;]*3[0-9][0-9;]*m", said)
-    table = re.sub(r"\033\[[0-9;?]*[A-Za-z]", "", said)
+    shown = on_terminal(["matrix", "--git", str(bad.path), *ONE], {"NO_COLOR": "1"}, columns=60).text
+    assert not re.findall(r"\033\[[0-9;]*3[0-9][0-9;]*m", shown)
+    table = re.sub(r"\033\[[0-9;?]*[A-Za-z]", "", shown)
     lines = [line for line in table.partition("error:")[0].splitlines() if "\r" not in line]
     assert max(map(len, lines)) <= 60
     assert re.search(r"superseded\s+superseded", table)
@@ -309,7 +309,7 @@ class TestWholeHistory:
         pytest.fail(f"the whole matrix took {min(took):.1f} s at best")
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
     @pytest.mark.parametrize("moment", [0.0, 0.002, 0.5])
     def test_a_signal_ends_it_and_its_workers(self, number: signal.Signals, moment: float) -> None:
         """To the whole group, as a terminal sends it: when the workers begin, and while they work."""
@@ -318,12 +318,12 @@ class TestWholeHistory:
             time.sleep(moment)
             os.killpg(run.pid, number)
             try:
-                _, said = run.communicate(timeout=20)
+                _, stderr = run.communicate(timeout=20)
             except subprocess.TimeoutExpired:
                 os.killpg(run.pid, signal.SIGKILL)
                 pytest.fail("it hangs")
-        assert run.returncode == 130, said
-        assert said.strip().splitlines() == ["error: interrupted", "    nothing half-made was left"]
+        assert run.returncode == 130, stderr
+        assert stderr.strip().splitlines() == ["error: interrupted", "    nothing half-made was left"]
         assert members(run.pid) == []
 
     @pytest.mark.slow
@@ -353,15 +353,15 @@ def started() -> subprocess.Popen[str]:
 
 def members(group: int) -> list[int]:
     """The processes of a group that still run."""
-    found = []
+    processes = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, its_group = status.read_text().rsplit(")", 1)[1].split()[:3]
         except OSError:
             continue  # it has just ended
         if int(its_group) == group and state != "Z":
-            found.append(int(status.parent.name))
-    return found
+            processes.append(int(status.parent.name))
+    return processes
 
 
 def wait_for_workers(run: subprocess.Popen[str]) -> None:

@@ -42,7 +42,7 @@ Monkey: TypeAlias = pytest.MonkeyPatch
 Streams: TypeAlias = pytest.CaptureFixture[str]
 
 
-def said(proof: Proof, monkeypatch: Monkey, capsys: Streams, *, as_json: bool = False) -> tuple[int, str, str]:
+def printed(proof: Proof, monkeypatch: Monkey, capsys: Streams, *, as_json: bool = False) -> tuple[int, str, str]:
     """What the command makes of a proof: exit code and both streams."""
     monkeypatch.setattr(job, "prove", lambda *_: proof)
     code = 0
@@ -60,7 +60,7 @@ def test_help_has_an_example(patchkit: Run) -> None:
 
 
 def test_the_verdict_stands_in_the_last_row(monkeypatch: Monkey, capsys: Streams) -> None:
-    code, out, _ = said(PROVEN, monkeypatch, capsys)
+    code, out, _ = printed(PROVEN, monkeypatch, capsys)
     rows = out.splitlines()
     assert code == 0
     assert rows[1].split("  ")[0] == f"named, {SOURCE}"
@@ -89,18 +89,18 @@ DATA = Difference(SOURCE, ".data.table", "added", 0, 8)
 def test_what_is_not_proven_ends_with_37_and_says_why(
     proof: Proof, words: str, monkeypatch: Monkey, capsys: Streams
 ) -> None:
-    code, out, err = said(proof, monkeypatch, capsys)
+    code, out, err = printed(proof, monkeypatch, capsys)
     assert code == 37
     assert out.splitlines()[-1].endswith("NOT PROVEN")
     assert words in err
-    code, out, err = said(proof, monkeypatch, capsys, as_json=True)
+    code, out, err = printed(proof, monkeypatch, capsys, as_json=True)
     document = json.loads(out)
     assert (code, document["proven"], document["failures"]) == (37, False, [words])
-    assert "8 other functions" in said(proof, monkeypatch, capsys)[1]
+    assert "8 other functions" in printed(proof, monkeypatch, capsys)[1]
 
 
 def test_a_stray_has_a_row_that_can_not_be_overlooked(monkeypatch: Monkey, capsys: Streams) -> None:
-    _, out, _ = said(replace(PROVEN, strays=[STRAY, DATA]), monkeypatch, capsys)
+    _, out, _ = printed(replace(PROVEN, strays=[STRAY, DATA]), monkeypatch, capsys)
     assert "CHANGED, NOT NAMED: 7 → 8 bytes" in out
     assert "ADDED, NOT NAMED: 0 → 8 bytes" in out
     assert "all data" not in out  # one of them is data
@@ -108,19 +108,19 @@ def test_a_stray_has_a_row_that_can_not_be_overlooked(monkeypatch: Monkey, capsy
 
 def test_structs_that_grow_have_rows_of_their_own(monkeypatch: Monkey, capsys: Streams) -> None:
     grown = replace(PROVEN, structs=["a", "b"], layout=[STRAY, STRAY], inlines=[replace(STRAY, name="max_int")])
-    rows = [re.split("  +", row) for row in said(grown, monkeypatch, capsys)[1].splitlines()]
+    rows = [re.split("  +", row) for row in printed(grown, monkeypatch, capsys)[1].splitlines()]
     assert ["differ by the layout of struct a, b only", "victim"] in rows
     assert ["stock's own inline functions, used where they were not", "max_int"] in rows
     assert rows[-1] == ["made-up on 2.9.1", "proven"]
-    out = said(PROVEN, monkeypatch, capsys)[1]
+    out = printed(PROVEN, monkeypatch, capsys)[1]
     assert "layout" not in out
     assert "inline" not in out
-    _, out, _ = said(replace(grown, unexplained=["a.h, line 3: int x;"]), monkeypatch, capsys)
+    _, out, _ = printed(replace(grown, unexplained=["a.h, line 3: int x;"]), monkeypatch, capsys)
     assert ["a.h, line 3: int x;", "NOT EXPLAINED"] in [re.split("  +", row) for row in out.splitlines()]
 
 
 def test_a_variant_without_a_guard_says_so(monkeypatch: Monkey, capsys: Streams) -> None:
-    _, out, _ = said(replace(PROVEN, guard=False), monkeypatch, capsys)
+    _, out, _ = printed(replace(PROVEN, guard=False), monkeypatch, capsys)
     assert "the variant has none" in out
     assert "guard off" not in out
 
@@ -154,7 +154,7 @@ def test_retransmit_is_proven_in_docker(shared_cache: Cache, tmp_path: Path) -> 
     assert process.returncode == 0, err
     document = json.loads(out)
     assert document["proven"] is True
-    assert [one["name"] for one in document["changed"]] == [NAMED]
+    assert [function["name"] for function in document["changed"]] == [NAMED]
     assert (document["release"], document["variant"], document["sources"]) == (PINNED, "retransmit", [SOURCE])
     assert document["origin"]["verified"] is True
     assert document["identity"]["engine"] == "docker"
@@ -172,14 +172,14 @@ def test_two_runs_at_once_and_the_table(shared_cache: Cache, tmp_path: Path) -> 
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     runs = [
         subprocess.Popen(
-            [*COMMAND, "--engine", "host", "--verbose", *more],
+            [*COMMAND, "--engine", "host", "--verbose", *options],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
-        for more in ([], ["--configure", "--enable-nonsense"])
+        for options in ([], ["--configure", "--enable-nonsense"])
     ]  # fmt: skip
-    for one, passed_on in zip(runs, (False, True), strict=True):
-        out, err = one.communicate(timeout=300)
-        assert one.returncode == 0, err
+    for process, passed_on in zip(runs, (False, True), strict=True):
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
         assert out.splitlines()[-1].split() == ["retransmit", "on", PINNED, "proven"]
         assert ("unrecognized options: --enable-nonsense" in err) == passed_on
     assert list(tmp_path.iterdir()) == []

@@ -17,8 +17,8 @@ COMMANDS = [
     "variants retransmit",
     "render --version 2.99",
     *(
-        pytest.param(one, marks=pytest.mark.slow)
-        for one in ("variants", "lab scenarios", "releases", "--help", "build -h")
+        pytest.param(command, marks=pytest.mark.slow)
+        for command in ("variants", "lab scenarios", "releases", "--help", "build -h")
     ),
 ]
 

@@ -63,9 +63,9 @@ def test_a_finding_has_its_exit_code_in_the_document_as_well(patchkit: Run, upst
     upstream.tag(altered=True)
     words = ("--version", VERSION, "--git", upstream.git, "--key", str(upstream.public), "--only", "source", "--json")
     done = patchkit("verify", *words, "--offline", env={**QUIET, "PATCHKIT_CACHE": str(tmp_path / "c")})
-    said = json.loads(done.stdout)
-    assert done.returncode == said["exit_code"] == 71
-    assert said["steps"][0]["findings"][0]["error"] == "BadSignatureError"
+    report = json.loads(done.stdout)
+    assert done.returncode == report["exit_code"] == 71
+    assert report["steps"][0]["findings"][0]["error"] == "BadSignatureError"
     assert "error: the signature of the tag is bad" in done.stderr
 
 

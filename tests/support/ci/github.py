@@ -34,16 +34,16 @@ class Context:
 
     def filled(self, text: object) -> str:
         """A text with its ``${{ }}`` replaced."""
-        return re.sub(r"\$\{\{ (.+?) \}\}", lambda found: str(self.value(found[1])), str(text))
+        return re.sub(r"\$\{\{ (.+?) \}\}", lambda match: str(self.value(match[1])), str(text))
 
     def holds(self, condition: str, folder: Path, *, good: bool) -> bool:
         """A step's or a job's ``if``."""
         terms = condition.split(" && ")
-        said = {"success()": good, "failure()": not good, "always()": True}
-        result = good if not said.keys() & set(terms) else True
+        outcomes = {"success()": good, "failure()": not good, "always()": True}
+        result = good if not outcomes.keys() & set(terms) else True
         for term in terms:
-            if term in said:
-                result &= said[term]
+            if term in outcomes:
+                result &= outcomes[term]
             elif there := re.fullmatch(r"hashFiles\('([^']+)'\) != ''", term):
                 result &= (folder / there[1]).exists()
             elif same := re.fullmatch(r"steps\.(\w+\.outputs\.\w+) == '([^']*)'", term):
@@ -91,10 +91,11 @@ def jobs(inputs: Mapping[str, object]) -> list[Job]:
     declared = workflow["on"]["workflow_call"]["inputs"]
     assert inputs.keys() <= declared.keys()
     given = {
-        key: inputs[key] if one.get("required") else inputs.get(key, one["default"]) for key, one in declared.items()
+        key: inputs[key] if field.get("required") else inputs.get(key, field["default"])
+        for key, field in declared.items()
     }
     seen = {**{f"inputs.{key}": value for key, value in given.items()}, "github.token": TOKEN}
-    found = []
+    started = []
     for name, job in workflow["jobs"].items():
         context = Context(seen)
         if not context.holds(job["if"], Path(), good=True):
@@ -103,8 +104,8 @@ def jobs(inputs: Mapping[str, object]) -> list[Job]:
         for cell in cells(axes):  # type: ignore[arg-type]
             own = Context({**seen, **{f"matrix.{key}": value for key, value in cell.items()}})
             environment = {key: own.filled(text) for key, text in (workflow["env"] | job.get("env", {})).items()}
-            found.append(Job(name, job["steps"], environment, own))
-    return found
+            started.append(Job(name, job["steps"], environment, own))
+    return started
 
 
 def weekly(given: Mapping[str, object]) -> list[Job]:
@@ -116,7 +117,7 @@ def weekly(given: Mapping[str, object]) -> list[Job]:
     assert given.keys() <= declared.keys()
     # By the clock there are no inputs, and what is not there is null.
     context = Context({f"inputs.{key}": given.get(key) for key in declared})
-    return jobs({key: context.filled(one) if isinstance(one, str) else one for key, one in call["with"].items()})
+    return jobs({key: context.filled(text) if isinstance(text, str) else text for key, text in call["with"].items()})
 
 
 def lines() -> set[Line]:

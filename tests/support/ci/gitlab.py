@@ -21,7 +21,7 @@ def interpolated(inputs: Mapping[str, object]) -> dict[str, Any]:
     head, body = documents(COMPONENT)
     declared = head["spec"]["inputs"]
     assert inputs.keys() <= declared.keys()
-    given = {key: inputs[key] if key in inputs else one["default"] for key, one in declared.items()}
+    given = {key: inputs[key] if key in inputs else field["default"] for key, field in declared.items()}
 
     def text(value: object) -> str:
         return str(value).lower() if isinstance(value, bool) else str(value)
@@ -35,7 +35,7 @@ def interpolated(inputs: Mapping[str, object]) -> dict[str, Any]:
             return node
         if alone := re.fullmatch(r"\$\[\[ inputs\.([\w-]+) \]\]", node):
             return given[alone[1]]
-        return re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda found: text(given[found[1]]), node)
+        return re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda match: text(given[match[1]]), node)
 
     return {name: filled(job) for name, job in body.items()}
 
@@ -81,41 +81,41 @@ class Job:
         """The job's variables, those of the matrix above them, each with the platform's own filled in."""
         known = {**machine.environment, "CI_PROJECT_DIR": str(machine.folder)}
         asked = {**self.definition["variables"], **self.cell}
-        filled = {key: re.sub(r"\$(CI_\w+)", lambda found: known[found[1]], str(value)) for key, value in asked.items()}
+        filled = {key: re.sub(r"\$(CI_\w+)", lambda match: known[match[1]], str(value)) for key, value in asked.items()}
         return {"CI_PROJECT_DIR": str(machine.folder), **filled}
 
 
 def jobs(inputs: Mapping[str, object], variables: Mapping[str, str]) -> list[Job]:
     """All jobs that a pipeline with these inputs and variables starts."""
     body = interpolated(inputs)
-    found = []
+    started = []
     for name, job in body.items():
         if name.startswith(".") or not any(_holds(rule["if"], variables) for rule in job["rules"]):
             continue
         base = body[job["extends"]]
         whole = {**base, **job, "variables": {**base["variables"], **job.get("variables", {})}}
-        found += [Job(name, whole, cell) for axes in job["parallel"]["matrix"] for cell in cells(axes)]
-    return found
+        started += [Job(name, whole, cell) for axes in job["parallel"]["matrix"] for cell in cells(axes)]
+    return started
 
 
 def lines() -> set[Line]:
     """Every line of a script in a component here: of each job that inherits it, or of its own where none does."""
-    found = set()
+    scripts = set()
     for path in COMPONENT.parent.rglob("*.yml"):
         _, body = documents(path)
         for name, job in body.items():
             for part in SCRIPTS & job.keys():
-                heirs = [one for one, other in body.items() if other.get("extends") == name and part not in other]
-                found |= {Line(path.name, one, part, text) for one in heirs or [name] for text in job[part]}
-    return found
+                heirs = [heir for heir, other in body.items() if other.get("extends") == name and part not in other]
+                scripts |= {Line(path.name, job, part, text) for job in heirs or [name] for text in job[part]}
+    return scripts
 
 
 def _holds(rule: str, variables: Mapping[str, str]) -> bool:
     """``"text" == "text"`` or ``$VARIABLE == "text"``, one or several."""
     for term in rule.split(" && "):
-        found = re.fullmatch(r'(?:"(\w*)"|\$(\w+)) == "(\w*)"', term)
-        assert found, f"a rule of another form: {term}"
-        left = variables.get(found[2], "") if found[2] else found[1]
-        if left != found[3]:
+        match = re.fullmatch(r'(?:"(\w*)"|\$(\w+)) == "(\w*)"', term)
+        assert match, f"a rule of another form: {term}"
+        left = variables.get(match[2], "") if match[2] else match[1]
+        if left != match[3]:
             return False
     return True

@@ -78,7 +78,7 @@ class Machine:
         (top / "home").mkdir()
         # A Python below /root, say, is not theirs; the system's own is.
         folders = machine.environment["PATH"].split(":")
-        machine.environment["PATH"] = ":".join(one for one in folders if _may_use(Path(one)))
+        machine.environment["PATH"] = ":".join(folder for folder in folders if _may_use(Path(folder)))
         machine.environment.pop("PATCHKIT_CACHE", None)  # that one is ours
         machine.user = NOBODY
         for path in (top, *top.rglob("*")):
@@ -99,11 +99,11 @@ class Machine:
         # Runners print every line before they execute it; this tells of each when it has gone well.
         marks = self.blank("marks")
         mark = f'printf "%s %s\\n" {{}} "$EPOCHREALTIME" >> {shlex.quote(str(marks))}'
-        told = [part for number, line in enumerate(lines) for part in (line.text, mark.format(number))]
+        script_lines = [part for number, line in enumerate(lines) for part in (line.text, mark.format(number))]
         user = None if lines[0].text.startswith("sudo ") else self.user
         home = {} if user is None else {"HOME": str(self.folder.parent / "home")}
         done = subprocess.run(
-            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "\n".join([mark.format("-"), *told])],
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", "\n".join([mark.format("-"), *script_lines])],
             cwd=self.folder / folder,
             env={**self.environment, **environment, **home},
             user=user,
@@ -133,7 +133,8 @@ class Machine:
     def story(self) -> str:
         """All that happened, for the message of a test that fails."""
         return "\n".join(
-            f"--- {one.name}: {one.status} after {one.seconds:.1f} s\n{one.script}\n{one.output}" for one in self.ran
+            f"--- {step.name}: {step.status} after {step.seconds:.1f} s\n{step.script}\n{step.output}"
+            for step in self.ran
         )
 
 
@@ -145,7 +146,7 @@ def _may_use(folder: Path) -> bool:
 def _may_enter(folder: Path) -> bool:
     """Whether anybody may."""
     whole = folder.resolve()
-    return whole.is_dir() and all(one.stat().st_mode & 0o001 for one in (whole, *whole.parents))
+    return whole.is_dir() and all(path.stat().st_mode & 0o001 for path in (whole, *whole.parents))
 
 
 def documents(path: Path) -> list[dict[str, Any]]:

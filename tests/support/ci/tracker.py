@@ -1,4 +1,4 @@
-"""A stand-in for a platform's API, which can't be had here: it keeps what it is sent, and knows one list of issues."""
+"""A stand-in for a platform's API, which is not available here: it keeps requests, and has one list of issues."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Tracker:
     sent: list[Sent] = field(default_factory=list)
 
     def answer(self, path: str) -> object:
-        found = [{"title": title} for title in self.titles]
-        return {"total_count": len(found), "items": found} if path.startswith("/search/") else found
+        issues = [{"title": title} for title in self.titles]
+        return {"total_count": len(issues), "items": issues} if path.startswith("/search/") else issues
 
 
 @contextmanager

@@ -29,8 +29,11 @@ def asked(source: tuple[str, str], **others: object) -> dict[str, object]:
 
 def check_built(dist: Path) -> None:
     manifest = Manifest.model_validate_json((dist / "manifest.json").read_bytes())
-    assert [one.name for one in manifest.artifacts] == [f"{BUILT}+recommended-linux-amd64", f"{BUILT}-linux-amd64"]
-    assert all(one.build.engine == "host" and one.source.verified for one in manifest.artifacts)
+    assert [artifact.name for artifact in manifest.artifacts] == [
+        f"{BUILT}+recommended-linux-amd64",
+        f"{BUILT}-linux-amd64",
+    ]
+    assert all(artifact.build.engine == "host" and artifact.source.verified for artifact in manifest.artifacts)
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=dist, check=True)
 
 

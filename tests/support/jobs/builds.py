@@ -45,16 +45,16 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 
 def version_of(openvpn: Path) -> str:
-    said = subprocess.run([openvpn, "--version"], capture_output=True, text=True, check=False).stdout
-    return said.split()[1]
+    output = subprocess.run([openvpn, "--version"], capture_output=True, text=True, check=False).stdout
+    return output.split()[1]
 
 
 def left_overs(temporary: Path, process: int) -> list[object]:
     """Return what is in ``temporary``, and the containers that the process with this id has made."""
-    found: list[object] = list(temporary.iterdir())
+    files: list[object] = list(temporary.iterdir())
     try:
         client = connect()
     except PatchkitError:
-        return found
+        return files
     with closing(client):
-        return [*found, *client.containers.list(all=True, filters={"label": f"{PROCESS}={process}"})]
+        return [*files, *client.containers.list(all=True, filters={"label": f"{PROCESS}={process}"})]

@@ -9,7 +9,7 @@ from patchkit.building.toolchain import Series, all_series
 OLD = "2.5.1"
 """The oldest release that the Debian pool serves; upstream wrote it for OpenSSL 1.1.1."""
 
-# What a 2.6 peer says for want of one of its options; OpenSSL 3.5 has the first text for the second one too.
+# What a 2.6 peer reports where it lacks one of its options; OpenSSL 3.5 has the first text for the second one too.
 VERSION_MIN = {"--tls-version-min": r"unsupported protocol"}
 CERT_PROFILE = {"--tls-cert-profile": r"legacy sigalg disallowed|no suitable signature algorithm|unsupported protocol"}
 FALLBACK = {"--data-ciphers-fallback": r"failed to negotiate cipher with peer and --data-ciphers-fallback not enabled"}
@@ -30,8 +30,8 @@ class Release:
 
     @property
     def series(self) -> Series:
-        (found,) = (one for one in all_series() if self.version.startswith(f"{one.name}."))
-        return found
+        (series,) = (series for series in all_series() if self.version.startswith(f"{series.name}."))
+        return series
 
 
 RELEASES = [

@@ -31,10 +31,10 @@ ProgramOf = Callable[[str, str], Path]
 
 def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
     """Builds both variants of a series at once, when first asked; skips where its source is not in reach."""
-    made: dict[tuple[str, str], Path] = {}
+    paths: dict[tuple[str, str], Path] = {}
 
     def program(series: str, variant: str) -> Path:
-        if (series, variant) not in made:
+        if (series, variant) not in paths:
             if series not in POOL and not GIT:
                 pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
             if series in OPENSSL_10 and not OPENSSL_102:
@@ -44,14 +44,14 @@ def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
             settings = BuildSettings(engine="host", openssl_sources=sources)
             asked = {name: BinaryRequest(RELEASES[series], name) for name in ("stock", "recommended")}
             try:
-                found = programs(list(asked.values()), source, settings, Context(cache, Ui(quiet=True)))
+                binaries = programs(list(asked.values()), source, settings, Context(cache, Ui(quiet=True)))
             except (NetworkUnavailableError, PlacesExhaustedError) as error:
                 pytest.skip(f"{RELEASES[series]} can't be built from what is in reach: {error.what}")
-            for name, one in asked.items():
+            for name, request in asked.items():
                 path = folder / f"openvpn-{series}-{name}"
-                path.write_bytes(found[one].data)
+                path.write_bytes(binaries[request].data)
                 path.chmod(0o755)
-                made[series, name] = path
-        return made[series, variant]
+                paths[series, name] = path
+        return paths[series, variant]
 
     return program

@@ -17,11 +17,11 @@ AMD64, I686, LINUX = "windows-amd64", "windows-i686", "linux-amd64"
 
 
 def build(
-    out: Path, *words: str, engine: str = "host", may_lack: str | None = None, env: Mapping[str, str] | None = None
+    out: Path, *options: str, engine: str = "host", may_lack: str | None = None, env: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """The artifacts that were built; skips where this host lacks just the package that it ``may_lack``."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "patchkit", "build", *words, "--engine", engine, "--out", str(out), "--json"],
+        [sys.executable, "-P", "-m", "patchkit", "build", *options, "--engine", engine, "--out", str(out), "--json"],
         capture_output=True, text=True, timeout=3000, check=False, cwd=out.parent, env={**os.environ, **(env or {})},
     )  # fmt: skip
     if done.returncode == 42 and "unmet dependencies" in done.stderr:
@@ -34,8 +34,8 @@ def build(
 
 def members(artifact: dict[str, Any], out: Path) -> dict[str, bytes]:
     """What is in an artifact's archive, without the folder that holds all of it."""
-    name = artifact["files"][0]["name"]
+    archive = artifact["files"][0]["name"]
     top = f"{artifact['name']}/"
-    with zipfile.ZipFile(out / name) as packed:
-        assert all(one.startswith(top) for one in packed.namelist())
-        return {one.removeprefix(top): packed.read(one) for one in packed.namelist()}
+    with zipfile.ZipFile(out / archive) as packed:
+        assert all(name.startswith(top) for name in packed.namelist())
+        return {name.removeprefix(top): packed.read(name) for name in packed.namelist()}
