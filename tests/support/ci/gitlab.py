@@ -106,7 +106,7 @@ def lines() -> set[Line]:
         for name, job in body.items():
             for part in SCRIPTS & job.keys():
                 heirs = [heir for heir, other in body.items() if other.get("extends") == name and part not in other]
-                scripts |= {Line(path.name, job, part, text) for job in heirs or [name] for text in job[part]}
+                scripts |= {Line(path.name, owner, part, text) for owner in heirs or [name] for text in job[part]}
     return scripts
 
 
