@@ -195,7 +195,7 @@ def _work(request: BuildRequest, context: Context, answer: Connection) -> None:
         built = ReleaseOutcome(version, request.target, error=error)
     except KeyboardInterrupt:
         os._exit(130)
-    except Exception as error:  # noqa: BLE001 - it is told to whoever waits for this release
+    except Exception as error:  # noqa: BLE001 - the outcome carries it to the parent
         if os.environ.get("PATCHKIT_DEBUG"):
             traceback.print_exc()
         built = ReleaseOutcome(version, request.target, error=fault(error))
