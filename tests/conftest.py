@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
 
 from patchkit.cache import Cache
 from patchkit.context import Context
@@ -20,7 +21,7 @@ from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
 from tests.support.compilers import share_objects
 from tests.support.durations import Durations
-from tests.support.schedule import arrange, mark_nightly
+from tests.support.schedule import ByGroup, arrange, mark_nightly
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = "2.6.14"
@@ -44,7 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("patchkit")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at groups; tests/lab/conftest.py, loaded later, is called earlier
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup | None:
+    return ByGroup(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Quick tests first: what is broken shows in seconds. Those for the night only where they are asked for."""
     mark_nightly(items)

@@ -19,7 +19,7 @@ def test_every_name_in_the_tables_is_a_tests() -> None:
     assert {name for name in names if not any(name in text for text in texts)} == set()
 
 
-def test_a_group_is_known_by_the_id_and_by_what_xdist_appends_to_it() -> None:
-    test = "tests/jobs/build/test_windows.py::test_32_bits"
-    assert group_of(test) == group_of(f"{test}@wine") == "wine"
+def test_a_group_is_known_by_the_id() -> None:
+    assert group_of("tests/jobs/build/test_windows.py::test_32_bits") == "wine"
+    assert group_of("tests/jobs/build/test_release.py::test_two[docker]") == "containers"
     assert group_of("tests/cli/test_completion.py::test_bash[a@b]") is None

@@ -1,4 +1,4 @@
-"""Which slow tests run one after the other, and in which order: the groups that ``--dist loadgroup`` goes by.
+"""Which slow tests run one after the other, and in which order: the groups that ``--dist loadgroup`` goes by here.
 
 Tests of one group share something that only one of them may use at a time (the Docker daemon's containers, wine, the
 system's packages), or a fixture that takes long to make. A worker runs one group after the other; so the groups that
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ALONE = "alone"
 """The marker of tests that measure time: they run when all others are done, with the machine to themselves."""
@@ -53,9 +54,6 @@ NIGHTLY = {
 
 def group_of(nodeid: str) -> str | None:
     """Return the group of the slow test ``nodeid``; None where it can run beside any other."""
-    _, _, appended = nodeid.rpartition("@")  # by a worker of xdist
-    if appended in GROUPS:
-        return appended
     return next((group for group, pattern in GROUPS.items() if re.search(pattern, nodeid)), None)
 
 
@@ -67,16 +65,24 @@ def mark_nightly(items: list[pytest.Item]) -> None:
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Sort ``items``: quick tests first, then the slow ones by group, each marked with its group."""
+    """Sort ``items``: quick tests first, then the slow ones by group."""
     places = {group: place for place, group in enumerate(GROUPS)}
 
     def place(item: pytest.Item) -> int:
         if item.get_closest_marker("slow") is None:
             return -1
         group = group_of(item.nodeid)
-        if group is None:
-            return len(places)
-        item.add_marker(pytest.mark.xdist_group(group))
-        return places[group]
+        return len(places) if group is None else places[group]
 
     items.sort(key=place)
+
+
+class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a whole group to one worker, and a test of no group alone.
+
+    xdist's own loadgroup scheduler wants the group in a test's id, where pytest 9.2 lets nobody write it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the name of what is given to one worker together with the test ``nodeid``."""
+        return group_of(nodeid) or nodeid
