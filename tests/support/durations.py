@@ -39,8 +39,8 @@ class Durations:
         self._cpu[report.nodeid] += sum(float(str(value)) for name, value in report.user_properties if name == _CPU)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        slowest = _most_first(self._wall)[:SLOWEST]
-        if not slowest or slowest[0][1] < 1:
+        slowest = [(name, seconds) for name, seconds in _most_first(self._wall)[:SLOWEST] if seconds >= 1]
+        if not slowest:
             return
         write = terminalreporter.write_line
         terminalreporter.section("slowest tests: seconds, seconds of processor time (containers not counted)")
