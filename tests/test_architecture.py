@@ -15,7 +15,7 @@ from patchkit.errors import all_errors
 from tests.conftest import ROOT
 from tests.support.modules import MODULES, PACKAGE
 
-# From the bottom up: a module may import from its own room and from those before it.
+# From the bottom up: a module may import from its own package and from those before it.
 FLOORS = [
     "__init__",
     "errors",
@@ -41,7 +41,7 @@ FLOORS = [
 ]
 
 
-def room(module: str) -> str:
+def package_of(module: str) -> str:
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else "__init__"
 
@@ -61,7 +61,7 @@ def imports(path: Path) -> set[str]:
 def test_modules_import_downwards(path: Path) -> None:
     here = path.relative_to(PACKAGE).with_suffix("").parts[0]
     for module in imports(path):
-        name = room(module)
+        name = package_of(module)
         there = name if name in FLOORS else "__init__"
         assert FLOORS.index(there) <= FLOORS.index(here), f"{path} imports {module}"
 
@@ -110,7 +110,7 @@ def test_nothing_imports_from_a_test_module() -> None:
     assert not users
 
 
-def test_no_room_is_called_after_nothing() -> None:
+def test_no_module_has_a_name_that_says_nothing() -> None:
     assert not {path.stem for path in MODULES} & {"utils", "helpers", "common", "misc"}
 
 

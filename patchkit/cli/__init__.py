@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. ``--help`` must stay fast, so commands import their rooms when they run."""
+"""The command line: parse, call, print. ``--help`` must stay fast, so a command imports its job when it runs."""
 
 from __future__ import annotations
 

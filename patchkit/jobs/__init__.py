@@ -1,1 +1,1 @@
-"""What the commands do, as functions over the rooms below: no parsing, no printing of results."""
+"""What the commands do, as functions over the packages below: no parsing, no printing of results."""

@@ -1,1 +1,1 @@
-"""The room of proofs: line numbers, object files, differences."""
+"""Tests of proofs: line numbers, object files, differences."""

@@ -7,6 +7,7 @@ _VERIFY = "takes minutes, the lab among them; tests/jobs/verify/test_job.py runs
 _UPSTREAM = "needs upstream's own places; tests/jobs/verify/test_source.py has the same with a local repository"
 _WINDOWS = "takes minutes; tests/jobs/build/test_windows.py builds the same"
 _TESTS = "runs this test"
+_RECORD = "takes ten minutes, and compares two checkouts"
 
 NOT_RUN = {
     ("README.md", "pip install ."): (
@@ -26,6 +27,9 @@ NOT_RUN = {
     ("CONTRIBUTING.md", "./ci/test"): _TESTS,
     ("CONTRIBUTING.md", './ci/test -m "not slow" -n auto'): _TESTS,
     ("CONTRIBUTING.md", "./ci/test --nightly"): _TESTS,
+    ("CONTRIBUTING.md", "ci/behaviour record before"): _RECORD,
+    ("CONTRIBUTING.md", "ci/behaviour record after"): _RECORD,
+    ("CONTRIBUTING.md", "ci/behaviour compare before after"): _RECORD,
     (
         "docs/lab.md",
         "patchkit lab run --version 2.6.14 --variant stock --variant recommended --scenario loss-20 --trials 100 "
