@@ -48,13 +48,13 @@ def package_of(module: str) -> str:
 
 def imports(path: Path) -> set[str]:
     """The patchkit modules that a file imports, wherever in the file it does so."""
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("patchkit"):
-            found |= {f"{node.module}.{name.name}" for name in node.names}
+            modules |= {f"{node.module}.{name.name}" for name in node.names}
         elif isinstance(node, ast.Import):
-            found |= {name.name for name in node.names if name.name.startswith("patchkit")}
-    return found
+            modules |= {name.name for name in node.names if name.name.startswith("patchkit")}
+    return modules
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

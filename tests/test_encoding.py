@@ -30,7 +30,7 @@ def test_no_letter_of_ours_becomes_a_question_mark() -> None:
     texts += [(path, path.read_text("utf-8")) for path in WRITTEN]
     odd = {(letter, path.relative_to(ROOT).as_posix()) for path, text in texts for letter in text if ord(letter) > 127}
     assert len({letter for letter, _ in odd}) > 5  # it looks where they are
-    assert {one for one in odd if "?" in one[0].encode("ascii", PLAIN).decode()} == set()
+    assert {pair for pair in odd if "?" in pair[0].encode("ascii", PLAIN).decode()} == set()
 
 
 def test_ticks_stay_different() -> None:

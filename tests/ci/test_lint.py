@@ -156,15 +156,15 @@ def test_what_weekly_asks_for() -> None:
         ("build", version, target) for version in ("2.5.11", "2.7.6") for target in ("linux-amd64", "windows-amd64")
     ]
     for job in [*github.weekly({}), *github.weekly({"versions": '["2.5.11", "2.7.6"]'})]:
-        asked = job.environment
-        assert not combination(asked["VARIANT"]).is_stock  # that one is built beside it anyway
-        if "SCENARIO" in asked:
-            named(asked["SCENARIO"])
-        if "VERSION" in asked:
-            release = catalog().find(asked["VERSION"])
-            toolchain(release.version, asked.get("TARGET", "linux-amd64"))
+        environment = job.environment
+        assert not combination(environment["VARIANT"]).is_stock  # that one is built beside it anyway
+        if "SCENARIO" in environment:
+            named(environment["SCENARIO"])
+        if "VERSION" in environment:
+            release = catalog().find(environment["VERSION"])
+            toolchain(release.version, environment.get("TARGET", "linux-amd64"))
         else:
-            assert any(release.series == asked["SINCE"] for release in catalog().releases)
+            assert any(release.series == environment["SINCE"] for release in catalog().releases)
 
 
 def test_watching_is_asked_for() -> None:

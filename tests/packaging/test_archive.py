@@ -31,8 +31,8 @@ def test_two_days_two_orders_two_owners_one_archive(tmp_path: Path) -> None:
 
 
 def test_contents_modes_and_times(tmp_path: Path) -> None:
-    made = release_archive(installed(tmp_path, ["sbin/openvpn", "lib/x.la"], 7), "top", 1700000000, {"a.diff": b"d"})
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(made))) as archive:
+    packed = release_archive(installed(tmp_path, ["sbin/openvpn", "lib/x.la"], 7), "top", 1700000000, {"a.diff": b"d"})
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as archive:
         members = {member.name: (member.mode, member.mtime, member.uid, member.uname) for member in archive}
     assert members == {"top/a.diff": (0o644, 1700000000, 0, ""), "top/sbin/openvpn": (0o755, 1700000000, 0, "")}
-    assert made[4:10] == b"\0\0\0\0\x02\xff"  # no time stamp, best compression, no system: on any Python
+    assert packed[4:10] == b"\0\0\0\0\x02\xff"  # no time stamp, best compression, no system: on any Python

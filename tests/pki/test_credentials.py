@@ -90,7 +90,7 @@ def test_all_profiles_are_pinned() -> None:
 def test_what_a_side_sends_has_its_size(name: str, made: Cache) -> None:
     files = credentials(name, made)
     sizes = {
-        sum(len(one.public_bytes(Encoding.DER)) for one in certificates(files, f"{side}.crt"))
+        sum(len(certificate.public_bytes(Encoding.DER)) for certificate in certificates(files, f"{side}.crt"))
         for side in ("server", "client")
     }
     assert PINS[name][1] in sizes
@@ -119,8 +119,10 @@ def test_certificates_are_valid_and_say_that_they_are_no_secret(name: str, made:
             assert "NOT SECRET" in certificate.subject.rfc4514_string()
             assert certificate.serial_number.bit_length() == 127
     issued = [root, *certificates(files, "server.crt"), certificates(files, "client.crt")[0]]
-    assert len({one.serial_number for one in issued}) == len(issued)
-    keys = {one.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for one in issued}
+    assert len({certificate.serial_number for certificate in issued}) == len(issued)
+    keys = {
+        certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for certificate in issued
+    }
     assert len(keys) == len(issued)
 
 
@@ -162,15 +164,15 @@ def test_a_handshake_passes(name: str, made: Cache, tmp_path: Path) -> None:
     ]
     waiting = list(sides)
     for _ in range(10):
-        for one in list(waiting):
+        for end in list(waiting):
             try:
-                one.do_handshake()
-                waiting.remove(one)
+                end.do_handshake()
+                waiting.remove(end)
             except ssl.SSLWantReadError:
                 continue
     assert not waiting
-    for one, peer in zip(sides, ("server", "client"), strict=True):
-        seen = one.getpeercert(binary_form=True)
+    for end, peer in zip(sides, ("server", "client"), strict=True):
+        seen = end.getpeercert(binary_form=True)
         assert seen == certificates(credentials(name, made), f"{peer}.crt")[0].public_bytes(Encoding.DER)
 
 
@@ -225,9 +227,9 @@ def test_what_is_damaged_is_made_anew(damage: str, cache: Cache) -> None:
 def test_two_at_once_make_them_once(cache: Cache) -> None:
     with cache.lock("credentials-chain-2-ec"):  # so that neither is done before the other one starts
         both = [child("chain-2-ec", cache) for _ in range(2)]
-        for one in both:
-            assert one.stdout is not None
-            assert one.stdout.readline() == "asks\n"
+        for process in both:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "asks\n"
     (first, made_by_first), (second, made_by_second) = map(said, both)
     assert first == second == digest(credentials("chain-2-ec", cache))
     assert sorted([made_by_first, made_by_second]) == ["False", "True"]

@@ -16,14 +16,14 @@ QUICK = {"leaf-ec", "leaf-rsa2048"}
 
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_profile_has_all_its_keys(name: str) -> None:
-    asked = profile(name)
-    intermediates = [f"intermediate {number}" for number in range(1, asked.intermediates + 1)]
+    pki_profile = profile(name)
+    intermediates = [f"intermediate {number}" for number in range(1, pki_profile.intermediates + 1)]
     pems = keys(name)
     assert list(pems) == ["CA", *intermediates, "server", "client", STATIC_KEY]
     for owner in pems.keys() - {STATIC_KEY}:
         key = private_key(pems[owner])
-        assert key.key_size == {"rsa2048": 2048, "rsa4096": 4096, "ec": 256}[asked.kind]
-        assert isinstance(key, ec.EllipticCurvePrivateKey) == (asked.kind == "ec")
+        assert key.key_size == {"rsa2048": 2048, "rsa4096": 4096, "ec": 256}[pki_profile.kind]
+        assert isinstance(key, ec.EllipticCurvePrivateKey) == (pki_profile.kind == "ec")
 
 
 def test_there_are_no_keys_without_a_profile_and_all_files_say_that_they_are_no_secret() -> None:

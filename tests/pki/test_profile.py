@@ -15,8 +15,8 @@ from patchkit.pki.profile import BUILT_IN, profile
      ("chain-14", "rsa2048", 14), ("chain-8-ec", "ec", 8)],
 )  # fmt: skip
 def test_what_a_name_says(name: str, kind: str, intermediates: int) -> None:
-    found = profile(name)
-    assert (found.name, found.kind, found.intermediates) == (name, kind, intermediates)
+    pki_profile = profile(name)
+    assert (pki_profile.name, pki_profile.kind, pki_profile.intermediates) == (name, kind, intermediates)
 
 
 @pytest.mark.parametrize(

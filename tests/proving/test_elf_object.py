@@ -54,10 +54,10 @@ def objects(before: str, after: str, flags: Sequence[str] = APART) -> tuple[Obje
 
 def differing(before: str, after: str, flags: Sequence[str] = APART) -> list[str]:
     """The names of what differs, and with ``!`` those of symbols that differ for other files."""
-    one, other = objects(before, after, flags)
+    first, other = objects(before, after, flags)
     return [
-        *(difference.name for difference in differences(HERE, one, other)),
-        *(f"!{name}" for name in visible_differences(one, other, ["f", "g"])),
+        *(difference.name for difference in differences(HERE, first, other)),
+        *(f"!{name}" for name in visible_differences(first, other, ["f", "g"])),
     ]
 
 

@@ -131,8 +131,8 @@ def test_the_real_git_diff_is_understood(lines: Sequence[bytes], tmp_path: Path)
     (tmp_path / "b" / PATH).write_bytes(after)
     command = ["git", "-c", "core.autocrlf=false", "diff", "--no-index", "--no-prefix", "a", "b"]
     diff = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).stdout
-    (made,) = neutral(Rendered("sample", guard=False, diff=diff, files={PATH: after})).values()
-    seen = {name: number for name, number in numbers(made).items() if name.startswith("line_")}
+    (neutral_diff,) = neutral(Rendered("sample", guard=False, diff=diff, files={PATH: after})).values()
+    seen = {name: number for name, number in numbers(neutral_diff).items() if name.startswith("line_")}
     assert seen == {f"line_{number}": number for number in (*range(1, 5), *range(7, 19))}
 
 

@@ -250,9 +250,9 @@ class TestGiven:
 
     def test_of_several_the_first_that_fits_is_taken(self, get: Get, tmp_path: Path) -> None:
         three = folder_of(new(), tmp_path / "three")
-        one, another = folder_of(old("1.0.2t"), tmp_path / "one"), folder_of(old("1.0.2s"), tmp_path / "another")
-        assert get(three, one, another).version == "1.0.2t"
-        assert get(another, one, three).version == "1.0.2s"
+        first, another = folder_of(old("1.0.2t"), tmp_path / "one"), folder_of(old("1.0.2s"), tmp_path / "another")
+        assert get(three, first, another).version == "1.0.2t"
+        assert get(another, first, three).version == "1.0.2s"
 
     def test_where_none_need_fit_the_pinned_one_is_taken(
         self, get: Get, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

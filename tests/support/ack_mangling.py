@@ -76,7 +76,7 @@ def in_reverse() -> Mangle:
         kept.extend(ack for ack in packet.acks if ack not in kept)
         if len(kept) < 4:
             return packet.with_acks()
-        acks = [one for ack in sorted(kept, reverse=True) for one in packet.ack_of(ack)]
+        acks = [datagram for ack in sorted(kept, reverse=True) for datagram in packet.ack_of(ack)]
         kept.clear()
         return packet.with_acks() + acks
 

@@ -72,7 +72,7 @@ class Outcome:
         return self._all(r"Cipher '([\w-]+)' initialized")
 
     def _all(self, pattern: str) -> set[str]:
-        return {found for log in (self.server, self.client) for found in re.findall(pattern, log)}
+        return {match for log in (self.server, self.client) for match in re.findall(pattern, log)}
 
 
 def data_passed_or_cannot(outcome: Outcome, _processes: Processes) -> bool:
@@ -119,14 +119,14 @@ def _meet(
                  "--cert", "client.crt", "--key", "client.key"]  # fmt: skip
     logs = server_log, client_log = folder / "server.log", folder / "client.log"
     deadline = time.monotonic() + window + _GRACE
-    with started(server, as_server, server_log, window) as one:
-        while time.monotonic() < deadline and one.poll() is None and _BOUND not in said(server_log):
+    with started(server, as_server, server_log, window) as server_process:
+        while time.monotonic() < deadline and server_process.poll() is None and _BOUND not in said(server_log):
             time.sleep(0.02)  # a client that is earlier than the server loses its first packet
         with started(client, as_client, client_log, window) as other:
             while time.monotonic() < deadline:
-                ended = one.poll() is not None or other.poll() is not None
+                ended = server_process.poll() is not None or other.poll() is not None
                 outcome = Outcome(*map(said, logs))
-                if ended or enough(outcome, (one, other)):
+                if ended or enough(outcome, (server_process, other)):
                     break
                 time.sleep(0.05)
     return Outcome(*map(said, logs))

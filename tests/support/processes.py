@@ -10,11 +10,11 @@ def marked(mark: str) -> list[str]:
 
     A process that only waits to be collected has none.
     """
-    found = []
+    command_lines = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                command_lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
         except OSError:  # it has just ended, or is another user's
             continue
-    return found
+    return command_lines

@@ -45,7 +45,7 @@ def on_terminal(
         stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env={**environment, "TERM": "xterm", **(env or {})},
     ) as process:  # fmt: skip
         os.close(theirs)
-        said = b""
+        output = b""
         while True:
             try:
                 chunk = os.read(ours, 4096)
@@ -53,10 +53,10 @@ def on_terminal(
                 break
             if not chunk:
                 break
-            said += chunk
+            output += chunk
         os.close(ours)
         code = process.wait()
-    return Shown(said.decode("utf-8", "replace"), code)
+    return Shown(output.decode("utf-8", "replace"), code)
 
 
 class Keyboard:

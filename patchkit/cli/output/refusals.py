@@ -53,9 +53,9 @@ def note(rows: Sequence[Row]) -> str:
     if not refused:
         return ""
     names = [row.name for row, _ in reversed(refused)]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    others = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     variants = sorted({cell.variant for row, _ in refused for cell in row.cells if cell.error})
-    title = f"patchkit refuses OpenVPN {', '.join(names[:_NAMED])}{more}"
+    title = f"patchkit refuses OpenVPN {', '.join(names[:_NAMED])}{others}"
     lines = [f"{title}: {', '.join(variants)}" if variants else title, ""]
     for row, row_reasons in refused:
         for reason in row_reasons:

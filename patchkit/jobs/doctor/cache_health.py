@@ -129,11 +129,11 @@ def pinned() -> Mapping[str, str]:
 def _damaged_programs(folder: Path) -> tuple[int, list[Path]]:
     """Count the files of programs in ``folder``, and list those that are not what their manifest says."""
     count, bad = 0, []
-    for made in sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
+    for program in sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []:
         try:
-            whole, damaged = Dist(made).damaged()
+            whole, damaged = Dist(program).damaged()
         except PatchkitError:  # no manifest of ours: the next build would be refused
-            whole, damaged = 1, [made]
+            whole, damaged = 1, [program]
         count += whole
         bad += damaged
     return count, bad

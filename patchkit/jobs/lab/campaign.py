@@ -173,12 +173,12 @@ class _Job:
 
     def _batch(self, cell: Cell, numbers: Sequence[int]) -> Callable[[], list[Trial]]:
         """The trials of those numbers, and those that the machine has to run before them."""
-        wanted = set(numbers)
+        trial_numbers = set(numbers)
 
         def work() -> list[Trial]:
             seen = []
             for trial, parts in run_batch(self.campaign, cell, max(numbers), self._pair(cell), self.link):
-                if trial.trial in wanted:
+                if trial.trial in trial_numbers:
                     self._keep_logs(trial, parts)
                     seen.append(trial)
             return seen

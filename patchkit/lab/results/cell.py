@@ -96,9 +96,13 @@ class _Times(NamedTuple):
 
 
 def cell_result(
-    cell: Cell, scenario: Scenario, trials: Sequence[Trial], asked: int | None, reference: tuple[str, float] | None
+    cell: Cell,
+    scenario: Scenario,
+    trials: Sequence[Trial],
+    trials_asked: int | None,
+    reference: tuple[str, float] | None,
 ) -> CellResult:
-    """Sum up the ``trials`` of ``cell`` over ``scenario``, of which ``asked`` were asked for.
+    """Sum up the ``trials`` of ``cell`` over ``scenario``, of which ``trials_asked`` were asked for.
 
     ``reference`` is the lossless cell's id and its mean of control packets.
     """
@@ -113,7 +117,7 @@ def cell_result(
         scenario=cell.scenario,
         credentials=cell.credentials,
         limit_s=limit,
-        asked=asked,
+        asked=trials_asked,
         counted=len(good),
         void=outcomes["void"],
         void_reasons=_reasons(trials),

@@ -147,7 +147,7 @@ def comparison(pairs: Pairs, adjusted: Sequence[float], tests: int, asked: int) 
         where=f"{pairs.this.scenario}, {pairs.this.credentials}",
         soak=any(trial.soak is not None for pair in pairs.trials for trial in pair),
         pairs=n,
-        asked=asked,
+        pairs_asked=asked,
         rate=_effect(rate, rate_adjusted),
         time=_effect(seconds, time_adjusted),
         packets=_effect(packets, packets_adjusted, neutral=1.0),

@@ -41,7 +41,7 @@ class Evidence:
     first: str
     where: str
     pairs: int
-    asked: int
+    pairs_asked: int
     rate: Effect | None
     time: Effect | None
     packets: Effect | None
@@ -84,8 +84,8 @@ def line(evidence: Evidence) -> str:
             f"{'without the tunnel' if evidence.soak else 'up to the limit'} {_seconds(evidence.time)},",
             _packets(evidence.packets) + ".",
         ]
-        if evidence.pairs < evidence.asked:
-            sentences.append(f"Only {evidence.pairs} of {evidence.asked} pairs counted.")
+        if evidence.pairs < evidence.pairs_asked:
+            sentences.append(f"Only {evidence.pairs} of {evidence.pairs_asked} pairs counted.")
         sentences.append(_power(evidence))
     return " ".join(sentences)
 

@@ -130,8 +130,8 @@ def test_a_source_that_is_not_whole_does_not_compile(missing: str, compile_it: C
 
 def test_102_does_not_write_the_time_of_day_into_itself(compile_it: Compile, count: Path) -> None:
     """Its own script does, and knows no SOURCE_DATE_EPOCH: the header is made before make would, without the time."""
-    one = b'#include "crypto/buildinf.h"\nconst char *date = DATE, *platform = PLATFORM;\n'
-    library = compile_it(source_of(made_up(count, **{"util/mkbuildinf.pl": OF_102, "one.c": one})))
+    c_source = b'#include "crypto/buildinf.h"\nconst char *date = DATE, *platform = PLATFORM;\n'
+    library = compile_it(source_of(made_up(count, **{"util/mkbuildinf.pl": OF_102, "one.c": c_source})))
     code = contents(library.archive)[f"{DEPENDENCIES}/lib/libcrypto.a"]
     assert b"built on: reproducible build, date unspecified" in code
     assert b"linux-x86_64" in code

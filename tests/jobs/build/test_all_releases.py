@@ -33,7 +33,7 @@ def build_all(out: Path, *more: str) -> list[str]:
 
 
 def test_only_final_releases_are_meant() -> None:
-    versions = [one.version.text for one in final_releases(None)]
+    versions = [release.version.text for release in final_releases(None)]
     assert len(versions) == len(set(versions)) == 85
     assert versions[0] == "2.1.0"
     assert not [version for version in versions if "_" in version or "-" in version]
@@ -63,34 +63,37 @@ def test_what_failed_says_for_which_target(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == OfflineError.exit_code, done.stderr
     failed = json.loads(done.stdout)["failed"]
-    assert [(one["version"], one["target"]) for one in failed] == [(PINNED, "windows-amd64"), (PINNED, "linux-amd64")]
+    assert [(failure["version"], failure["target"]) for failure in failed] == [
+        (PINNED, "windows-amd64"),
+        (PINNED, "linux-amd64"),
+    ]
     for target in ("windows-amd64", "linux-amd64"):
         assert f"error: {PINNED} for {target}: " in done.stderr
 
 
 @pytest.mark.slow
 def test_all_are_built_or_listed_and_found_again(tmp_path: Path) -> None:
-    wanted = [one.version.text for one in final_releases(NEWEST)]
+    versions = [release.version.text for release in final_releases(NEWEST)]
     first = subprocess.run(
         [sys.executable, "-P", "-m", "patchkit", *build_all(tmp_path, "--variant", "stock", "--keep-going", "--json")],
         capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
-    said = json.loads(first.stdout)
-    built = [one["version"] for one in said["outcomes"] if one["artifact"]]
-    failed = {one["version"]: one["exit_code"] for one in said["failed"]}
-    assert sorted([*built, *failed]) == sorted(wanted), first.stderr
+    document = json.loads(first.stdout)
+    built = [outcome["version"] for outcome in document["outcomes"] if outcome["artifact"]]
+    failed = {failure["version"]: failure["exit_code"] for failure in document["failed"]}
+    assert sorted([*built, *failed]) == sorted(versions), first.stderr
     if not built:
-        pytest.skip(f"no place in reach has any of {wanted} today")
+        pytest.skip(f"no place in reach has any of {versions} today")
     assert set(failed.values()) <= {NetworkUnavailableError.exit_code, PlacesExhaustedError.exit_code}
     assert first.returncode == (next(iter(failed.values())) if failed else 0)
-    assert all(version in first.stderr for version in wanted)
+    assert all(version in first.stderr for version in versions)
     began = time.monotonic()
     again = subprocess.run(
         [sys.executable, "-P", "-m", "patchkit", *build_all(tmp_path, "--variant", "stock", "--keep-going", "--json")],
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert time.monotonic() - began < 60
-    assert [one["version"] for one in json.loads(again.stdout)["outcomes"] if not one["fresh"]] == built
+    assert [outcome["version"] for outcome in json.loads(again.stdout)["outcomes"] if not outcome["fresh"]] == built
 
 
 @pytest.mark.slow
@@ -124,8 +127,8 @@ def test_an_interrupt_ends_all_that_runs(number: int, tmp_path: Path) -> None:
 
 def compilers(temporary: Path) -> bool:
     """Whether a compiler works below this folder."""
-    found = subprocess.run(["pgrep", "-x", "cc1"], check=False, capture_output=True, text=True).stdout.split()
-    for number in found:
+    process_ids = subprocess.run(["pgrep", "-x", "cc1"], check=False, capture_output=True, text=True).stdout.split()
+    for number in process_ids:
         try:
             if Path(f"/proc/{number}/cwd").readlink().is_relative_to(temporary):
                 return True

@@ -36,8 +36,8 @@ def one_suite(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_processor(tmp_path: Path) -> None:
     out = tmp_path / "dist"
     variants = ("--variant", "stock", "--variant", "retransmit")
-    made = build(out, "--version", PINNED, "--target", "linux-arm64", *variants, engine="docker")
-    for artifact in made:
+    artifacts = build(out, "--version", PINNED, "--target", "linux-arm64", *variants, engine="docker")
+    for artifact in artifacts:
         assert artifact["build"]["triplet"] == "aarch64-linux-gnu"
         assert "libssl-dev:arm64" in artifact["build"]["packages"]
         # Version, encryption, refusal and three handshakes, or one for stock: all of them under QEMU.

@@ -87,11 +87,11 @@ def test_on_a_bad_link_it_dies_on_the_session_id_assertion_and_stock_does_not(
 ) -> None:
     tree = upstream(version, shared_cache)
     folder = binaries(version)
-    found = re.search(r"Assertion failed at (\S+):(\d+)", first_to_abort(folder, fates))
-    assert found is not None
+    assertion = re.search(r"Assertion failed at (\S+):(\d+)", first_to_abort(folder, fates))
+    assert assertion is not None
     # The very assertion: the session id no longer fits before a packet whose headroom is used up.
-    line = tree.read(tree.find(found[1])).decode().splitlines()[int(found[2]) - 1]
-    assert re.search(r"ASSERT ?\(session_id_write_prepend", line), found[0]
+    line = tree.read(tree.find(assertion[1])).decode().splitlines()[int(assertion[2]) - 1]
+    assert re.search(r"ASSERT ?\(session_id_write_prepend", line), assertion[0]
     assert "Assertion failed" not in handshake(folder, "stock", fates[0], Event(), patience=10.0)
 
 

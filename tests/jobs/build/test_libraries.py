@@ -37,16 +37,16 @@ def built(
     except (NetworkUnavailableError, PlacesExhaustedError) as error:
         pytest.skip(f"no place in reach has {LIBRARY.tarball.name} today: {error.why}")
     out = tmp_path_factory.mktemp(engine)
-    said = run("build", "--version", OLD, "--variant", "stock", "--variant", "retransmit", "--engine", engine,
+    done = run("build", "--version", OLD, "--variant", "stock", "--variant", "retransmit", "--engine", engine,
                "--out", str(out))  # fmt: skip
-    return out, json.loads((out / "manifest.json").read_text()), said.stderr
+    return out, json.loads((out / "manifest.json").read_text()), done.stderr
 
 
 @pytest.mark.slow
 def test_the_manifest_says_which_library_and_the_end_of_its_life_is_warned_of_once(
     built: tuple[Path, Any, str],
 ) -> None:
-    _, manifest, said = built
+    _, manifest, stderr = built
     assert len(manifest["artifacts"]) == 2
     for artifact in manifest["artifacts"]:
         crypto = artifact["build"]["crypto"]
@@ -57,7 +57,7 @@ def test_the_manifest_says_which_library_and_the_end_of_its_life_is_warned_of_on
         assert [check["detail"] for check in artifact["checks"] if check["name"] == "linkage"] == [
             f"holds OpenSSL {LIBRARY.version}, loads {', '.join(artifact['build']['needed'])}"
         ]
-    assert said.count("has had no fixes from upstream since 2023-09-11") == 1
+    assert stderr.count("has had no fixes from upstream since 2023-09-11") == 1
 
 
 @pytest.mark.slow
@@ -68,22 +68,22 @@ def test_the_program_holds_it_and_no_folder_of_the_build(built: tuple[Path, Any,
     program = openvpn.read_bytes()
     assert f"OpenSSL {LIBRARY.version} ".encode() in program
     assert not [word for word in (b"/deps/", b"patchkit-", b"/build/") if word in program]
-    found = linkage(program)
-    artifact = next(one for one in manifest["artifacts"] if "retransmit" in one["name"])
-    assert (list(found.needed), found.glibc) == (artifact["build"]["needed"], artifact["build"]["glibc"])
+    linked = linkage(program)
+    artifact = next(entry for entry in manifest["artifacts"] if "retransmit" in entry["name"])
+    assert (list(linked.needed), linked.glibc) == (artifact["build"]["needed"], artifact["build"]["glibc"])
 
 
 @pytest.mark.slow
 def test_an_openssl_of_another_branch_is_refused_before_anything_is_compiled(shared_cache: Cache) -> None:
     upstream(OLD, shared_cache)
     path = tarball_path(LIBRARY, Context(shared_cache, Ui(quiet=True), offline=False))
-    said = run("build", "--version", OLD, "--crypto", "openssl-1.1.1", "--openssl-source", str(path.parent / "none"),
+    done = run("build", "--version", OLD, "--crypto", "openssl-1.1.1", "--openssl-source", str(path.parent / "none"),
                "--engine", "host", code=25)  # fmt: skip
-    assert "there is no tarball, folder or repository" in said.stderr
-    said = run("build", "--version", "2.6.14", "--crypto", "openssl-3.0", "--openssl-source", str(path),
+    assert "there is no tarball, folder or repository" in done.stderr
+    done = run("build", "--version", "2.6.14", "--crypto", "openssl-3.0", "--openssl-source", str(path),
                "--engine", "host", code=BadUsageError.exit_code)  # fmt: skip
-    assert f"OpenSSL {LIBRARY.version}" in said.stderr
-    assert "Compile" not in said.stderr
+    assert f"OpenSSL {LIBRARY.version}" in done.stderr
+    assert "Compile" not in done.stderr
 
 
 def test_a_program_with_another_library_than_the_meant_one_is_no_artifact() -> None:

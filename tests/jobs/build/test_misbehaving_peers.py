@@ -61,8 +61,8 @@ def met(folder: Path, program: Path, series: str, misdeed: str) -> Met:
     mangler, used, begun = Mangler(misdeed), (Used(), Used()), time.monotonic()
 
     def long_enough(_: Outcome, processes: Processes) -> bool:
-        for one, process in zip(used, processes, strict=True):
-            one.look(process.pid)
+        for usage, process in zip(used, processes, strict=True):
+            usage.look(process.pid)
         return time.monotonic() - begun > SECONDS
 
     version = Version.parse(RELEASES[series])
@@ -86,13 +86,13 @@ def meetings(
     """By variant and misdeed, for one series: all at once, since they mostly wait."""
     series: str = request.param
     arms = {name: program_of(series, name) for name in ("stock", "recommended")}
-    asked = list(itertools.product(arms, MISDEEDS))
-    with ThreadPoolExecutor(len(asked)) as pool:
+    pairings = list(itertools.product(arms, MISDEEDS))
+    with ThreadPoolExecutor(len(pairings)) as pool:
         running = [
             pool.submit(met, tmp_path_factory.mktemp(f"{series}-{arm}-{misdeed}"), arms[arm], series, misdeed)
-            for arm, misdeed in asked
+            for arm, misdeed in pairings
         ]
-        return dict(zip(asked, [one.result() for one in running], strict=True))
+        return dict(zip(pairings, [meeting.result() for meeting in running], strict=True))
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS)

@@ -37,12 +37,12 @@ class Built:
     programs: dict[str, Path]
     """By the variant's name."""
     manifest: Any
-    said: str
+    stderr: str
 
 
 def build(version: str, out: Path, *options: str) -> str:
-    said = run("build", "--version", version, *options, "--engine", "host", "--out", str(out))
-    return said.stderr
+    done = run("build", "--version", version, *options, "--engine", "host", "--out", str(out))
+    return done.stderr
 
 
 def program(version: str, out: Path) -> Path:
@@ -66,9 +66,9 @@ def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         except (NetworkUnavailableError, PlacesExhaustedError) as error:
             pytest.skip(f"no place in reach has {release.library} today: {error.why}")
     out = tmp_path_factory.mktemp(release.version)
-    said = build(release.version, out, "--variant", "stock", "--variant", "retransmit", *options)
+    stderr = build(release.version, out, "--variant", "stock", "--variant", "retransmit", *options)
     programs = {name: program(f"{release.version}{suffix}", out) for name, suffix in VARIANTS.items()}
-    return Built(release, programs, json.loads((out / "manifest.json").read_text()), said)
+    return Built(release, programs, json.loads((out / "manifest.json").read_text()), stderr)
 
 
 @pytest.fixture(scope="module")
@@ -80,32 +80,34 @@ def modern(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_manifest_says_which_library_and_the_end_of_its_life_is_warned_of_once(old: Built) -> None:
-    wanted = old.release.library
+    library_name = old.release.library
     assert len(old.manifest["artifacts"]) == len(VARIANTS)
     for artifact in old.manifest["artifacts"]:
         crypto = artifact["build"]["crypto"]
-        assert crypto["library"] == wanted
-        if wanted == "system":
+        assert crypto["library"] == library_name
+        if library_name == "system":
             assert (crypto["choice"], crypto["linked"], crypto["verified"]) == ("system", "shared", None)
             assert crypto["end_of_life"] is None
             continue
-        library = libraries()[wanted]
+        library = libraries()[library_name]
         assert (crypto["choice"], crypto["linked"]) == ("pinned", "static")
         assert crypto["version"].startswith(library.branch)
         assert crypto["end_of_life"] == str(library.end_of_life)
         # Only bytes that a pin knows are called verified, whoever brought them.
         assert crypto["verified"] is (crypto["source"]["sha256"] == library.tarball.sha256)
         verdict = "verified, sha256 as pinned" if crypto["verified"] else "NOT verified, no pin vouches for it"
-        assert f"OpenSSL {crypto['version']}: {verdict}" in old.said
+        assert f"OpenSSL {crypto['version']}: {verdict}" in old.stderr
     # All pinned libraries of old releases are past their end, and no build here is of a new one.
-    assert old.said.count("has had no fixes from upstream since") == (wanted != "system")
+    assert old.stderr.count("has had no fixes from upstream since") == (library_name != "system")
 
 
 def test_the_programs_say_what_they_are_and_load_no_openssl_where_theirs_is_pinned(old: Built) -> None:
     for name, suffix in VARIANTS.items():
         openvpn = old.programs[name]
         assert version_of(openvpn) == f"{old.release.version}{suffix}"
-        loaded = [one for one in linkage(openvpn.read_bytes()).needed if one.startswith(("libssl", "libcrypto"))]
+        loaded = [
+            library for library in linkage(openvpn.read_bytes()).needed if library.startswith(("libssl", "libcrypto"))
+        ]
         assert bool(loaded) is (old.release.library == "system")
 
 

@@ -30,7 +30,7 @@ def ground(target: str, signer: Signer | None) -> Ground:
 def test_only_programs_for_windows_are_signed(target: str, *, signs: bool) -> None:
     """One order may be for several targets: a key for one of them does not make the others out of date."""
     stock = Rendered("stock", guard=False, diff=b"", files={})
-    plain, signed = (ground(target, one) for one in (None, SIGNER))
+    plain, signed = (ground(target, signer) for signer in (None, SIGNER))
     assert signed.signer == (SIGNER if signs else None)
-    made, again = (plan(combination("stock"), stock, one) for one in (plain, signed))
-    assert (made.inputs != again.inputs) is signs
+    first, again = (plan(combination("stock"), stock, settings) for settings in (plain, signed))
+    assert (first.inputs != again.inputs) is signs

@@ -30,9 +30,9 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """2.6.14, stock, patched and guarded, on each engine: (engine, folder, what --json said)."""
     engine = engine_or_skip(request.param)
     out = tmp_path_factory.mktemp(engine)
-    said = run("build", "--version", PINNED, "--variant", "stock", "--variant", "retransmit", "--json",
+    done = run("build", "--version", PINNED, "--variant", "stock", "--variant", "retransmit", "--json",
                "--engine", engine, "--out", str(out))  # fmt: skip
-    return engine, out, json.loads(said.stdout)
+    return engine, out, json.loads(done.stdout)
 
 
 def test_the_artifact_holds_a_patched_openvpn_that_says_so(built: tuple[str, Path, Any], tmp_path: Path) -> None:
@@ -47,11 +47,11 @@ def test_the_artifact_holds_a_patched_openvpn_that_says_so(built: tuple[str, Pat
 
 
 def test_manifest_checksums_and_json_agree(built: tuple[str, Path, Any]) -> None:
-    engine, out, said = built
+    engine, out, document = built
     subprocess.run(["sha256sum", "--strict", "--check", "SHA256SUMS"], cwd=out, check=True, capture_output=True)
     manifest = json.loads((out / "manifest.json").read_text())
     by_name = {artifact["name"]: artifact for artifact in manifest["artifacts"]}
-    assert [outcome["artifact"] for outcome in said["outcomes"]] == [
+    assert [outcome["artifact"] for outcome in document["outcomes"]] == [
         by_name[f"openvpn-{PINNED}-linux-amd64"],
         by_name[f"openvpn-{PINNED}+retransmit-linux-amd64"],
     ]
@@ -131,9 +131,9 @@ def test_two_runs_at_once_share_a_cache_and_a_folder(built: tuple[str, Path, Any
         subprocess.Popen([*command, "--out", str(out), "--variant", name], stderr=subprocess.PIPE, text=True)
         for name in ("stock", "retransmit")
     ]
-    for one in runs:
-        said = one.communicate(timeout=600)[1]
-        assert one.returncode == 0, said
+    for process in runs:
+        stderr = process.communicate(timeout=600)[1]
+        assert process.returncode == 0, stderr
     for name in (f"openvpn-{PINNED}-linux-amd64.tar.gz", f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz"):
         assert (out / name).read_bytes() == (before / name).read_bytes()
     subprocess.run(["sha256sum", "--strict", "--check", "SHA256SUMS"], cwd=out, check=True, capture_output=True)
@@ -156,11 +156,11 @@ def test_a_source_by_hand_is_called_unverified_and_one_bad_variant_does_not_stop
     place(upstream(PINNED, shared_cache), mine)
     run("apply", str(mine), "--variant", "retransmit")
     order = ["build", "--version", PINNED, "--source", str(mine), "--variant", "retransmit", "--variant", "stock"]
-    said = run(*order, "--keep-going", "--json", "--engine", "host", "--out", str(tmp_path / "dist"), code=31)
-    patched, stock = json.loads(said.stdout)["outcomes"]
+    done = run(*order, "--keep-going", "--json", "--engine", "host", "--out", str(tmp_path / "dist"), code=31)
+    patched, stock = json.loads(done.stdout)["outcomes"]
     assert patched["error"]["error"] == "AlreadyPatchedError"
     assert stock["artifact"]["source"]["verified"] is False
-    assert "NOT verified" in said.stderr
+    assert "NOT verified" in done.stderr
 
 
 @pytest.fixture
@@ -175,10 +175,10 @@ def broken(tmp_path: Path, shared_cache: Cache) -> Path:
 @pytest.mark.parametrize("engine", ["host", "docker"])
 def test_a_failing_compiler_is_quoted_and_its_log_kept(engine: str, broken: Path, tmp_path: Path) -> None:
     engine_or_skip(engine)
-    said = run("build", "--version", PINNED, "--source", str(broken), "--engine", engine,
+    done = run("build", "--version", PINNED, "--source", str(broken), "--engine", engine,
                "--out", str(tmp_path / "dist"), code=44)  # fmt: skip
-    assert "this was broken by a test" in said.stderr
-    (log,) = (line.split(": ")[1] for line in said.stderr.splitlines() if "whole log: " in line)
+    assert "this was broken by a test" in done.stderr
+    (log,) = (line.split(": ")[1] for line in done.stderr.splitlines() if "whole log: " in line)
     assert "this was broken by a test" in Path(log).read_text()
     Path(log).unlink()
     assert not (tmp_path / "dist").exists()
@@ -211,9 +211,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_in_mid_build(small_disk: Path, tmp_path: Path) -> None:
-    said = run("build", "--version", PINNED, "--engine", "host", "--out", str(tmp_path / "dist"),
+    done = run("build", "--version", PINNED, "--engine", "host", "--out", str(tmp_path / "dist"),
                TMPDIR=str(small_disk), code=50)  # fmt: skip
-    assert "free some space" in said.stderr
+    assert "free some space" in done.stderr
     assert list(small_disk.iterdir()) == []
     assert not (tmp_path / "dist").exists()
 
@@ -249,7 +249,7 @@ def test_git_gives_the_same_code_as_the_tarball(built: tuple[str, Path, Any], tm
     assert artifact["source"]["verified"]
     files = ("before", "after")
     ours = json.loads((out / "manifest.json").read_text())["artifacts"]
-    (same,) = (one for one in ours if one["name"] == artifact["name"])
+    (same,) = (entry for entry in ours if entry["name"] == artifact["name"])
     assert [artifact["patch"]["files"][0][side] for side in files] == [
         same["patch"]["files"][0][side] for side in files
     ]

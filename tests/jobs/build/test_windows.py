@@ -73,8 +73,8 @@ class Built:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """One command, two targets, two variants."""
     out = tmp_path_factory.mktemp("windows") / "dist"
-    made = build(out, "--version", PINNED, "--target", AMD64, "--target", LINUX, *VARIANTS)
-    return Built(out, {(one["build"]["target"], one["patch"]["variant"]): one for one in made})
+    artifacts = build(out, "--version", PINNED, "--target", AMD64, "--target", LINUX, *VARIANTS)
+    return Built(out, {(artifact["build"]["target"], artifact["patch"]["variant"]): artifact for artifact in artifacts})
 
 
 def test_one_plan_serves_both_targets(built: Built) -> None:
@@ -85,7 +85,7 @@ def test_one_plan_serves_both_targets(built: Built) -> None:
         assert windows["source"] == linux["source"]
         assert windows["build"]["recipe"] == "autotools"
         assert windows["build"]["crypto"]["version"].startswith("3.5.")
-        assert [one["name"] for one in windows["build"]["libraries"]] == ["lzo", "lz4"]
+        assert [library["name"] for library in windows["build"]["libraries"]] == ["lzo", "lz4"]
         assert windows["build"]["glibc"] is None
     manifest = json.loads((built.out / "manifest.json").read_text())
     assert len(manifest["artifacts"]) == 4
@@ -105,11 +105,13 @@ def test_the_zip_holds_all_that_goes_along(built: Built, variant: str) -> None:
     assert (f"doc/openvpn-{PINNED}{suffix}.diff" in inside) is (variant != "stock")
     assert not any(path.endswith((".la", ".a", ".8")) for path in inside)
     for path in programs:
-        found = executable(inside[path])
-        assert (found.target, found.lacking) == (AMD64, ()), path
+        program = executable(inside[path])
+        assert (program.target, program.lacking) == (AMD64, ()), path
         # Some versions of strip write the date that they are told.
-        assert found.time_stamp in (0, artifact["source"]["epoch"]), path
-        assert not any("libssl" in one or "libgcc" in one or "pthread" in one for one in found.needed), path
+        assert program.time_stamp in (0, artifact["source"]["epoch"]), path
+        assert not any(
+            "libssl" in library or "libgcc" in library or "pthread" in library for library in program.needed
+        ), path
     named = inside["bin/openvpn.exe"].count(f"{PINNED}+retransmit".encode())
     assert bool(named) is (variant != "stock")
 
@@ -163,11 +165,13 @@ class Wine:
 @pytest.fixture(scope="module")
 def wine() -> Iterator[Wine]:
     with tempfile.TemporaryDirectory() as folder:  # 1.3 GB, which pytest would keep
-        made = Wine(["sh", str(ROOT / "docker/wine.sh"), folder], Path(folder))
-        booted = subprocess.run([*made.words, "--boot"], capture_output=True, text=True, timeout=300, check=False)
+        wine_prefix = Wine(["sh", str(ROOT / "docker/wine.sh"), folder], Path(folder))
+        booted = subprocess.run(
+            [*wine_prefix.words, "--boot"], capture_output=True, text=True, timeout=300, check=False
+        )
         assert booted.returncode == 0, booted.stderr
-        yield made
-        subprocess.run([*made.words, "--end"], capture_output=True, timeout=60, check=False)
+        yield wine_prefix
+        subprocess.run([*wine_prefix.words, "--end"], capture_output=True, timeout=60, check=False)
         time.sleep(1)  # until nothing writes there any more
 
 
@@ -247,8 +251,8 @@ def identity(tmp_path: Path) -> tuple[Path, Path]:
 def newest(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Built:
     upstream(NEWEST, shared_cache)  # or skip
     out = tmp_path_factory.mktemp("newest") / "dist"
-    made = build(out, "--version", NEWEST, "--target", AMD64, *VARIANTS)
-    return Built(out, {(one["build"]["target"], one["patch"]["variant"]): one for one in made})
+    artifacts = build(out, "--version", NEWEST, "--target", AMD64, *VARIANTS)
+    return Built(out, {(artifact["build"]["target"], artifact["patch"]["variant"]): artifact for artifact in artifacts})
 
 
 @pytest.mark.parametrize("variant", ["stock", "retransmit"])
@@ -327,19 +331,21 @@ def test_old_releases(old: Old, built: Built, wine: Wine, tmp_path: Path) -> Non
         "--git",
         str(HISTORY),
         *VARIANTS,
-        *(word for one in old.targets for word in ("--target", one)),
+        *(word for target in old.targets for word in ("--target", target)),
     ]
     if old.with_102:
         if OPENSSL is None:
             pytest.skip("PATCHKIT_OPENSSL_102 is not set to a source of OpenSSL 1.0.2")
         words += ["--openssl-source", f"{OPENSSL}#OpenSSL_1_0_2-stable"]
     out = tmp_path / "dist"
-    made = Built(out, {(one["build"]["target"], one["patch"]["variant"]): one for one in build(out, *words)})
+    old_builds = Built(
+        out, {(artifact["build"]["target"], artifact["patch"]["variant"]): artifact for artifact in build(out, *words)}
+    )
     series = toolchain(Version(old.version), AMD64).series
     modern = Peer(built.program(LINUX, "stock", tmp_path), series.modern_peer)
     for target in old.targets:
         for variant in ("stock", "retransmit"):
-            windows = made.program(target, variant, tmp_path)
+            windows = old_builds.program(target, variant, tmp_path)
             for role in ("client", "server"):
                 done = meet(tmp_path, wine, windows, modern, role, options=series.old_peer)
                 assert done.data_passed, f"{target} {variant} as {role}\n{done.server}\n{done.client}"
@@ -349,4 +355,4 @@ def test_a_zip_is_the_same_whenever_it_is_packed(built: Built) -> None:
     archive = built.out / built.artifacts[AMD64, "stock"]["files"][0]["name"]
     with zipfile.ZipFile(io.BytesIO(archive.read_bytes())) as packed:
         assert packed.namelist() == sorted(packed.namelist())
-        assert len({one.date_time for one in packed.infolist()}) == 1
+        assert len({member.date_time for member in packed.infolist()}) == 1

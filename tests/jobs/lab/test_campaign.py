@@ -133,9 +133,9 @@ def test_an_interrupted_campaign_goes_on(first: Path, monkeypatch: pytest.Monkey
         while time.monotonic() < deadline and not (lines.exists() and lines.stat().st_size):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=100)[1]
-    assert process.returncode == 130, said
-    assert f"patchkit lab run --resume --out {out}" in said
+        stderr = process.communicate(timeout=100)[1]
+    assert process.returncode == 130, stderr
+    assert f"patchkit lab run --resume --out {out}" in stderr
     kept = len(trials(out))
     assert 0 < kept < len(trials(first))
     assert (out / "report.html").exists()
@@ -147,8 +147,8 @@ def test_an_interrupted_campaign_goes_on(first: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_folder_of_another_campaign_is_refused(first: Path) -> None:
-    said = lab(first.parent, "run", *CAMPAIGN, "--seed", "9", "--resume", "--out", str(first), code=64).stderr
-    assert "these differ: seed" in said
+    stderr = lab(first.parent, "run", *CAMPAIGN, "--seed", "9", "--resume", "--out", str(first), code=64).stderr
+    assert "these differ: seed" in stderr
 
 
 def test_one_trial_again(first: Path) -> None:
@@ -192,13 +192,13 @@ def test_a_dead_link_is_cheap(tmp_path: Path) -> None:
 
 def test_every_scenario_but_the_soaks_does_what_it_says(first: Path) -> None:
     """Once each: a link that does not do what was asked of it would make the trial void."""
-    named = [name for name, one in built_in().items() if one.run != "soak" and not one.is_crowd]
+    named = [name for name, scenario in built_in().items() if scenario.run != "soak" and not scenario.is_crowd]
     words = [word for name in named for word in ("--scenario", name)]
     lab(first.parent, "run", "--version", PINNED, "--variant", "stock", *words, "--trials", "1", "--out", "all")
     ours = {str(trial["cell"]).split("/")[1]: trial for trial in trials(first.parent / "all")}
     assert ours.keys() >= set(named)
     assert not [
-        f"{name}: {one['detail']}" for name, one in ours.items() if one["outcome"] not in ("completed", "timeout")
+        f"{name}: {trial['detail']}" for name, trial in ours.items() if trial["outcome"] not in ("completed", "timeout")
     ]
     assert ours["clean"]["outcome"] == "completed"
 
@@ -244,7 +244,7 @@ def test_a_packet_that_waits_for_the_shaper_goes_out_as_another_one(tmp_path: Pa
 
 def _lengths(pcap: Path) -> dict[int, int]:
     """How many bytes of TLS the client's control packets carried, by packet ID."""
-    found: dict[int, int] = {}
+    lengths: dict[int, int] = {}
     data, at = pcap.read_bytes(), 24
     while at < len(data):
         kept, length = (int.from_bytes(data[at + n : at + n + 4], "little") for n in (8, 12))
@@ -253,8 +253,8 @@ def _lengths(pcap: Path) -> dict[int, int]:
         packet = udp[8:]
         if int.from_bytes(udp[2:4]) == PORT and packet[0] >> 3 == 4:  # to the server, P_CONTROL_V1
             head = 10 + (4 * packet[9] + 8) * bool(packet[9])  # what it acknowledges, and whose session's that is
-            found[int.from_bytes(packet[head : head + 4])] = length - 42 - head - 4
-    return found
+            lengths[int.from_bytes(packet[head : head + 4])] = length - 42 - head - 4
+    return lengths
 
 
 def test_two_that_differ_meet(first: Path) -> None:
@@ -291,4 +291,4 @@ def test_the_complaint_of_2013(tmp_path: Path) -> None:
 
 def _sent(ours: list[dict[str, object]]) -> int:
     counts = [way["opcodes"] for trial in ours for way in trial["traffic"].values()]  # type: ignore[attr-defined]
-    return sum(number for one in counts for opcode, number in one.items() if opcode.startswith("P_CONTROL_"))
+    return sum(number for opcodes in counts for opcode, number in opcodes.items() if opcode.startswith("P_CONTROL_"))

@@ -64,5 +64,5 @@ def test_what_happens_while_trials_are_kept_ends_the_others_and_loses_none(
     with pytest.raises(type(error)):
         job.work()
     assert link.stopped
-    assert [one.trial for one in job.finish().trials] == [1]
+    assert [finished.trial for finished in job.finish().trials] == [1]
     assert folder.trials() == [trial(cells[0].id, 1)]

@@ -88,12 +88,12 @@ def test_files_go_where_links_would_lead() -> None:
 
 
 def test_the_runner_knows_pythons_own_library_alone() -> None:
-    found = sources()
-    assert {"__init__.py", "machine.py", "host.py", "task.py"} <= set(found)
-    for name, content in found.items():
+    files = sources()
+    assert {"__init__.py", "machine.py", "host.py", "task.py"} <= set(files)
+    for name, content in files.items():
         for node in ast.walk(ast.parse(content, name)):
             if isinstance(node, ast.ImportFrom) and not node.level:
                 assert (node.module or "").partition(".")[0] in sys.stdlib_module_names, name
             elif isinstance(node, ast.Import):
-                assert all(one.name.partition(".")[0] in sys.stdlib_module_names for one in node.names), name
-    assert Path(str(sys.modules["patchkit.lab.runner.source"].__file__)).name in found
+                assert all(alias.name.partition(".")[0] in sys.stdlib_module_names for alias in node.names), name
+    assert Path(str(sys.modules["patchkit.lab.runner.source"].__file__)).name in files

@@ -23,7 +23,7 @@ FILES = {
 
 def entries(data: bytes) -> list[tuple[str, int, bytes]]:
     """Path, mode and contents, as buffer-format.rst says that they are."""
-    found: list[tuple[str, int, bytes]] = []
+    members: list[tuple[str, int, bytes]] = []
     at = 0
     while data[at : at + 6] == b"070701":
         fields = [int(data[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
@@ -33,20 +33,20 @@ def entries(data: bytes) -> list[tuple[str, int, bytes]]:
         body = (name_at + fields[11] + 3) // 4 * 4
         if name == "TRAILER!!!":
             assert not any(data[body:])
-            return found
-        found.append((name, fields[1], data[body : body + fields[6]]))
+            return members
+        members.append((name, fields[1], data[body : body + fields[6]]))
         at = (body + fields[6] + 3) // 4 * 4
     raise AssertionError("no trailer")
 
 
 def test_folders_are_added_before_what_is_in_them() -> None:
     data = archive(FILES)
-    found = entries(data)
-    names = [name for name, _, _ in found]
+    members = entries(data)
+    names = [name for name, _, _ in members]
     assert names == sorted({*FILES, "usr", "usr/bin", "usr/lib"})
-    modes = {name: mode for name, mode, _ in found}
+    modes = {name: mode for name, mode, _ in members}
     assert modes["usr"] == stat.S_IFDIR | 0o755
-    assert {name: File(mode, content) for name, mode, content in found if name in FILES} == FILES
+    assert {name: File(mode, content) for name, mode, content in members if name in FILES} == FILES
     assert len(data) % 512 == 0
 
 

@@ -85,8 +85,8 @@ def test_a_package_of_dpkg_is_opened(tmp_path: Path, packing: str) -> None:
     )
     (tmp_path / "tree/hello").write_text("there")
     subprocess.run(["dpkg-deb", "-b", f"-Z{packing}", "tree", "a.deb"], cwd=tmp_path, check=True, capture_output=True)
-    found = {member.name: data for member, data in members(tmp_path / "a.deb") if member.isreg()}
-    assert found == {"./hello": b"there"}
+    contents = {member.name: data for member, data in members(tmp_path / "a.deb") if member.isreg()}
+    assert contents == {"./hello": b"there"}
 
 
 @pytest.mark.parametrize(
@@ -163,17 +163,17 @@ def test_packages_come_from_a_mirror_and_without_one_the_way_out_is_named(
     tmp_path: Path, cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = deb()
-    one = Package(
+    package = Package(
         name="linux-image-1", version="1", file="pool/main/l/a_1.deb", size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
     )  # fmt: skip
-    wanted = Pins(suite="trixie", snapshot="20260101T000000Z", package=[one])
+    package_pins = Pins(suite="trixie", snapshot="20260101T000000Z", package=[package])
     with pytest.raises(GuestError, match="lacks a package") as caught:
-        fetched(wanted, Context(cache, ui, offline=True))
+        fetched(package_pins, Context(cache, ui, offline=True))
     assert "PATCHKIT_GUEST" in caught.value.advice or "PATCHKIT_MIRROR" in caught.value.advice
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror/a_1.deb").write_bytes(content)
     monkeypatch.setenv("PATCHKIT_MIRROR", str(tmp_path / "mirror"))
-    (path,) = fetched(wanted, Context(cache, ui, offline=True))
+    (path,) = fetched(package_pins, Context(cache, ui, offline=True))
     assert path.read_bytes() == content
     assert PINS.is_file()

@@ -61,7 +61,7 @@ def packet(opcode: int, *, acks: list[int] | None = None, number: int = 0, wrap:
     if opcode == DATA:
         return (bytes([opcode << 3]) + b"\0\0\1" + bytes(40)).hex()
     out = bytes([opcode << 3]) + CLIENT_ID + (AUTH if wrap == "tls-auth" else b"")
-    out += bytes([len(acks or [])]) + b"".join(one.to_bytes(4, "big") for one in acks or [])
+    out += bytes([len(acks or [])]) + b"".join(ack.to_bytes(4, "big") for ack in acks or [])
     out += SERVER_ID if acks else b""
     if opcode != ACK:
         out += number.to_bytes(4, "big") + b"TLS record"
@@ -76,9 +76,9 @@ def sent(asked: Scenario, packets: list[str], *more: str) -> tuple[list[bool], i
         ["unshare", "-n", sys.executable, "-c", SEND], check=True, capture_output=True, text=True,
         input=json.dumps([on_loopback[0], PORT, packets, on_loopback[1:]]),
     )  # fmt: skip
-    came, said = json.loads(done.stdout)
-    counters = [one["counter"] for one in json.loads(said)["nftables"] if "counter" in one]
-    return came, next(one["packets"] for one in counters if one["name"] == "ruled_up")
+    came, ruleset = json.loads(done.stdout)
+    counters = [item["counter"] for item in json.loads(ruleset)["nftables"] if "counter" in item]
+    return came, next(counter["packets"] for counter in counters if counter["name"] == "ruled_up")
 
 
 in_kernel = pytest.mark.skipif(NFT is None or not can_unshare(), reason="wants nft, root and a network namespace")
@@ -123,10 +123,10 @@ def test_tc_takes_what_is_said() -> None:
     for flow in flows:
         words = netem_rules.qdisc(flow, 1).removesuffix(" seed 1")  # which iproute2 knows from 6.6 on
         command = ["unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", *words.split()]
-        said = subprocess.run(command, check=False, capture_output=True, text=True)
-        if "qdisc kind is unknown" in said.stderr:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if "qdisc kind is unknown" in done.stderr:
             pytest.skip("this kernel has no netem")
-        assert said.returncode == 0, said.stderr
+        assert done.returncode == 0, done.stderr
 
 
 def test_nothing_to_drop_is_no_rules() -> None:
@@ -144,10 +144,10 @@ def test_a_rule_counts_from_the_udp_header() -> None:
 
 
 @in_kernel
-@pytest.mark.parametrize("name", [name for name, one in built_in().items() if one.drop or one.outage])
+@pytest.mark.parametrize("name", [name for name, candidate in built_in().items() if candidate.drop or candidate.outage])
 def test_nft_takes_the_built_in_scenarios_rules(name: str) -> None:
-    asked = built_in()[name]
-    text = netem_rules.rules(asked) + "".join(rules for _, rules in netem_rules.outages(asked))
+    built_in_scenario = built_in()[name]
+    text = netem_rules.rules(built_in_scenario) + "".join(rules for _, rules in netem_rules.outages(built_in_scenario))
     done = subprocess.run(
         ["unshare", "-n", "nft", "-c", "-f", "-"], input=text, check=False, capture_output=True, text=True
     )
@@ -157,18 +157,18 @@ def test_nft_takes_the_built_in_scenarios_rules(name: str) -> None:
 @in_kernel
 @pytest.mark.parametrize("wrap", ["none", "tls-auth"])
 def test_a_packet_is_told_by_its_id_behind_any_number_of_acks(wrap: Wrap) -> None:
-    asked = scenario(Drop(direction="up", kind="control", packet_id=3), wrap=wrap)
+    dropping = scenario(Drop(direction="up", kind="control", packet_id=3), wrap=wrap)
     same = [packet(CONTROL, acks=list(range(count)), number=3, wrap=wrap) for count in range(9)]
     # Neither ACKs of 3, nor other IDs, nor pure ACKs and data are meant.
     others = [packet(CONTROL, acks=[3] * count, number=2, wrap=wrap) for count in range(9)]
     others += [packet(ACK, acks=[3, 3], wrap=wrap), packet(DATA), packet(RESET, number=0, wrap=wrap)]
-    assert sent(asked, same + others) == ([False] * len(same) + [True] * len(others), len(same))
+    assert sent(dropping, same + others) == ([False] * len(same) + [True] * len(others), len(same))
 
 
 @in_kernel
 @pytest.mark.parametrize("wrap", ["none", "tls-auth"])
 def test_an_ack_is_told_by_its_first_id(wrap: Wrap) -> None:
-    asked = scenario(Drop(direction="up", kind="ack", acknowledges=2, nth=[1, 3]), wrap=wrap)
+    dropping = scenario(Drop(direction="up", kind="ack", acknowledges=2, nth=[1, 3]), wrap=wrap)
     packets = [
         packet(ACK, acks=[1], wrap=wrap),
         packet(CONTROL, acks=[2], number=2, wrap=wrap),
@@ -178,22 +178,22 @@ def test_an_ack_is_told_by_its_first_id(wrap: Wrap) -> None:
         packet(ACK, acks=[2, 5, 6], wrap=wrap),  # the third
         packet(ACK, acks=[2], wrap=wrap),
     ]
-    assert sent(asked, packets) == ([True, True, False, True, True, False, True], 2)
+    assert sent(dropping, packets) == ([True, True, False, True, True, False, True], 2)
 
 
 @in_kernel
 def test_the_nth_is_counted_over_all_numbers_of_acks() -> None:
     """The first sending carries an ACK, the next one none: they are the first and the second all the same."""
-    asked = scenario(Drop(direction="up", kind="control", packet_id=3, nth=[1]))
+    dropping = scenario(Drop(direction="up", kind="control", packet_id=3, nth=[1]))
     packets = [packet(CONTROL, acks=acks, number=3) for acks in ([1], [], [1, 2], [])]
-    assert sent(asked, packets) == ([False, True, True, True], 1)
+    assert sent(dropping, packets) == ([False, True, True, True], 1)
 
 
 @in_kernel
 def test_each_rule_sees_what_the_ones_before_it_let_through() -> None:
-    asked = scenario(Drop(direction="up", kind="data"), Drop(direction="up", nth=[2]), Drop(direction="down"))
+    dropping = scenario(Drop(direction="up", kind="data"), Drop(direction="up", nth=[2]), Drop(direction="down"))
     packets = [packet(DATA), packet(RESET), packet(DATA), packet(CONTROL), packet(CONTROL)]
-    assert sent(asked, packets) == ([False, True, False, False, True], 3)
+    assert sent(dropping, packets) == ([False, True, False, False, True], 3)
 
 
 def test_an_outage_kills_both_directions_and_ends() -> None:
@@ -217,18 +217,18 @@ def test_an_outage_kills_both_directions_and_ends() -> None:
     ],
 )
 def test_outages_that_touch_are_one(outages: list[tuple[float, float]], moments: list[float]) -> None:
-    asked = scenario(outage=[Outage(at_s=at, for_s=length) for at, length in outages])
-    assert [when for when, _ in netem_rules.outages(asked)] == moments
-    assert ["flush" in rules for _, rules in netem_rules.outages(asked)] == [False, True] * (len(moments) // 2)
+    with_outages = scenario(outage=[Outage(at_s=at, for_s=length) for at, length in outages])
+    assert [when for when, _ in netem_rules.outages(with_outages)] == moments
+    assert ["flush" in rules for _, rules in netem_rules.outages(with_outages)] == [False, True] * (len(moments) // 2)
 
 
 @in_kernel
 def test_an_outage_counts_what_the_capture_counts() -> None:
     packets = [packet(DATA), packet(CONTROL)]
-    asked = scenario(outage=[Outage(at_s=1, for_s=2)])
-    (_, dead), (_, alive) = netem_rules.outages(asked)
-    assert sent(asked, packets, dead) == ([False, False], 2)
-    assert sent(asked, packets, dead, alive) == ([True, True], 0)
+    with_outage = scenario(outage=[Outage(at_s=1, for_s=2)])
+    (_, dead), (_, alive) = netem_rules.outages(with_outage)
+    assert sent(with_outage, packets, dead) == ([False, False], 2)
+    assert sent(with_outage, packets, dead, alive) == ([True, True], 0)
     # In a soak, data packets are not counted as sent, so they can't be counted as ruled out.
     soak = scenario(outage=[Outage(at_s=1, for_s=2)], run="soak")
     assert sent(soak, packets, netem_rules.outages(soak)[0][1]) == ([False, False], 1)

@@ -90,13 +90,13 @@ def test_a_handshake_on_a_clean_link(heard: Mapping[str, RunOutput], step: str) 
 def test_handshakes_on_a_link_that_loses_a_fifth(heard: Mapping[str, RunOutput], step: str) -> None:
     seen = [trial(heard, f"{step} {seed}", "loss-20", seed) for seed in SEEDS["loss-20"]]
     if step == "unseeded":  # no losses are known beforehand: it may take too long
-        assert {one.outcome for one in seen} <= {"completed", "timeout"}
+        assert {handshake.outcome for handshake in seen} <= {"completed", "timeout"}
     else:
-        assert [(one.outcome, one.detail) for one in seen] == [("completed", "")] * len(seen)
-    carried = [one.traffic[direction] for one in seen for direction in DIRECTIONS]
-    assert all(one.delay_ms == pytest.approx(50, abs=1) for one in carried)
-    assert 0.02 < sum(one.dropped for one in carried) / sum(one.sent for one in carried) < 0.5
-    assert all(one.sent == one.delivered + one.dropped for one in carried)
+        assert [(handshake.outcome, handshake.detail) for handshake in seen] == [("completed", "")] * len(seen)
+    carried = [handshake.traffic[direction] for handshake in seen for direction in DIRECTIONS]
+    assert all(traffic.delay_ms == pytest.approx(50, abs=1) for traffic in carried)
+    assert 0.02 < sum(traffic.dropped for traffic in carried) / sum(traffic.sent for traffic in carried) < 0.5
+    assert all(traffic.sent == traffic.delivered + traffic.dropped for traffic in carried)
 
 
 @pytest.mark.slow
@@ -122,12 +122,12 @@ def test_two_runs_side_by_side_have_namespaces_of_their_own(heard: Mapping[str, 
     [("stopped", "killed by SIGKILL"), ("runner killed", "exit code"), ("too late", "it was still running after 10 s")],
 )
 def test_a_run_that_is_cut_short_leaves_nothing(heard: Mapping[str, RunOutput], step: str, why: str) -> None:
-    said = heard[step].outcome
-    assert said["acted"]
-    assert said["what"] == "a trial on the link 'netns' gave no answer"
-    assert why in str(said["why"])
-    assert "--link machine" in str(said["advice"])
-    assert said["left"] == []
+    refusal = heard[step].outcome
+    assert refusal["acted"]
+    assert refusal["what"] == "a trial on the link 'netns' gave no answer"
+    assert why in str(refusal["why"])
+    assert "--link machine" in str(refusal["advice"])
+    assert refusal["left"] == []
 
 
 @pytest.mark.slow
@@ -141,11 +141,11 @@ def test_a_run_that_is_cut_short_leaves_nothing(heard: Mapping[str, RunOutput], 
     ],
 )
 def test_check_refuses(heard: Mapping[str, RunOutput], step: str, what: str, why: str, advice: str) -> None:
-    said = heard[step].outcome
-    assert said.get("what") == what, said
-    assert why in str(said["why"])
-    assert advice in str(said["advice"])
-    assert said["left"] == []
+    refusal = heard[step].outcome
+    assert refusal.get("what") == what, refusal
+    assert why in str(refusal["why"])
+    assert advice in str(refusal["advice"])
+    assert refusal["left"] == []
 
 
 # On this host.
@@ -165,10 +165,10 @@ def test_the_guests_python_can_import_it(tmp_path: Path) -> None:
 def test_a_host_is_the_link_or_says_why_not() -> None:
     before = namespaces()
     try:
-        said = netns.check().release
+        answer = netns.check().release
     except LinkError as error:
-        said = error.advice
-    assert said == platform.release() or said.endswith("--link machine, the default, needs none of this")
+        answer = error.advice
+    assert answer == platform.release() or answer.endswith("--link machine, the default, needs none of this")
     assert namespaces() == before
 
 
@@ -186,21 +186,21 @@ def test_without_netem_nothing_is_built(patchkit: Run, tmp_path: Path) -> None:
     says_no = tools / "ip"
     says_no.write_text("#!/bin/sh\ncase $* in *tc*) echo 'Error: Specified qdisc kind is unknown.' >&2; exit 2; esac\n")
     says_no.chmod(0o755)
-    said = refused(patchkit, tmp_path, tools, "--link machine, the default, needs none of this")
-    assert "Specified qdisc kind is unknown." in said
+    stderr = refused(patchkit, tmp_path, tools, "--link machine, the default, needs none of this")
+    assert "Specified qdisc kind is unknown." in stderr
 
 
 def test_without_root_nothing_is_built(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ui: Ui) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     stock = BinaryRequest(PINNED)
-    asked = NewCampaignRequest(
+    request = NewCampaignRequest(
         pairs=[(stock, stock)], scenarios={"clean": SCENARIOS["clean"]}, link="netns", out=tmp_path / "report"
     )
     with pytest.raises(LinkError, match="needs root") as refusal:
-        run(asked, Context(cache, ui))
+        run(request, Context(cache, ui))
     assert "--link machine" in refusal.value.advice
     assert not cache.root.exists()
-    assert not asked.out.exists()
+    assert not request.out.exists()
 
 
 def test_a_runner_that_has_just_ended_does_not_keep_others_alive() -> None:

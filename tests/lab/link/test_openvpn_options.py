@@ -59,11 +59,11 @@ def test_old_peers_get_what_the_table_says(modern: str, topology: str, rows: lis
 
 
 def test_two_old_peers_agree_on_a_cipher() -> None:
-    for one, other, topology, words in (
+    for client, other, topology, words in (
         ("2.3.18", "2.3.18", "server", CBC), ("2.5.1", "2.3.18", "p2p", CBC), ("2.3.18", "2.5.1", "p2p", CBC),
         ("2.4.12", "2.5.11", "p2p", GCM), ("2.4.12", "2.5.11", "server", ""), ("2.4.12", "2.3.2", "server", CBC),
     ):  # fmt: skip
-        assert for_old("client", one, other, topology) == for_old("server", other, one, topology) == words
+        assert for_old("client", client, other, topology) == for_old("server", other, client, topology) == words
 
 
 @pytest.mark.parametrize("side", ["client", "server"])

@@ -19,13 +19,13 @@ def sleeper(seconds: int = 60) -> subprocess.Popen[bytes]:
 def test_all_are_stopped_and_what_begins_later() -> None:
     alive = ProcessGroups()
     first, second, gone = sleeper(), sleeper(), sleeper()
-    for one in (first, second, gone):
-        alive.add(one.pid)
+    for process in (first, second, gone):
+        alive.add(process.pid)
     alive.remove(gone.pid)
     alive.stop()
     late = sleeper()
     alive.add(late.pid)
-    assert [one.wait(5) for one in (first, second, late)] == [-signal.SIGKILL] * 3
+    assert [process.wait(5) for process in (first, second, late)] == [-signal.SIGKILL] * 3
     assert gone.poll() is None
     gone.kill()
     gone.wait()
@@ -44,7 +44,7 @@ def test_one_that_has_just_ended_does_not_keep_the_others_alive() -> None:
 
 def test_an_answer_for_each_trial() -> None:
     data = packed({"a": 1}, {}) + packed({"a": 2}, {"x": b"y"})
-    assert [(one.outcome, one.parts) for one in run_outputs(data, {"wishes": [0, LAST, 0]})] == [
+    assert [(output.outcome, output.parts) for output in run_outputs(data, {"wishes": [0, LAST, 0]})] == [
         ({"a": 1}, {}),
         ({"a": 2}, {"x": b"y"}),
     ]

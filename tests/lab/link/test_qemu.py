@@ -93,8 +93,8 @@ def test_without_qemu_nothing_is_built(patchkit: Run, tmp_path: Path) -> None:
         env={"PATH": str(tmp_path / "empty"), "PATCHKIT_CACHE": str(tmp_path / "cache")},
     )
     assert done.returncode == GuestError.exit_code == 61, done.stderr
-    said = " ".join(done.stderr.split())
-    assert "qemu-system-x86_64 is not in PATH" in said
-    assert "apt-get install qemu-system-x86;" in said
+    stderr = " ".join(done.stderr.split())
+    assert "qemu-system-x86_64 is not in PATH" in stderr
+    assert "apt-get install qemu-system-x86;" in stderr
     assert not (tmp_path / "cache").exists()
     assert not (tmp_path / "report").exists()

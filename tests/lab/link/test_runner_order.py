@@ -20,8 +20,8 @@ def scenario(**more: Any) -> Scenario:
 
 def test_an_order_is_all_that_the_runner_needs() -> None:
     turns = [Turn(5), Turn(6, verbosity=7, keep_logs=True, keep_frames=True)]
-    made = order(built_in()["lose-ack-of-2"], V("2.6.14"), V("2.3.2"), turns)
-    read = json.loads(json.dumps(made))
+    both_turns = order(built_in()["lose-ack-of-2"], V("2.6.14"), V("2.3.2"), turns)
+    read = json.loads(json.dumps(both_turns))
     assert read["run"] == "handshake"
     assert read["limit_s"] == 60
     assert [turn["seed"] for turn in read["turns"]] == [5, 6]
@@ -29,7 +29,7 @@ def test_an_order_is_all_that_the_runner_needs() -> None:
     assert read["wishes"] == [0, LOGS + FRAMES + LAST]
     first_only = order(built_in()["lose-ack-of-2"], V("2.6.14"), V("2.3.2"), turns, count=1)
     assert first_only["wishes"] == [LAST, LOGS + FRAMES]
-    assert first_only["turns"] == made["turns"]
+    assert first_only["turns"] == both_turns["turns"]
     qdiscs = [turn["qdiscs"][direction] for turn in read["turns"] for direction in ("up", "down")]
     assert len({text.rpartition(" seed ")[2] for text in qdiscs}) == 4
     assert TO_CLIENT in read["rules"]
@@ -60,11 +60,11 @@ def test_many_clients_start_at_the_same_moments_in_every_arm() -> None:
     )
     starts = [turn["starts"] for turn in stock["turns"]]  # type: ignore[attr-defined]
     assert starts == [turn["starts"] for turn in patched["turns"]]  # type: ignore[attr-defined]
-    for one in starts:
-        assert len(one) == 20
-        assert one == sorted(one)
-        assert 0 <= one[0] < 2
-        assert 3 < one[-1] < 5
+    for moments in starts:
+        assert len(moments) == 20
+        assert moments == sorted(moments)
+        assert 0 <= moments[0] < 2
+        assert 3 < moments[-1] < 5
     assert starts[0] != starts[1]
     at_once = order(scenario(clients=3), V("2.6.14"), V("2.6.14"), [Turn(5)])
     assert at_once["turns"][0]["starts"] == [0, 0, 0]  # type: ignore[index]
@@ -72,6 +72,6 @@ def test_many_clients_start_at_the_same_moments_in_every_arm() -> None:
 
 def test_an_order_for_two_peers_says_nothing_of_crowds() -> None:
     """It would be longer, and its trials would not come out the same to the microsecond any more."""
-    made = order(scenario(), V("2.6.14"), V("2.6.14"), [Turn(5)])
-    assert "crowd" not in made
-    assert made["turns"][0].keys() == {"seed", "qdiscs", "verb"}  # type: ignore[index]
+    handshake = order(scenario(), V("2.6.14"), V("2.6.14"), [Turn(5)])
+    assert "crowd" not in handshake
+    assert handshake["turns"][0].keys() == {"seed", "qdiscs", "verb"}  # type: ignore[index]

@@ -14,13 +14,15 @@ MACHINE = LinkDescription(link="machine", guest="ef" * 32, qemu="7.2.15", kernel
 
 
 def program(name: str) -> Program:
-    asked = BinaryRequest.parse(name)
-    return Program(release=asked.version, variant=asked.variant, guard=asked.guard, version=asked.version, sha256="00")
+    request = BinaryRequest.parse(name)
+    return Program(
+        release=request.version, variant=request.variant, guard=request.guard, version=request.version, sha256="00"
+    )
 
 
 def made(names: list[str], scenarios: dict[str, Scenario], credentials: tuple[str, ...] = ()) -> Campaign:
     arms = [
-        arm(program(client), program(server or client)) for client, _, server in (one.partition(":") for one in names)
+        arm(program(client), program(server or client)) for client, _, server in (name.partition(":") for name in names)
     ]
     return campaign(arms, scenarios, credentials, seed=3, trials=7, machine=MACHINE)
 
@@ -60,7 +62,11 @@ def test_what_is_no_handshake_has_no_reference() -> None:
 
 def test_arms_are_named_after_their_sides() -> None:
     todo = made(["2.6.14", "2.6.14+retransmit:2.5.1", "2.6.14+retransmit.guard"], some("clean"))
-    assert [one.name for one in todo.arms] == ["2.6.14", "2.6.14+retransmit:2.5.1", "2.6.14+retransmit.guard"]
+    assert [campaign_arm.name for campaign_arm in todo.arms] == [
+        "2.6.14",
+        "2.6.14+retransmit:2.5.1",
+        "2.6.14+retransmit.guard",
+    ]
 
 
 def test_an_arm_is_not_compared_with_itself() -> None:

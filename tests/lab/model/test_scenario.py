@@ -89,9 +89,9 @@ def test_what_does_not_make_sense(fields: str, why: str) -> None:
 
 
 def test_many_clients_are_told_from_one() -> None:
-    crowd, one = built_in()["crowd"], built_in()["loss-10"]
+    crowd, single = built_in()["crowd"], built_in()["loss-10"]
     assert (crowd.is_crowd, crowd.clients, crowd.runs) == (True, 50, "50 handshakes")
-    assert (one.is_crowd, one.clients, one.runs) == (False, 1, "handshake")
+    assert (single.is_crowd, single.clients, single.runs) == (False, 1, "handshake")
 
 
 def test_credentials_are_looked_at_at_once() -> None:
@@ -141,9 +141,9 @@ def test_one_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as caught:
         named("§§§")
     assert ".toml" in caught.value.advice
-    for asked in (tmp_path / "missing.toml", tmp_path, "x" * 300):
+    for place in (tmp_path / "missing.toml", tmp_path, "x" * 300):
         with pytest.raises(StorageError):
-            named(str(asked))
+            named(str(place))
 
 
 def test_other_fields_are_checked_as_well() -> None:
@@ -158,6 +158,6 @@ def test_the_command_lists_and_refuses(tmp_path: Path, patchkit: Run) -> None:
     assert listed.returncode == 0
     assert list(json.loads(listed.stdout)) == ["one", "loss-20", "clean"]
     (tmp_path / "broken.toml").write_text('[scenario.one]\nsummary = "s"\nup = { loss = 101 }\n')
-    said = patchkit("lab", "scenarios", "broken.toml")
-    assert (said.returncode, said.stdout) == (60, "")
-    assert "up.loss" in said.stderr
+    done = patchkit("lab", "scenarios", "broken.toml")
+    assert (done.returncode, done.stdout) == (60, "")
+    assert "up.loss" in done.stderr

@@ -86,9 +86,9 @@ def netem(flow: Flow, count: int, seed: int) -> Traffic:
     ],
 )
 def test_faults(flow: Flow, traffic: Traffic, fault: str) -> None:
-    said = found(flow, traffic)
-    assert len(said) == 1
-    assert said[0].startswith(f"up: {fault}")
+    link_faults = found(flow, traffic)
+    assert len(link_faults) == 1
+    assert link_faults[0].startswith(f"up: {fault}")
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def test_no_faults(flow: Flow, traffic: Traffic) -> None:
 def test_both_directions_are_looked_at_and_what_could_not_be_counted() -> None:
     scenario = Scenario(summary="a test", both=Flow(delay_ms=50))  # type: ignore[call-arg]
     wrong: dict[Direction, Traffic] = {"up": carried(dropped=3), "down": carried(reordered=2)}
-    said = faults(scenario, wrong, 7)
-    assert said == [
+    link_faults = faults(scenario, wrong, 7)
+    assert link_faults == [
         "7 packets came faster than they could be counted",
         "up: 3 of 100 packets lost, 0.0% asked for",
         "down: 2 packets overtaken, none asked for",
@@ -142,8 +142,8 @@ def test_nor_are_losses_among_doubled_packets(
     loss: float, duplicate: float, reorder: float, count: int, seed: int
 ) -> None:
     flow = Flow(delay_ms=50, loss=loss, duplicate=duplicate, reorder=reorder)
-    said = [fault for fault in found(flow, netem(flow, count, seed)) if "overtaken" not in fault]
-    assert said == []
+    link_faults = [fault for fault in found(flow, netem(flow, count, seed)) if "overtaken" not in fault]
+    assert link_faults == []
 
 
 @settings(OFTEN, max_examples=60)
@@ -153,9 +153,9 @@ def test_nor_are_long_bursts(to_bad: float, to_good: float, count: int, seed: in
     assert found(flow, netem(flow, count, seed)) == []
 
 
-@pytest.mark.parametrize("name", [name for name, one in built_in().items() if one.up.rate_kbit is None])
+@pytest.mark.parametrize("name", [name for name, candidate in built_in().items() if candidate.up.rate_kbit is None])
 def test_the_built_in_links_are_not_at_fault(name: str) -> None:
     flow = built_in()[name].up
     for seed in range(60):
-        said = [fault for fault in found(flow, netem(flow, 5 + seed, seed)) if "overtaken" not in fault]
-        assert said == [], (name, seed)
+        link_faults = [fault for fault in found(flow, netem(flow, 5 + seed, seed)) if "overtaken" not in fault]
+        assert link_faults == [], (name, seed)

@@ -29,8 +29,10 @@ def records(*seen: tuple[float, int, bytes], first: int = CONTROL) -> bytes:
 def up(*seen: tuple[float, int, bytes], until: float | None = None, ruled_out: int = 0, **flow: Any) -> Traffic:
     """What went up, on a link of 50 ms, with a last packet at 5 s that comes too late to count."""
     until_ns = None if until is None else BEGAN + round(until * 1e6)
-    asked = Flow(**{"delay_ms": 50, **flow})
-    return traffic(read(records(*seen, (5000, UP_SENT, b"last"))), "up", asked, until_ns=until_ns, ruled_out=ruled_out)
+    whole_flow = Flow(**{"delay_ms": 50, **flow})
+    return traffic(
+        read(records(*seen, (5000, UP_SENT, b"last"))), "up", whole_flow, until_ns=until_ns, ruled_out=ruled_out
+    )
 
 
 def counts(one: Traffic) -> tuple[int, int, int, int, int]:
@@ -39,7 +41,7 @@ def counts(one: Traffic) -> tuple[int, int, int, int, int]:
 
 def test_records_are_read_by_time_and_opcode() -> None:
     data = records((2, UP_SENT, b"b")) + records((1, DOWN_SENT, b"a"), first=31 << 3)
-    assert [(one.when - BEGAN, one.point, one.opcode, one.size) for one in read(data)] == [
+    assert [(packet.when - BEGAN, packet.point, packet.opcode, packet.size) for packet in read(data)] == [
         (1_000_000, DOWN_SENT, "opcode 31", 1),
         (2_000_000, UP_SENT, "P_CONTROL_V1", 1),
     ]

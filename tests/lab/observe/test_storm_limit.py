@@ -27,7 +27,7 @@ BOUND = Bound(copies=5, per_second=10)
 def control(session: int, packet_id: int, *acks: int, key_id: int = 0, payload: bytes = b"tls", hmac: int = 0) -> bytes:
     """ssl_pkt.c: opcode and key, session, (HMAC, replay ID), ACKs, their session, packet ID, TLS."""
     other = struct.pack(">Q", 99) if acks else b""
-    ids = b"".join(struct.pack(">I", one) for one in acks)
+    ids = b"".join(struct.pack(">I", ack) for ack in acks)
     head = bytes([CONTROL | key_id]) + struct.pack(">Q", session) + bytes(range(hmac))
     return head + bytes([len(acks)]) + ids + other + struct.pack(">I", packet_id) + payload
 
@@ -76,9 +76,9 @@ def arm(client: Bound | None, server: Bound | None) -> Arm:
 
 def of(packets: int, **fields: float) -> Trial:
     sent = Sending.model_validate({"messages": 6, "copies": 4, "seconds": 2, "peak": 5, "peak_messages": 5, **fields})
-    one = trial("a/b/c", 1, 3.0, control=packets)
-    up = one.traffic["up"].model_copy(update={"sending": sent})
-    return one.model_copy(update={"traffic": {**one.traffic, "up": up}})
+    finished = trial("a/b/c", 1, 3.0, control=packets)
+    up = finished.traffic["up"].model_copy(update={"sending": sent})
+    return finished.model_copy(update={"traffic": {**finished.traffic, "up": up}})
 
 
 def test_the_bound_itself_is_allowed_and_no_packet_more() -> None:
@@ -99,9 +99,9 @@ def test_a_short_storm_does_not_hide_in_a_long_handshake() -> None:
 
 def test_a_campaign_with_a_storm_is_refused() -> None:
     this = campaign(trials=1)
-    promising = [one.model_copy(update={"client": arm(BOUND, None).client}) for one in this.arms]
+    promising = [campaign_arm.model_copy(update={"client": arm(BOUND, None).client}) for campaign_arm in this.arms]
     this = this.model_copy(update={"arms": promising})
-    calm = [trial(one.id, 1, 2.0) for one in this.cells]
+    calm = [trial(cell.id, 1, 2.0) for cell in this.cells]
     wild = [*calm[:1], of(5000).model_copy(update={"cell": this.cells[1].id})]
     timing = Timing(guest_seconds=1, wall_seconds=1, jobs=1)
     refuse_storms(Done(this, calm, results(this, calm), timing))

@@ -45,23 +45,23 @@ def counters(up: int, down: int) -> str:
 
 
 def test_a_good_trial() -> None:
-    one = trial(built_in()["clean"], records())
-    assert (one.cell, one.trial, one.seed, one.outcome, one.detail) == ("a/b/c", 3, 77, "completed", "")
-    assert (one.seconds, one.guest_seconds, one.cpu["client"], one.soak) == (0.62, 2.0, 0.051235, None)
-    assert one.traffic["up"].opcodes == {"P_CONTROL_V1": 20}
-    assert one.traffic["down"].delay_ms == 50
+    result = trial(built_in()["clean"], records())
+    assert (result.cell, result.trial, result.seed, result.outcome, result.detail) == ("a/b/c", 3, 77, "completed", "")
+    assert (result.seconds, result.guest_seconds, result.cpu["client"], result.soak) == (0.62, 2.0, 0.051235, None)
+    assert result.traffic["up"].opcodes == {"P_CONTROL_V1": 20}
+    assert result.traffic["down"].delay_ms == 50
 
 
 def test_what_did_not_complete_has_no_time() -> None:
     for what in ("timeout", "crash", "hang"):
-        one = trial(built_in()["clean"], records(), outcome=what, detail="why", seconds=None, until_ns=None)
-        assert (one.outcome, one.seconds, one.detail) == (what, None, "why")
+        result = trial(built_in()["clean"], records(), outcome=what, detail="why", seconds=None, until_ns=None)
+        assert (result.outcome, result.seconds, result.detail) == (what, None, "why")
 
 
 def test_a_link_that_was_not_as_asked_makes_it_void() -> None:
-    one = trial(built_in()["clean"], records(3, 4))
-    assert (one.outcome, one.seconds) == ("void", None)
-    assert one.detail == "up: 2 of 20 packets lost, 0.0% asked for"
+    result = trial(built_in()["clean"], records(3, 4))
+    assert (result.outcome, result.seconds) == ("void", None)
+    assert result.detail == "up: 2 of 20 packets lost, 0.0% asked for"
     crashed = trial(built_in()["clean"], records(), outcome="crash", detail="why", capture_lost=3)
     assert crashed.detail == "3 packets came faster than they could be counted\n(crash)"
     late = trial(built_in()["clean"], records(delay=70))
@@ -69,17 +69,17 @@ def test_a_link_that_was_not_as_asked_makes_it_void() -> None:
 
 
 def test_what_the_rules_dropped_is_no_fault() -> None:
-    one = trial(built_in()["lose-5th-packet"], records(3, 4), counters=counters(2, 0))
-    assert (one.outcome, one.traffic["up"].ruled_out, one.traffic["down"].ruled_out) == ("completed", 2, 0)
+    result = trial(built_in()["lose-5th-packet"], records(3, 4), counters=counters(2, 0))
+    assert (result.outcome, result.traffic["up"].ruled_out, result.traffic["down"].ruled_out) == ("completed", 2, 0)
     assert trial(built_in()["lose-5th-packet"], records(3, 4), counters=counters(0, 2)).outcome == "void"
 
 
 def test_a_crowd() -> None:
     """Whoever was not done, or not even started, is one of the crowd all the same."""
     scenario = Scenario(summary="a test", both={"delay_ms": 50}, clients=4, spread_s=1)  # type: ignore[call-arg]
-    one = trial(scenario, records(), outcome="crash", crowd=[1.50000049, None, 2])
-    assert one.crowd is not None
-    assert one.crowd.model_dump() == {"clients": 4, "completed": 2, "seconds": [1.5, None, 2.0, None]}
+    result = trial(scenario, records(), outcome="crash", crowd=[1.50000049, None, 2])
+    assert result.crowd is not None
+    assert result.crowd.model_dump() == {"clients": 4, "completed": 2, "seconds": [1.5, None, 2.0, None]}
     assert trial(built_in()["clean"], records()).crowd is None
 
 
@@ -88,9 +88,9 @@ def test_a_soak() -> None:
     counts = {f"{side}_{kind}": n for n, kind in enumerate(kinds) for side in ("client", "server")}
     pings = {"sent": 100, "answered": 90, "gaps": [(1.0, 12.5), (40.0, 3.0), (60.0, 10.0)], "seconds": 100.00049}
     scenario = Scenario(summary="a test", both={"delay_ms": 50}, run="soak")  # type: ignore[call-arg]
-    one = trial(scenario, records(), counts={**counts, "completions": 3}, pings=pings, seconds=None)
-    assert one.soak is not None
-    assert one.soak.model_dump() == {
+    result = trial(scenario, records(), counts={**counts, "completions": 3}, pings=pings, seconds=None)
+    assert result.soak is not None
+    assert result.soak.model_dump() == {
         "seconds": 100.0, "pings_sent": 100, "pings_answered": 90, "longest_outage": 12.5, "outages": 1,
         "down_seconds": 12.5, "renegotiations": 0, "failed_renegotiations": 2, "ping_restarts": 4, "reconnects": 2,
     }  # fmt: skip

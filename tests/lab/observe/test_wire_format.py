@@ -59,10 +59,10 @@ def captured(request: pytest.FixtureRequest, the_guest: Guest, shared_cache: Cac
         for name in SCENARIOS:
             scenario = built_in()[name]
             turns = [Turn(seed, keep_frames=True) for seed in SEEDS]
-            asked = order(scenario, program.version, program.version, turns)
-            ran = link.run(program, program, "leaf-rsa2048", asked, scenario)
-            assert [one.outcome["outcome"] for one in ran] == ["completed"] * len(SEEDS)
-            seen[variant, name] = [packet for one in ran for packet in control_packets(pcap(one.parts["frames"]))]
+            runner_order = order(scenario, program.version, program.version, turns)
+            ran = link.run(program, program, "leaf-rsa2048", runner_order, scenario)
+            assert [output.outcome["outcome"] for output in ran] == ["completed"] * len(SEEDS)
+            seen[variant, name] = [packet for output in ran for packet in control_packets(pcap(output.parts["frames"]))]
     return lambda variant, scenario: seen[variant, scenario]
 
 
@@ -85,12 +85,12 @@ def test_the_same_messages_whatever_is_lost(captured: Captured, variant: str, sc
     assert clean.keys() <= stock.keys() & patched.keys()
     known = {(key[0], key[1], length) for key, lengths in clean.items() for length in lengths}
     known.add(("up", "P_CONTROL_V1", PUSH_REQUEST))
-    for more in (stock, patched):
-        again = {(key[0], key[1], length) for key in more.keys() - clean.keys() for length in more[key]}
+    for lengths_seen in (stock, patched):
+        again = {(key[0], key[1], length) for key in lengths_seen.keys() - clean.keys() for length in lengths_seen[key]}
         assert again <= known
     different = {key for key in stock.keys() & patched.keys() if stock[key] != patched[key]}
-    said = len(f"+{variant}")
-    assert all({length + said for length in stock[key]} == patched[key] for key in different), different
+    suffix_length = len(f"+{variant}")
+    assert all({length + suffix_length for length in stock[key]} == patched[key] for key in different), different
     assert {key[0] for key in different} <= {"up"}
     assert len(different) <= 1
 
@@ -99,7 +99,7 @@ def test_the_same_messages_whatever_is_lost(captured: Captured, variant: str, sc
 def test_a_clean_link_carries_the_same_packets_in_the_same_order(captured: Captured, variant: str) -> None:
     stock, patched = (captured(name, "clean") for name in ("stock", variant))
     for direction in ("up", "down"):
-        orders = [[one.message for one in seen if one.direction == direction] for seen in (stock, patched)]
+        orders = [[packet.message for packet in seen if packet.direction == direction] for seen in (stock, patched)]
         assert orders[0] == orders[1]
 
 
@@ -109,21 +109,22 @@ def test_what_is_acknowledged_has_arrived_and_is_no_more_than_peers_take(
     captured: Captured, variant: str, scenario: str
 ) -> None:
     packets = captured(variant, scenario)
-    sent = {(one.direction, one.packet_id) for one in packets if one.packet_id is not None}
-    sessions = {one.session for one in packets}
-    for one in packets:
-        other = "down" if one.direction == "up" else "up"
-        assert len(one.acks) <= MOST[one.packet_id is not None]
-        assert len(set(one.acks)) == len(one.acks)
-        assert all((other, ack) in sent for ack in one.acks)
-        assert one.acks_session in sessions | {b""}
+    sent = {(packet.direction, packet.packet_id) for packet in packets if packet.packet_id is not None}
+    sessions = {packet.session for packet in packets}
+    for packet in packets:
+        other = "down" if packet.direction == "up" else "up"
+        assert len(packet.acks) <= MOST[packet.packet_id is not None]
+        assert len(set(packet.acks)) == len(packet.acks)
+        assert all((other, ack) in sent for ack in packet.acks)
+        assert packet.acks_session in sessions | {b""}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_packet_that_is_sent_again_says_the_same(captured: Captured, variant: str) -> None:
     copies: dict[tuple[bytes, Message], set[bytes]] = defaultdict(set)
-    for one in captured(variant, "loss-20"):
-        if one.packet_id is not None:
-            copies[one.session, one.message].add(one.begin[:100])  # a capture keeps less where there are more ACKs
+    for packet in captured(variant, "loss-20"):
+        if packet.packet_id is not None:
+            # A capture keeps less where there are more ACKs.
+            copies[packet.session, packet.message].add(packet.begin[:100])
     assert copies
-    assert all(len(said) == 1 for said in copies.values())
+    assert all(len(begins) == 1 for begins in copies.values())

@@ -14,19 +14,19 @@ CELL = cell("2.6.14").id
 
 
 def test_it_is_begun_filled_and_gone_on_with(tmp_path: Path) -> None:
-    asked = campaign(trials=3)
+    begun = campaign(trials=3)
     folder = Folder(tmp_path / "a" / "report")
-    assert folder.begin(asked) == []
-    trials = lossy(asked)
-    for one in trials:
-        folder.add([one])
+    assert folder.begin(begun) == []
+    trials = lossy(begun)
+    for finished in trials:
+        folder.add([finished])
     assert folder.trials() == trials
-    assert folder.campaign() == asked
+    assert folder.campaign() == begun
     # More trials of the same are the same campaign; another patchkit may go on with it.
-    more = asked.model_copy(update={"trials": 5, "patchkit": "1.1"})
+    longer = begun.model_copy(update={"trials": 5, "patchkit": "1.1"})
     again = Folder(folder.path)
-    assert again.resume(more) == trials
-    assert again.campaign() == more
+    assert again.resume(longer) == trials
+    assert again.campaign() == longer
 
 
 def test_resume_begins_where_there_is_nothing(tmp_path: Path) -> None:
@@ -44,9 +44,9 @@ def test_another_campaign_is_refused_and_nothing_changes(tmp_path: Path) -> None
     Folder(tmp_path).begin(campaign())
     before = (tmp_path / CAMPAIGN).read_bytes()
     other = campaign().model_copy(update={"seed": 8})
-    for asked, differing in ((other, "seed"), (campaign(scenarios=["loss-10"]), "scenarios, cells")):
+    for differing_campaign, differing in ((other, "seed"), (campaign(scenarios=["loss-10"]), "scenarios, cells")):
         with pytest.raises(ReportError, match="another campaign") as caught:
-            Folder(tmp_path).resume(asked)
+            Folder(tmp_path).resume(differing_campaign)
         assert caught.value.why == f"these differ: {differing}"
     assert (tmp_path / CAMPAIGN).read_bytes() == before
 
@@ -94,8 +94,8 @@ def test_a_line_that_was_cut_off_is_run_again(tmp_path: Path) -> None:
 def test_what_was_not_asked_for_is_not_kept(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.begin(campaign(trials=2))
-    for one in (trial(CELL, 1), trial(CELL, 3), trial("another/cell", 1)):
-        folder.add([one])
+    for offered in (trial(CELL, 1), trial(CELL, 3), trial("another/cell", 1)):
+        folder.add([offered])
     assert folder.resume(campaign(trials=2)) == [trial(CELL, 1)]
 
 
@@ -107,9 +107,9 @@ def test_odd_characters_survive(tmp_path: Path) -> None:
 
 
 def test_trials_are_put_in_order_and_each_is_there_once() -> None:
-    asked = campaign(trials=3)
-    trials = lossy(asked)
-    ordered = in_order(asked, [*reversed(trials), *trials, trial("unknown", 1)])
-    cells = [one.id for one in [*asked.cells, *asked.reference]]
-    assert [(one.cell, one.trial) for one in ordered] == [(name, n) for name in cells for n in (1, 2, 3)]
+    whole_campaign = campaign(trials=3)
+    trials = lossy(whole_campaign)
+    ordered = in_order(whole_campaign, [*reversed(trials), *trials, trial("unknown", 1)])
+    cells = [campaign_cell.id for campaign_cell in [*whole_campaign.cells, *whole_campaign.reference]]
+    assert [(entry.cell, entry.trial) for entry in ordered] == [(name, n) for name in cells for n in (1, 2, 3)]
     assert sorted(map(line, ordered)) == sorted(map(line, trials))

@@ -59,31 +59,34 @@ class Page(HTMLParser):
 
 def page(this: Campaign, trials: list[Trial]) -> Page:
     text = html(this, trials, results(this, trials), TIMING)
-    found = Page(text)
+    parsed = Page(text)
     assert "://" not in text
     assert "@import" not in text
-    assert all(reference.startswith("#") for reference in found.references)
-    assert {reference[1:] for reference in found.references} <= set(found.ids)
-    assert len(found.ids) == len(set(found.ids))
-    assert not found.names & {"script", "link", "img", "iframe", "object", "form", "base"}
-    return found
+    assert all(reference.startswith("#") for reference in parsed.references)
+    assert {reference[1:] for reference in parsed.references} <= set(parsed.ids)
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert not parsed.names & {"script", "link", "img", "iframe", "object", "form", "base"}
+    return parsed
 
 
 def test_a_whole_report() -> None:
     this = campaign(scenarios=["loss-20", "soak-15"], trials=12)
     trials = lossy(this)
-    trials = [one.model_copy(update={"soak": soak()}) if "soak" in one.cell else one for one in trials]
-    found = results(this, trials)
+    trials = [
+        lossy_trial.model_copy(update={"soak": soak()}) if "soak" in lossy_trial.cell else lossy_trial
+        for lossy_trial in trials
+    ]
+    summary = results(this, trials)
     whole = page(this, trials)
     text = " ".join("".join(whole.text).split())
-    for compared in found.comparisons:
+    for compared in summary.comparisons:
         assert compared.verdict in text
     assert {"caption", "figure", "figcaption", "details", "svg", "main"} <= whole.names
     assert "patchkit lab replay REPORT --cell 2.6.14+retransmit/loss-20/leaf-rsa2048 --trial 12" in text
     assert "120.0 guest seconds a second" in text
-    short = markdown(this, found, TIMING)
-    assert all(compared.headline.replace("_", r"\_") in short for compared in found.comparisons)
-    assert short.index(found.comparisons[0].headline) < short.index("| cell |") < short.index("120.0 guest seconds")
+    short = markdown(this, summary, TIMING)
+    assert all(compared.headline.replace("_", r"\_") in short for compared in summary.comparisons)
+    assert short.index(summary.comparisons[0].headline) < short.index("| cell |") < short.index("120.0 guest seconds")
     assert "patchkit lab replay REPORT --cell CELL --trial K" in short
     assert "renegotiations" in short
 
@@ -91,9 +94,9 @@ def test_a_whole_report() -> None:
 def test_the_same_bytes_twice() -> None:
     this = campaign(trials=12)
     trials = lossy(this)
-    found = results(this, trials)
-    assert html(this, trials, found, TIMING) == html(this, list(reversed(trials)), found, TIMING)
-    assert markdown(this, found, TIMING) == markdown(this, found, TIMING)
+    summary = results(this, trials)
+    assert html(this, trials, summary, TIMING) == html(this, list(reversed(trials)), summary, TIMING)
+    assert markdown(this, summary, TIMING) == markdown(this, summary, TIMING)
 
 
 @pytest.mark.slow
@@ -108,14 +111,14 @@ def test_the_same_bytes_in_another_process() -> None:
         for text in (found.model_dump_json(), html(this, lossy(this), found, TIMING)):
             print(sha256(text.encode()).hexdigest())
     """
-    said = {
+    digests = {
         subprocess.run(
             [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin"}, cwd=ROOT,
             check=True, capture_output=True,
         ).stdout
         for seed in ("1", "2")
     }  # fmt: skip
-    assert len(said) == 1
+    assert len(digests) == 1
 
 
 @pytest.mark.parametrize(
@@ -131,8 +134,8 @@ def test_the_same_bytes_in_another_process() -> None:
 def test_campaigns_that_hardly_show_anything(columns: tuple[list[object], ...]) -> None:
     this = campaign()
     trials = [
-        trial(one.id, number, outcome)  # type: ignore[arg-type]
-        for one, column in zip(this.cells, columns, strict=True)
+        trial(cell.id, number, outcome)  # type: ignore[arg-type]
+        for cell, column in zip(this.cells, columns, strict=True)
         for number, outcome in enumerate(column, 1)
     ]
     page(this, trials)
@@ -141,20 +144,20 @@ def test_campaigns_that_hardly_show_anything(columns: tuple[list[object], ...]) 
 
 def test_one_arm_and_no_time() -> None:
     this = campaign(arms=["2.6.14"])
-    found = results(this, lossy(this, 3))
-    assert "nothing to compare" in markdown(this, found, Timing(guest_seconds=0, wall_seconds=0, jobs=1))
+    summary = results(this, lossy(this, 3))
+    assert "nothing to compare" in markdown(this, summary, Timing(guest_seconds=0, wall_seconds=0, jobs=1))
     page(this, lossy(this, 3))
 
 
 def test_many_packets_and_long_names() -> None:
     this = campaign(arms=["2.6.14", "2.6.14+" + "combined" * 20])
-    trials = [trial(one.id, number, 0.4 * number, control=7**number) for one in this.cells for number in (1, 2, 3)]
+    trials = [trial(cell.id, number, 0.4 * number, control=7**number) for cell in this.cells for number in (1, 2, 3)]
     page(this, trials)
 
 
 def test_no_name_becomes_markup() -> None:
     this = campaign(arms=["2.6.14", HOSTILE], trials=3)
-    trials = [one.model_copy(update={"detail": HOSTILE}) for one in lossy(this)]
+    trials = [lossy_trial.model_copy(update={"detail": HOSTILE}) for lossy_trial in lossy(this)]
     hostile = page(this, trials)
     assert "alert(1)" in "".join(hostile.text)
     line = next(text for text in hostile.text if text.startswith("patchkit lab replay") and "alert" in text)

@@ -29,12 +29,12 @@ def of(cell: str, number: int, cpu: float, *seconds: float | None) -> Trial:
 
 def test_what_crowds_show() -> None:
     this = campaign(trials=2)
-    first, other = (one.id for one in this.cells)
-    found = results(this, [
+    first, other = (cell.id for cell in this.cells)
+    summary = results(this, [
         of(first, 1, 2.0, 1.0, 2.0, None), of(first, 2, 4.0, 3.0, 4.0, 5.0),
         of(other, 1, 3.0, 1.0, 1.0, 1.0), of(other, 2, 6.0, 1.0, 1.0, 2.0),
     ])  # fmt: skip
-    stock, patched = (one.crowd for one in found.cells)
+    stock, patched = (cell.crowd for cell in summary.cells)
     assert stock is not None
     assert patched is not None
     assert (stock.trials, stock.clients, stock.completed) == (2, 6, 5)
@@ -43,39 +43,39 @@ def test_what_crowds_show() -> None:
     assert stock.server_cpu is not None
     assert stock.server_cpu.value == 3.0
     assert stock.opcodes["up"] == {"P_ACK_V1": 10, "P_CONTROL_HARD_RESET_CLIENT_V2": 1, "P_CONTROL_V1": 13}
-    (compared,) = found.comparisons
+    (compared,) = summary.comparisons
     assert compared.server_cpu_ratio is not None
     assert (compared.server_cpu_ratio.value, compared.only_this) == (1.5, 1)
-    assert found.tests == 3  # the server's CPU time is estimated, not tested
+    assert summary.tests == 3  # the server's CPU time is estimated, not tested
 
 
 def test_two_peers_are_no_crowd() -> None:
     this = campaign(trials=1)
-    found = results(this, [trial(one.id, 1, 2.0) for one in this.cells])
-    assert [one.crowd for one in found.cells] == [None, None]
-    assert found.comparisons[0].server_cpu_ratio is None
-    assert "Crowds" not in markdown(this, found, Timing(guest_seconds=1, wall_seconds=1, jobs=1))
+    summary = results(this, [trial(cell.id, 1, 2.0) for cell in this.cells])
+    assert [cell.crowd for cell in summary.cells] == [None, None]
+    assert summary.comparisons[0].server_cpu_ratio is None
+    assert "Crowds" not in markdown(this, summary, Timing(guest_seconds=1, wall_seconds=1, jobs=1))
 
 
 def test_a_report_names_the_servers_cpu_time_with_its_interval() -> None:
     this = campaign(trials=12)
     trials = [
-        of(one.id, number, (1 + arm) * (2 + number / 100), 1.0, 2.0 + number)
+        of(cell.id, number, (1 + arm) * (2 + number / 100), 1.0, 2.0 + number)
         for number in range(1, 13)
-        for arm, one in enumerate(this.cells)
+        for arm, cell in enumerate(this.cells)
     ]
-    found = results(this, [*references(this), *trials])
-    ratio = found.comparisons[0].server_cpu_ratio
+    summary = results(this, [*references(this), *trials])
+    ratio = summary.comparisons[0].server_cpu_ratio
     assert ratio is not None
     assert ratio.low is not None
     assert ratio.high is not None
     assert ratio.low <= ratio.value == 2 <= ratio.high
     timing = Timing(guest_seconds=1, wall_seconds=1, jobs=1)
-    said = markdown(this, found, timing)
-    row = next(line for line in said.partition("Crowds")[2].splitlines() if OTHER in line)
+    report = markdown(this, summary, timing)
+    row = next(line for line in report.partition("Crowds")[2].splitlines() if OTHER in line)
     assert "| 12 | 24 | 24 |" in row
     assert row.endswith("| 2.000 (2.000 to 2.000) |")
-    assert "against the first arm" in html(this, [*references(this), *trials], found, timing)
+    assert "against the first arm" in html(this, [*references(this), *trials], summary, timing)
 
 
 def test_who_runs_an_order() -> None:
@@ -130,16 +130,16 @@ while True:
 @pytest.mark.parametrize(("clients", "outcome", "completed"), [(2, "completed", 2), (4, "timeout", 3)])
 def test_clients_are_started_and_each_is_timed(clients: int, outcome: str, completed: int) -> None:
     scenario = Scenario(summary="a test", clients=clients, spread_s=1, limit_s=9)
-    one, ran = trial_of(scenario, CLIENT, SERVER)
-    assert (one.outcome, one.detail) == (outcome, "")
-    assert one.crowd is not None
-    assert one.crowd.completed == completed
-    assert all(0.19 < seconds < 9 for seconds in one.crowd.seconds if seconds is not None)
-    assert one.traffic["up"].opcodes == {"P_CONTROL_HARD_RESET_CLIENT_V2": clients}
-    assert one.traffic["down"].opcodes == {"P_CONTROL_HARD_RESET_SERVER_V2": clients}
+    crowd_trial, ran = trial_of(scenario, CLIENT, SERVER)
+    assert (crowd_trial.outcome, crowd_trial.detail) == (outcome, "")
+    assert crowd_trial.crowd is not None
+    assert crowd_trial.crowd.completed == completed
+    assert all(0.19 < seconds < 9 for seconds in crowd_trial.crowd.seconds if seconds is not None)
+    assert crowd_trial.traffic["up"].opcodes == {"P_CONTROL_HARD_RESET_CLIENT_V2": clients}
+    assert crowd_trial.traffic["down"].opcodes == {"P_CONTROL_HARD_RESET_SERVER_V2": clients}
     assert ran.parts["client.log"].count(b"link remote") == clients
     assert b"== client 1 ==" in ran.parts["client.log"]
-    assert one.cpu["client"] > 0 < one.cpu["server"]
+    assert crowd_trial.cpu["client"] > 0 < crowd_trial.cpu["server"]
 
 
 def test_the_guest_compiles_it_only_for_a_crowd() -> None:

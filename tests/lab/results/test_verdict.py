@@ -17,7 +17,7 @@ FASTER = Effect(-10.0, Interval(-12.0, -8.0), 0.001)
 SLOWER = Effect(10.0, Interval(8.0, 12.0), 0.001)
 UNCLEAR = Effect(0.01, Interval(-0.1, 0.12), 0.8)
 FOUND = Evidence(
-    arm="2.6.14+retransmit", first="2.6.14", where="loss-20, leaf-rsa2048", pairs=100, asked=100, rate=BETTER,
+    arm="2.6.14+retransmit", first="2.6.14", where="loss-20, leaf-rsa2048", pairs=100, pairs_asked=100, rate=BETTER,
     time=FASTER, packets=Effect(1.8, Interval(1.7, 1.9), 0.001, neutral=1.0), detectable_rate=0.0779,
     detectable_seconds=2.51,
 )  # fmt: skip
@@ -41,11 +41,11 @@ def test_nothing_is_claimed_in_doubt(effect: Effect, judge: object) -> None:
 
 @given(effects, effects)
 def test_the_words_are_the_claims(rate: Effect, seconds: Effect) -> None:
-    said = verdict.headline(replace(FOUND, rate=rate, time=seconds))
+    headline = verdict.headline(replace(FOUND, rate=rate, time=seconds))
     claims = {verdict.completion(rate), verdict.time(seconds)}
-    assert ("better" in said) == ("better" in claims)
-    assert ("worse" in said) == ("worse" in claims)
-    assert ("no difference shown" in said) == ("no difference shown" in claims)
+    assert ("better" in headline) == ("better" in claims)
+    assert ("worse" in headline) == ("worse" in claims)
+    assert ("no difference shown" in headline) == ("no difference shown" in claims)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_the_words_are_the_claims(rate: Effect, seconds: Effect) -> None:
     ],
 )
 def test_when_completion_and_time_disagree_both_are_said(rate: Effect, seconds: Effect, words: str) -> None:
-    said = verdict.headline(replace(FOUND, rate=rate, time=seconds))
-    assert said == f"2.6.14+retransmit against 2.6.14, loss-20, leaf-rsa2048: {words}"
+    headline = verdict.headline(replace(FOUND, rate=rate, time=seconds))
+    assert headline == f"2.6.14+retransmit against 2.6.14, loss-20, leaf-rsa2048: {words}"
 
 
 def test_a_whole_line() -> None:
-    said = verdict.line(FOUND).removeprefix(verdict.headline(FOUND)).replace("\N{MINUS SIGN}", "-")
-    assert said == (
+    rest = verdict.line(FOUND).removeprefix(verdict.headline(FOUND)).replace("\N{MINUS SIGN}", "-")
+    assert rest == (
         " Completes +30.0 points (+20.0 to +40.0; p 0.001), mean time up to the limit -10.0 s (-12.0 to -8.0; p "
         "0.001), more control packets: 1.80 times as many (1.70 to 1.90). 100 pairs would have shown a difference of 8 "
         "points or more, if no pair goes the other way, or of 2.6 s or more, in 4 of 5 such campaigns."

@@ -60,23 +60,23 @@ def test_a_capture_file_is_read_back() -> None:
     data = pcap(frames())
     magic, major, minor, zone, figures, snap, kind = struct.unpack_from("<IHHiIII", data)
     assert (magic, major, minor, zone, figures, snap, kind) == (0xA1B23C4D, 2, 4, 0, 0, 65535, 1)
-    at, found = 24, []
+    at, packets = 24, []
     while at < len(data):
         seconds, nanoseconds, kept, length = struct.unpack_from("<IIII", data, at)
-        found.append((seconds * 10**9 + nanoseconds - BEGAN, kept, length, data[at + 16 : at + 16 + kept]))
+        packets.append((seconds * 10**9 + nanoseconds - BEGAN, kept, length, data[at + 16 : at + 16 + kept]))
         at += 16 + kept
     whole = frame(40000, 1194, b"\x38" + bytes(13))
-    assert found == [(0, 56, 56, whole), (50_000_000, 42, 56, whole[:42])]
+    assert packets == [(0, 56, 56, whole), (50_000_000, 42, 56, whole[:42])]
     assert len(pcap(b"")) == 24
 
 
 @pytest.mark.skipif(shutil.which("tcpdump") is None, reason="wants tcpdump")
 def test_tcpdump_reads_it(tmp_path: Path) -> None:
     (tmp_path / "link.pcap").write_bytes(pcap(frames()))
-    said = subprocess.run(
+    listing = subprocess.run(
         ["tcpdump", "-n", "-r", str(tmp_path / "link.pcap")], check=True, capture_output=True, text=True
     ).stdout
-    assert said.count("10.77.1.2.40000 > 10.77.2.2.1194") == 2
+    assert listing.count("10.77.1.2.40000 > 10.77.2.2.1194") == 2
 
 
 def passes(program: bytes, packet: bytes) -> bool:

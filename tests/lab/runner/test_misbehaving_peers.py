@@ -44,8 +44,8 @@ def outcomes(the_guest: Guest, shared_cache: Cache) -> dict[str, RunOutput]:
     files = {"peers/server": SERVER, "peers/client": CLIENT}
     booted = qemu.snapshot(the_guest, files, tuple(files), shared_cache)
     turns = [Turn(seed, verbosity=seed) for seed in range(1, len(MISDEEDS) + 1)]
-    asked = order(SCENARIO, Version("2.6.14"), Version("2.6.14"), turns)
-    ran = qemu.run(booted, {**asked, "cpu_limit_s": 1}, wall_limit=500)
+    runner_order = order(SCENARIO, Version("2.6.14"), Version("2.6.14"), turns)
+    ran = qemu.run(booted, {**runner_order, "cpu_limit_s": 1}, wall_limit=500)
     return dict(zip(MISDEEDS, ran, strict=True))
 
 

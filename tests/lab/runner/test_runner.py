@@ -30,28 +30,28 @@ def closed(one: Peer) -> None:
 
 
 def test_a_peer_is_read_counted_and_reaped() -> None:
-    one = peer("echo started; echo again and again; printf half; sleep 0.05; echo -line; exit 3", again="again")
-    while one.read():
+    client = peer("echo started; echo again and again; printf half; sleep 0.05; echo -line; exit 3", again="again")
+    while client.read():
         time.sleep(0.01)
-    assert one.reap(block=True)
-    assert one.status == 3
-    assert [line for _, line in one.lines] == [b"started", b"again and again", b"half-line"]
-    assert one.counts == {"again": 1}
-    assert one.said("half-") is not None
-    assert one.said("nothing") is None
-    assert one.tail(1) == "half-line"
-    assert one.log().splitlines()[0] == b"   0.000000 started"
-    assert one.stop()
-    closed(one)
+    assert client.reap(block=True)
+    assert client.status == 3
+    assert [line for _, line in client.lines] == [b"started", b"again and again", b"half-line"]
+    assert client.counts == {"again": 1}
+    assert client.said("half-") is not None
+    assert client.said("nothing") is None
+    assert client.tail(1) == "half-line"
+    assert client.log().splitlines()[0] == b"   0.000000 started"
+    assert client.stop()
+    closed(client)
 
 
 def test_a_peer_ends_when_told_to_and_its_last_words_are_kept() -> None:
-    one = peer("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done")
-    while not one.said("up"):
-        one.read()
-    assert one.stop()
-    assert (one.status, one.lines[-1][1]) == (0, b"bye")
-    closed(one)
+    client = peer("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done")
+    while not client.said("up"):
+        client.read()
+    assert client.stop()
+    assert (client.status, client.lines[-1][1]) == (0, b"bye")
+    closed(client)
     killed = peer("sleep 60")
     assert killed.stop(kill=True)
     assert killed.status == -signal.SIGKILL
@@ -68,22 +68,22 @@ def test_a_peer_that_ends_as_it_is_told_to() -> None:
                 until_ended(self)
             return ended
 
-    one = Ending("client", ["sh", "-c", "exit 7"], cpu_limit=20, counted={})
-    assert one.stop()
-    assert one.status == 7
-    closed(one)
+    client = Ending("client", ["sh", "-c", "exit 7"], cpu_limit=20, counted={})
+    assert client.stop()
+    assert client.status == 7
+    closed(client)
 
 
 def test_only_answers_count_as_answers() -> None:
-    said = b"""PING 10.8.0.1 (10.8.0.1) 56(84) bytes of data.
+    output = b"""PING 10.8.0.1 (10.8.0.1) 56(84) bytes of data.
 [1000.5] 64 bytes from 10.8.0.1: icmp_seq=1 ttl=64 time=100 ms
 [1001.5] 64 bytes from 10.8.0.1: icmp_seq=2 ttl=64 time=100 ms
 [1002.5] From 10.77.1.1 icmp_seq=3 Destination Net Unreachable
 [1003.5] From 10.8.0.2 icmp_seq=4 Destination Host Unreachable
 [1006.5] 64 bytes from 10.8.0.1: icmp_seq=7 ttl=64 time=100 ms
 """
-    found = _pings(1000 * 10**9, 1010 * 10**9, said, every=1.0)
-    assert found == {"sent": 10, "answered": 3, "gaps": [(1.5, 5.0), (6.5, 3.5)], "seconds": 10.0}
+    summary = _pings(1000 * 10**9, 1010 * 10**9, output, every=1.0)
+    assert summary == {"sent": 10, "answered": 3, "gaps": [(1.5, 5.0), (6.5, 3.5)], "seconds": 10.0}
 
 
 HOST = """

@@ -59,9 +59,9 @@ def test_mcnemar_of_agrestis_approval_ratings() -> None:
     ],
 )
 def test_newcombes_own_examples(table: tuple[int, int, int, int], low: float, high: float) -> None:
-    both, more, less, neither = table
-    assert rate_difference(both, less, more, neither) == pytest.approx((low, high), abs=5e-5)
-    assert rate_difference(both, more, less, neither) == pytest.approx((-high, -low), abs=5e-5)
+    both, only_first, only_second, neither = table
+    assert rate_difference(both, only_second, only_first, neither) == pytest.approx((low, high), abs=5e-5)
+    assert rate_difference(both, only_first, only_second, neither) == pytest.approx((-high, -low), abs=5e-5)
 
 
 @settings(max_examples=40, deadline=None)
@@ -115,7 +115,7 @@ def test_means_stay_within_what_was_seen(values: list[float]) -> None:
 @FEW
 @given(st.lists(st.tuples(st.integers(1, 500), st.integers(0, 500)), min_size=0, max_size=40))
 def test_ratios_are_of_their_data(pairs: list[tuple[int, int]]) -> None:
-    first, second = [one for one, _ in pairs], [other for _, other in pairs]
+    first, second = [value for value, _ in pairs], [other for _, other in pairs]
     interval = ratio_of_means(first, second)
     assert (interval is None) == (len(pairs) < 9)
     if interval:
@@ -144,7 +144,10 @@ def test_holms_adjustment() -> None:
 @given(st.lists(st.floats(0, 1), max_size=20))
 def test_adjusting_never_helps(pvalues: list[float]) -> None:
     adjusted = holm(pvalues)
-    assert all(one <= other <= min(len(pvalues) * one, 1) for one, other in zip(pvalues, adjusted, strict=True))
+    assert all(
+        pvalue <= adjusted_pvalue <= min(len(pvalues) * pvalue, 1)
+        for pvalue, adjusted_pvalue in zip(pvalues, adjusted, strict=True)
+    )
     ordered = sorted(range(len(pvalues)), key=lambda place: pvalues[place])
     assert [adjusted[place] for place in ordered] == sorted(adjusted)
 

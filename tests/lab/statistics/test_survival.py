@@ -75,8 +75,10 @@ def test_none_and_all_at_once() -> None:
 @given(st.lists(st.floats(0.0, 80.0).map(lambda seconds: round(seconds, 3)), min_size=1, max_size=40))
 def test_with_one_limit_for_all(seconds: list[float]) -> None:
     limit = 60.0
-    curve = survival([min(one, limit) for one in seconds], [one <= limit for one in seconds])
-    assert restricted_mean(curve, limit) == pytest.approx(sum(min(one, limit) for one in seconds) / len(seconds))
+    curve = survival([min(duration, limit) for duration in seconds], [duration <= limit for duration in seconds])
+    assert restricted_mean(curve, limit) == pytest.approx(
+        sum(min(duration, limit) for duration in seconds) / len(seconds)
+    )
     assert list(curve.times) == sorted(curve.times)
     for band in (curve.unfinished, curve.low, curve.high):
         assert all(later <= earlier + 1e-9 for earlier, later in pairwise(band))

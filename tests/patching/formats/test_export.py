@@ -167,8 +167,8 @@ def test_on_upstreams_tags(version: str, guard: bool, cache: Cache, ui: Ui, tmp_
     ],
 )
 def test_names(form: str, guard: bool, names: list[str]) -> None:
-    made = files(form, RETRANSMIT, tree(GNU), "1.2.3", guard=guard)  # type: ignore[arg-type]
-    assert list(made) == names
+    exported = files(form, RETRANSMIT, tree(GNU), "1.2.3", guard=guard)  # type: ignore[arg-type]
+    assert list(exported) == names
 
 
 def test_plain_is_what_render_prints() -> None:

@@ -377,9 +377,9 @@ def test_more_bytes_than_the_pinned_size_are_not_taken(site: Site, cache: Cache,
 def test_a_tarball_labelled_as_gzip_encoded_is_kept_compressed(site: Site, cache: Cache, ui: Ui) -> None:
     # Some servers say so of every .tar.gz, whatever the request accepts; the pin is of the file as it is.
     packed = gzip.compress(DATA)
-    wanted = ExpectedFile(NAME, hashlib.sha256(packed).hexdigest(), len(packed))
+    expected = ExpectedFile(NAME, hashlib.sha256(packed).hexdigest(), len(packed))
     url = site.on("/f", whole(packed, Content_Encoding="x-gzip"))
-    assert fetch(wanted, at(url), Context(cache, ui)).read_bytes() == packed
+    assert fetch(expected, at(url), Context(cache, ui)).read_bytes() == packed
 
 
 def test_a_length_that_is_no_number_does_not_stop_the_run(site: Site, cache: Cache, ui: Ui) -> None:

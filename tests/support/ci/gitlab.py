@@ -80,8 +80,10 @@ class Job:
     def environment(self, machine: Machine) -> dict[str, str]:
         """The job's variables, those of the matrix above them, each with the platform's own filled in."""
         known = {**machine.environment, "CI_PROJECT_DIR": str(machine.folder)}
-        asked = {**self.definition["variables"], **self.cell}
-        filled = {key: re.sub(r"\$(CI_\w+)", lambda match: known[match[1]], str(value)) for key, value in asked.items()}
+        variables = {**self.definition["variables"], **self.cell}
+        filled = {
+            key: re.sub(r"\$(CI_\w+)", lambda match: known[match[1]], str(value)) for key, value in variables.items()
+        }
         return {"CI_PROJECT_DIR": str(machine.folder), **filled}
 
 

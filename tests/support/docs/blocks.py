@@ -69,8 +69,8 @@ def blocks(text: str) -> Iterator[Block]:
     lines = text.splitlines()
     heading, index = "", 0
     while index < len(lines):
-        if found := _HEADING.fullmatch(lines[index]):
-            heading = found[1]
+        if match := _HEADING.fullmatch(lines[index]):
+            heading = match[1]
         fenced = lines[index].startswith(_FENCE)
         if not fenced and not (lines[index].startswith(_INDENT) and not lines[index - 1].strip()):
             index += 1

@@ -42,12 +42,12 @@ def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
             sources = [OPENSSL_102] if series in OPENSSL_10 and OPENSSL_102 else []
             source = SourceRequest(git=None if series in POOL else GIT)
             settings = BuildSettings(engine="host", openssl_sources=sources)
-            asked = {name: BinaryRequest(RELEASES[series], name) for name in ("stock", "recommended")}
+            requests = {name: BinaryRequest(RELEASES[series], name) for name in ("stock", "recommended")}
             try:
-                binaries = programs(list(asked.values()), source, settings, Context(cache, Ui(quiet=True)))
+                binaries = programs(list(requests.values()), source, settings, Context(cache, Ui(quiet=True)))
             except (NetworkUnavailableError, PlacesExhaustedError) as error:
                 pytest.skip(f"{RELEASES[series]} can't be built from what is in reach: {error.what}")
-            for name, request in asked.items():
+            for name, request in requests.items():
                 path = folder / f"openvpn-{series}-{name}"
                 path.write_bytes(binaries[request].data)
                 path.chmod(0o755)

@@ -101,10 +101,10 @@ def with_old_tc() -> dict[str, object]:
 
 def side_by_side(say: Say, orders: Mapping[str, Any]) -> None:
     """Two runs at once, and the namespaces that were there meanwhile."""
-    found: dict[str, list[RunOutput]] = {}
+    outputs: dict[str, list[RunOutput]] = {}
 
     def one(name: str) -> None:
-        found[name] = run(orders[name])
+        outputs[name] = run(orders[name])
 
     threads = [threading.Thread(target=one, args=(name,)) for name in ("clean", "loss-20")]
     most: list[str] = []
@@ -113,7 +113,7 @@ def side_by_side(say: Say, orders: Mapping[str, Any]) -> None:
     while any(thread.is_alive() for thread in threads):
         most = max(most, namespaces(), key=len)
         time.sleep(0.1)
-    for name, (ran, *_) in found.items():
+    for name, (ran, *_) in outputs.items():
         say(f"beside {name}", ran.outcome, ran.parts)
     say("after side by side", {"left": left(), "namespaces": most})
 
@@ -134,9 +134,9 @@ def broken(
 
     thread = threading.Thread(target=wait_and_act)
     thread.start()
-    said = refused(lambda: len(run(order, alive, wall_limit)))
+    refusal = refused(lambda: len(run(order, alive, wall_limit)))
     thread.join()
-    return {**said, "acted": acted.is_set()}
+    return {**refusal, "acted": acted.is_set()}
 
 
 def check() -> dict[str, object]:
@@ -154,9 +154,9 @@ def refused(what: Callable[[], object]) -> dict[str, object]:
 def left() -> list[str]:
     """What should not be there any more. A process that was killed may take a moment."""
     deadline = time.monotonic() + 5
-    while (found := _left()) and time.monotonic() < deadline:
+    while (leftovers := _left()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return found
+    return leftovers
 
 
 def _left() -> list[str]:
@@ -177,12 +177,12 @@ def process_of(word: str) -> int:
 
 def processes_by_id() -> dict[int, str]:
     """Command lines; the kernel's own threads have none."""
-    found = {}
+    command_lines = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes()
         except OSError:  # it has just ended
             continue
         if words:
-            found[int(path.parent.name)] = words.decode(errors="replace").replace("\0", " ").strip()
-    return found
+            command_lines[int(path.parent.name)] = words.decode(errors="replace").replace("\0", " ").strip()
+    return command_lines

@@ -60,8 +60,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def start(self) -> int:
         """Where the client wants the body to begin."""
-        wanted = self.headers["Range"]
-        return int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        requested_range = self.headers["Range"]
+        return int(requested_range.removeprefix("bytes=").removesuffix("-")) if requested_range else 0
 
 
 class _Server(ThreadingHTTPServer):
