@@ -56,7 +56,7 @@ FOLDERS = (
     "programs",
     "unpinned",
 )
-"""Names of the folders in a cache, each a property or a method of :class:`Cache`."""
+"""Names of the folders in a cache, each a property of :class:`Cache`."""
 
 
 class Cache:

@@ -56,7 +56,9 @@ def build(
     compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path("dist"),
     offline: OfflineOption = False,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Build the other variants when one fails.")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Build the other variants, targets and releases when one fails.")
+    ] = False,
     keep_build: Annotated[bool, typer.Option("--keep-build", help="Keep the build folder or container.")] = False,
     allow_known_bad: KnownBadOption = False,
     sign_key: Annotated[
@@ -81,6 +83,8 @@ def build(
     from patchkit.source.obtain import SourceRequest
 
     began = time.monotonic()
+    if (version is None) != all_releases:
+        raise BadUsageError("which release?", why="either --version or --all-releases is needed", advice="--version V")
     request = ReleasesRequest(
         BuildRequest(
             source=SourceRequest(version or "", git, source),

@@ -22,13 +22,13 @@ def doctor(
         list[PurposeChoice] | None,
         typer.Argument(metavar="PURPOSE", help="build, windows, lab, matrix or verify. Default: all of them."),
     ] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Run the commands that help, as root, then try again.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Run the commands that help, as root, then test again.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fix: do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Try what patchkit needs here: run a container, compile, boot the lab's machine, reach a mirror.
+    """Test what patchkit needs here: run a container, compile, boot the lab's machine, reach a mirror.
 
-    Each trial works, is missing or is broken, with the command that mends it on this distribution. The exit code is
+    Each probe works, is missing or is broken, with the command that repairs it on this distribution. The exit code is
     90 unless all that the purposes need works.
 
     \b

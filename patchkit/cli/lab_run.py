@@ -97,14 +97,14 @@ def run(
         LinkChoice | None, typer.Option("--link", help="machine: QEMU in virtual time; netns: this kernel, as root.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")] = Path("report"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the campaign in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the campaign in --out.")] = False,
     git: GitOption = None,
     compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
     offline: OfflineOption = False,
     allow_known_bad: KnownBadOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let builds meet on a lossy link, the same losses for each, and report what differs.
+    """Run builds against each other on a lossy link, the same losses for each, and report what differs.
 
     \b
     Example: patchkit lab run --version 2.6.14 --variant stock --variant retransmit --scenario loss-20 --trials 20
@@ -113,7 +113,15 @@ def run(
     from patchkit.context import Context
     from patchkit.errors import BadUsageError
     from patchkit.jobs.lab.campaign import run as run_campaign
-    from patchkit.jobs.lab.request import CampaignRequest, NewCampaignRequest, ResumeRequest, chosen_scenarios, pairs_of
+    from patchkit.jobs.lab.request import (
+        CampaignRequest,
+        NewCampaignRequest,
+        ResumeRequest,
+        check_profiles,
+        chosen_scenarios,
+        pairs_of,
+        refuse_no_pair,
+    )  # fmt: skip
     from patchkit.lab.report.report import markdown
     from patchkit.source.obtain import SourceRequest
     from patchkit.ui import data
@@ -123,6 +131,7 @@ def run(
         "wrap": wrap and wrap.value, "max_packet_size": max_packet_size, "topology": topology and topology.value,
     }  # fmt: skip
     places, settings = SourceRequest(git=git), compiling.settings(allow_known_bad=allow_known_bad)
+    check_profiles(credentials or [])
     request: CampaignRequest
     if resume and not pairs:
         if scenario or credentials or link or seed is not None or trials or guard or any(changes.values()):
@@ -132,6 +141,7 @@ def run(
             )
         request = ResumeRequest.of(out, places, settings)
     else:
+        refuse_no_pair(pairs)
         request = NewCampaignRequest(
             pairs=pairs,
             scenarios=chosen_scenarios(scenario or [], changes),

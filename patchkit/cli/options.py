@@ -101,7 +101,7 @@ CryptoOption = Annotated[
     typer.Option(
         "--crypto",
         metavar="system|pinned|NAME",
-        help="The system's OpenSSL, or one compiled from pinned source; by default what the release is known to like.",
+        help="The system's OpenSSL, or one compiled from pinned source; by default what suits the release.",
         autocompletion=completion.crypto,
     ),
 ]

@@ -1,1 +1,1 @@
-"""From a release to a verified source tree: tarballs, git, local folders, and the cache."""
+"""From a release to a verified source tree: tarballs, git, local folders, and their places."""

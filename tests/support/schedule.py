@@ -12,9 +12,6 @@ import re
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-ALONE = "alone"
-"""The marker of tests that measure time: they run when all others are done, with the machine to themselves."""
-
 GROUPS = {
     # All that makes images, or containers that are no workspaces: these are looked for.
     "docker": r"/engine/test_docker|/test_cross_docker|the_image|images_come|another_one_the_mirrors|damaged_image"

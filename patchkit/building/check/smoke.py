@@ -46,7 +46,7 @@ class CheckResult:
 
 
 @contextmanager
-def bench(workspace: Workspace, target: Target) -> Iterator[None]:
+def prepared_workspace(workspace: Workspace, target: Target) -> Iterator[None]:
     """Put into the workspace what tests of programs for ``target`` need: script, certificates, and wine's folder.
 
     Raises SmokeError where wine does not start, and the engine's errors.
@@ -65,7 +65,7 @@ def bench(workspace: Workspace, target: Target) -> Iterator[None]:
 def smoke(workspace: Workspace, toolchain: Toolchain, subject: Subject, stock: Subject) -> list[CheckResult]:
     """Run all checks of ``subject`` side by side: handshakes with itself, and with ``stock`` in both roles.
 
-    Needs :func:`bench` around it. Raises SmokeError with the log of the first check that fails.
+    Needs :func:`prepared_workspace` around it. Raises SmokeError with the log of the first check that fails.
     """
     with _started(workspace, toolchain, subject, stock) as (checks, handshakes):
         return [future.result() for future in (*checks, *handshakes)]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from patchkit.building.check import pe
 from patchkit.building.recipe.static_library import licences
 from patchkit.errors import CompileError
-from patchkit.jobs.build.plan import Ground, Planned
+from patchkit.jobs.build.plan import BuildInputs, Planned
 from patchkit.packaging.archive import release_archive
 from patchkit.packaging.bundle import programs, release_zip
 from patchkit.ui import Ui
@@ -16,23 +16,23 @@ _LICENCES = ("COPYING", "COPYRIGHT.GPL")
 _HOME = "https://openvpn.net/community/"
 
 
-def packed(planned: Planned, ground: Ground, installed: bytes, ui: Ui) -> dict[str, bytes]:
+def packed(planned: Planned, inputs: BuildInputs, installed: bytes, ui: Ui) -> dict[str, bytes]:
     """Files by name, the archive first; ``installed`` is a tar of the installed tree.
 
     Raises CompileError for programs for Windows that are not as they should be, and SigningError.
     """
     diff = f"{planned.stem}.diff"
     documents = {} if planned.variant.is_stock else {diff: planned.rendered.diff}
-    if ground.tools.target.system == "windows":
-        return {f"{planned.name}.zip": _zip(planned, ground, installed, documents, ui), **documents}
+    if inputs.tools.target.system == "windows":
+        return {f"{planned.name}.zip": _zip(planned, inputs, installed, documents, ui), **documents}
     extra = {f"share/doc/openvpn/{name}": data for name, data in documents.items()}
-    epoch = ground.obtained.tree.origin.epoch
+    epoch = inputs.obtained.tree.origin.epoch
     return {f"{planned.name}.tar.gz": release_archive(installed, planned.name, epoch, extra), **documents}
 
 
-def _zip(planned: Planned, ground: Ground, installed: bytes, documents: Mapping[str, bytes], ui: Ui) -> bytes:
+def _zip(planned: Planned, inputs: BuildInputs, installed: bytes, documents: Mapping[str, bytes], ui: Ui) -> bytes:
     """Programs that are checked, and signed where that was asked for, with all licences."""
-    tree, target, signer = ground.obtained.tree, ground.tools.target, ground.signer
+    tree, target, signer = inputs.obtained.tree, inputs.tools.target, inputs.signer
     executables = programs(installed)
     if "openvpn.exe" not in executables:
         raise CompileError(
@@ -48,5 +48,5 @@ def _zip(planned: Planned, ground: Ground, installed: bytes, documents: Mapping[
         }
     extra = {f"doc/{name}": data for name, data in documents.items()}
     extra |= {f"licences/openvpn/{name}": tree.read(name) for name in _LICENCES if name in tree}
-    extra |= {f"licences/{path}": data for path, data in licences(ground.static).items()}
+    extra |= {f"licences/{path}": data for path, data in licences(inputs.static).items()}
     return release_zip(installed, planned.name, tree.origin.epoch, extra, executables)

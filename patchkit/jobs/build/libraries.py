@@ -40,12 +40,14 @@ def _library_source(tools: Toolchain, obtain: Callable[[Library], LibrarySource]
     if pinned is None:
         return None
     source = obtain(pinned)
-    ui.note(f"{pinned.title} {source.version}: " + ("verified, sha256 as pinned" if source.verified else _NOT_VERIFIED))
+    ui.note(f"{pinned.title} {source.version}: {evidence(source.verified, 'sha256')}")
     warn_of_age(pinned, ui)
     return source
 
 
-_NOT_VERIFIED = "NOT verified, no pin vouches for it"
+def evidence(is_verified: bool, pinned_as: str) -> str:
+    """Return the words for a source that its pin, ``pinned_as`` what, has verified, or that has no pin."""
+    return f"verified, {pinned_as} as pinned" if is_verified else "NOT verified, there is no pin for it"
 
 
 def other_sources(tools: Toolchain, missing: MissingFiles, context: Context) -> list[LibrarySource]:

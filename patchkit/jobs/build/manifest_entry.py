@@ -11,7 +11,7 @@ from patchkit.building.check.elf import Linkage
 from patchkit.building.check.smoke import CheckResult
 from patchkit.building.recipe.openssl import configure_words
 from patchkit.building.toolchain import SYSTEM
-from patchkit.jobs.build.plan import Ground, Planned
+from patchkit.jobs.build.plan import BuildInputs, Planned
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
 from patchkit.patching.variants import GUARD_MACRO
@@ -19,7 +19,7 @@ from patchkit.patching.variants import GUARD_MACRO
 
 def describe(
     planned: Planned,
-    ground: Ground,
+    inputs: BuildInputs,
     *,
     version: str,
     linked: Linkage,
@@ -31,12 +31,12 @@ def describe(
 
     ``version`` is what its binary calls itself, ``files`` are its files by name, ``left_out`` what it lacks and why.
     """
-    rendered, origin, target = planned.rendered, ground.obtained.tree.origin, ground.tools.target
+    rendered, origin, target = planned.rendered, inputs.obtained.tree.origin, inputs.tools.target
     return manifest.Artifact(
         name=planned.name,
         version=version,
-        release=ground.obtained.label,
-        series=ground.obtained.series,
+        release=inputs.obtained.label,
+        series=inputs.obtained.series,
         patchkit=__version__,
         inputs=planned.inputs,
         source=manifest.Source(**asdict(origin)),
@@ -46,60 +46,60 @@ def describe(
             guard=rendered.guard,
             diff_sha256=rendered.sha256 if rendered.diff else None,
             files=[
-                manifest.PatchedFile(path=path, before=_sha256(ground.obtained.tree.read(path)), after=_sha256(data))
+                manifest.PatchedFile(path=path, before=_sha256(inputs.obtained.tree.read(path)), after=_sha256(data))
                 for path, data in sorted(rendered.files.items())
             ],
         ),
         build=manifest.Build(
             target=target.name,
             triplet=target.triplet,
-            engine=ground.identity.engine,
-            compiler=ground.identity.compiler,
-            packages=dict(ground.identity.packages),
-            image=ground.identity.image,
-            base_image=ground.identity.base_image,
-            recipe=ground.tools.series.recipe,
-            configure=_options(ground),
+            engine=inputs.identity.engine,
+            compiler=inputs.identity.compiler,
+            packages=dict(inputs.identity.packages),
+            image=inputs.identity.image,
+            base_image=inputs.identity.base_image,
+            recipe=inputs.tools.series.recipe,
+            configure=_options(inputs),
             cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],
             cflags=target.cflags,
             ldflags=target.ldflags,
-            crypto=_crypto(ground),
-            portability=ground.tools.portability,
-            features=ground.tools.features,
+            crypto=_crypto(inputs),
+            portability=inputs.tools.portability,
+            features=inputs.tools.features,
             libraries=[
                 manifest.StaticLibrary(
                     name=library.source.library.name,
                     version=library.source.version,
                     source=manifest.Source(**asdict(library.source.tree.origin)),
                 )
-                for library in ground.others
+                for library in inputs.others
             ],
             left_out=list(left_out),
             needed=list(linked.needed),
             glibc=linked.glibc,
         ),
         checks=[manifest.Check(name=check.name, passed=check.passed, detail=check.detail) for check in checks],
-        signature=_signature(ground),
+        signature=_signature(inputs),
         files=[described(name, data) for name, data in files.items()],
     )
 
 
-def _options(ground: Ground) -> list[str]:
-    by_hand = ground.tools.series.recipe == "autotools" and ground.library is not None
-    return [*ground.tools.configure, *(configure_words(ground.tools.target) if by_hand else [])]
+def _options(inputs: BuildInputs) -> list[str]:
+    by_hand = inputs.tools.series.recipe == "autotools" and inputs.library is not None
+    return [*inputs.tools.configure, *(configure_words(inputs.tools.target) if by_hand else [])]
 
 
-def _signature(ground: Ground) -> manifest.AuthenticodeSignature | None:
-    signer = ground.signer
+def _signature(inputs: BuildInputs) -> manifest.AuthenticodeSignature | None:
+    signer = inputs.signer
     return manifest.AuthenticodeSignature(subject=signer.subject, certificate=signer.fingerprint) if signer else None
 
 
-def _crypto(ground: Ground) -> manifest.Crypto:
-    pinned = ground.tools.crypto.pinned
-    if pinned is None or ground.library is None:
-        version = ground.identity.packages.get("libssl-dev", "unknown")
+def _crypto(inputs: BuildInputs) -> manifest.Crypto:
+    pinned = inputs.tools.crypto.pinned
+    if pinned is None or inputs.library is None:
+        version = inputs.identity.packages.get("libssl-dev", "unknown")
         return manifest.Crypto(choice="system", library=SYSTEM, version=version, linked="shared", verified=None)
-    source = ground.library.source
+    source = inputs.library.source
     return manifest.Crypto(
         choice="pinned",
         library=pinned.name,

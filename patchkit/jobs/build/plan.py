@@ -18,7 +18,7 @@ from patchkit.source.obtain import Obtained
 
 
 @dataclass(frozen=True)
-class Ground:
+class BuildInputs:
     """What all variants of one build stand on."""
 
     obtained: Obtained
@@ -28,13 +28,13 @@ class Ground:
     """The crypto library that was compiled for it; None with the system's own."""
     others: Sequence[StaticLibrary] = ()
     """What else is linked statically."""
-    ordered: Signer | None = None
+    named_signer: Signer | None = None
     """Who was named to sign, whatever the target."""
 
     @property
     def signer(self) -> Signer | None:
         """Who signs this build: only programs for Windows are signed."""
-        return self.ordered if self.tools.target.system == "windows" else None
+        return self.named_signer if self.tools.target.system == "windows" else None
 
     @property
     def static(self) -> list[StaticLibrary]:
@@ -58,12 +58,12 @@ class Planned:
     """A hash of everything that decides what the artifact becomes."""
 
 
-def plan(variant: Combination, rendered: Rendered, ground: Ground) -> Planned:
+def plan(variant: Combination, rendered: Rendered, inputs: BuildInputs) -> Planned:
     """Name one variant and hash what goes into it."""
     suffix = variant.suffix(guard=rendered.guard)
-    stem = f"openvpn-{ground.obtained.label}{suffix}"
-    tree = ground.obtained.tree
-    inputs = {
+    stem = f"openvpn-{inputs.obtained.label}{suffix}"
+    tree = inputs.obtained.tree
+    parts = {
         "patchkit": resources.fingerprint(),
         "source": asdict(tree.origin),
         # Nothing else names what is in a folder given by hand.
@@ -71,17 +71,17 @@ def plan(variant: Combination, rendered: Rendered, ground: Ground) -> Planned:
         "variant": variant.name,
         "diff": rendered.sha256,
         "guard": rendered.guard,
-        "toolchain": ground.tools.model_dump(),
-        "identity": ground.identity.digest,
-        "library": ground.library.key if ground.library else None,
-        "others": [library.key for library in ground.others],
-        "signer": ground.signer.fingerprint if ground.signer else None,
+        "toolchain": inputs.tools.model_dump(),
+        "identity": inputs.identity.digest,
+        "library": inputs.library.key if inputs.library else None,
+        "others": [library.key for library in inputs.others],
+        "signer": inputs.signer.fingerprint if inputs.signer else None,
     }
     return Planned(
         variant=variant,
         rendered=rendered,
         suffix=suffix,
         stem=stem,
-        name=f"{stem}-{ground.tools.target.name}",
-        inputs=hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest(),
+        name=f"{stem}-{inputs.tools.target.name}",
+        inputs=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest(),
     )

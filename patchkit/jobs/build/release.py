@@ -23,12 +23,13 @@ from patchkit.errors import PatchkitError
 from patchkit.jobs.build.artifact_files import packed
 from patchkit.jobs.build.libraries import (
     check_linked,
+    evidence,
     library_source,
     library_source_or_pinned,
     other_sources,
 )
 from patchkit.jobs.build.manifest_entry import describe
-from patchkit.jobs.build.plan import Ground, Planned, plan
+from patchkit.jobs.build.plan import BuildInputs, Planned, plan
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.missing_files import MissingFiles
 from patchkit.packaging import manifest
@@ -71,7 +72,7 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
         if tools is not None:
             _look_for_the_rest(tools, request, missing, context)
         raise missing.error(_ALL_AT_ONCE)
-    context.ui.note(_vouched(obtained))
+    context.ui.note(_evidence(obtained))
     tools = tools or request.toolchain(obtained.version)
     if tools.series.name != obtained.series:
         context.ui.warn(
@@ -100,9 +101,9 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
             builder = LibraryBuilder(tools, engine, identity, context, request.settings.jobs)
             library = builder.openssl(source) if source else None
             other_libraries = [builder.library(other) for other in others]
-            ground = Ground(obtained, tools, identity, library, other_libraries, request.signer)
-            planned = [plan(variant, diff, ground) for variant, diff in rendered]
-            outcomes |= _build(planned, _Job(request, ground, context), engine)
+            inputs = BuildInputs(obtained, tools, identity, library, other_libraries, request.signer)
+            planned = [plan(variant, diff, inputs) for variant, diff in rendered]
+            outcomes |= _build(planned, _Job(request, inputs, context), engine)
     return [outcomes[variant.name] for variant in combinations]
 
 
@@ -131,11 +132,11 @@ def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, O
         else:
             outcomes[name] = Outcome(name, artifact, None, 0.0, fresh=False)
     if absent:
-        name = f"{job.ground.obtained.label}-{job.ground.tools.target.name}-{os.getpid()}.log"
+        name = f"{job.inputs.obtained.label}-{job.inputs.tools.target.name}-{os.getpid()}.log"
         keep = job.request.keep_build
         with (
             build_log(job.context.cache.logs / name, job.context.ui) as log,
-            engine.workspace(job.ground.identity, keep=keep) as workspace,
+            engine.workspace(job.inputs.identity, keep=keep) as workspace,
         ):
             try:
                 outcomes |= job.run(workspace, log, absent)
@@ -150,7 +151,7 @@ class _Job:
     """One release on one toolchain; all its variants are built in one configured tree."""
 
     request: BuildRequest
-    ground: Ground
+    inputs: BuildInputs
     context: Context
 
     def dist(self, planned: Planned) -> Dist:
@@ -158,18 +159,18 @@ class _Job:
         return Dist(self.request.folder(planned.inputs))
 
     def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[Planned]) -> dict[str, Outcome]:
-        answers = ConfigureAnswers(self.context.cache, self.ground.identity, self.ground.obtained.tree.origin)
-        tree = tree_of(self.ground.tools)(
-            workspace, self.ground.obtained.tree, self.ground.tools,
-            jobs=self.request.settings.jobs, log=log, answers=answers, libraries=self.ground.static,
+        answers = ConfigureAnswers(self.context.cache, self.inputs.identity, self.inputs.obtained.tree.origin)
+        tree = tree_of(self.inputs.tools)(
+            workspace, self.inputs.obtained.tree, self.inputs.tools,
+            jobs=self.request.settings.jobs, log=log, answers=answers, libraries=self.inputs.static,
         )  # fmt: skip
         for text in tree.left_out:
             self.context.ui.warn(f"left out: {text}")
-        self.context.ui.step(f"Configure {self.ground.obtained.label}")
+        self.context.ui.step(f"Configure {self.inputs.obtained.label}")
         tree.configure()
-        self.context.ui.step(f"Compile {self.ground.obtained.label}")
+        self.context.ui.step(f"Compile {self.inputs.obtained.label}")
         stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
-        with smoke.bench(workspace, self.ground.tools.target):
+        with smoke.prepared_workspace(workspace, self.inputs.tools.target):
             return {each.variant.name: self._outcome(workspace, tree, each, stock) for each in planned}
 
     def _outcome(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> Outcome:
@@ -187,8 +188,8 @@ class _Job:
         defines = (GUARD_MACRO,) if planned.rendered.guard else ()
         binary = tree.build(name, planned.rendered.files, defines=defines, suffix=planned.suffix)
         program, _ = one_file(workspace.get(binary))
-        target, epoch = self.ground.tools.target, self.ground.obtained.tree.origin.epoch
-        linked, holds = check_linked(program, self.ground.library, target, epoch=epoch)
+        target, epoch = self.inputs.tools.target, self.inputs.obtained.tree.origin.epoch
+        linked, holds = check_linked(program, self.inputs.library, target, epoch=epoch)
         subject = Subject(name, binary, tree.version(planned.suffix))
         self.context.ui.step(f"Smoke test {planned.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:
@@ -196,15 +197,15 @@ class _Job:
             waiting = pool.submit(tree.install, name)
             known_bad = planned.variant.status == "known-bad"
             test = smoke.smoke_known_bad if known_bad else smoke.smoke
-            checks = test(workspace, self.ground.tools, subject, stock)
+            checks = test(workspace, self.inputs.tools, subject, stock)
             for check in checks:
                 if not check.passed:
                     self.context.ui.warn(f"{check.name} failed, as it may for a known-bad variant: {check.detail}")
             installed = workspace.get(waiting.result())
-        files = packed(planned, self.ground, installed, self.context.ui)
+        files = packed(planned, self.inputs, installed, self.context.ui)
         artifact = describe(
             planned,
-            self.ground,
+            self.inputs,
             version=subject.version,
             linked=linked,
             files=files,
@@ -221,9 +222,7 @@ def _failed(name: str, error: PatchkitError, seconds: float, request: BuildReque
     return Outcome(name, None, error, seconds, fresh=True)
 
 
-def _vouched(obtained: Obtained) -> str:
+def _evidence(obtained: Obtained) -> str:
     origin = obtained.tree.origin
     what = origin.name if origin.commit is None else f"{origin.name}, commit {origin.commit[:12]}"
-    if not origin.verified:
-        return f"{what}: NOT verified, no pin vouches for it"
-    return f"{what}: verified, {'sha256' if origin.kind == 'tarball' else 'commit and tree'} as pinned"
+    return f"{what}: {evidence(origin.verified, 'sha256' if origin.kind == 'tarball' else 'commit and tree')}"

@@ -104,10 +104,6 @@ class ReleasesRequest:
     def validate(self) -> None:
         """Raise BadUsageError for options that exclude or need each other, UnknownTargetError for the targets."""
         source = self.build.source
-        if bool(source.version) == self.all_releases:
-            raise BadUsageError(
-                "which release?", why="either --version or --all-releases is needed", advice="--version V"
-            )
         if self.since is not None and not self.all_releases:
             raise BadUsageError("--since goes with --all-releases")
         if self.all_releases and source.source is not None:

@@ -44,12 +44,8 @@ class NewCampaignRequest:
 
     def validate(self) -> None:
         """Raise ScenarioError for an unknown profile of credentials, BadUsageError where nothing is compared."""
-        for name in self.credentials:
-            profile(name)
-        if not self.pairs:
-            raise BadUsageError(
-                "what is to be compared?", advice=f"--version V --variant stock --variant {default_variant()}"
-            )
+        check_profiles(self.credentials)
+        refuse_no_pair(self.pairs)
 
     def campaign(self, arms: Sequence[Arm], machine: LinkDescription) -> Campaign:
         """Return the campaign of ``arms`` on ``machine``."""
@@ -65,7 +61,6 @@ class ResumeRequest:
     source: SourceRequest = field(default_factory=SourceRequest)
     settings: BuildSettings = field(default_factory=BuildSettings)
     out: Path = Path("report")
-    resume: bool = field(default=True, init=False)
 
     @classmethod
     def of(cls, out: Path, source: SourceRequest, settings: BuildSettings) -> ResumeRequest:
@@ -79,8 +74,13 @@ class ResumeRequest:
 
     @property
     def scenarios(self) -> Mapping[str, Scenario]:
-        """None: the campaign's own were checked when it began."""
+        """Empty: the campaign's own were checked when it began."""
         return {}
+
+    @property
+    def resume(self) -> bool:
+        """True: ``out`` holds a part of the campaign."""
+        return True
 
     @property
     def link(self) -> LinkName:
@@ -116,6 +116,20 @@ class ReplayRequest:
 def asked_for(program: Program) -> BinaryRequest:
     """Return how a report's ``program`` is asked for: by its release, or by the commit that was given as a ref."""
     return BinaryRequest(program.release.removeprefix("git."), program.variant, program.guard)
+
+
+def check_profiles(names: Sequence[str]) -> None:
+    """Raise ScenarioError where one of ``names`` is not a profile of credentials."""
+    for name in names:
+        profile(name)
+
+
+def refuse_no_pair(pairs: Sequence[Pair]) -> None:
+    """Raise BadUsageError where ``pairs`` is empty: there is nothing to compare."""
+    if not pairs:
+        raise BadUsageError(
+            "what is to be compared?", advice=f"--version V --variant stock --variant {default_variant()}"
+        )
 
 
 def pairs_of(

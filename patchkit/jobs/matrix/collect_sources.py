@@ -60,7 +60,7 @@ _FIRST = Pep440("2.1.dev0")  # the pins' first release is 2.1_rc1; nothing befor
 
 
 @dataclass(frozen=True)
-class Survey:
+class SourceCollector:
     """Collects what the chosen variants touch in each release; a file that many releases share is read once."""
 
     request: MatrixRequest
@@ -70,7 +70,7 @@ class Survey:
     """All contents that were read, by git blob id."""
 
     def releases(self) -> list[ReleaseFiles]:
-        """Collect the refs in the order of the question, or all releases, the oldest first.
+        """Collect the refs in the order of the request, or all releases, the oldest first.
 
         An error about a tag is in its row. Raises UnknownVersionError when there is no such release, or none since
         the oldest asked for, and otherwise what :func:`obtain` and :func:`history` raise.

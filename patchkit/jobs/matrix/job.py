@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
-from patchkit.jobs.matrix.collect_sources import MatrixRequest, ReleaseFiles, Survey
+from patchkit.jobs.matrix.collect_sources import MatrixRequest, ReleaseFiles, SourceCollector
 from patchkit.jobs.matrix.workers import Key, attempt_all, forms
 from patchkit.patching.attempt import Attempt, MatrixCell, judge
 from patchkit.patching.combination import Combination, combination
@@ -24,7 +24,7 @@ class Row:
 
     label: str
     ref: str
-    """The tag, or the ref in the question."""
+    """The tag, or the ref in the request."""
     series: str
     origin: Origin | None
     """None when the source is not available."""
@@ -43,15 +43,15 @@ class Row:
 def matrix(request: MatrixRequest, context: Context) -> list[Row]:
     """Render each variant of ``request`` for each release. Refusals are in the cells.
 
-    Raises what :meth:`patchkit.jobs.matrix.collect_sources.Survey.releases` raises.
+    Raises what :meth:`patchkit.jobs.matrix.collect_sources.SourceCollector.releases` raises.
     """
     request.validate()
     named = request.variants or [name for name in names() if name != STOCK]
     chosen = list({combined.name: combined for combined in map(combination, named)}.values())
-    survey = Survey(request, chosen, context)
-    releases = survey.releases()
+    collector = SourceCollector(request, chosen, context)
+    releases = collector.releases()
     tasks = {_key(combined, row): row.label for row in releases for combined in chosen if _is_attempted(combined, row)}
-    attempts = attempt_all(tasks, survey.blobs, context.ui)
+    attempts = attempt_all(tasks, collector.blobs, context.ui)
     return [_row(row, chosen, attempts) for row in releases]
 
 

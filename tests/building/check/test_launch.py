@@ -28,7 +28,7 @@ signals.install()
 try:
     with (
         HostEngine(Ui(quiet=True)).workspace(Identity("host", "", {}), keep=False) as workspace,
-        smoke.bench(workspace, known_target("windows-amd64")),
+        smoke.prepared_workspace(workspace, known_target("windows-amd64")),
     ):
         pass
 except KeyboardInterrupt:

@@ -26,7 +26,7 @@ def try_out(script: str, ui: Ui) -> None:
         workspace.put(archive(bad=f"#!/bin/sh\n{script}".encode()))
         assert run(workspace, "chmod", "+x", "bad")[0] == 0
         subject = Subject("bad", "bad", "1.2.3+x")
-        with smoke.bench(workspace, tools.target):
+        with smoke.prepared_workspace(workspace, tools.target):
             smoke.smoke(workspace, tools, subject, subject)
 
 
@@ -67,7 +67,7 @@ def test_a_binary_that_does_all_it_should_passes(ui: Ui) -> None:
 def test_what_is_secret_is_the_owners_alone(ui: Ui) -> None:
     with (
         HostEngine(ui).workspace(Identity("host", "", {}), keep=False) as workspace,
-        smoke.bench(workspace, toolchain(Version("2.6.14"), "linux-amd64").target),
+        smoke.prepared_workspace(workspace, toolchain(Version("2.6.14"), "linux-amd64").target),
     ):
         modes = {path.name: path.stat().st_mode & 0o777 for path in Path(workspace.top, smoke.FOLDER).iterdir()}
     assert {"ca.crt", "server.key", "client.key", "handshake.sh"} <= modes.keys()

@@ -95,7 +95,7 @@ def test_the_manifest_says_which_library_and_the_end_of_its_life_is_warned_of_on
         assert crypto["end_of_life"] == str(library.end_of_life)
         # Only bytes that a pin knows are called verified, whoever brought them.
         assert crypto["verified"] is (crypto["source"]["sha256"] == library.tarball.sha256)
-        verdict = "verified, sha256 as pinned" if crypto["verified"] else "NOT verified, no pin vouches for it"
+        verdict = "verified, sha256 as pinned" if crypto["verified"] else "NOT verified, there is no pin for it"
         assert f"OpenSSL {crypto['version']}: {verdict}" in old.stderr
     # All pinned libraries of old releases are past their end, and no build here is of a new one.
     assert old.stderr.count("has had no fixes from upstream since") == (library_name != "system")

@@ -24,7 +24,6 @@ from patchkit.errors import (
     TagMovedError,
     UnknownVersionError,
 )
-from patchkit.jobs.matrix import workers as tries
 from patchkit.jobs.matrix.collect_sources import MatrixRequest
 from patchkit.jobs.matrix.job import Row, matrix
 from patchkit.patching.combination import combination
@@ -312,7 +311,7 @@ def test_one_process_and_several_say_the_same(
         ]
 
     pools: list[int] = []
-    monkeypatch.setattr(tries, "ProcessPoolExecutor", Counted)
+    monkeypatch.setattr("patchkit.jobs.matrix.workers.ProcessPoolExecutor", Counted)
     several = cells()
     os.sched_setaffinity(0, {min(cores)})
     try:

@@ -1,0 +1,47 @@
+"""Options that are expanded from a group: each of them reaches the settings, and the command that repeats them."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from patchkit.building.settings import BuildSettings
+from patchkit.cli.option_groups import CompileOptions
+from patchkit.cli.options import EngineChoice
+
+VALUES: dict[str, object] = {
+    "engine": EngineChoice.host, "crypto": "pinned", "openssl_source": ["x.tar.gz"], "features": ["systemd"],
+    "cflag": ["-g"], "jobs": 3,
+}  # fmt: skip
+NONE = CompileOptions()
+
+
+def with_one(name: str) -> CompileOptions:
+    return replace(NONE, **{name: VALUES[name]})  # type: ignore[arg-type]
+
+
+def test_every_option_has_a_value_here() -> None:
+    assert {field.name for field in fields(CompileOptions)} == VALUES.keys()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_each_option_changes_one_setting(name: str) -> None:
+    default, changed = NONE.settings(), with_one(name).settings()
+    differing = [
+        field.name for field in fields(BuildSettings) if getattr(default, field.name) != getattr(changed, field.name)
+    ]
+    assert len(differing) == 1
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_each_option_is_known_to_be_given(name: str) -> None:
+    """``verify --new`` refuses them by name."""
+    assert not any(NONE.given.values())
+    assert [bool(value) for value in with_one(name).given.values()].count(True) == 1
+
+
+@pytest.mark.parametrize("name", sorted(VALUES.keys() - {"jobs"}))
+def test_each_option_is_in_the_command_that_asks_for_the_same(name: str) -> None:
+    assert NONE.settings().words() == []
+    assert with_one(name).settings().words()
