@@ -18,6 +18,7 @@ from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import BuildLog, build_log
 from patchkit.building.recipe.tree import OpenVpnTree
 from patchkit.building.toolchain import Toolchain
+from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
 from patchkit.jobs.build.artifact_files import packed
@@ -40,6 +41,7 @@ from patchkit.releases.version import shown
 from patchkit.source.library import LibrarySource
 from patchkit.source.obtain import Obtained, obtain
 
+_KEPT_APART = 40  # artifacts in folders of their own, of a megabyte or two each
 _ALL_AT_ONCE = "patchkit mirror sync, where there is a network, then PATCHKIT_MIRROR here"
 
 
@@ -104,6 +106,9 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
             inputs = BuildInputs(obtained, tools, identity, library, other_libraries, request.signer)
             planned = [plan(variant, diff, inputs) for variant, diff in rendered]
             outcomes |= _build(planned, _Job(request, inputs, context), engine)
+    if request.apart:
+        for artifact in (outcome.artifact for outcome in outcomes.values() if outcome.artifact):
+            keep_newest(request.out, _KEPT_APART, used=request.folder(artifact.inputs))
     return [outcomes[variant.name] for variant in combinations]
 
 

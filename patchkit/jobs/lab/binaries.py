@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from patchkit.building.settings import BuildSettings
-from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.jobs.build.release import build
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.lab.link.binaries import Binary, BinaryRequest, unpacked
 from patchkit.source.obtain import SourceRequest
-
-_KEPT = 40  # programs, of a megabyte or two each
 
 
 def programs(
@@ -43,5 +40,4 @@ def programs(
                 raise RuntimeError(f"{outcome.variant} was neither built nor refused")
             own_folder = request.folder(outcome.artifact.inputs)
             built[binary] = unpacked(outcome.artifact, own_folder, variant=binary.variant, guard=guard)
-            keep_newest(folder, _KEPT, used=own_folder)
     return built
