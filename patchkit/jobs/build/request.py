@@ -53,8 +53,8 @@ class BuildRequest:
     def validate(self) -> None:
         """Refuse what can be refused without a network, before anything is fetched.
 
-        Raises UnknownVariantError, ConflictError and KnownBadError for the variants, StorageError for ``out``, and
-        what :meth:`toolchain` raises where the version's name says which toolchain it is.
+        Raises UnknownVariantError, ConflictError and KnownBadError for the variants, StorageError for ``out``. Its
+        toolchain, which the version's name mostly decides, is refused by :meth:`toolchain`.
         """
         known_bad = [part for chosen in self.combinations for part in chosen.parts if part.status == "known-bad"]
         if known_bad and not self.settings.allow_known_bad:
@@ -64,8 +64,6 @@ class BuildRequest:
                 advice="to build it all the same, to look at it: --allow-known-bad",
             )
         check_writable(self.out, "--out")
-        if self.version is not None:
-            self.toolchain(self.version)
 
     def toolchain(self, version: Version) -> Toolchain:
         """Choose the toolchain of ``version``.
