@@ -314,7 +314,8 @@ def test_keep_going_runs_even_what_was_tampered_with(upstream: Upstream, tmp_pat
     upstream.repository.commit({"src/openvpn/reliable.c": GNU.encode()})  # the variant applies to it
     upstream.tag(altered=True)
     variants = ["retransmit"]
-    bold: dict[str, object] = {"variants": variants, "keep_going": True, "crypto": "system"}
+    settings = replace(ON_HOST, crypto="system")
+    bold: dict[str, object] = {"variants": variants, "keep_going": True, "settings": settings}
     careful = verify(
         order(upstream, tmp_path, "source", "build", variants=variants), Context(cache, Ui(quiet=True), offline=True)
     )
