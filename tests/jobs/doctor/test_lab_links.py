@@ -21,6 +21,7 @@ from patchkit.jobs.doctor import docker, lab_links
 from patchkit.jobs.doctor.distribution import Distribution, of
 from patchkit.jobs.doctor.model import Probe, run_probe
 from patchkit.lab.guest import packages
+from patchkit.lab.link.qemu_process import installed_qemu
 from patchkit.ui import Ui
 
 DEBIAN = of({"ID": "debian"})
@@ -40,6 +41,7 @@ def test_a_link_whose_programs_are_not_there(
     tmp_path: Path,
 ) -> None:  # fmt: skip
     monkeypatch.setenv("PATH", str(tmp_path))
+    installed_qemu.cache_clear()  # another test of this process may have found it
     attempt = partial(lab_links.booted, Context(cache, ui)) if name == "machine" else lab_links.netem
     result = run_probe(Probe(name, "lab run", attempt, name, programs), DEBIAN)
     assert (result.state, result.fix) == ("missing", f"{INSTALL} {packages_}")
