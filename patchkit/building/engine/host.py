@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +29,11 @@ _TOOLS = ("gcc", "strip")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # by Debian's name, the kernel's
 # The variables of the caller that a compiler gets; flags set there must not leak into a build.
 _ENVIRONMENT = ("PATH", "HOME", "LD_LIBRARY_PATH")
+
+# Held while files are written and while a child is started. A child that is forked while another thread writes a
+# script holds that script open until it has become another program, and Linux refuses to run a file that is open for
+# writing (ETXTBSY).
+_NOT_BOTH = threading.Lock()
 
 
 class HostEngine:
@@ -93,7 +99,7 @@ class HostWorkspace:
 
     def put(self, archive: bytes) -> None:
         """Unpack a tar below ``top``. Raises DiskFullError or StorageError."""
-        with writing(Path(self.top)), tarfile.open(fileobj=io.BytesIO(archive)) as members:
+        with _NOT_BOTH, writing(Path(self.top)), tarfile.open(fileobj=io.BytesIO(archive)) as members:
             # Patchkit's own archive of checked entries: nothing in it can leave the folder. Python 3.11.2, which
             # Debian 12 has, has no filters; later versions warn where none is named.
             options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
@@ -113,17 +119,19 @@ class HostWorkspace:
         # A compiler that is killed leaves its temporary files: they are removed with the workspace.
         own = {"TMPDIR": str(self._temporary), **env}
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | own
-        with subprocess.Popen(
-            list(command),
-            cwd=Path(self.top, cwd),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        ) as process:
+        with _NOT_BOTH:
+            child = subprocess.Popen(
+                list(command),
+                cwd=Path(self.top, cwd),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        with child as process:
             self._running.add(process.pid)
             try:
                 for text in process.stdout or ():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from patchkit.building.engine.host import HostEngine, installed
-from patchkit.building.engine.protocol import Identity, versions
+from patchkit.building.engine.protocol import Identity, files, versions
 from patchkit.building.toolchain import toolchain
 from patchkit.errors import ToolchainError, UnknownTargetError
 from patchkit.releases.version import Version
@@ -50,6 +51,22 @@ def test_an_interrupt_takes_the_whole_process_group(ui: Ui) -> None:
             ["sh", "-c", f"sleep {mark} & sleep {mark} & echo started; wait"], cwd=".", env={}, line=interrupt
         )
     assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], check=False, stdout=subprocess.DEVNULL).returncode == 1
+
+
+def test_a_script_runs_while_other_threads_start_children(ui: Ui) -> None:
+    """Without a lock, a child that is being started holds the new script open: "Text file busy"."""
+    with HostEngine(ui).workspace(IDENTITY, keep=False) as workspace:
+
+        def codes(thread: int) -> set[int]:
+            found = set()
+            for number in range(100):
+                name = f"script-{thread}-{number}"
+                workspace.put(files({name: b"#!/bin/sh\n" + b"#" * 200_000}, mode=0o700))
+                found.add(run(workspace, "timeout", "9", f"{workspace.top}/{name}")[0])
+            return found
+
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            assert set().union(*pool.map(codes, range(4))) == {0}
 
 
 def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
