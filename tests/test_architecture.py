@@ -20,11 +20,13 @@ from tests.support.modules import MODULES, PACKAGE
 FLOORS = [
     "__init__",
     "errors",
+    "printable",
     "json_schema",
     "signals",
     "storage",
     "cache",
     "encoding",
+    "streams",
     "tables",
     "ui",
     "resources",

@@ -70,5 +70,4 @@ def _is_agreed(steps: Sequence[Step], ui: Ui) -> bool:
     ui.step("These commands help:")
     for step in steps:
         ui.note(repair.shown(step))
-    print("Run them? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return ui.ask("Run them? [y/N]").lower() in ("y", "yes")
