@@ -7,12 +7,25 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from patchkit.errors import DiskFullError, StorageError
 from patchkit.signals import held_off
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+_AT_ONCE = 1.0  # seconds; shorter waits are not worth a line
+_BETWEEN = 60.0  # seconds from one line to the next
+_LONGEST = 4 * 3600.0  # seconds; a build of all releases holds no lock for that long
+
+
+_tell: Callable[[str], object] = str
+"""Replaced by :func:`tell_waits`; without it, waits are silent."""
 
 
 def check_writable(folder: Path, option: str) -> None:
@@ -67,12 +80,19 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+def tell_waits(tell: Callable[[str], object]) -> None:
+    """Let ``tell`` get a line of text where a lock is waited for."""
+    global _tell  # noqa: PLW0603 - one process, one terminal
+    _tell = tell
+
+
 @contextmanager
 def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Iterator[None]:
     """Lock ``folder``, made when missing, for one run at a time; a second run waits, or, with ``busy``, is refused.
 
     ``name`` is the lock's file, ``busy`` the name of the folder in the error. The kernel frees the lock when a process
-    ends. Raises StorageError when the folder is in use, StorageError or DiskFullError when it can't be written.
+    ends. A wait is told, and has a limit. Raises StorageError when the folder is in use, or stays so for hours, and
+    StorageError or DiskFullError when it can't be written.
     """
     from filelock import FileLock, Timeout
 
@@ -80,15 +100,35 @@ def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Ite
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / name)
         try:
-            lock.acquire(blocking=busy is None)
+            lock.acquire(blocking=busy is None, timeout=_AT_ONCE)
         except Timeout:
-            raise StorageError(
-                f"{busy} is in use", why="another patchkit uses it", advice="wait until that one has ended, or end it"
-            ) from None
+            if busy is not None:
+                raise StorageError(
+                    f"{busy} is in use",
+                    why="another patchkit uses it",
+                    advice="wait until that one has ended, or end it",
+                ) from None
+            _wait_for(lock, folder / name)
     try:
         yield
     finally:
         lock.release()
+
+
+def _wait_for(lock: BaseFileLock, path: Path) -> None:
+    from filelock import Timeout
+
+    since = time.strftime("%H:%M:%S")
+    for _ in range(int(_LONGEST / _BETWEEN)):
+        _tell(f"waiting for another patchkit, since {since}: it holds {path}")
+        with suppress(Timeout):
+            lock.acquire(timeout=_BETWEEN)
+            return
+    raise StorageError(
+        f"another patchkit has held {path} for {_LONGEST / 3600:g} h",
+        why="this one has waited as long as that",
+        advice=f"patchkit doctor names the process; fuser {path}",
+    )
 
 
 def sha256_of(path: Path) -> str:

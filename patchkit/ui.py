@@ -129,7 +129,7 @@ class Ui:
     def log(self, label: str) -> Iterator[Callable[[str], None]]:
         """Show a tool's output: yields a function to call with each line. Whole when verbose, else one live line."""
         if self._verbose:
-            yield lambda line: self._line(line)
+            yield lambda line: self._line(line)  # noqa: PLW0108 - not with its label or end
         elif self._live and not self._quiet:
             terminal = console(self._stream)
             room = max(0, terminal.width - len(label) - 6)  # one line: the spinner, the label and what fits

@@ -23,6 +23,7 @@ FLOORS = [
     "printable",
     "json_schema",
     "signals",
+    "children",
     "storage",
     "cache",
     "encoding",

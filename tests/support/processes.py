@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 
@@ -18,3 +19,16 @@ def marked(mark: str) -> list[str]:
         except OSError:  # it has just ended, or is another user's
             continue
     return command_lines
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait until nothing but a zombie is left, which another process has to collect."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{pid} is alive")

@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 
 from patchkit.errors import MendError
@@ -13,6 +14,7 @@ from patchkit.jobs.doctor.distribution import Distribution, Step
 from patchkit.jobs.doctor.model import ProbeResult
 from patchkit.ui import Ui
 
+_LONGEST = 3600.0  # seconds for one command; an installation from a slow mirror takes minutes
 _BECOME = ("sudo", "doas")
 _QUIET = ("DEBIAN_FRONTEND", "noninteractive")  # or packages ask questions of their own
 
@@ -64,10 +66,16 @@ def _run(command: Sequence[str], output: list[str], show: Callable[[str], None])
     except OSError as error:
         output.append(f"{command[0]}: {error.strerror}")
         return 127
+    clock = threading.Timer(_LONGEST, process.kill)
+    clock.daemon = True
+    clock.start()
     with process:
         for line in process.stdout or ():
             output.append(line.rstrip("\n"))
             show(output[-1])
+    if not clock.is_alive():
+        output.append(f"{command[0]}: ended after {_LONGEST:g} s")
+    clock.cancel()
     return process.returncode
 
 
