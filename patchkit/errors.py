@@ -262,6 +262,11 @@ class NewReleaseError(PatchkitError):
     meaning = "upstream has releases that the pins do not have"
 
 
+class NotCheckedError(PatchkitError):
+    exit_code = 80
+    meaning = "evidence that --require names could not be checked"
+
+
 class DiskFullError(PatchkitError):
     exit_code = 50
     meaning = "the disk is full, or standard output takes no more, or is closed"

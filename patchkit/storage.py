@@ -25,7 +25,7 @@ _LONGEST = 4 * 3600.0  # seconds; a build of all releases holds no lock for that
 
 
 _tell: Callable[[str], object] = str
-"""Replaced by :func:`tell_waits`; without it, waits are silent."""
+"""Replaced by :func:`talk_through`; without it, this module is silent."""
 
 
 def check_writable(folder: Path, option: str) -> None:
@@ -70,6 +70,24 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """Make ``folder`` and those above it where missing; where the work within fails, remove those that were made.
+
+    Raises StorageError or DiskFullError.
+    """
+    with writing(folder):
+        made = [path for path in (folder.absolute(), *folder.absolute().parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with held_off(), suppress(OSError):  # somebody else may have put something into it meanwhile
+            for path in made:
+                path.rmdir()
+        raise
+
+
+@contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn an OSError about reading ``path`` into StorageError."""
     try:
@@ -80,8 +98,8 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def tell_waits(tell: Callable[[str], object]) -> None:
-    """Let ``tell`` get a line of text where a lock is waited for."""
+def talk_through(tell: Callable[[str], object]) -> None:
+    """Let ``tell`` get a line of text where a lock is waited for, or something kept is damaged."""
     global _tell  # noqa: PLW0603 - one process, one terminal
     _tell = tell
 
@@ -135,6 +153,53 @@ def sha256_of(path: Path) -> str:
     """Hash the file ``path``: SHA-256, in hex. Raises StorageError when the file can't be read."""
     with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, with its hash beside it. Raises DiskFullError or StorageError."""
+    replace_all({path: data, sum_of(path): hashlib.sha256(data).hexdigest().encode()})
+
+
+def kept(path: Path) -> bytes | None:
+    """Return what :func:`keep` wrote to ``path``; None where there is nothing, or it is damaged, which is told.
+
+    Raises StorageError when the file can't be read.
+    """
+    with reading(path):
+        if not path.is_file():
+            return None
+        data, beside = path.read_bytes(), sum_of(path)
+        expected = beside.read_bytes().strip() if beside.is_file() else b""
+    if hashlib.sha256(data).hexdigest().encode() == expected:
+        return data
+    tell_damaged(path)
+    return None
+
+
+def tell_damaged(path: Path) -> None:
+    """Tell that ``path``, kept in the cache, is not what was written there."""
+    _tell(f"{path} is damaged: made anew")
+
+
+def sum_of(path: Path) -> Path:
+    """Return the file that has the hash of ``path``."""
+    return path.with_suffix(".sha256")
+
+
+def damaged_in(folder: Path, pattern: str) -> tuple[int, list[Path]]:
+    """Count the files in ``folder`` that :func:`keep` wrote and ``pattern`` matches, and list the damaged ones.
+
+    Raises StorageError.
+    """
+    paths = [path for path in sorted(folder.glob(pattern)) if path.suffix != ".sha256"]
+    bad = []
+    for path in paths:
+        beside = sum_of(path)
+        with reading(path):
+            expected = beside.read_text("ascii", "replace").strip() if beside.is_file() else ""
+        if sha256_of(path) != expected:
+            bad.append(path)
+    return len(paths), bad
 
 
 def is_full(error: OSError) -> bool:

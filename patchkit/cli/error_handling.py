@@ -15,7 +15,7 @@ from patchkit import signals
 from patchkit.cli.option_groups import with_option_groups
 from patchkit.cli.output.document import error_document, print_json
 from patchkit.errors import BadUsageError, DiskFullError, InterruptedByUserError, PatchkitError, fault
-from patchkit.storage import is_full, tell_waits
+from patchkit.storage import is_full, talk_through
 from patchkit.ui import Ui
 
 _ClickError: Any = typer.BadParameter.__mro__[2]  # ClickException, of the click that typer brings along
@@ -33,7 +33,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(**kwargs: Any) -> None:
         signals.install()
-        tell_waits(Ui().note)
+        talk_through(Ui().note)
         with ending(as_json=bool(kwargs.get("as_json"))):
             function(**kwargs)
 

@@ -18,7 +18,7 @@ from patchkit.building.toolchain import Toolchain
 from patchkit.context import Context
 from patchkit.errors import DiskFullError, DockerMissingError, DockerSilentError
 from patchkit.signals import held_off
-from patchkit.storage import replace_all
+from patchkit.storage import keep, kept
 
 if TYPE_CHECKING:
     import docker
@@ -122,8 +122,9 @@ class DockerEngine:
 
     def _contents(self, image_id: str, toolchain: Toolchain) -> tuple[str, dict[str, str]]:
         """Return compiler and packages of an image: read once and kept in the cache, since an image never changes."""
-        kept = self._context.cache.images / f"{image_id.removeprefix('sha256:')}.json"
-        if not kept.exists():
+        path = self._context.cache.images / f"{image_id.removeprefix('sha256:')}.json"
+        text = kept(path)
+        if text is None:
             compiler = toolchain.target.tool("gcc")
             packages_list = " ".join(toolchain.packages)
             query = f"{compiler} --version | head -n1; dpkg-query -W -f='{_ROW}' {packages_list}"
@@ -132,9 +133,9 @@ class DockerEngine:
                 DockerWorkspace(self._client, container).run(["sh", "-c", query], cwd=".", env={}, line=output.append)
             compiler, *rows = output
             packages = versions(rows, toolchain.packages, toolchain.target.debian_arch)
-            text = json.dumps({"compiler": compiler, "packages": packages})
-            replace_all({kept: text.encode()})
-        contents = json.loads(kept.read_text())
+            text = json.dumps({"compiler": compiler, "packages": packages}).encode()
+            keep(path, text)
+        contents = json.loads(text)
         return contents["compiler"], contents["packages"]
 
     @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from patchkit import __version__
 from patchkit.building.settings import BuildSettings
 from patchkit.context import Context
-from patchkit.errors import BadUsageError, NotProvenError, PatchkitError, SmokeError
+from patchkit.errors import BadUsageError, NotCheckedError, NotProvenError, PatchkitError, SmokeError
 from patchkit.jobs.build.release import Outcome, build
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.matrix.collect_sources import MatrixRequest
@@ -20,9 +20,11 @@ from patchkit.jobs.prove.job import ProveRequest, prove
 from patchkit.jobs.verify.build import compilation, smoke_tests
 from patchkit.jobs.verify.evidence import EvidenceRequest
 from patchkit.jobs.verify.model import (
+    EVIDENCE,
     STEPS,
     TITLES,
     TRIALS,
+    EvidenceName,
     Fact,
     Finding,
     State,
@@ -54,6 +56,8 @@ class VerifyRequest:
     out: Path = Path("verify")
     keep_going: bool = False
     """Whether a source that has turned out not to be upstream's is compiled and run all the same."""
+    require: Sequence[EvidenceName] = ()
+    """The evidence for the source without which the verification has a finding."""
 
     @property
     def names(self) -> list[str]:
@@ -90,6 +94,18 @@ def chosen_steps(only: Sequence[str], skip: Sequence[str]) -> list[StepName]:
     return left
 
 
+def required_evidence(texts: Sequence[str]) -> list[EvidenceName]:
+    """Return the evidence that ``texts`` name, each a name or several, separated by commas.
+
+    Raises BadUsageError for an unknown name.
+    """
+    wanted = _step_names(texts)
+    unknown = [name for name in wanted if name not in EVIDENCE]
+    if unknown:
+        raise BadUsageError(f"there is no evidence {unknown[0]!r}", advice=f"it is {', '.join(EVIDENCE)}")
+    return [name for name in EVIDENCE if name in wanted]
+
+
 def _step_names(texts: Sequence[str]) -> list[str]:
     return [name for text in texts for name in text.split(",")]
 
@@ -113,19 +129,30 @@ def verify(request: VerifyRequest, context: Context) -> Verification:
         release=judged.label,
         variants=variants,
         pinned=judged.release is not None,
-        verdict=_verdict(judged.label, results, findings),
+        verdict=_verdict(judged, results, findings),
+        checked=list(judged.checked),
+        not_checked=_not_checked(judged),
         exit_code=findings[0].exit_code if findings else 0,
         steps=results,
     )
 
 
-def _verdict(label: str, results: Sequence[StepResult], findings: Sequence[Finding]) -> str:
+def _not_checked(judged: JudgedSource) -> list[EvidenceName]:
+    return [name for name in EVIDENCE if name not in judged.checked]
+
+
+def _verdict(judged: JudgedSource, results: Sequence[StepResult], findings: Sequence[Finding]) -> str:
+    """Say in one sentence what came out: never more than what was checked."""
     if findings:
         count = f" (the first of {len(findings)} findings)" if len(findings) > 1 else ""
-        return f"{label}: {findings[0].what}{count}"
-    passed = [result for result in results if result.state == "passed"]
+        return f"{judged.label}: {findings[0].what}{count}"
+    passed = [result.name for result in results if result.state == "passed"]
     steps = "" if len(passed) == len(results) else f" in the {len(passed)} of {len(results)} steps that were run"
-    return f"{label}: nothing is wrong{steps}"
+    if "source" not in passed:
+        return f"{judged.label}: nothing is wrong{steps}; the source was not judged"
+    verdict = f"{judged.label}: nothing is wrong{steps}; checked: {', '.join(judged.checked)}"
+    unchecked = _not_checked(judged)
+    return f"{verdict}; NOT checked: {', '.join(unchecked)}" if unchecked else verdict
 
 
 @dataclass
@@ -159,7 +186,7 @@ class _StepRunner:
 
     def _outcome(self, name: StepName) -> tuple[StepOutcome, State]:
         steps: dict[StepName, Callable[[], StepOutcome]] = {
-            "source": lambda: StepOutcome(self.judged.summary, self.judged.facts, self.judged.findings),
+            "source": self._source,
             "variants": self._variants,
             "prove": self._prove,
             "build": lambda: compilation(self._built),
@@ -180,6 +207,16 @@ class _StepRunner:
             return steps[name](), "passed"
         except PatchkitError as error:
             return StepOutcome(error.what, [Fact(name=name, value=error.what, good=False)], [error]), "passed"
+
+    def _source(self) -> StepOutcome:
+        judged = self.judged
+        lacking = [name for name in self.request.require if name not in judged.checked]
+        lack = NotCheckedError(
+            f"not checked, and required: {', '.join(lacking)}",
+            why="\n".join(fact.value for fact in judged.facts if fact.name.endswith(": state") and not fact.good),
+            advice="run it with a network, or with --git and --source, which name what is at hand",
+        )
+        return StepOutcome(judged.summary, judged.facts, [*judged.findings, *([lack] if lacking else [])])
 
     @property
     def _applying(self) -> list[str]:

@@ -59,12 +59,22 @@ class MirrorTag(Part):
     tree: _GitId
 
 
+class MirrorGap(Part):
+    """Something that a sync was asked for and that the mirror does not have."""
+
+    what: str = Field(pattern=r"^[ -~]*$", max_length=200)
+    serves: list[_Name]
+    """The releases that need it."""
+
+
 class MirrorIndex(Part):
     """The contents of a mirror: ``mirror.json``."""
 
     schema_version: Literal[1] = 1
     files: list[MirrorFile] = Field(default=[])
     tags: list[MirrorTag] = Field(default=[])
+    gaps: list[MirrorGap] = Field(default=[])
+    """What was asked for and is missing: the sync failed, or was ended, before it had it."""
 
     def file(self, name: str) -> MirrorFile | None:
         """Return the entry of the file ``name``, or None."""

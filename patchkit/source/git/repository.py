@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from patchkit.releases.version import shown
 from patchkit.source.git import transport
 from patchkit.source.git.commit_tree import gitpython, tree_of
 from patchkit.source.tree.tree import SourceTree
-from patchkit.storage import expanded
+from patchkit.storage import expanded, tell_damaged, writing
 
 if TYPE_CHECKING:
     import git
@@ -74,6 +75,13 @@ def tree_at(where: str, ref: str, context: Context, *, pin: TagPin | None = None
     except TagMovedError:
         commit.repo.close()
         raise
+    except GitError:
+        commit.repo.close()
+        if not is_url(where) or context.offline:
+            raise
+        _forget(where, context.cache)
+        commit = _commit_at(where, ref, context)
+        tree = tree_of(commit, ref, where, pin)
     # The last use of the tree ends git's own process, which would otherwise wait for more requests.
     weakref.finalize(tree.entries, commit.repo.close)
     return tree
@@ -98,6 +106,16 @@ def own_copy(where: str, cache: Cache) -> Iterator[git.Repo]:
     slug = hashlib.sha256(transport.without_secret(where)[0].encode()).hexdigest()[:16]
     with cache.lock(f"git-{slug}"):
         yield bare_repository(cache.git / f"{slug}.git")
+
+
+def _forget(where: str, cache: Cache) -> None:
+    """Remove the cache's copy of the repository at the URL ``where``, in which something is damaged."""
+    with own_copy(where, cache) as repository:
+        path = Path(repository.git_dir)
+        repository.close()
+        tell_damaged(path)
+        with writing(path):
+            shutil.rmtree(path)
 
 
 def _commit_at(where: str, ref: str, context: Context) -> git.Commit:
