@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _BETWEEN = 3  # columns that rich puts between two of a table's
 _PLAIN_RULE = "    \n    \n -- \n    \n    \n    \n    \n    \n"  # rich's SIMPLE_HEAD in ASCII
 _INDENT = 4
+_DUMB = ("dumb", "unknown")
 _READABLE = 12  # columns; the least room for text that is wrapped
 
 
@@ -80,7 +81,14 @@ def console(stream: TextIO) -> Console:
     """Make rich's console for ``stream``; without colours when NO_COLOR is set."""
     from rich.console import Console
 
-    return Console(file=stream, color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
+    colours = None if os.environ.get("NO_COLOR") else "auto"
+    if stream.isatty() and os.environ.get("TERM", "dumb") in _DUMB:
+        # rich takes every dumb terminal for 80 columns wide.
+        size = os.get_terminal_size(stream.fileno())
+        return Console(
+            file=stream, color_system=None, highlight=False, width=size.columns or None, height=size.lines or None
+        )
+    return Console(file=stream, color_system=colours, highlight=False)  # type: ignore[arg-type]
 
 
 def escaped(text: str) -> str:

@@ -59,7 +59,8 @@ def doctor(
         print_table(findings)
     report_help(findings, ready, context.ui)
     if not all(purpose.works for purpose in ready):
-        report_not_ready(ready, repair.plan(findings, distribution), context.ui)
+        steps, line = repair.plan(findings, distribution), repair.as_root(findings, ready, distribution)
+        report_not_ready(ready, steps, line, context.ui)
         raise SystemExit(NotReadyError.exit_code)
 
 

@@ -122,7 +122,7 @@ class DockerEngine:
 
     def _contents(self, image_id: str, toolchain: Toolchain) -> tuple[str, dict[str, str]]:
         """Return compiler and packages of an image: read once and kept in the cache, since an image never changes."""
-        path = self._context.cache.images / f"{image_id.removeprefix('sha256:')}.json"
+        path = self._context.cache.images / f"{image_id.removeprefix('sha256:')}.contents"
         text = kept(path)
         if text is None:
             compiler = toolchain.target.tool("gcc")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from patchkit.building.engine.protocol import Identity, Workspace, longest_command, too_long, versions
-from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain import Target, Toolchain, known_target
 from patchkit.errors import ToolchainError, UnknownTargetError
 from patchkit.signals import GROUPS, held_off
 from patchkit.storage import writing
@@ -71,7 +71,7 @@ class HostEngine:
             raise ToolchainError(
                 f"this host lacks {', '.join(lacking)}",
                 why=f"OpenVPN {toolchain.series.name} is compiled with them",
-                advice=_install(missing, target.foreign) if missing else "install them, or use --engine docker",
+                advice=_advice(missing, target) if missing else "install them, or use --engine docker",
             )
         _check_compiler(toolchain)
         output = subprocess.run(
@@ -221,12 +221,15 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _install(packages: Sequence[str], foreign: str | None) -> str:
-    """Return the commands that install ``packages``."""
-    install = f"apt-get install {' '.join(packages)}"
-    if foreign is None or not any(name.endswith(f":{foreign}") for name in packages):
-        return install
-    return f"dpkg --add-architecture {foreign} && apt-get update && {install}"
+def _advice(missing: Sequence[str], target: Target) -> str:
+    """Return the line that installs all that builds for ``target`` need, as ``patchkit doctor`` prints it."""
+    all_packages = known_target(target.name).packages
+    there = installed(all_packages, target.debian_arch) or {}
+    packages = [name for name in dict.fromkeys([*all_packages, *missing]) if name not in there]
+    line = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
+    if target.foreign is not None and any(name.endswith(f":{target.foreign}") for name in packages):
+        line = f"dpkg --add-architecture {target.foreign} && {line}"
+    return f"as root: {line}"
 
 
 def _check_compiler(toolchain: Toolchain) -> None:

@@ -99,7 +99,7 @@ def examine(cache: Cache) -> Health:
     for count, damaged in (
         damaged_in(cache.libraries, "*.tar"),
         damaged_in(cache.configure, f"*{SUFFIX}"),
-        damaged_in(cache.images, "*.json"),
+        damaged_in(cache.images, "*.contents"),
         _damaged_clones(cache.git),
         damaged_credentials(cache.credentials),
         _damaged_programs(cache.programs),

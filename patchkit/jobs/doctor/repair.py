@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from patchkit.errors import MendError
+from patchkit.jobs.doctor.checks import Readiness
 from patchkit.jobs.doctor.distribution import Distribution, Step
 from patchkit.jobs.doctor.model import ProbeResult
 from patchkit.ui import Ui
@@ -25,6 +26,16 @@ def plan(results: Sequence[ProbeResult], distribution: Distribution) -> list[Ste
     packages = list(dict.fromkeys(name for result in failed for name in result.packages))
     steps = [*distribution.install(packages), *(step for result in failed for step in result.steps)]
     return list({tuple(step.command): step for step in steps}.values())
+
+
+def as_root(results: Sequence[ProbeResult], ready: Sequence[Readiness], distribution: Distribution) -> str:
+    """Return one line for a shell of root's that makes ready what is not ``ready``; empty where root is not needed.
+
+    What other purposes or other ways would need is left out.
+    """
+    lacking = {name for purpose in ready if not purpose.works for name in purpose.lacks}
+    steps = plan([result for result in results if result.name in lacking], distribution)
+    return " && ".join(shlex.join(step.command) for step in steps if step.root)
 
 
 def shown(step: Step) -> str:

@@ -13,7 +13,7 @@ _FILE = "version.m4"
 
 def own_series(tree: SourceTree) -> str:
     """Return the series of ``tree``, such as ``2.6``. Raises BadSourceError where the tree does not name one."""
-    series = re.match(r"(\d+\.\d+)", _product_version(tree))
+    series = re.match(r"(\d+\.\d+)", _product_version(tree), re.ASCII)
     if series is None:
         raise BadSourceError(f"{tree.origin.name} does not name its version", why=f"{_FILE} holds no PRODUCT_VERSION")
     return series[1]

@@ -77,7 +77,7 @@ def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
     with pytest.raises(ToolchainError) as caught:
         HostEngine(ui).prepare(tools.model_copy(update={"packages": [*tools.packages, "no-such-package"]}))
     assert "no-such-package" in caught.value.advice
-    assert caught.value.advice.startswith("apt-get install")
+    assert caught.value.advice.startswith("as root: apt-get update && apt-get install")
 
 
 def test_a_package_of_another_architecture_is_not_the_one_that_is_wanted() -> None:
