@@ -1,4 +1,4 @@
-"""Look at what the lab's links need: its kernel, QEMU's guest, which is booted, and a netem on a device of this kernel."""
+"""What the lab's links need: look for its kernel, boot QEMU's guest, add a netem to a device of this host's kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STAND_IN = b"#!/usr/bin/busybox sh\necho OpenVPN stand-in\n"
 
 
 def kernel(distribution: Distribution, context: Context) -> str:
-    """Look for the kernel of User-Mode Linux in the cache, or the one that ``PATCHKIT_UML`` names; describe it in a line.
+    """Look for the lab's kernel in the cache, or at the one that ``PATCHKIT_UML`` names; describe it in a line.
 
     Nothing is compiled. Raises FaultError where there is none, with the command that makes it, GuestError on another
     processor and for a given program that is not a kernel for the lab.

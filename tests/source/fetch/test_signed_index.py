@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -82,10 +83,8 @@ def test_what_stands_around_the_signed_text_does_not_count(archive: Archive, con
     folder = archive.suite("sid", PACKAGES)
     forged = f"Suite: sid\nSHA256:\n {'1' * 64} 5 {INDEX}\n\n".encode()
     (folder / "InRelease").write_bytes(forged + (folder / "InRelease").read_bytes())
-    try:
+    with suppress(BadSignatureError):  # gpgv need not read such a file at all
         assert list(read_index(archive.base, "sid", context).packages) == PACKAGES
-    except BadSignatureError:
-        pass  # gpgv need not read such a file at all
 
 
 @pytest.mark.parametrize("text", [b"", b"Suite: sid\n", b"-----BEGIN PGP SIGNED MESSAGE-----\n"])

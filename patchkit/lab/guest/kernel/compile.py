@@ -26,7 +26,7 @@ _ENVIRONMENT = {
     "KBUILD_BUILD_HOST": "lab",
     "KBUILD_BUILD_VERSION": "1",
 }
-_STEPS = 600  # lines that make prints, for the progress alone
+_STEPS = 1150  # lines that make prints, for the progress alone
 
 
 def compiled(source: SourcePackage, package: Path, workspace: Workspace, context: Context) -> bytes:
@@ -36,7 +36,6 @@ def compiled(source: SourcePackage, package: Path, workspace: Workspace, context
     needs it; CompileError, DiskFullError, StorageError, and the engine's errors.
     """
     with build_log(context.cache.logs / f"kernel-{source.version}.log", context.ui) as log:
-        context.ui.note("unpacking what the build reads of its source")
         _unpack(source, package, workspace)
         _configure(source, workspace, log)
         with context.ui.count("kernel", _STEPS) as advance:

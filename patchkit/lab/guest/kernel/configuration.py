@@ -28,8 +28,8 @@ def needed() -> Mapping[str, str]:
     return values(fragment().partition(_OF_THE_BUILD)[0])
 
 
-def refuse_other(wanted: Mapping[str, str], found: str, name: str) -> None:
-    """Compare the configuration ``found`` with ``wanted``; ``name`` is the kernel's in the error.
+def refuse_other(wanted: Mapping[str, str], found: str, name: str, advice: str = "") -> None:
+    """Compare the configuration ``found`` with ``wanted``; ``name`` is the kernel's in the error, with ``advice``.
 
     Raises GuestError for options that are not as wanted: those that depend on others, or that a kernel does not know,
     are lost without a word when it is configured.
@@ -41,5 +41,5 @@ def refuse_other(wanted: Mapping[str, str], found: str, name: str) -> None:
         raise GuestError(
             f"{name} is not configured as the lab needs it",
             why="\n".join(rows) + (f"\nand {len(other) - 8} more" if len(other) > 8 else ""),
-            advice="PATCHKIT_UML=PATH takes a kernel that you have built",
+            advice=advice or "PATCHKIT_UML=PATH takes a kernel that you have built",
         )

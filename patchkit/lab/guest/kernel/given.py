@@ -38,7 +38,7 @@ def described(program: Path) -> tuple[str, str, int]:
             why="it does not answer --version and --showconfig as one",
             advice=_ADVICE,
         )
-    configuration.refuse_other(configuration.needed(), configured, str(program))
+    configuration.refuse_other(configuration.needed(), configured, str(program), _ADVICE)
     with reading(program):
         mark = re.search(re.escape(changes.MARK.encode()) + rb"(\d{1,9})\b", program.read_bytes())
     digest = sha256(repr(sorted(configuration.values(configured).items())).encode()).hexdigest()

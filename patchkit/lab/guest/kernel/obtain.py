@@ -113,10 +113,11 @@ def _given(program: Path, context: Context) -> UmlKernel:
 def _made(context: Context) -> UmlKernel:
     downloads = context.cache.downloads
     before = {path.name for path in downloads.glob("linux-source-*.deb")}
-    source, package = obtained(context)
-    context.ui.step(f"Kernel of the lab: Linux {source.release} for User-Mode Linux, compiled once, in some minutes")
     recipe = _recipe()
+    context.ui.step("Kernel of the lab: Linux for User-Mode Linux, compiled once, in some minutes")
     with tools.workspace(context) as (workspace, compiler):
+        source, package = obtained(context)
+        context.ui.note(f"Linux {source.release}: unpacking what the build reads")
         program = compile.compiled(source, package, workspace, context)
     digest = hashlib.sha256(program).hexdigest()
     record = _Record(sha256=digest, recipe=recipe, config=_config(), compiler=compiler, source=source)
