@@ -12,6 +12,10 @@ from patchkit.errors import GuestError
 from patchkit.jobs.lab.binaries import programs as built
 from patchkit.lab.guest import packages
 from patchkit.lab.guest.image import Guest, guest
+from patchkit.lab.guest.kernel import obtain
+from patchkit.lab.guest.kernel.obtain import UmlKernel
+from patchkit.lab.guest.kernel.source import obtained
+from patchkit.lab.guest.kernel.tools import lacking
 from patchkit.lab.link.binaries import Binary, BinaryRequest
 from patchkit.lab.link.qemu_process import installed_qemu
 from patchkit.source.obtain import SourceRequest
@@ -19,7 +23,7 @@ from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.support.settings import ON_HOST
 
-_SLOW = {"the_guest", "programs"}
+_SLOW = {"the_guest", "the_kernel", "programs"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at
@@ -41,6 +45,20 @@ def the_guest(shared_cache: Cache) -> Guest:
     except GuestError as error:
         pytest.skip(f"{error.what}: {error.why}")
     return guest(Context(shared_cache, ui))
+
+
+@pytest.fixture(scope="session")
+def the_kernel(shared_cache: Cache) -> UmlKernel:
+    """The lab's kernel, compiled once a cache. Skips where no place has its source, or this host can't compile it."""
+    context = Context(shared_cache, Ui(quiet=True))
+    if obtain.kept(context) is None:
+        if lacking():
+            pytest.skip(f"to compile the lab's kernel, this host lacks {', '.join(lacking())}")
+        try:
+            obtained(context)
+        except GuestError as error:
+            pytest.skip(f"{error.what}: {error.why}")
+    return obtain.kernel(context)
 
 
 @pytest.fixture(scope="session")
