@@ -64,7 +64,7 @@ def probes(distribution: Distribution, context: Context) -> list[Probe]:
         Probe("wine", "build --target windows-amd64 --engine host", compilers.wine, "wine", ("wine",)),
         Probe("kernel", "lab run, verify", partial(lab_links.kernel, distribution, context), "kernel"),
         Probe("machine", "lab run, verify", partial(lab_links.booted, context), "machine", ("qemu-system-x86_64",)),
-        Probe("netns", "lab run --link netns", lab_links.netem, "netns", ("ip", "tc", "nft", "ethtool", "ping")),
+        Probe("netns", "lab run --link netns", lab_links.netem, "netns", ("ip", "tc", "nft", "ping")),
         Probe("git", "matrix, verify, --git", git_and_gpg.git, "git", ("git",)),
         Probe("openpgp", "verify", git_and_gpg.gpg, "openpgp", ("gpg",)),
         Probe("tarballs", "every release that is not in the cache", network.tarballs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import json
@@ -152,5 +153,6 @@ def _config() -> str:
 
 def _recipe() -> str:
     """Hash what makes the program, besides the source and the compiler: configuration, changes, code."""
-    code = [inspect.getsource(module) for module in (compile, unpack)]
+    # Without comments and layout: the program takes minutes to make, and depends on neither.
+    code = [ast.unparse(ast.parse(inspect.getsource(module))) for module in (compile, unpack)]
     return hashlib.sha256(json.dumps([configuration.fragment(), changes.texts(), code]).encode()).hexdigest()

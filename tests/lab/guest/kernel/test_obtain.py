@@ -213,7 +213,8 @@ def test_another_processor(monkeypatch: pytest.MonkeyPatch, context: Context) ->
 
 
 def started(context: Context, **env: str) -> subprocess.Popen[str]:
-    pinned = source.pinned()[0].model_dump_json()
+    (file,) = context.cache.downloads.iterdir()
+    pinned = pin(file.read_bytes()).model_dump_json()
     return subprocess.Popen(
         [sys.executable, "-P", "-c", RUN, pinned, str(context.cache.root)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **env},
