@@ -10,29 +10,11 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import GuestError, PatchkitError
-from patchkit.lab.guest.kernel import changes, configuration, given
+from patchkit.lab.guest.kernel import changes, given
 from patchkit.lab.guest.kernel.obtain import kernel
 from patchkit.storage import sha256_of
 from patchkit.ui import Ui
-
-# Answers as UML does; no kernel is needed to see whether the answers are understood.
-ANSWERS = """\
-#!/bin/sh
-# {mark}
-case $1 in
---version) echo {release} ;;
---showconfig) cat "$0.config" ;;
-esac
-"""
-LINES = ["CONFIG_UML=y", *(f"{option}={value}" for option, value in configuration.needed().items() if value != "n")]
-
-
-def program(folder: Path, *, release: str = "7.4.1", lines: list[str] = LINES, mark: str = "") -> Path:
-    path = folder / "linux"
-    path.write_text(ANSWERS.format(release=release, mark=mark))
-    path.chmod(0o755)
-    path.with_name("linux.config").write_text("\n".join(lines) + "\n")
-    return path
+from tests.support.lab.answering_kernel import LINES, answering
 
 
 def asked(path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache) -> Context:
@@ -41,12 +23,12 @@ def asked(path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache) -> Context:
 
 
 def test_a_kernel_with_our_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache) -> None:
-    path = program(tmp_path, mark=f"{changes.MARK}{changes.SYSCALL_NS}")
+    path = answering(tmp_path, mark=f"{changes.MARK}{changes.SYSCALL_NS}")
     found = kernel(asked(path, monkeypatch, cache))
     assert (found.program, found.digest) == (path, sha256_of(path))
     assert (found.release, found.syscall_ns) == ("7.4.1 (PATCHKIT_UML)", changes.SYSCALL_NS)
     assert not cache.root.exists()
-    other = program(tmp_path, lines=[*LINES, "CONFIG_MORE=y"])
+    other = answering(tmp_path, lines=[*LINES, "CONFIG_MORE=y"])
     assert kernel(asked(other, monkeypatch, cache)).config != found.config
 
 
@@ -54,7 +36,7 @@ def test_a_kernel_with_our_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_another_price_of_a_call_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache, mark: str, ns: int
 ) -> None:
-    context = asked(program(tmp_path, mark=mark), monkeypatch, cache)
+    context = asked(answering(tmp_path, mark=mark), monkeypatch, cache)
     assert kernel(context).syscall_ns == ns
     (warning,) = context.ui.warnings
     assert f"takes {ns} ns in it" in warning
@@ -71,7 +53,7 @@ def test_another_price_of_a_call_is_told(
 def test_a_kernel_without_what_the_lab_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache, change: str, why: str
 ) -> None:
-    path = program(tmp_path, lines=[line for line in LINES if line != change])
+    path = answering(tmp_path, lines=[line for line in LINES if line != change])
     with pytest.raises(GuestError, match="not configured as the lab needs it") as caught:
         kernel(asked(path, monkeypatch, cache))
     assert caught.value.why == why
@@ -80,7 +62,7 @@ def test_a_kernel_without_what_the_lab_needs(
 
 def test_a_kernel_that_could_see_the_hosts_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache) -> None:
     with pytest.raises(GuestError) as caught:
-        kernel(asked(program(tmp_path, lines=[*LINES, "CONFIG_HOSTFS=y"]), monkeypatch, cache))
+        kernel(asked(answering(tmp_path, lines=[*LINES, "CONFIG_HOSTFS=y"]), monkeypatch, cache))
     assert caught.value.why == "CONFIG_HOSTFS is y, not n"
 
 
@@ -93,7 +75,7 @@ def a_folder(folder: Path) -> Path:
 
 
 def not_executable(folder: Path) -> Path:
-    program(folder).chmod(0o644)
+    answering(folder).chmod(0o644)
     return folder / "linux"
 
 
@@ -102,11 +84,11 @@ def another_program(folder: Path) -> Path:
 
 
 def no_uml(folder: Path) -> Path:
-    return program(folder, lines=["CONFIG_X86=y"])
+    return answering(folder, lines=["CONFIG_X86=y"])
 
 
 def no_release(folder: Path) -> Path:
-    return program(folder, release="GNU coreutils 9.1")
+    return answering(folder, release="GNU coreutils 9.1")
 
 
 @pytest.mark.parametrize("make", [no_program, a_folder, not_executable, another_program, no_uml, no_release])
@@ -120,7 +102,7 @@ def test_what_is_no_kernel_of_uml(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_program_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache) -> None:
-    path = program(tmp_path)
+    path = answering(tmp_path)
     path.write_text("#!/bin/sh\nexec sleep 60\n")
     monkeypatch.setattr(given, "_PATIENCE", 0.2)
     with pytest.raises(GuestError, match="can't be used") as caught:
