@@ -105,7 +105,9 @@ def talk_through(tell: Callable[[str], object]) -> None:
 
 
 @contextmanager
-def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Iterator[None]:
+def locked(
+    folder: Path, name: str = ".lock", *, busy: str | None = None, waiting: Callable[[], object] | None = None
+) -> Iterator[None]:
     """Lock ``folder``, made when missing, for one run at a time; a second run waits, or, with ``busy``, is refused.
 
     ``name`` is the lock's file, ``busy`` the name of the folder in the error. The kernel frees the lock when a process
@@ -118,7 +120,7 @@ def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Ite
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / name)
         try:
-            lock.acquire(blocking=busy is None, timeout=_AT_ONCE)
+            lock.acquire(blocking=busy is None and waiting is None, timeout=_AT_ONCE)
         except Timeout:
             if busy is not None:
                 raise StorageError(
@@ -126,6 +128,8 @@ def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Ite
                     why="another patchkit uses it",
                     advice="wait until that one has ended, or end it",
                 ) from None
+            if waiting is not None:
+                waiting()
             _wait_for(lock, folder / name)
     try:
         yield
