@@ -46,6 +46,9 @@ def test_limits(limits: Limits, script: str, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ToolError, match="did not end"):
         children.run(["sh", "-c", f"sleep 61 & {script}"], limits, env=dict([mark.split("=")]))
     assert time.monotonic() - began < 10
+    until = time.monotonic() + 5
+    while marked(mark) and time.monotonic() < until:  # killed, and perhaps not yet gone
+        time.sleep(0.02)
     assert marked(mark) == []
 
 
