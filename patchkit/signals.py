@@ -75,6 +75,12 @@ def _not_lost(lost: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(lost)
 
 
+def ignore() -> None:
+    """Ignore signals from now on: the work has ended, and Python's own end would die of one with another exit code."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def let_in() -> None:
     """Receive signals again, in a child that was forked while they were held off and becomes another program."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_ENDING, _AGAIN))

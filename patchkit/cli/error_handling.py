@@ -49,6 +49,7 @@ def ending(*, as_json: bool) -> Iterator[None]:
     except PatchkitError as error:
         _end(error, as_json=as_json)
     except KeyboardInterrupt:
+        signals.ignore()
         _end(InterruptedByUserError("interrupted", why="nothing half-made was left"), as_json=as_json)
     except _ClickError as error:
         _end_usage(error, as_json=as_json)
