@@ -23,11 +23,12 @@ from patchkit.errors import (
     ConflictError,
     PatchMismatchError,
 )
-from patchkit.patching import dep3, pins
+from patchkit.patching import dep3, pins, traces
 from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
+from patchkit.patching.csource import conditionals
 from patchkit.patching.csource.anchors import Anchors
-from patchkit.patching.csource.file import CSource, parse, split_lines
+from patchkit.patching.csource.file import MAX_SOURCE, CSource, parse, split_lines
 from patchkit.patching.csource.whole_lines import Lines
 from patchkit.patching.edits import (
     Edit,
@@ -45,6 +46,8 @@ from patchkit.source.tree.tree import SYMLINK, Entry, SourceTree
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
+
+_SHOWN = 4  # lines that a message lists
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
     """The change of each file; files that stay as they are have none."""
     if guard:
         combined.check_guard()
+    traces.refuse_patched(combined, tree)
     changes = [change for file in combined.files if (change := _change(combined, tree, file, guard=guard)).edits]
     if not changes:
         raise BadVariantError(f"{combined.name} changes nothing in this release")
@@ -155,12 +159,64 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
 
 
 def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> _Change:
-    """The change of one file; a part is checked against its pins alone, also when there are other parts."""
+    """The change of one file, the same whichever branches of its ``#if`` groups the compiler sees."""
     path = tree.find(file)
     mode = tree.entries[path].mode
     if mode == SYMLINK:
         raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
-    source = parse(path, tree.read(path))
+    data = tree.read(path)
+    source = parse(path, data)
+    if pins.is_upstreams(file, data) or len(data) > MAX_SOURCE:
+        return _change_in(combined, source, file, mode, guard=guard)
+    text = conditionals.read(data)
+    failed: AnchorError | None = None
+    try:
+        change = _change_in(combined, source, file, mode, guard=guard)
+    except AnchorError as error:
+        if text.broken is None and text.view(0) == data:
+            raise
+        failed = error
+    else:
+        dead = text.dead_rows()
+        if not any(edit.start <= row <= edit.end for edit in change.edits for row in dead):
+            return change
+    if failed is not None and text.broken is not None:
+        row, why = text.broken
+        raise AnchorError(
+            f"{path} can't be parsed as C from line {row} on, so {', '.join(combined.functions)} can't be found in it",
+            why=f"line {row}: {source.text(row)}\n{why}",
+            advice="render it against a whole source: patchkit fetch --version V --to DIR",
+        ) from failed
+    return _change_in_views(combined, source, file, mode, guard=guard)
+
+
+def _change_in_views(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:
+    """The change of a file that can't be read as a whole: the same in every view of it, or none."""
+    text = conditionals.read(source.data)
+    if text.number > conditionals.MAX_VIEWS:
+        raise AnchorError(f"{source.name} has an #if with {text.number} branches that can't be read together")
+    changes: list[_Change] = []
+    errors: list[AnchorError] = []
+    for number in range(text.number):
+        try:
+            changes.append(_change_in(combined, CSource(source.name, source.data, number), file, mode, guard=guard))
+        except AnchorError as error:
+            errors.append(error)
+    if errors and not changes:
+        raise errors[0]
+    if errors or any(change.by_part != changes[0].by_part for change in changes):
+        rows = [f"line {row}: {source.text(row)}" for row in text.split_rows]
+        raise AnchorError(
+            f"what {combined.name} changes in {source.name} depends on which branch of an #if is compiled",
+            why="\n".join([*rows[:_SHOWN], *(error.what for error in errors[:1])]),
+            advice="a variant never guesses; render it against an unaltered source",
+        )
+    return changes[0]
+
+
+def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:
+    """The change of one file; a part is checked against its pins alone, also when there are other parts."""
+    path = source.name
     plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
     if guard:
         _check_seams(combined, source, [edit for edits in plain for edit in edits])
@@ -204,7 +260,7 @@ def _check_guard(combined: Combination, change: _Change, unguarded: _Change) -> 
 
 def _check_after(combined: Combination, unguarded: _Change) -> None:
     """The post-image without a guard: what changes can be parsed, and no other function comes or goes."""
-    before, after = unguarded.source, parse(unguarded.path, unguarded.after)
+    before, after = unguarded.source, unguarded.source.like(unguarded.after)
     broken = [name for name in combined.touched if any(node.has_error for node in after.declarations(name))]
     broken += [f"struct {name}" for name in combined.structs if any(node.has_error for node in after.structs(name))]
     if broken:
