@@ -23,7 +23,7 @@ from patchkit.errors import (
     ConflictError,
     PatchMismatchError,
 )
-from patchkit.patching import dep3, pins, traces
+from patchkit.patching import dep3, names, pins, traces
 from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
 from patchkit.patching.csource import conditionals
@@ -68,13 +68,21 @@ class Rendered:
 
 
 def render(
-    combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
+    combined: Combination,
+    tree: SourceTree,
+    label: str,
+    *,
+    series: str | None = None,
+    guard: bool = False,
+    check_names: bool = True,
 ) -> Rendered:
     """Render ``combined`` against ``tree``: one diff with all parts, exact for this very tree.
 
     ``label`` names the release in the diff's header; ``series`` is the series, used when the label is not a version.
+    Without ``check_names``, what the tree declares is not looked at: for a tree of which only some files are at hand.
 
-    Raises AnchorError when an anchor is missing or doubled, AlreadyPatchedError when the source has the change already,
+    Raises AnchorError when an anchor is missing or doubled, or new code uses a name that the tree does not declare or
+    brings one that it has, AlreadyPatchedError when the source has the change already or another variant,
     ConflictError when two parts change the same line, BadSourceError when a file is missing or a symbolic link,
     BadUsageError when a guard is asked for and there is no guarded form, BadVariantError when a template or pins are
     wrong, PatchMismatchError when the finished diff does not apply exactly, and PinMismatchError when a pin has another
@@ -82,7 +90,7 @@ def render(
     """
     if combined.is_stock:
         return Rendered(combined.name, guard=False, diff=b"", files={})
-    changes = _changes(combined, tree, guard=guard)
+    changes = _changes(combined, tree, guard=guard, check_names=check_names)
     body = b"".join(file_diff(change.path, change.source.lines, change.edits, change.mode) for change in changes)
     diff = dep3.header(combined, label, series, guard=guard) + body
     return Rendered(combined.name, guard, diff, _applied(diff, tree, {change.path: change.after for change in changes}))
@@ -126,6 +134,8 @@ class _Change:
     source: CSource
     mode: int
     by_part: tuple[tuple[Edit, ...], ...]
+    plain: tuple[tuple[Edit, ...], ...]
+    """The same without a guard."""
 
     @property
     def edits(self) -> list[Edit]:
@@ -137,6 +147,13 @@ class _Change:
         """The post-image."""
         return b"".join(spliced(self.source.lines, self.edits))
 
+    @property
+    def changed(self) -> names.Changed:
+        """What the change is without a guard, for the check of its names."""
+        edits = in_order([edit for part in self.plain for edit in part])
+        after = self.source.like(b"".join(spliced(self.source.lines, edits)))
+        return names.Changed(self.source, after, edits)
+
     def step(self, number: int) -> tuple[_Change, list[bytes], list[Edit]]:
         """Return the lines that the parts before part ``number`` leave, and its own edits in them."""
         before = in_order([edit for edits in self.by_part[:number] for edit in edits])
@@ -147,7 +164,7 @@ class _Change:
         return self, spliced(self.source.lines, before), moved
 
 
-def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_Change]:
+def _changes(combined: Combination, tree: SourceTree, *, guard: bool, check_names: bool = True) -> list[_Change]:
     """The change of each file; files that stay as they are have none."""
     if guard:
         combined.check_guard()
@@ -155,7 +172,15 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
     changes = [change for file in combined.files if (change := _change(combined, tree, file, guard=guard)).edits]
     if not changes:
         raise BadVariantError(f"{combined.name} changes nothing in this release")
+    # A pinned tree is upstream's to the byte, and what becomes of it is pinned too: it was compiled.
+    pinned = tree.origin.verified and all(pins.is_upstreams(_name(each.path), each.source.data) for each in changes)
+    if check_names and not pinned:
+        names.check(combined.name, tree, [change.changed for change in changes], guard=guard)
     return changes
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> _Change:
@@ -224,14 +249,14 @@ def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, 
     for part, edits in zip(combined.parts, by_part, strict=True):
         if edits:
             pins.check(part, path, source.data, b"".join(spliced(source.lines, edits)), guard=guard)
-    change = _Change(path, source, mode, by_part)
+    change = _Change(path, source, mode, by_part, plain)
     clash = overlapping(change.edits)
     if clash:
         raise ConflictError(
             f"the parts of {combined.name} can't be combined in {path}",
             why=f"two of them change line {clash[1].start + 1}: {source.text(clash[1].start + 1)}",
         )
-    unguarded = _Change(path, source, mode, plain) if guard else change
+    unguarded = _Change(path, source, mode, plain, plain) if guard else change
     if guard:
         _check_guard(combined, change, unguarded)
     _check_after(combined, unguarded)
