@@ -14,15 +14,16 @@ from patchkit.cli.options import (
     GuardOption,
     JsonOption,
     OfflineOption,
+    OptionalVersionOption,
     SourceOption,
     VariantOption,
-    VersionOption,
 )
 
 
 @command
 def export(
-    version: VersionOption,
+    *,
+    version: OptionalVersionOption = None,
     variant: VariantOption,
     guard: GuardOption = False,
     form: Annotated[
@@ -50,7 +51,7 @@ def export(
     from patchkit.source.obtain import SourceRequest
 
     context = Context.default(offline=offline)
-    request = ExportRequest(SourceRequest(version, git, source), combination(variant), guard, form.value, to)
+    request = ExportRequest(SourceRequest(version or "", git, source), combination(variant), guard, form.value, to)
     warn_known_bad(request.variant, context.ui)
     exported = exported_by(request, context)
     if not exported.written:

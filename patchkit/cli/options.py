@@ -51,7 +51,7 @@ OptionalVersionOption = Annotated[
     typer.Option(
         "--version",
         metavar="V",
-        help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.",
+        help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref. A tree given with --source names its own.",
         autocompletion=completion.versions,
     ),
 ]

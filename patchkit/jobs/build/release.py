@@ -67,7 +67,8 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
     request.validate()
     combinations, known = request.combinations, request.version
     tools = None if known is None else request.toolchain(known)  # refused before anything is fetched
-    context.ui.step(f"Source of {request.source.version if known else shown(request.source.version)}")
+    name = request.source.version or str(request.source.source)
+    context.ui.step(f"Source of {name if known else shown(name)}")
     missing = MissingFiles(gather=context.offline)
     obtained = missing.attempt(lambda: obtain(request.source, context))
     if obtained is None:
