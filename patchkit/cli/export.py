@@ -51,7 +51,9 @@ def export(
     from patchkit.source.obtain import SourceRequest
 
     context = Context.default(offline=offline)
-    request = ExportRequest(SourceRequest(version or "", git, source), combination(variant), guard, form.value, to)
+    wanted = SourceRequest(version or "", git, source)
+    wanted.check_named()
+    request = ExportRequest(wanted, combination(variant), guard, form.value, to)
     warn_known_bad(request.variant, context.ui)
     exported = exported_by(request, context)
     if not exported.written:

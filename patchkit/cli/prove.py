@@ -53,6 +53,7 @@ def prove(
     began = time.monotonic()
     context = Context.default(offline=offline, verbose=verbose)
     wanted = SourceRequest(version or "", git, source)
+    wanted.check_named()
     request = ProveRequest(wanted, variant, compiling.settings(), target, configure or [])
     proof = proof_of(request, context)
     if as_json:

@@ -36,7 +36,7 @@ def fields(combined: Combination, label: str, series: str | None, *, guard: bool
     lines.append(f"X-Patchkit-Status: {combined.status}")
     version = _version(label) or _version(series or "")
     own = base_of(label)
-    if own is not None and not own.is_upstreams:
+    if series and own is not None and not own.is_upstreams:
         lines.append(f"X-Patchkit-Base: unknown, {label} is not a number of upstream's; its code is like {series}")
     known = {part.name: part.upstream_of(version) for part in combined.parts} if version else {}
     statuses = [f"{name}: {_status(upstream)}" for name, upstream in known.items() if upstream is not None]

@@ -97,13 +97,19 @@ def render(
 
 
 def render_series(
-    combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
+    combined: Combination,
+    tree: SourceTree,
+    label: str,
+    *,
+    series: str | None = None,
+    guard: bool = False,
+    check_names: bool = True,
 ) -> list[Rendered]:
     """Render ``combined`` as one diff for each part, each for the tree that the diff before it leaves.
 
     Raises what :func:`render` raises.
     """
-    changes = _changes(combined, tree, guard=guard)
+    changes = _changes(combined, tree, guard=guard, check_names=check_names)
     rendered = []
     for number, part in enumerate(combined.parts):
         steps = [step for step in (change.step(number) for change in changes) if step[2]]

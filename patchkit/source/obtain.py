@@ -41,6 +41,11 @@ class SourceRequest:
     source: Path | None = None
     """A local tarball or folder (``--source``)."""
 
+    def check_named(self) -> None:
+        """Raise BadUsageError where nothing names the release: only a tree given with --source names its own."""
+        if not self.version and self.source is None:
+            raise BadUsageError("which release?", why="--version or --source is needed", advice="--version V")
+
     def of(self, version: str) -> SourceRequest:
         """Return the request for ``version`` from the same places."""
         return replace(self, version=version)
@@ -75,8 +80,6 @@ def obtain(request: SourceRequest, context: Context) -> Obtained:
         raise BadUsageError("--source and --git exclude each other")
     if request.source is not None:
         return _local(request.version, directory.tree_from(request.source))
-    if not request.version:
-        raise BadUsageError("which release?", why="only a tree given with --source names its own", advice="--version V")
     where = request.git or repository.default_repository()
     try:
         release = catalog().find(request.version)
@@ -166,7 +169,7 @@ def _check_stated(text: str, version: Version | None, own: str, tree: SourceTree
     if version is None or stated is None:
         return
     # A branch states its series alone: 2.6_git is after 2.6.13 as well as before 2.6.14.
-    is_branch = own != stated.text and len(stated.pep440.release) == _OF_SERIES
+    is_branch = len(stated.pep440.release) == _OF_SERIES
     if stated.series != version.series if is_branch else stated != version:
         raise WrongReleaseError(
             f"{tree.origin.name} is not {text}: it states {own}",
