@@ -9,6 +9,7 @@ import typer
 
 from patchkit.cli.error_handling import command
 from patchkit.cli.options import (
+    CheckCompileOption,
     FormatChoice,
     GitOption,
     GuardOption,
@@ -34,6 +35,7 @@ def export(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Default: debian/patches for quilt, otherwise here.")
     ] = None,
+    check_compile: CheckCompileOption = False,
     offline: OfflineOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,7 +55,7 @@ def export(
     context = Context.default(offline=offline)
     wanted = SourceRequest(version or "", git, source)
     wanted.check_named()
-    request = ExportRequest(wanted, combination(variant), guard, form.value, to)
+    request = ExportRequest(wanted, combination(variant), guard, form.value, to, check_compile)
     warn_known_bad(request.variant, context.ui)
     exported = exported_by(request, context)
     if not exported.written:

@@ -73,7 +73,8 @@ def test_what_is_dead_is_not_seen() -> None:
 
 
 def test_nested_groups_count_as_their_first_branch() -> None:
-    text = "void f(void)\n{\n#ifdef A\n    if (a) {\n#ifdef B\n    if (b) {\n#endif\n#else\n    if (c) {\n#endif\n    }\n}\n"
+    inner = "#ifdef B\n    if (b) {\n#endif\n"
+    text = f"void f(void)\n{{\n#ifdef A\n    if (a) {{\n{inner}#else\n    if (c) {{\n#endif\n    }}\n}}\n"
     assert conditionals.read(text.encode()).number == 2
 
 
