@@ -265,7 +265,21 @@ def test_a_patch_of_somebody_elses_for_the_same_file_is_pointed_out(
     assert "theirs.patch changes src/openvpn/reliable.c too" in stderr
     assert "other.patch" not in stderr
     run()
-    assert "theirs" not in capsys.readouterr().err  # made for the tree as it is
+    stderr = capsys.readouterr().err  # made for the tree as it is, which lacks theirs
+    assert "theirs.patch changes src/openvpn/reliable.c too and is not applied" in stderr
+    (mine / ".pc").mkdir()
+    (mine / ".pc/applied-patches").write_text("theirs.patch\n")
+    run()
+    assert "theirs" not in capsys.readouterr().err
+
+
+def test_crlf_in_a_work_tree_is_told(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = mine / "src/openvpn/reliable.c"
+    run("git", to="lf")
+    assert "CRLF" not in capsys.readouterr().err
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    run("git", to="crlf")
+    assert "src/openvpn/reliable.c has CRLF line ends here" in capsys.readouterr().err
 
 
 def test_a_git_ref_gives_a_label_of_its_own(mine: Path) -> None:
