@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(rb"[A-Za-z_]\w*")
 _VALUES = ("variable", "constant", "macro")
-_CALLED = ("function", "macro with arguments", "macro", "variable")
+_CALLED = ("function", "macro with arguments", "macro")
 
 
 @dataclass(frozen=True)
