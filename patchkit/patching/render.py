@@ -90,10 +90,22 @@ def render(
     """
     if combined.is_stock:
         return Rendered(combined.name, guard=False, diff=b"", files={})
+    header = dep3.header(combined, label, series, guard=guard)
+    return render_below(header, combined, tree, guard=guard, check_names=check_names)
+
+
+def render_below(
+    header: bytes, combined: Combination, tree: SourceTree, *, guard: bool = False, check_names: bool = False
+) -> Rendered:
+    """Render ``combined`` against ``tree`` as :func:`render` does, with ``header`` in front of the diff.
+
+    For changes to other sources than OpenVPN's too, whose variants name whole paths, and whose names are not checked.
+    Raises what :func:`render` raises.
+    """
     changes = _changes(combined, tree, guard=guard, check_names=check_names)
     body = b"".join(file_diff(change.path, change.source.lines, change.edits, change.mode) for change in changes)
-    diff = dep3.header(combined, label, series, guard=guard) + body
-    return Rendered(combined.name, guard, diff, _applied(diff, tree, {change.path: change.after for change in changes}))
+    expected = {change.path: change.after for change in changes}
+    return Rendered(combined.name, guard, header + body, _applied(header + body, tree, expected))
 
 
 def render_series(
