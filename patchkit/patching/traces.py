@@ -47,6 +47,7 @@ class Found:
     """Other variants that the same places would show."""
     traces: tuple[Trace, ...]
     is_whole: bool
+    """Whether each file that the variant touches shows it."""
 
     @property
     def name(self) -> str:
@@ -101,7 +102,7 @@ def found_in(tree: SourceTree) -> list[Found]:
         best = min(alike, key=lambda part: (len(_keys(part)) - most, part.name))
         also = tuple(part.name for part in alike if part is not best and shown[part.name] == shown[best.name])
         traces = sorted((places[key] for key in shown[best.name]), key=lambda trace: (trace.path, trace.row))
-        is_whole = bool(set(_keys(best)) <= set(places))
+        is_whole = {trace.path.rpartition("/")[2] for trace in traces} >= set(best.files)
         found.append(Found(best, also, tuple(traces), is_whole))
         left -= shown[best.name]
     return found
