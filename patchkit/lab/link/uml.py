@@ -16,7 +16,7 @@ from typing import Any
 from patchkit.context import Context
 from patchkit.errors import GuestError, MachineError
 from patchkit.lab.guest import initramfs as cpio
-from patchkit.lab.guest.kernel import UmlKernel, kernel
+from patchkit.lab.guest.kernel.obtain import UmlKernel, kernel
 from patchkit.lab.guest.uml_image import UmlImage, uml_image
 from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
 from patchkit.lab.link.uml_process import MEMORY, WallTimeError, boot

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from patchkit.errors import DiskFullError, LinkError, MachineError, PatchkitError
-from patchkit.lab.guest.kernel import UmlKernel
+from patchkit.lab.guest.kernel.obtain import UmlKernel
 from patchkit.lab.link.processes import ProcessGroups
 from patchkit.lab.link.qemu_process import GUEST_TIME
 from patchkit.storage import writing

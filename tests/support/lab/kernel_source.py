@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import lzma
 import tarfile
 from collections.abc import Mapping
+
+from patchkit.lab.guest.kernel.pins import SourcePackage
 
 SYSCALL = b"""\
 /* ours: shaped like the kernel's */
@@ -75,3 +78,27 @@ def _ar(members: Mapping[str, bytes]) -> bytes:
         out += b"%-16b%-12d%-6d%-6d%-8o%-10d`\n" % (name.encode(), 0, 0, 0, 0o100644, len(data))
         out += data + b"\n" * (len(data) % 2)
     return out
+
+
+MAKEFILE = b"""\
+# ours: what patchkit asks of the kernel's, with a program in its place
+allnoconfig:
+	grep -v '^#' $(KCONFIG_ALLCONFIG) > .config
+linux: main.c
+	@echo "  CC      main.o"
+	cc -o linux main.c
+"""
+MAIN = b"""\
+#include <stdio.h>
+int main(void) { puts("ours"); return 0; }
+"""
+BUILDABLE = {**FILES, "Makefile": MAKEFILE, "main.c": MAIN}
+"""A source that patchkit unpacks, changes, configures and compiles as it does the kernel's, in no time."""
+
+
+def pin(data: bytes, version: str = "7.2.99-1") -> SourcePackage:
+    """A pin of the package ``data``."""
+    return SourcePackage(
+        name="linux-source-7.2", version=version, file=f"pool/main/l/linux/linux-source-7.2_{version}_all.deb",
+        size=len(data), sha256=hashlib.sha256(data).hexdigest(), suite="sid", snapshot="20260101T000000Z",
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import json
@@ -73,9 +74,10 @@ def kernel(context: Context) -> UmlKernel:
 def kept(context: Context) -> UmlKernel | None:
     """Return the kernel in the cache that the same inputs have made; None where there is none, or it is damaged.
 
-    Of several, that of the preferred source. Where this host has no compiler, any compiler's. Changes nothing.
+    Of several, that of the preferred source. Where this host could not compile one, any compiler's: it may come from a
+    container. Changes nothing.
     """
-    recipe, compiler = _recipe(), tools.host_compiler()
+    recipe, compiler = _recipe(), None if tools.lacking() else tools.host_compiler()
     order = [source.sha256 for source in pinned()]
     usable: list[tuple[int, Path, _Record]] = []
     for folder, record in _records(context.cache.read_only().kernels):
@@ -152,5 +154,6 @@ def _config() -> str:
 
 def _recipe() -> str:
     """Hash what makes the program, besides the source and the compiler: configuration, changes, code."""
-    code = [inspect.getsource(module) for module in (compile, unpack)]
+    # Without comments and layout: the program takes minutes to make, and depends on neither.
+    code = [ast.unparse(ast.parse(inspect.getsource(module))) for module in (compile, unpack)]
     return hashlib.sha256(json.dumps([configuration.fragment(), changes.texts(), code]).encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,18 +16,11 @@ from patchkit.lab.guest.kernel.pins import SourcePackage
 from patchkit.lab.guest.kernel.source import newest, obtained
 from patchkit.source.fetch import signed_index
 from patchkit.ui import Ui
+from tests.support.lab.kernel_source import pin
 from tests.support.source.debian_archive import Archive
 from tests.support.source.signers import signer
 
-
-def pin(version: str, data: bytes) -> SourcePackage:
-    return SourcePackage(
-        name="linux-source-7.2", version=version, file=f"pool/main/l/linux/linux-source-7.2_{version}_all.deb",
-        size=len(data), sha256=hashlib.sha256(data).hexdigest(), suite="sid", snapshot="20260101T000000Z",
-    )  # fmt: skip
-
-
-PINS = (pin("7.2.2-1", b"second"), pin("7.2.1-1", b"first"))
+PINS = (pin(b"second", "7.2.2-1"), pin(b"first", "7.2.1-1"))
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +106,8 @@ def test_offline_only_the_users_mirrors_count(
 def test_once_all_have_gone_the_newest_signed_one_is_taken(
     archive: Archive, cache: Cache, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    new = pin("7.10.1-1", b"newest").model_copy(update={"name": "linux-source-7.10"})
-    old = pin("7.9.12-1~bpo13+1", b"older")
+    new = pin(b"newest", "7.10.1-1").model_copy(update={"name": "linux-source-7.10"})
+    old = pin(b"older", "7.9.12-1~bpo13+1")
     other = {**listed(old), "Package": "linux-source-6.12", "Version": "9.9"}
     archive.suite("sid", [listed(old), listed(new), other, {"Package": "linux-source-7.11"}])
     serve(archive.folder, new, b"newest")
@@ -125,7 +117,7 @@ def test_once_all_have_gone_the_newest_signed_one_is_taken(
 
 
 def test_an_unsigned_index_is_not_believed(archive: Archive, cache: Cache, ui: Ui) -> None:
-    new = pin("7.9.12-1", b"newest")
+    new = pin(b"newest", "7.9.12-1")
     archive.suite("sid", [listed(new)], key=archive.foreign_key())
     serve(archive.folder, new, b"newest")
     with pytest.raises(GuestError, match="no place has a source") as caught:
@@ -134,13 +126,13 @@ def test_an_unsigned_index_is_not_believed(archive: Archive, cache: Cache, ui: U
 
 
 def test_one_suite_out_of_three_is_enough(archive: Archive, cache: Cache, ui: Ui) -> None:
-    archive.suite("trixie-backports", [listed(pin("7.9.1-1", b"a"))], valid_for=-60)
-    archive.suite("forky", [listed(pin("7.8.1-1", b"b"))])
+    archive.suite("trixie-backports", [listed(pin(b"a", "7.9.1-1"))], valid_for=-60)
+    archive.suite("forky", [listed(pin(b"b", "7.8.1-1"))])
     assert newest(Context(cache, ui)).version == "7.8.1-1"
 
 
 def test_the_signed_hash_decides(archive: Archive, cache: Cache, ui: Ui) -> None:
-    new = pin("7.9.12-1", b"newest")
+    new = pin(b"newest", "7.9.12-1")
     archive.suite("sid", [listed(new)])
     serve(archive.folder, new, b"forged")
     with pytest.raises(GuestError, match="no place has a source"):
