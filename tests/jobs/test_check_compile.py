@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,14 @@ def test_only_what_compiles_is_written(shared_cache: Cache, tmp_path: Path, patc
     """A function that new code alone calls, of the right name and number of arguments, and another type."""
     tree = tmp_path / "mine"
     place(upstream(PINNED, shared_cache), tree)
-    header = tree / "src/openvpn/otime.h"
-    text = header.read_text()
-    renamed = re.sub(r"\btv_subtract\b", "tv_subtract_as_upstream", text)
-    end = renamed.rindex("#endif")
-    vendor = "struct vendor_span { int ms; };\nstruct vendor_span tv_subtract(const void *, const void *, unsigned int);\n"
-    header.write_text(renamed[:end] + vendor + renamed[end:])
+    path = tree / "src/openvpn/reliable.c"
+    text = path.read_text()
+    vendor = (
+        "struct vendor_span { int ms; };\n"
+        "struct vendor_span vendor_span_of(const void *, const void *, unsigned int);\n"
+        "#define tv_subtract(one, other, most) vendor_span_of(one, other, most)\n"
+    )
+    path.write_text(text.replace('#include "memdbg.h"\n', '#include "memdbg.h"\n' + vendor, 1))
     before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
 
     done = patchkit("apply", "mine", "--variant", "recommended", "--check-compile")
