@@ -226,11 +226,16 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
     if failed is not None and text.broken is not None:
         row, why = text.broken
         raise AnchorError(
-            f"{path} can't be parsed as C from line {row} on, so {', '.join(combined.functions)} can't be found in it",
+            f"{path} can't be parsed as C from line {row} on, so {_listed(combined.functions)} can't be found in it",
             why=f"line {row}: {source.text(row)}\n{why}",
             advice="render it against a whole source: patchkit fetch --version V --to DIR",
         ) from failed
     return _change_in_views(combined, source, file, mode, guard=guard)
+
+
+def _listed(functions: Sequence[str]) -> str:
+    more = f" and {len(functions) - _SHOWN} more" if len(functions) > _SHOWN else ""
+    return ", ".join(functions[:_SHOWN]) + more
 
 
 def _change_in_views(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:

@@ -1,4 +1,4 @@
-"""What fits a tree to the byte, and whose names are all there, may still not compile: --check-compile finds that out."""
+"""What fits a tree to the byte, all names there, may still not compile: --check-compile finds that out."""
 
 from __future__ import annotations
 
