@@ -9,20 +9,22 @@ import typer
 
 from patchkit.cli.error_handling import command
 from patchkit.cli.options import (
+    CheckCompileOption,
     FormatChoice,
     GitOption,
     GuardOption,
     JsonOption,
     OfflineOption,
+    OptionalVersionOption,
     SourceOption,
     VariantOption,
-    VersionOption,
 )
 
 
 @command
 def export(
-    version: VersionOption,
+    *,
+    version: OptionalVersionOption = None,
     variant: VariantOption,
     guard: GuardOption = False,
     form: Annotated[
@@ -33,6 +35,7 @@ def export(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Default: debian/patches for quilt, otherwise here.")
     ] = None,
+    check_compile: CheckCompileOption = False,
     offline: OfflineOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,7 +53,9 @@ def export(
     from patchkit.source.obtain import SourceRequest
 
     context = Context.default(offline=offline)
-    request = ExportRequest(SourceRequest(version, git, source), combination(variant), guard, form.value, to)
+    wanted = SourceRequest(version or "", git, source)
+    wanted.check_named()
+    request = ExportRequest(wanted, combination(variant), guard, form.value, to, check_compile)
     warn_known_bad(request.variant, context.ui)
     exported = exported_by(request, context)
     if not exported.written:
