@@ -139,7 +139,7 @@ def _applied(folder: Path | None) -> frozenset[str]:
     path = (folder or Path()) / ".pc" / "applied-patches"
     if not path.is_file():
         return frozenset()
-    with writing(path):
+    with reading(path):
         return frozenset(path.read_text("utf-8", "surrogateescape").split("\n"))
 
 
