@@ -44,7 +44,7 @@ def parameters(memory: int, script: str) -> list[str]:
     """
     return [
         f"mem={memory}M", "time-travel=inf-cpu", f"time-travel-start={int(GUEST_TIME.timestamp())}000000000",
-        "seccomp=auto", "initrd=initrd", "rdinit=/usr/bin/python3.13", "con=null", "con0=null,fd:2", "ssl=null",
+        "seccomp=on", "initrd=initrd", "rdinit=/usr/bin/python3.13", "con=null", "con0=null,fd:2", "ssl=null",
         "ssl0=null,fd:1", "norandmaps", "panic=-1", "loglevel=4", "PYTHONHASHSEED=0", "PYTHONHOME=/usr",
         "PATH=/usr/bin", "--", "-I", "-S", "-X", "frozen_modules=on", script,
     ]  # fmt: skip
