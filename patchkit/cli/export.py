@@ -17,6 +17,7 @@ from patchkit.cli.options import (
     SourceOption,
     VariantOption,
     VersionOption,
+    VulnerableOption,
 )
 
 
@@ -34,6 +35,7 @@ def export(
         Path | None, typer.Option("--to", metavar="DIR", help="Default: debian/patches for quilt, otherwise here.")
     ] = None,
     offline: OfflineOption = False,
+    fail_on_vulnerable: VulnerableOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a variant's diffs for people who build elsewhere: with quilt, git am or patch.
@@ -50,7 +52,9 @@ def export(
     from patchkit.source.obtain import SourceRequest
 
     context = Context.default(offline=offline)
-    request = ExportRequest(SourceRequest(version, git, source), combination(variant), guard, form.value, to)
+    request = ExportRequest(
+        SourceRequest(version, git, source), combination(variant), guard, form.value, to, fail_on_vulnerable
+    )
     warn_known_bad(request.variant, context.ui)
     exported = exported_by(request, context)
     if not exported.written:

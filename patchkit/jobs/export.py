@@ -10,9 +10,11 @@ from pathlib import Path
 
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, StorageError
+from patchkit.jobs.vulnerabilities import Assessment, assess
 from patchkit.patching.combination import Combination
 from patchkit.patching.formats import quilt
 from patchkit.patching.formats.export import Format, files
+from patchkit.patching.render import render
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.source.obtain import Obtained, SourceRequest, obtain
 from patchkit.storage import check_writable, replace_all, writing
@@ -28,6 +30,8 @@ class ExportRequest:
     guard: bool = False
     form: Format = "quilt"
     to: Path | None = None
+    fail_on_vulnerable: bool = False
+    """Whether nothing is written where the patched source has known vulnerabilities, or it cannot be told."""
 
     @property
     def folder(self) -> Path:
@@ -62,19 +66,29 @@ class Exported:
     """By name; for quilt with ``series``, which may list other patches too."""
     written: frozenset[str]
     """The names that were not there already, as they are now."""
+    assessment: Assessment
+    """The known vulnerabilities of the source with these diffs."""
 
 
 def export(request: ExportRequest, context: Context) -> Exported:
     """Render the diffs that ``request`` asks for and write them.
 
-    Raises what :meth:`ExportRequest.validate`, obtaining and rendering raise, and StorageError where a file of one of
-    the names exists with other content or nothing can be written. Then nothing has been written.
+    Raises what :meth:`ExportRequest.validate`, obtaining and rendering raise, VulnerableError where known
+    vulnerabilities are to be refused, and StorageError where a file of one of the names exists with other content or
+    nothing can be written. Then nothing has been written.
     """
     request.validate()
     obtained = obtain(request.source, context)
     rendered = files(
         request.form, request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard
     )
+    patched = render(request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard)
+    assessment = assess(obtained, "posix", patched.files)
+    error = assessment.error() if request.fail_on_vulnerable else None
+    if error is not None:
+        raise error
+    if assessment.line:
+        context.ui.warn(assessment.line)
     with context.cache.lock(f"export-{hashlib.sha256(os.fsencode(request.folder.resolve())).hexdigest()[:16]}"):
         missing = {name: data for name, data in rendered.items() if _is_missing(request.folder / name, data)}
         if request.form == "quilt":
@@ -87,7 +101,7 @@ def export(request: ExportRequest, context: Context) -> Exported:
         _write(request.folder, missing)
     if request.guard:
         context.ui.note(f"built without -D{GUARD_MACRO}, the source stays what it was")
-    return Exported(obtained.label, rendered, frozenset(missing))
+    return Exported(obtained.label, rendered, frozenset(missing), assessment)
 
 
 def _series(request: ExportRequest) -> tuple[bytes, bytes]:

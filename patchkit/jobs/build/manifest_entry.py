@@ -12,6 +12,7 @@ from patchkit.building.check.smoke import CheckResult
 from patchkit.building.recipe.openssl import configure_words
 from patchkit.building.toolchain import SYSTEM
 from patchkit.jobs.build.plan import BuildInputs, Planned
+from patchkit.jobs.vulnerabilities import assess, platform_of
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
 from patchkit.patching.variants import GUARD_MACRO
@@ -79,6 +80,16 @@ def describe(
             glibc=linked.glibc,
         ),
         checks=[manifest.Check(name=check.name, passed=check.passed, detail=check.detail) for check in checks],
+        vulnerabilities=[
+            manifest.Vulnerability(
+                id=found.advisory.id,
+                title=found.advisory.title,
+                severity=found.advisory.severity,
+                reach=found.advisory.reach,
+                state=found.state,
+            )
+            for found in assess(inputs.obtained, platform_of(target.system), rendered.files).vulnerabilities
+        ],
         signature=_signature(inputs),
         files=[described(name, data) for name, data in files.items()],
     )

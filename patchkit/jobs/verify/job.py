@@ -32,8 +32,10 @@ from patchkit.jobs.verify.model import (
     Verification,
 )
 from patchkit.jobs.verify.source import JudgedSource, judge_source
+from patchkit.jobs.vulnerabilities import assess, traits
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK, UpstreamStatus, default_variant, names
+from patchkit.source.obtain import obtain
 from patchkit.storage import check_writable
 
 _RUNS: frozenset[StepName] = frozenset({"prove", "build", "smoke", "lab"})
@@ -52,6 +54,8 @@ class VerifyRequest:
     trials: int = TRIALS
     """Trials in the lab, for stock and for each variant."""
     out: Path = Path("verify")
+    fail_on_vulnerable: bool = False
+    """Whether a known vulnerability is a finding."""
     keep_going: bool = False
     """Whether a source that has turned out not to be upstream's is compiled and run all the same."""
 
@@ -123,9 +127,10 @@ def _verdict(label: str, results: Sequence[StepResult], findings: Sequence[Findi
     if findings:
         count = f" (the first of {len(findings)} findings)" if len(findings) > 1 else ""
         return f"{label}: {findings[0].what}{count}"
+    known = "".join(f"; {result.summary}" for result in results if result.name == "vulnerabilities" and result.facts)
     passed = [result for result in results if result.state == "passed"]
     steps = "" if len(passed) == len(results) else f" in the {len(passed)} of {len(results)} steps that were run"
-    return f"{label}: nothing is wrong{steps}"
+    return f"{label}: nothing is wrong{steps}{known}"
 
 
 @dataclass
@@ -160,6 +165,7 @@ class _StepRunner:
     def _outcome(self, name: StepName) -> tuple[StepOutcome, State]:
         steps: dict[StepName, Callable[[], StepOutcome]] = {
             "source": lambda: StepOutcome(self.judged.summary, self.judged.facts, self.judged.findings),
+            "vulnerabilities": self._vulnerabilities,
             "variants": self._variants,
             "prove": self._prove,
             "build": lambda: compilation(self._built),
@@ -192,6 +198,24 @@ class _StepRunner:
         if version is None:
             return frozenset()
         return frozenset(name for name in self.variants if combination(name).upstream_status(version) == status)
+
+    def _vulnerabilities(self) -> StepOutcome:
+        """List what the records state; a finding only where the request says so."""
+        assessment = assess(obtain(self.judged.request, self.context), "all")
+        facts = [
+            Fact(
+                name=found.advisory.id,
+                value=f"{found.state}: {found.advisory.title} ({traits(found.advisory)})",
+                good={"affected": False, "fixed here": True, "cannot be told": None}[found.state],
+            )
+            for found in assessment.vulnerabilities
+        ]
+        facts += [
+            Fact(name=report.id or "no identifier", value=f"not established: {report.title}. {report.known}", good=None)
+            for report in assessment.reports
+        ]
+        error = assessment.error() if self.request.fail_on_vulnerable else None
+        return StepOutcome(assessment.summary, facts, [error] if error else [])
 
     def _variants(self) -> StepOutcome:
         """Attempt every variant there is; an error of a variant that is not in question is not a finding."""
