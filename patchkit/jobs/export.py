@@ -10,7 +10,7 @@ from pathlib import Path
 
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, StorageError
-from patchkit.jobs.vulnerabilities import Assessment, assess
+from patchkit.jobs.vulnerabilities import Assessment, as_compiled, assess
 from patchkit.patching.combination import Combination
 from patchkit.patching.formats import quilt
 from patchkit.patching.formats.export import Format, files
@@ -83,7 +83,7 @@ def export(request: ExportRequest, context: Context) -> Exported:
         request.form, request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard
     )
     patched = render(request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard)
-    assessment = assess(obtained, "posix", patched.files)
+    assessment = assess(obtained, "posix", as_compiled(patched, defined=False))
     error = assessment.error() if request.fail_on_vulnerable else None
     if error is not None:
         raise error

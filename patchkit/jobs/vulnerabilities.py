@@ -8,7 +8,9 @@ from typing import Literal
 
 from patchkit.errors import BadSourceError, VulnerableError
 from patchkit.patching.csource import syntax
-from patchkit.patching.csource.file import MAX_SOURCE, parse
+from patchkit.patching.csource.file import MAX_SOURCE, parse, split_lines
+from patchkit.patching.edits import resolved
+from patchkit.patching.render import Rendered
 from patchkit.releases import advisories
 from patchkit.releases.advisories import Advisory, Mark, Platform, UnestablishedReport
 from patchkit.releases.version import Version
@@ -100,6 +102,13 @@ def assess_release(version: Version, platform: Platform) -> Assessment:
     )
 
 
+def as_compiled(rendered: Rendered, *, defined: bool) -> dict[str, bytes]:
+    """Return the files that ``rendered`` changes as a compiler sees them, its guard ``defined`` or not."""
+    if not rendered.guard:
+        return dict(rendered.files)
+    return {path: b"".join(resolved(split_lines(data), on=defined)) for path, data in rendered.files.items()}
+
+
 def assess(obtained: Obtained, platform: Platform, patched: Mapping[str, bytes] | None = None) -> Assessment:
     """Assess the tree ``obtained`` for programs of ``platform``; ``patched`` are files that a variant has changed.
 
@@ -153,8 +162,10 @@ def _met(mark: Mark, tree: SourceTree, patched: Mapping[str, bytes]) -> bool | N
     if not bodies:
         return None
     has = any(syntax.squeezed(text.encode()) in body for body in bodies for text in mark.has)
-    lacks = not any(syntax.squeezed(text.encode()) in body for body in bodies for text in mark.lacks)
-    return (has or not mark.has) and (lacks or not mark.lacks)
+    lacks = bool(mark.lacks) and not any(
+        syntax.squeezed(text.encode()) in body for body in bodies for text in mark.lacks
+    )
+    return has or lacks
 
 
 def _counted(count: int) -> str:

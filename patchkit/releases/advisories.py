@@ -32,9 +32,9 @@ class Mark(Part):
     function: str
     """The function that has or lacks the text; several names, separated by ``|``, where releases differ."""
     has: list[str] = Field(default=[])
-    """One of these is in the function of a fixed tree."""
+    """The function of a fixed tree has one of these, …"""
     lacks: list[str] = Field(default=[])
-    """None of these is in the function of a fixed tree."""
+    """… or none of these, where any are listed."""
 
     @property
     def functions(self) -> list[str]:

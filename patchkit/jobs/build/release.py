@@ -33,7 +33,7 @@ from patchkit.jobs.build.manifest_entry import describe
 from patchkit.jobs.build.plan import BuildInputs, Planned, plan
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.missing_files import MissingFiles
-from patchkit.jobs.vulnerabilities import assess, platform_of
+from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import Dist
 from patchkit.patching.render import Rendered, render
@@ -117,7 +117,7 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
 
 def _look_up_vulnerabilities(diff: Rendered, obtained: Obtained, request: BuildRequest, ui: Ui) -> None:
     """Warn of the known vulnerabilities of the patched source. Raises VulnerableError where they are to be refused."""
-    assessment = assess(obtained, platform_of(known_target(request.target).system), diff.files)
+    assessment = assess(obtained, platform_of(known_target(request.target).system), as_compiled(diff, defined=True))
     error = assessment.error() if request.fail_on_vulnerable else None
     if error is not None:
         raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from patchkit.jobs.verify.source import JudgedSource, judge_source
 from patchkit.jobs.vulnerabilities import assess, traits
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK, UpstreamStatus, default_variant, names
+from patchkit.releases.keys import ending
 from patchkit.source.obtain import obtain
 from patchkit.storage import check_writable
 
@@ -109,6 +111,9 @@ def verify(request: VerifyRequest, context: Context) -> Verification:
     context.ui.step(f"[1/{len(STEPS)}] {TITLES['source']}")
     began = time.monotonic()
     judged = judge_source(request.evidence, context)
+    for text in ending(datetime.datetime.now(datetime.UTC).date()):
+        context.ui.warn(text)
+        judged.facts.append(Fact(name="a key that ends", value=text, good=None))
     runner = _StepRunner(request, variants, judged, context)
     results = [runner.step(name, began if name == "source" else None) for name in STEPS]
     findings = [finding for result in results for finding in result.findings]
