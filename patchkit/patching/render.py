@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,13 +155,40 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
 
 
 def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> _Change:
-    """The change of one file; a part is checked against its pins alone, also when there are other parts."""
+    """The change of one file."""
     path = tree.find(file)
     mode = tree.entries[path].mode
     if mode == SYMLINK:
         raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
-    source = parse(path, tree.read(path))
-    plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
+    return _change_of(Keyed.of(combined.parts, pins.are_ignored()), file, path, mode, tree.read(path), guard=guard)
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """Variants as a part of a key: those that are described alike, by the same templates and pins, are equal."""
+
+    key: tuple[object, ...]
+    parts: tuple[Variant, ...] = field(compare=False)
+
+    @classmethod
+    def of(cls, parts: tuple[Variant, ...], *others: object) -> Keyed:
+        """Make the key of ``parts``, and of whatever else decides what they become."""
+        return cls((*others, *(part.model_dump_json() for part in parts), *map(_templates, parts)), parts)
+
+
+def _templates(part: Variant) -> tuple[str, ...]:
+    return tuple(part.template(file) for file in part.files)
+
+
+@lru_cache(maxsize=64)
+def _change_of(keyed: Keyed, file: str, path: str, mode: int, data: bytes, *, guard: bool) -> _Change:
+    """The change of one file; a part is checked against its pins alone, also when there are other parts.
+
+    Neighbouring releases share most of their files: what has been rendered last is kept.
+    """
+    combined = Combination(keyed.parts)
+    source = parse(path, data)
+    plain = tuple(tuple(_kept_edits(Keyed.of((part,)), file, source)) for part in combined.parts)
     if guard:
         _check_seams(combined, source, [edit for edits in plain for edit in edits])
     by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
@@ -213,6 +240,12 @@ def _check_after(combined: Combination, unguarded: _Change) -> None:
     stray = sorted(new.difference(combined.added))
     if stray or not before.defined <= after.defined:
         raise BadVariantError(f"{combined.name} would leave other functions in {unguarded.path}", why=", ".join(stray))
+
+
+@lru_cache(maxsize=64)
+def _kept_edits(keyed: Keyed, file: str, source: CSource) -> list[Edit]:
+    """The edits of a part without a guard, which its guarded form is made of too."""
+    return _edits(keyed.parts[0], file, source)
 
 
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
