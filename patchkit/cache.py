@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +50,7 @@ FOLDERS = (
     "git",
     "guests",
     "images",
+    "kernels",
     "libraries",
     "locks",
     "logs",
@@ -128,6 +129,11 @@ class Cache:
         return self.made("images")
 
     @property
+    def kernels(self) -> Path:
+        """The lab's kernels of User-Mode Linux, a folder with the program and a record for each."""
+        return self.made("kernels")
+
+    @property
     def libraries(self) -> Path:
         """Static libraries, compiled, one archive each."""
         return self.made("libraries")
@@ -169,11 +175,13 @@ class Cache:
         return folder
 
     @contextmanager
-    def lock(self, name: str, *, busy: str | None = None) -> Iterator[None]:
+    def lock(
+        self, name: str, *, busy: str | None = None, waiting: Callable[[], object] | None = None
+    ) -> Iterator[None]:
         """Hold the lock ``name``, which the kernel frees when the process dies.
 
-        Where another run holds it, wait; with ``busy``, the name of what the lock protects, raise StorageError instead.
-        Also raises DiskFullError.
+        Where another run holds it, wait, after a call of ``waiting``; with ``busy``, the name of what the lock
+        protects, raise StorageError instead. Also raises DiskFullError.
         """
-        with locked(self.locks, f"{name}.lock", busy=busy):
+        with locked(self.locks, f"{name}.lock", busy=busy, waiting=waiting):
             yield

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -68,11 +68,14 @@ def reading(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Iterator[None]:
+def locked(
+    folder: Path, name: str = ".lock", *, busy: str | None = None, waiting: Callable[[], object] | None = None
+) -> Iterator[None]:
     """Lock ``folder``, made when missing, for one run at a time; a second run waits, or, with ``busy``, is refused.
 
-    ``name`` is the lock's file, ``busy`` the name of the folder in the error. The kernel frees the lock when a process
-    ends. Raises StorageError when the folder is in use, StorageError or DiskFullError when it can't be written.
+    ``name`` is the lock's file, ``busy`` the name of the folder in the error; ``waiting`` is called before a wait. The
+    kernel frees the lock when a process ends. Raises StorageError when the folder is in use, StorageError or
+    DiskFullError when it can't be written.
     """
     from filelock import FileLock, Timeout
 
@@ -80,11 +83,15 @@ def locked(folder: Path, name: str = ".lock", *, busy: str | None = None) -> Ite
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / name)
         try:
-            lock.acquire(blocking=busy is None)
+            lock.acquire(blocking=busy is None and waiting is None)
         except Timeout:
+            if busy is None and waiting is not None:
+                waiting()
+                lock.acquire()
+        if not lock.is_locked:
             raise StorageError(
                 f"{busy} is in use", why="another patchkit uses it", advice="wait until that one has ended, or end it"
-            ) from None
+            )
     try:
         yield
     finally:

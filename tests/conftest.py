@@ -76,6 +76,8 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "PATCHKIT_GIT",
         "PATCHKIT_MIRROR",
         "PATCHKIT_GUEST",
+        "PATCHKIT_UML",
+        "PATCHKIT_DEBIAN_KEYRING",
         "PATCHKIT_DEBUG",
         "CFLAGS",
         "CPPFLAGS",

@@ -207,3 +207,24 @@ def test_a_cache_by_a_relative_name_is_the_same_everywhere(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATCHKIT_CACHE", "my cache")
     assert Cache.default().root == tmp_path / "my cache"
+
+
+def test_who_waits_is_told_once(cache: Cache, holder: subprocess.Popen[str]) -> None:
+    told: list[str] = []
+
+    def want() -> None:
+        with cache.lock("one", waiting=lambda: told.append("waiting")):
+            told.append("had it")
+
+    thread = threading.Thread(target=want, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 5
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert told == ["waiting"]
+    holder.send_signal(signal.SIGKILL)
+    thread.join(5)
+    assert told == ["waiting", "had it"]
+    with cache.lock("one", waiting=lambda: told.append("again")):
+        pass
+    assert told == ["waiting", "had it"]

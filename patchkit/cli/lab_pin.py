@@ -17,15 +17,16 @@ def pin(
         str | None, typer.Option("--mirror", metavar="URL", help="A Debian mirror; default: apt's.")
     ] = None,
 ) -> None:
-    """List the packages that the lab's guest would be made of today, for PATCHKIT_GUEST.
+    """List the packages that the lab's guest would be made of today, for PATCHKIT_GUEST, by Debian's signed index.
 
     \b
     Example: patchkit lab pin --to guest.toml
     """
+    from patchkit.context import Context
     from patchkit.lab.guest.pin_packages import current, text
     from patchkit.storage import replace_all
-    from patchkit.ui import Ui
 
-    pins = current(mirror)
+    context = Context.default()
+    pins = current(context, mirror)
     replace_all({to: text(pins).encode()})
-    Ui().note(f"{to}: {len(pins.package)} packages of {pins.suite}, Linux {pins.kernel}")
+    context.ui.note(f"{to}: {len(pins.package)} packages of {pins.suite}, Linux {pins.kernel}")

@@ -24,8 +24,10 @@ from patchkit.cli.options import (
 class LinkChoice(StrEnum):
     """What the link is made of."""
 
-    machine = "machine"
+    uml = "uml"
+    qemu = "qemu"
     netns = "netns"
+    machine = "machine"
 
 
 class WrapChoice(StrEnum):
@@ -94,7 +96,12 @@ def run(
     trials: Annotated[int | None, typer.Option("--trials", metavar="N", min=1, help="Per cell. Default: 100.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Default: 1.")] = None,
     link: Annotated[
-        LinkChoice | None, typer.Option("--link", help="machine: QEMU in virtual time; netns: this kernel, as root.")
+        LinkChoice | None,
+        typer.Option(
+            "--link",
+            help="uml: User-Mode Linux in virtual time, the default on x86-64; qemu: QEMU in virtual time; netns: this "
+            "kernel, as root. machine: the old name of qemu.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")] = Path("report"),
     resume: Annotated[bool, typer.Option("--resume", help="Resume the campaign in --out.")] = False,
@@ -119,6 +126,7 @@ def run(
         ResumeRequest,
         check_profiles,
         chosen_scenarios,
+        link_name,
         pairs_of,
         refuse_no_pair,
     )  # fmt: skip
@@ -150,7 +158,7 @@ def run(
             credentials=credentials or [],
             trials=trials or 100,
             seed=1 if seed is None else seed,
-            link=link.value if link else "machine",
+            link=link_name(link.value) if link else None,
             out=out,
             resume=resume,
         )

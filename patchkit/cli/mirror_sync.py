@@ -42,7 +42,9 @@ def sync(
     crypto: CryptoOption = None,
     features: FeatureOption = None,
     openssl_source: OpensslSourceOption = None,
-    lab: Annotated[bool, typer.Option("--lab", help="The packages of the lab's guest, too.")] = False,
+    lab: Annotated[
+        bool, typer.Option("--lab", help="The packages of the lab's guest and its kernel's source, too.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Collect all that builds of these releases need: sources, the crypto library's source, Docker's images.

@@ -79,10 +79,18 @@ def render(
     """
     if combined.is_stock:
         return Rendered(combined.name, guard=False, diff=b"", files={})
+    return render_below(dep3.header(combined, label, series, guard=guard), combined, tree, guard=guard)
+
+
+def render_below(header: bytes, combined: Combination, tree: SourceTree, *, guard: bool = False) -> Rendered:
+    """Render ``combined`` against ``tree`` as :func:`render` does, with ``header`` in front of the diff.
+
+    For changes to other sources than OpenVPN's too, whose variants name whole paths. Raises what :func:`render` raises.
+    """
     changes = _changes(combined, tree, guard=guard)
     body = b"".join(file_diff(change.path, change.source.lines, change.edits, change.mode) for change in changes)
-    diff = dep3.header(combined, label, series, guard=guard) + body
-    return Rendered(combined.name, guard, diff, _applied(diff, tree, {change.path: change.after for change in changes}))
+    expected = {change.path: change.after for change in changes}
+    return Rendered(combined.name, guard, header + body, _applied(header + body, tree, expected))
 
 
 def render_series(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 
 import pytest
@@ -10,16 +11,22 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import GuestError
 from patchkit.jobs.lab.binaries import programs as built
+from patchkit.jobs.lab.links import UML_MACHINE
 from patchkit.lab.guest import packages
 from patchkit.lab.guest.image import Guest, guest
+from patchkit.lab.guest.kernel import obtain
+from patchkit.lab.guest.kernel.obtain import UmlKernel
+from patchkit.lab.guest.kernel.tools import lacking
+from patchkit.lab.link import uml
 from patchkit.lab.link.binaries import Binary, BinaryRequest
+from patchkit.lab.link.processes import ProcessGroups
 from patchkit.lab.link.qemu_process import installed_qemu
 from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.support.settings import ON_HOST
 
-_SLOW = {"the_guest", "programs"}
+_SLOW = {"the_guest", "the_kernel", "uml_machine", "programs"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at
@@ -41,6 +48,28 @@ def the_guest(shared_cache: Cache) -> Guest:
     except GuestError as error:
         pytest.skip(f"{error.what}: {error.why}")
     return guest(Context(shared_cache, ui))
+
+
+@pytest.fixture(scope="session")
+def the_kernel(shared_cache: Cache) -> UmlKernel:
+    """The lab's kernel, compiled once a cache. Skips where no place has its source, or this host can't compile it."""
+    context = Context(shared_cache, Ui(quiet=True))
+    if obtain.kept(context) is None and lacking():
+        pytest.skip(f"to compile the lab's kernel, this host lacks {', '.join(lacking())}")
+    try:
+        return obtain.kernel(context)
+    except GuestError as error:
+        if not error.what.startswith("no place has"):
+            raise
+        pytest.skip(f"{error.what}: {error.why}")
+
+
+@pytest.fixture(scope="session")
+def uml_machine(shared_cache: Cache) -> uml.Machine:
+    """User-Mode Linux: its kernel is compiled once a cache. Skips on another processor, and only there."""
+    if platform.machine() != UML_MACHINE:
+        pytest.skip(f"User-Mode Linux runs on {UML_MACHINE} only")
+    return uml.machine(Context(shared_cache, Ui(quiet=True)), ProcessGroups())
 
 
 @pytest.fixture(scope="session")

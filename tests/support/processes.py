@@ -10,11 +10,17 @@ def marked(mark: str) -> list[str]:
 
     A process that only waits to be collected has none.
     """
-    command_lines = []
+    return list(marked_by_id(mark).values())
+
+
+def marked_by_id(mark: str) -> dict[int, str]:
+    """Return the same by the processes' IDs."""
+    command_lines = {}
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
-                command_lines.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                command_lines[int(process.name)] = words
         except OSError:  # it has just ended, or is another user's
             continue
     return command_lines

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -35,15 +35,17 @@ class BuildLog:
         *,
         cwd: str,
         env: Mapping[str, str],
+        seen: Callable[[str], None] | None = None,
     ) -> list[str]:
         """Run ``command`` in ``workspace``, and return its last lines.
 
+        ``seen``, where given, is called with each line, and shows the progress in place of the last line.
         Raises CompileError with the last lines where it fails, DiskFullError, and the engine's errors.
         """
         tail: deque[str] = deque(maxlen=400)
         shown = shlex.join(command)
         self._write(f"$ {shown}")
-        with self._ui.log(shown[:40]) as show:
+        with nullcontext(seen) if seen is not None else self._ui.log(shown[:40]) as show:
 
             def line(text: str) -> None:
                 tail.append(text)

@@ -19,6 +19,8 @@ from patchkit.cache import Cache
 from patchkit.errors import PatchkitError
 from patchkit.jobs.doctor.distribution import Step
 from patchkit.jobs.doctor.model import FaultError
+from patchkit.lab.guest.kernel.obtain import damaged as damaged_kernels
+from patchkit.lab.guest.kernel.pins import pinned as kernel_sources
 from patchkit.lab.guest.packages import pins as guest_pins
 from patchkit.packaging.dist import Dist
 from patchkit.pki.credentials import damaged as damaged_credentials
@@ -96,6 +98,7 @@ def examine(cache: Cache) -> Health:
     for count, damaged in (
         damaged_libraries(cache.libraries),
         damaged_credentials(cache.credentials),
+        damaged_kernels(cache.kernels),
         _damaged_programs(cache.programs),
     ):
         health.hashed += count
@@ -122,7 +125,7 @@ def pinned() -> Mapping[str, str]:
     """Return the hash of every pinned file by the name that its download has."""
     tarballs = [release.tarball for release in catalog().releases if release.tarball]
     tarballs += [library.tarball for library in libraries().values()]
-    packages = guest_pins().package
+    packages = (*guest_pins().package, *kernel_sources())
     return {pin.name: pin.sha256 for pin in tarballs} | {package.file_name: package.sha256 for package in packages}
 
 

@@ -32,7 +32,9 @@ _SOURCES = ("tarballs", "disk", "cache")
 PURPOSES: Mapping[str, Purpose] = {
     "build": Purpose(_SOURCES, (_DOCKER, ("compiler",))),
     "windows": Purpose(_SOURCES, (_DOCKER, ("compiler", "mingw", "wine"))),
-    "lab": Purpose(_SOURCES, [(*engine, link) for link in ("machine", "netns") for engine in (_DOCKER, ("compiler",))]),
+    "lab": Purpose(
+        _SOURCES, [(*engine, link) for link in ("kernel", "machine", "netns") for engine in (_DOCKER, ("compiler",))]
+    ),
     "matrix": Purpose(("git",)),
     "verify": Purpose(("git", "openpgp", *_SOURCES), [(*engine, "machine") for engine in (_DOCKER, ("compiler",))]),
 }
@@ -60,8 +62,9 @@ def probes(distribution: Distribution, context: Context) -> list[Probe]:
         Probe("mingw", "build --target windows-amd64 --engine host", compilers.mingw, "mingw",
               ("x86_64-w64-mingw32-gcc",)),
         Probe("wine", "build --target windows-amd64 --engine host", compilers.wine, "wine", ("wine",)),
+        Probe("kernel", "lab run, verify", partial(lab_links.kernel, distribution, context), "kernel"),
         Probe("machine", "lab run, verify", partial(lab_links.booted, context), "machine", ("qemu-system-x86_64",)),
-        Probe("netns", "lab run --link netns", lab_links.netem, "netns", ("ip", "tc", "nft", "ethtool", "ping")),
+        Probe("netns", "lab run --link netns", lab_links.netem, "netns", ("ip", "tc", "nft", "ping")),
         Probe("git", "matrix, verify, --git", git_and_gpg.git, "git", ("git",)),
         Probe("openpgp", "verify", git_and_gpg.gpg, "openpgp", ("gpg",)),
         Probe("tarballs", "every release that is not in the cache", network.tarballs),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from patchkit.jobs.lab.links import BATCH_SIZE, Link
+from patchkit.jobs.lab.links import Link
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.netem_rules import derived
 from patchkit.lab.link.runner_order import Turn, order
@@ -29,7 +29,8 @@ def run_batch(
     """
     client, server = pair
     scenario = campaign.scenarios[cell.scenario]
-    numbers = range(first_of_batch(last), first_of_batch(last) + BATCH_SIZE)
+    size = campaign.machine.shift
+    numbers = range(first_of_batch(last, size), first_of_batch(last, size) + size)
     count = last + 1 - numbers[0]
     turns = [Turn(seed_of(campaign, number)) for number in numbers]
     if loud is not None:
@@ -42,16 +43,16 @@ def run_batch(
     ]
 
 
-def first_of_batch(trial: int) -> int:
-    """Return the first trial of the batch of ``trial``: what a trial leaves behind moves the next by microseconds."""
-    return (trial - 1) // BATCH_SIZE * BATCH_SIZE + 1
+def first_of_batch(trial: int, size: int) -> int:
+    """Return the first of the ``size`` trials of the batch of ``trial``: what one leaves behind may move the next."""
+    return (trial - 1) // size * size + 1
 
 
-def batches(missing: Sequence[tuple[Cell, int]]) -> list[tuple[Cell, list[int]]]:
-    """Group the ``missing`` trials by batch, in the order of the first trial of each."""
+def batches(missing: Sequence[tuple[Cell, int]], size: int) -> list[tuple[Cell, list[int]]]:
+    """Group the ``missing`` trials by batches of ``size``, in the order of the first trial of each."""
     by_batch: dict[tuple[str, int], tuple[Cell, list[int]]] = {}
     for cell, number in missing:
-        by_batch.setdefault((cell.id, first_of_batch(number)), (cell, []))[1].append(number)
+        by_batch.setdefault((cell.id, first_of_batch(number, size)), (cell, []))[1].append(number)
     return list(by_batch.values())
 
 

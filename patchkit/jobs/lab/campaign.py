@@ -121,10 +121,11 @@ class _Job:
             return
         cells = {cell.id: cell for cell, _ in missing}
         self._boot(list(cells.values()))
+        size = self.campaign.machine.shift
         self.ui.step(f"{len(missing)} trials, {self.jobs} at a time")
         began = time.monotonic()
         with self.ui.tally("trials", len(missing)) as advance:
-            for trials in self._side_by_side([self._batch(cell, numbers) for cell, numbers in batches(missing)]):
+            for trials in self._side_by_side([self._batch(cell, numbers) for cell, numbers in batches(missing, size)]):
                 self.trials += trials  # first: finish() writes these, whatever came of the lines below
                 self.folder.add(trials)
                 self.fresh_guest_seconds += sum(trial.guest_seconds for trial in trials)

@@ -1,16 +1,18 @@
-"""The links that a campaign can run on: a QEMU machine, or network namespaces of this host."""
+"""The links that a campaign can run on: User-Mode Linux, a QEMU machine, or network namespaces of this host."""
 
 from __future__ import annotations
 
+import platform
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from patchkit.cache import Cache
 from patchkit.context import Context
+from patchkit.errors import LinkError, ToolchainError
 from patchkit.lab.guest.image import Guest, guest
-from patchkit.lab.link import netns, qemu
+from patchkit.lab.link import netns, qemu, uml
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.processes import ProcessGroups, RunOutput, count_of
 from patchkit.lab.link.qemu import Snapshot
@@ -20,11 +22,15 @@ from patchkit.lab.model.scenario import Scenario
 from patchkit.pki.credentials import credentials
 from patchkit.ui import Ui
 
-LinkName = Literal["machine", "netns"]
+LinkName = Literal["uml", "qemu", "netns"]
 BATCH_SIZE = 10
-"""Trials that one machine runs, one behind the other, before it is thrown away. Starting one costs as much as running
+"""Trials that one QEMU runs, one behind the other, before it is thrown away. Starting one costs as much as running
 three: QEMU translates all code again."""
+UML_MACHINE = "x86_64"
+"""The only processor whose programs run natively in the guest."""
 _WALL_LEAST = 600.0  # seconds of wall time for a trial
+_UML_WALL_LEAST = 120.0  # seconds for a trial that takes 0.1 s: beyond it, a peer computes for ever
+_UML_WALL_SHARE = 0.2  # of a trial's guest time, which passes a thousand times as fast
 _WALL_SHARE = 2.0  # of a trial's guest time: real time needs all of it, and virtual time mostly far less
 
 
@@ -47,13 +53,82 @@ class Link(Protocol):
         """End all running trials at once."""
 
 
-def ready(name: LinkName, context: Context) -> Link:
-    """Return the link ``name``. Raises GuestError or LinkError where this host lacks what the link needs."""
-    return MachineLink.ready(context) if name == "machine" else NetnsLink.ready(context)
+def ready(name: LinkName | None, context: Context) -> Link:
+    """Return the link ``name``, or the default one of this host: ``uml``, and ``qemu`` where that cannot run.
+
+    Raises GuestError or LinkError where this host lacks what the link needs.
+    """
+    if name is None:
+        return _default(context)
+    links: dict[LinkName, Callable[[Context], Link]] = {
+        "uml": UmlLink.ready, "qemu": QemuLink.ready, "netns": NetnsLink.ready,
+    }  # fmt: skip
+    return links[name](context)
+
+
+def _default(context: Context) -> Link:
+    try:
+        return UmlLink.ready(context)
+    except (LinkError, ToolchainError) as error:
+        context.ui.note(f"--link qemu, ten times slower: {error.what}" + (f" ({error.why})" if error.why else ""))
+        return QemuLink.ready(context)
 
 
 @dataclass
-class MachineLink:
+class UmlLink:
+    """User-Mode Linux, whose clock stands still while anything computes; a guest for each trial."""
+
+    cache: Cache
+    ui: Ui
+    machine: uml.Machine
+    groups: ProcessGroups = field(default_factory=ProcessGroups)
+    _peers: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def ready(cls, context: Context) -> UmlLink:
+        """Return the link on this host.
+
+        Raises LinkError where this host cannot run it, and what making its kernel and image raises.
+        """
+        if platform.machine() != UML_MACHINE:
+            raise LinkError(
+                "the link 'uml' needs an x86-64 host", why=f"this is {platform.machine()}", advice="--link qemu"
+            )
+        groups = ProcessGroups()
+        return cls(context.cache, context.ui, uml.machine(context, groups), groups)
+
+    @property
+    def described(self) -> LinkDescription:
+        kernel = self.machine.kernel
+        return LinkDescription(
+            link="uml",
+            guest=self.machine.digest,
+            qemu=None,
+            kernel=kernel.release,
+            config=kernel.config,
+            syscall_ns=kernel.syscall_ns,
+            shift=1,
+        )
+
+    def prepare(self, client: Binary, server: Binary, profile: str) -> None:
+        packed = uml.packed_peers(self.machine, materials(client, server, profile, self.cache), self.groups)
+        with self._lock:
+            self._peers[_key(client, server, profile)] = packed
+
+    def run(
+        self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
+    ) -> list[RunOutput]:
+        peers = self._peers[_key(client, server, profile)]
+        limit = _UML_WALL_LEAST + _UML_WALL_SHARE * scenario.longest_s
+        return uml.run(self.machine, peers, order, wall_limit=limit, groups=self.groups, clients=scenario.clients)
+
+    def stop(self) -> None:
+        self.groups.stop()
+
+
+@dataclass
+class QemuLink:
     """QEMU in virtual time; a booted machine for each pair of programs and set of credentials."""
 
     cache: Cache
@@ -64,7 +139,7 @@ class MachineLink:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def ready(cls, context: Context) -> MachineLink:
+    def ready(cls, context: Context) -> QemuLink:
         """Return the link on this host. Raises GuestError where QEMU or the guest's packages are missing."""
         installed_qemu()
         return cls(context.cache, guest(context), context.ui)
@@ -72,7 +147,7 @@ class MachineLink:
     @property
     def described(self) -> LinkDescription:
         return LinkDescription(
-            link="machine",
+            link="qemu",
             guest=self.guest.digest,
             qemu=installed_qemu()[1],
             kernel=self.guest.release,

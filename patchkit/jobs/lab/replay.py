@@ -62,7 +62,7 @@ def replay(request: ReplayRequest, context: Context) -> Replayed:
 
     context.ui.step(f"Trial {trial} of {cell.id}")
     again, exact = once(Turn(0, keep_logs=True, keep_frames=True))
-    if reported is not None and again != reported and campaign.machine.link == "machine":
+    if reported is not None and again != reported and campaign.machine.link != "netns":
         context.ui.warn("it did not come out as reported: please report it")
     context.ui.step(f"The same with --verb {request.verbosity}")
     verbose, loud = once(Turn(0, verbosity=request.verbosity, keep_logs=True))

@@ -37,7 +37,8 @@ class NewCampaignRequest:
     trials: int = 100
     """For each cell."""
     seed: int = 1
-    link: LinkName = "machine"
+    link: LinkName | None = None
+    """None: the best one that this host has."""
     out: Path = Path("report")
     resume: bool = False
     """Whether ``out`` may hold a part of this very campaign, which is completed."""
@@ -116,6 +117,14 @@ class ReplayRequest:
 def asked_for(program: Program) -> BinaryRequest:
     """Return how a report's ``program`` is asked for: by its release, or by the commit that was given as a ref."""
     return BinaryRequest(program.release.removeprefix("git."), program.variant, program.guard)
+
+
+def link_name(text: str) -> LinkName:
+    """Return the link that ``text`` names; ``machine`` is the old name of ``qemu``. Raises BadUsageError for others."""
+    names: dict[str, LinkName] = {"uml": "uml", "qemu": "qemu", "machine": "qemu", "netns": "netns"}
+    if text not in names:
+        raise BadUsageError(f"there is no link {text}", why="there are: uml, qemu, netns")
+    return names[text]
 
 
 def check_profiles(names: Sequence[str]) -> None:

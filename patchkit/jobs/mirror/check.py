@@ -9,6 +9,7 @@ from typing import Literal
 
 from patchkit.context import Context
 from patchkit.errors import MirrorError, PatchkitError
+from patchkit.lab.guest.kernel.pins import pinned as kernel_sources
 from patchkit.lab.guest.packages import pins as guest_pins
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries
@@ -61,7 +62,7 @@ def _pins() -> dict[str, str]:
     """The hash of every pinned tarball, by both of its names, and of the packages of the lab's guest."""
     tarballs = [release.tarball for release in catalog().releases if release.tarball]
     tarballs += [library.tarball for library in libraries().values()]
-    packages = {package.file_name: package.sha256 for package in guest_pins().package}
+    packages = {package.file_name: package.sha256 for package in (*guest_pins().package, *kernel_sources())}
     return packages | {name: pin.sha256 for pin in tarballs for name in (pin.name, pin.debian) if name}
 
 

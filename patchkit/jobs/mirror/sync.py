@@ -16,6 +16,7 @@ from patchkit.building.toolchain import Toolchain
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, GitError, MirrorError, UnknownVersionError
 from patchkit.jobs.missing_files import MissingFiles
+from patchkit.lab.guest.kernel.source import obtained as obtained_kernel
 from patchkit.lab.guest.packages import fetched, pins
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.libraries import Library, libraries
@@ -43,7 +44,7 @@ class MirrorRequest:
     """How the builds are made. With the engine ``host`` there is no image: the compiler is the other machine's own."""
     target: str = TARGET
     lab: bool = False
-    """Whether the packages of the lab's guest are included."""
+    """Whether the packages of the lab's guest and the source of its kernel are included."""
 
     def validate(self) -> None:
         """Check the request. Raises BadUsageError where no version is named."""
@@ -89,6 +90,7 @@ def sync(request: MirrorRequest, context: Context) -> SyncedMirror:
                     missing.attempt(partial(writer.other, libraries()[name], release))
             if request.lab:
                 missing.attempt(lambda: writer.guest(releases))
+                missing.attempt(lambda: writer.kernel(releases))
             if isinstance(engine, DockerEngine):
                 for tools, served in _shared(plans, engine.image_archives):
                     writer.images(served, tools, engine)
@@ -180,6 +182,11 @@ class _MirrorWriter:
         """Add the packages of the lab's guest."""
         for path in fetched(pins(), self._context):
             self._add(path, path.name, "guest", served)
+
+    def kernel(self, served: Sequence[Release]) -> None:
+        """Add the source of the kernel of the lab's guest: it is compiled where it is used."""
+        _, path = obtained_kernel(self._context)
+        self._add(path, path.name, "guest", served)
 
     def images(self, served: Sequence[Release], tools: Toolchain, engine: DockerEngine) -> None:
         """Add the toolchain's image, and the base image that it is built on."""

@@ -1,4 +1,4 @@
-"""The guest: a kernel and an initramfs, made from pinned packages and kept in the cache by what they are made of."""
+"""QEMU's guest: a kernel and an initramfs, made from pinned packages and kept in the cache by what they are made of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import inspect
 import io
 import lzma
-import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from patchkit.context import Context
 from patchkit.errors import GuestError
 from patchkit.lab.guest import initramfs as cpio
 from patchkit.lab.guest.packages import Pins, fetched, members, pins
+from patchkit.lab.guest.userland import MERGED, add_member
 from patchkit.lab.runner.source import sources
 from patchkit.storage import replace_all, sha256_of
 
@@ -87,10 +87,8 @@ def guest(context: Context) -> Guest:
 
 
 def _unpacked(pinned: Pins, debs: list[Path]) -> tuple[bytes, dict[str, cpio.File]]:
-    files = {name: cpio.link(f"usr/{name}") for name in ("bin", "sbin", "lib", "lib64")}
-    files |= {
-        name: cpio.File(stat.S_IFDIR | 0o755) for name in ("proc", "sys", "dev", "run", "tmp", "root", "usr/local/bin")
-    }
+    files = dict(MERGED)
+    files |= {name: cpio.folder() for name in ("proc", "sys", "dev", "run", "tmp", "root", "usr/local/bin")}
     kernel = b""
     modules: dict[str, bytes] = {}
     for deb in debs:
@@ -101,35 +99,19 @@ def _unpacked(pinned: Pins, debs: list[Path]) -> tuple[bytes, dict[str, cpio.Fil
             elif path.endswith(".ko.xz"):
                 modules[path.rpartition("/")[2].removesuffix(".ko.xz")] = data
             elif not path.startswith(("boot/", f"usr/lib/modules/{pinned.kernel}", *_LEFT_OUT)):
-                _add(
-                    files,
-                    path,
-                    member.mode,
-                    data,
-                    link=member.linkname if member.issym() else None,
-                    folder=member.isdir(),
-                )
+                add_member(files, path, member.mode, data, link_to=member.linkname if member.issym() else None,
+                           folder=member.isdir())  # fmt: skip
     needed = _in_order(modules)
     files |= {f"modules/{name}.ko": cpio.regular(data) for name, data in needed.items()}
     # The mask keeps python from looking for a site's own packages; runner is the only one.
     command = "python3.13 -I -S -X frozen_modules=on /lab/start.py"
     files["lab/start.py"] = cpio.regular(
-        b"import sys\nsys.path.insert(0, '/lab')\nfrom runner import machine\nmachine.main()\n"
+        b"import sys\nsys.path.insert(0, '/lab')\nfrom runner import qemu_guest\nqemu_guest.main()\n"
     )
     files["init"] = cpio.regular(_INIT.format(modules=" ".join(needed), command=command).encode(), executable=True)
     if not kernel:
         raise GuestError(f"no kernel in {debs[0].name}", why=f"no boot/vmlinuz-{pinned.kernel}")
     return kernel, files
-
-
-def _add(files: dict[str, cpio.File], path: str, mode: int, data: bytes, *, link: str | None, folder: bool) -> None:
-    # Some packages still install below /lib, which is a link to /usr/lib.
-    if path.partition("/")[0] in ("bin", "sbin", "lib", "lib64"):
-        path = f"usr/{path}"
-    if link is not None:
-        files[path] = cpio.link(link)
-    elif not folder and path:
-        files[path] = cpio.File(stat.S_IFREG | mode & 0o777, data)
 
 
 def _in_order(packed: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class File:
-    """A regular file, a folder or a symbolic link, by ``mode``; ``data`` is the content or the target."""
+    """A regular file, a folder, a symbolic link or a device, by ``mode``; ``data`` is the content or the target."""
 
     mode: int
     data: bytes = b""
+    device: tuple[int, int] = (0, 0)
+    """A device's major and minor number: see devices.txt of the kernel's documentation."""
 
 
 def regular(data: bytes, *, executable: bool = False) -> File:
@@ -25,18 +27,28 @@ def link(target: str) -> File:
     return File(stat.S_IFLNK | 0o777, target.encode())
 
 
+def folder() -> File:
+    """Describe a folder."""
+    return File(stat.S_IFDIR | 0o755)
+
+
+def character_device(major: int, minor: int) -> File:
+    """Describe a character device that every user may read and write."""
+    return File(stat.S_IFCHR | 0o666, device=(major, minor))
+
+
 def archive(files: Mapping[str, File]) -> bytes:
     """Write ``files``, by path without a leading slash, and the folders above them. Same files, same bytes."""
     entries = dict(files)
     for path in files:
         for number, letter in enumerate(path):
             if letter == "/":
-                entries.setdefault(path[:number], File(stat.S_IFDIR | 0o755))
+                entries.setdefault(path[:number], folder())
     out = bytearray()
     for inode, path in enumerate(sorted(entries), start=1):
         _append(out, inode, path, entries[path])
     _append(out, 0, "TRAILER!!!", File(0))
-    # The kernel takes several archives in a row, each on a boundary of four bytes; QEMU pads nothing.
+    # The kernel takes several archives in a row, each on a boundary of four bytes; nobody pads them.
     out += bytes(-len(out) % 512)
     return bytes(out)
 
@@ -44,7 +56,7 @@ def archive(files: Mapping[str, File]) -> bytes:
 def _append(out: bytearray, inode: int, path: str, file: File) -> None:
     name = path.encode() + b"\0"
     links = 2 if stat.S_ISDIR(file.mode) else 1
-    fields = (inode, file.mode, 0, 0, links, 0, len(file.data), 0, 0, 0, 0, len(name), 0)
+    fields = (inode, file.mode, 0, 0, links, 0, len(file.data), 0, 0, *file.device, len(name), 0)
     out += b"070701" + b"".join(b"%08X" % field for field in fields) + name
     out += bytes(-len(out) % 4)
     out += file.data

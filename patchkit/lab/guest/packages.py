@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from pydantic import Field, ValidationError
 
@@ -116,9 +117,10 @@ def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     """
     with reading(path):
         raw = path.read_bytes()
-    packed = _data_member(raw)
-    if packed is None:
+    place = data_member(io.BytesIO(raw))
+    if place is None:
         raise GuestError(f"{path.name} is not a Debian package", why="no data.tar in it that Python can open")
+    packed = raw[place[0] : sum(place)]
     try:
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             for member in archive:
@@ -128,19 +130,19 @@ def members(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
         raise GuestError(f"{path.name} is damaged", why=str(error)) from error
 
 
-def _data_member(raw: bytes) -> bytes | None:
-    """Find the member data.tar in the ar archive ``raw``; None when there is none that Python can open.
+def data_member(file: IO[bytes]) -> tuple[int, int] | None:
+    """Find the member data.tar in ``file``, an ar archive; None when there is none that Python can open.
 
-    See deb(5) and ar(5): after the magic, headers of 60 bytes, members on even offsets.
+    Returns where it starts and its size, in bytes. See deb(5) and ar(5): after the magic, headers of 60 bytes, members
+    on even offsets.
     """
-    at = 8
-    while raw.startswith(b"!<arch>\n") and at + 60 <= len(raw):
-        name, digits = raw[at : at + 16].rstrip(b" /"), raw[at + 48 : at + 58].rstrip()
+    is_archive = file.read(8) == b"!<arch>\n"
+    while is_archive and len(header := file.read(60)) == 60:
+        name, digits = header[:16].rstrip(b" /"), header[48:58].rstrip()
         if not digits.isdigit():
             return None
         size = int(digits)
-        at += 60
         if name in (b"data.tar.xz", b"data.tar.gz", b"data.tar"):
-            return raw[at : at + size]
-        at += size + size % 2
+            return file.tell(), size
+        file.seek(size + size % 2, io.SEEK_CUR)
     return None

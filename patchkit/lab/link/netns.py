@@ -19,12 +19,13 @@ from pathlib import Path
 
 from patchkit.errors import LinkError
 from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
-from patchkit.lab.runner import network
+from patchkit.lab.runner.process import call
+from patchkit.lab.runner.process import run as run_program
 from patchkit.lab.runner.source import sources
 
-_TOOLS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "ethtool": "ethtool", "ping": "iputils-ping"}
+_TOOLS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "ping": "iputils-ping"}
 _SEED = re.compile(r" seed \d+")
-_MACHINE = "--link machine, the default, needs none of this"
+_OTHERS = "--link uml, the default, needs none of this"
 
 
 @dataclass(frozen=True)
@@ -41,26 +42,26 @@ def check() -> Kernel:
     Raises LinkError when the user is not root, when a tool is missing, or when the kernel has no netem.
     """
     if os.geteuid() != 0:  # checked first: the PATH of an ordinary user often lacks the tools' folder
-        raise LinkError("the link 'netns' needs root", why="it makes network namespaces", advice=_MACHINE)
+        raise LinkError("the link 'netns' needs root", why="it makes network namespaces", advice=_OTHERS)
     missing = sorted({package for tool, package in _TOOLS.items() if shutil.which(tool) is None})
     if missing:
-        advice = f"on Debian: apt-get install {' '.join(missing)}; {_MACHINE}"
+        advice = f"on Debian: apt-get install {' '.join(missing)}; {_OTHERS}"
         raise LinkError("tools for the link 'netns' are missing", why=", ".join(missing), advice=advice)
     scratch = f"patchkit-{uuid.uuid4().hex[:8]}"
     netem = ["ip", "netns", "exec", scratch, "tc", "qdisc", "add", "dev", "near", "root", "netem", "loss", "1%"]
     try:
-        network.run("netns", "add", scratch)
+        call(["ip", "netns", "add", scratch])
         try:
-            network.run("-n", scratch, "link", "add", "near", "type", "veth", "peer", "name", "far")
+            call(["ip", "-n", scratch, "link", "add", "near", "type", "veth", "peer", "name", "far"])
             try:
-                network.call([*netem, "seed", "1"])
+                call([*netem, "seed", "1"])
             except RuntimeError:
-                network.call(netem)
+                call(netem)
                 return Kernel(platform.release(), seeded=False)
         finally:
-            network.tear_down_one(scratch)
+            run_program(["ip", "netns", "del", scratch])
     except RuntimeError as error:
-        raise LinkError("this host's kernel cannot be the link", why=str(error), advice=_MACHINE) from error
+        raise LinkError("this host's kernel cannot be the link", why=str(error), advice=_OTHERS) from error
     return Kernel(platform.release(), seeded=True)
 
 
@@ -85,17 +86,13 @@ def run(
             file.parent.mkdir(exist_ok=True)
             file.write_bytes(data)
             file.chmod(0o700 if path.startswith("peers/") else 0o600)
-        prefix = f"pk{uuid.uuid4().hex[:6]}-"
-        (work / "order").write_text(json.dumps({**order, "prefix": prefix}))
-        try:
-            complaint = _perform(work, wall_limit, groups)
-        finally:
-            network.tear_down(prefix)  # a runner that was killed has not
+        (work / "order").write_text(json.dumps(order))
+        complaint = _perform(work, wall_limit, groups)
         try:
             return run_outputs((work / "answer").read_bytes(), order)
         except (OSError, ValueError) as error:
             raise LinkError(
-                "a trial on the link 'netns' gave no answer", why=complaint or str(error), advice=_MACHINE
+                "a trial on the link 'netns' gave no answer", why=complaint or str(error), advice=_OTHERS
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""The link 'machine': QEMU in virtual time. It boots once for a pair of programs; each batch of trials runs in a copy.
+"""The link 'qemu': QEMU in virtual time. It boots once for a pair of programs; each batch of trials runs in a copy.
 
 ``-icount sleep=off`` makes the number of instructions the clock and skips the time in which nothing runs: a copy that
 gets the same order does the same things at the same moments, whatever the host is doing meanwhile.

@@ -20,7 +20,7 @@ from typing import IO, Self
 from patchkit.errors import DiskFullError, GuestError, MachineError, PatchkitError
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link.processes import ProcessGroups
-from patchkit.lab.runner.machine import COMPLAINT
+from patchkit.lab.runner.qemu_guest import COMPLAINT
 from patchkit.storage import replace_all, writing
 
 GUEST_TIME = datetime.datetime(2026, 12, 1, tzinfo=datetime.UTC)
@@ -53,7 +53,7 @@ def installed_qemu() -> tuple[str, str]:
     path = shutil.which("qemu-system-x86_64")
     if path is None:
         raise GuestError(
-            "there is no QEMU, which the link 'machine' needs",
+            "there is no QEMU, which the link 'qemu' needs",
             why="qemu-system-x86_64 is not in PATH",
             advice=f"{_INSTALL}; or, as root and where the kernel has netem: --link netns",
         )

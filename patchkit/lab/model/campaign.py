@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from patchkit.json_schema import Part
 from patchkit.lab.model.scenario import Scenario
@@ -49,14 +49,28 @@ class Cell(Part):
 class LinkDescription(Part):
     """The link that trials ran on, and what else decides their figures."""
 
-    link: Literal["machine", "netns"] = Field(description="a virtual machine, or this host's own network namespaces")
+    link: Literal["uml", "qemu", "netns"] = Field(
+        description="User-Mode Linux on a clock that stands still, QEMU in virtual time, or this host's own network "
+        "namespaces; 'machine' is an old name of qemu"
+    )
     guest: str = Field(description="hash of the guest: kernel, userland, runner; of a netns, the kernel's release")
     qemu: str | None = Field(description="QEMU's version; instruction counts may differ between two")
     kernel: str = Field(description="the kernel whose netem it was")
+    config: str | None = Field(
+        default=None, description="hash of the configuration and the changes that the kernel of uml was compiled with"
+    )
+    syscall_ns: int | None = Field(
+        default=None, description="guest time that each system call takes, in ns; null where computing takes time"
+    )
     shift: int = Field(
         description="trials of a batch, which run one behind the other before everything begins anew: what one leaves "
-        "behind moves the next by microseconds"
+        "behind moves the next by microseconds; 1 on uml, where each trial has a guest of its own"
     )
+
+    @field_validator("link", mode="before")
+    @classmethod
+    def _renamed(cls, name: object) -> object:
+        return "qemu" if name == "machine" else name
 
 
 class Campaign(Part):

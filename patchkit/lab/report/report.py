@@ -98,14 +98,22 @@ def _tone(completion: str, time: str) -> str:
     return claims.pop() if len(claims) == 1 else "mixed" if claims else "none"
 
 
+_WHERE = {
+    "uml": "in User-Mode Linux, on a clock that stands still while anything computes",
+    "qemu": "in a virtual machine",
+    "netns": "in network namespaces of the host",
+}
+
+
 def _circumstances(campaign: Campaign, timing: Timing) -> list[str]:
     link = campaign.machine
-    where = "in a virtual machine" if link.link == "machine" else "in network namespaces of the host"
+    where = _WHERE[link.link]
+    priced = f" (configuration {link.config}, {link.syscall_ns} ns a system call)" if link.syscall_ns else ""
     qemu = f", QEMU {link.qemu}" if link.qemu else ""
     speed = timing.guest_per_wall
     return [
         f"patchkit {campaign.patchkit}, seed {campaign.seed}, {campaign.trials} trials a cell, {where}{qemu}, netem of "
-        f"kernel {link.kernel}, guest {link.guest}.",
+        f"kernel {link.kernel}{priced}, guest {link.guest}.",
         f"{timing.guest_seconds:.0f} guest seconds in {timing.wall_seconds:.0f} s with {timing.jobs} at a time"
         + (f": {speed:.1f} guest seconds a second." if speed is not None else "."),
     ]

@@ -129,8 +129,8 @@ def crowds(results: Iterable[CellResult], compared: Iterable[Comparison]) -> Tab
     """Tabulate the crowds of ``results``, and their server's CPU time as ``compared`` with the first arm."""
     ratios = {comparison.cell: comparison.server_cpu_ratio for comparison in compared}
     return Table(
-        "Crowds: each client of a cell's trials counts as one. Packets and CPU time are of a trial. In brackets: 95 % "
-        "intervals",
+        "Crowds: each client of a cell's trials counts as one. Packets and CPU time are of a trial; the link uml "
+        "measures no CPU time. In brackets: 95 % intervals",
         ("cell", "trials", "clients", "completed", "median, s", "90 %, s", "99 %, s", "control →", "ACKs →",
          "control ←", "ACKs ←", "server CPU, s", "against the first arm"),
         [

@@ -206,7 +206,8 @@ def _packets(pairs: Pairs) -> Estimate | None:
 
 def _server_cpu(pairs: Pairs) -> Estimate | None:
     trials = [(of_this, of_first) for of_this, of_first in pairs.trials if of_this.crowd and of_first.crowd]
-    this, first = ([pair[place].cpu["server"] for pair in trials] for place in (0, 1))
+    # The link uml has none: a clock that stands still while anything computes measures no processor time.
+    this, first = ([pair[place].cpu.get("server", 0.0) for pair in trials] for place in (0, 1))
     return estimate(sum(this) / sum(first), ratio_of_means(first, this)) if sum(first) else None
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import zlib
 
 TYPE_CHECKING = False  # typing would be compiled at every boot
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAGIC = b"patchkit-lab-1\n"
+MAGIC = b"patchkit-lab-2\n"
 
 
 def packed(outcome: Mapping[str, object], parts: Mapping[str, bytes]) -> bytes:
-    """The bytes to send: magic, length, hash, then JSON and parts."""
+    """The bytes to send: magic, length, checksum, then JSON and parts."""
     head = {**outcome, "parts": {name: len(parts[name]) for name in sorted(parts)}}
     body = json.dumps(head, sort_keys=True).encode() + b"\n" + b"".join(parts[name] for name in sorted(parts))
-    return MAGIC + b"%020d %b\n" % (len(body), hashlib.sha256(body).hexdigest().encode()) + body
+    return MAGIC + b"%020d %08x\n" % (len(body), zlib.crc32(body)) + body
 
 
 def unpacked(data: bytes) -> list[tuple[dict[str, object], dict[str, bytes]]]:
@@ -26,9 +26,9 @@ def unpacked(data: bytes) -> list[tuple[dict[str, object], dict[str, bytes]]]:
         if not data.startswith(MAGIC):
             raise ValueError("what came is no answer")
         head, _, rest = data[len(MAGIC) :].partition(b"\n")
-        length, _, digest = head.decode().partition(" ")
+        length, _, checksum = head.decode().partition(" ")
         body, data = rest[: int(length)], rest[int(length) :]
-        if len(body) != int(length) or hashlib.sha256(body).hexdigest() != digest:
+        if len(body) != int(length) or f"{zlib.crc32(body):08x}" != checksum:
             raise ValueError(f"{len(body)} of {int(length)} bytes came")
         line, _, rest = body.partition(b"\n")
         outcome = json.loads(line)

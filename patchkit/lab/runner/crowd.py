@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from . import network
 from .capture import Capture
 from .experiment import START, Experiment
 from .process import Peer, now
@@ -77,8 +76,8 @@ class Crowd(Experiment):
     def _client(self, number: int) -> Client:
         order = self.job["peers"]["client"]
         words = [str(self.turn["verb"]) if word == "{verb}" else word for word in order["command"]]
-        command = network.inside(self.prefix, "client", words)
-        return Client(number, command, self.job["cpu_limit_s"], self.job["crowd"]["begun"], order["done"])
+        with self._inside("client"):
+            return Client(number, words, self.job["cpu_limit_s"], self.job["crowd"]["begun"], order["done"])
 
     def _when(self, name: str, since: int) -> int | None:
         """When the last one was done. A client is done when the server is done with it."""

@@ -8,7 +8,8 @@ import signal
 import time
 
 from . import network
-from .process import Peer, now
+from .namespaces import Inside
+from .process import Peer, now, spawn
 
 TYPE_CHECKING = False  # typing would be compiled at every boot
 if TYPE_CHECKING:
@@ -37,16 +38,20 @@ class LateError(EndedError):
 
 
 class Experiment:
-    """A trial in the making: a ``turn`` of the order ``job``. ``prefix`` names the namespaces."""
+    """A trial in the making: a ``turn`` of the order ``job``, in ``namespaces``."""
 
-    def __init__(self, job: Mapping[str, Any], turn: Mapping[str, Any], prefix: str, capture: Capture) -> None:
+    def __init__(
+        self, job: Mapping[str, Any], turn: Mapping[str, Any], namespaces: Mapping[str, int], capture: Capture
+    ) -> None:
         self.job = job
         self.turn = turn
-        self.prefix = prefix
+        self.namespaces = namespaces
         self.capture = capture
         self.peers: dict[str, Peer] = {}
         self.gone: list[Peer] = []
         self.closed: set[int] = set()
+        self._next_look = 0.0
+        """When the packet sockets are read next, on the monotonic clock. Their buffers hold what comes meanwhile."""
         self.outages: list[tuple[float, str]] = []
         self.seconds: float | None = None
         self.pings = (0, 0, b"")
@@ -123,7 +128,8 @@ class Experiment:
         command = ["ping", "-n", "-D", "-W", "5", "-i", str(soak["ping_s"]), soak["address"]]
         began = now()
         self._plan_outages(began)
-        ping = self._spawn("client", command, output)
+        with self._inside("client"):
+            ping = spawn(command, output)
         try:
             self._until(lambda: False, soak["duration_s"], None)
         finally:
@@ -187,8 +193,8 @@ class Experiment:
     def _start(self, name: str) -> None:
         order = self.job["peers"][name]
         words = [str(self.turn["verb"]) if word == "{verb}" else word for word in order["command"]]
-        command = network.inside(self.prefix, name, words)
-        self.peers[name] = Peer(name, command, cpu_limit=self.job["cpu_limit_s"], counted=order["count"])
+        with self._inside(name):
+            self.peers[name] = Peer(name, words, cpu_limit=self.job["cpu_limit_s"], counted=order["count"])
 
     def _kill(self, name: str) -> None:
         peer = self.peers.pop(name)
@@ -196,9 +202,8 @@ class Experiment:
         self.closed.discard(peer.fd)
         self.gone.append(peer)
 
-    def _spawn(self, name: str, command: Sequence[str], output: int) -> int:
-        argv = network.inside(self.prefix, name, command)
-        return os.posix_spawnp(argv[0], argv, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, output, 1)])
+    def _inside(self, name: str) -> Inside:
+        return Inside(self.namespaces[name], self.namespaces[network.ROUTER])
 
     def _clean(self) -> None:
         network.shape("pfifo", "pfifo")
@@ -213,13 +218,17 @@ class Experiment:
     def _until(self, reached: Callable[[], bool], seconds: float, late: str | None, look: float = _LOOK) -> None:
         """Until ``reached()``. After ``seconds``: EndedError("hang", late), or nothing where ``late`` is None."""
         deadline = time.monotonic() + seconds
+        self._next_look = min(self._next_look, time.monotonic() + look)
         while not reached():
-            left = deadline - time.monotonic()
-            if left <= 0:
+            moment = time.monotonic()
+            if moment >= deadline:
                 if late is None:
                     return
                 raise LateError("hang", late)
-            self._wait(min(left, look))
+            if moment >= self._next_look:
+                self.capture.drain()
+                self._next_look = moment + look
+            self._wait(min(deadline, self._next_look) - moment)
 
     def _wait(self, seconds: float) -> None:
         if self.outages:
@@ -233,7 +242,6 @@ class Experiment:
         for fd in ready:
             if not listened[fd].read():
                 self.closed.add(fd)
-        self.capture.drain()
         for peer in self.peers.values():
             if peer.fd in self.closed and peer.reap():
                 raise _ended(peer)

@@ -1,11 +1,14 @@
-"""One openvpn process: started, read, told to end, and asked how it ended."""
+"""Processes: started without a copy of the runner, read, told to end, and asked how they ended.
+
+With ``subprocess`` the guest would compile a large module at every boot; and where it forks, User-Mode Linux has to
+copy every page that the runner has.
+"""
 
 from __future__ import annotations
 
 import os
 import resource
 import signal
-import subprocess
 import time
 
 TYPE_CHECKING = False  # typing would be compiled at every boot
@@ -21,6 +24,49 @@ def now() -> int:
     return time.clock_gettime_ns(time.CLOCK_REALTIME)
 
 
+def spawn(command: Sequence[str], output: int, source: int | None = None) -> int:
+    """Start a program, with stdout and stderr to ``output`` and stdin from ``source`` or /dev/null; return its ID.
+
+    It belongs to the namespaces that the runner is in now. Raises OSError.
+    """
+    stdin = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if source is None else (os.POSIX_SPAWN_DUP2, source, 0)
+    actions = [stdin, (os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
+    # Python ignores these two; a program would inherit that.
+    return os.posix_spawnp(
+        command[0], list(command), os.environ, file_actions=actions, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
+    )
+
+
+def run(command: Sequence[str], stdin: str = "") -> tuple[int, str]:
+    """A program's exit code, and what it printed. Raises OSError where it can't be started."""
+    source = os.memfd_create("stdin")
+    reading, writing = os.pipe()
+    try:
+        os.write(source, stdin.encode())
+        os.lseek(source, 0, os.SEEK_SET)
+        try:
+            pid = spawn(command, writing, source)
+        finally:
+            os.close(writing)
+        printed = b""
+        while data := os.read(reading, _CHUNK):
+            printed += data
+    finally:
+        os.close(source)
+        os.close(reading)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), printed.decode(errors="replace")
+
+
+def call(command: Sequence[str], stdin: str = "") -> str:
+    """What a command printed. Raises RuntimeError with the first line of its complaint."""
+    code, printed = run(command, stdin)
+    if code:
+        # What follows the first line is tc's whole manual.
+        said = (printed.strip() or f"exit code {code}").splitlines()[0]
+        raise RuntimeError(f"{' '.join(command)}: {said}")
+    return printed
+
+
 class Peer:
     """A process whose lines are time-stamped and searched as they come."""
 
@@ -32,18 +78,14 @@ class Peer:
         self.cpu = 0.0
         self._counted = {what: text.encode() for what, text in counted.items()}
         self._rest = b""
-
-        def limits() -> None:
-            # SIGXCPU, then SIGKILL: a peer that runs in circles must not take the machine with it.
-            resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_limit), int(cpu_limit) + 1))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-        self.process = subprocess.Popen(  # the runner has one thread: preexec_fn is safe
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=limits
-        )
-        assert self.process.stdout is not None
-        self.fd = self.process.stdout.fileno()
+        self.fd, output = os.pipe()
         os.set_blocking(self.fd, False)
+        try:
+            self.pid = spawn(command, output)
+        finally:
+            os.close(output)
+        # SIGXCPU, then SIGKILL: a peer that runs in circles must not take the machine with it.
+        resource.prlimit(self.pid, resource.RLIMIT_CPU, (int(cpu_limit), int(cpu_limit) + 1))
 
     def read(self) -> bool:
         """Take the lines that have come. False when there will be no more."""
@@ -61,6 +103,8 @@ class Peer:
             *lines, self._rest = (self._rest + data).split(b"\n")
             for line in lines:
                 self._line(when, line)
+            if len(data) < _CHUNK:
+                return True  # it was all; another look would cost a system call
 
     def _line(self, when: int, line: bytes) -> None:
         self.lines.append((when, line))
@@ -76,10 +120,9 @@ class Peer:
     def reap(self, *, block: bool = False) -> bool:
         """Whether it has ended; then its status and CPU seconds are known."""
         if self.status is None:
-            pid, status, usage = os.wait4(self.process.pid, 0 if block else os.WNOHANG)
+            pid, status, usage = os.wait4(self.pid, 0 if block else os.WNOHANG)
             if pid:
                 self.status = os.waitstatus_to_exitcode(status)
-                self.process.returncode = self.status  # or Popen would wait for it once more
                 self.cpu = usage.ru_utime + usage.ru_stime
         return self.status is not None
 
@@ -93,6 +136,7 @@ class Peer:
             self.read()  # it may be waiting for a reader
             if self.reap():
                 self.read()
+                self.read()  # the end, and last words without an end to the line
                 return True
             time.sleep(0.01)
         self._signal(signal.SIGKILL)
@@ -100,8 +144,7 @@ class Peer:
         return False
 
     def _signal(self, number: int) -> None:
-        # Popen's own send_signal reaps a process that has just ended: its status and CPU time would be lost.
-        os.kill(self.process.pid, number)
+        os.kill(self.pid, number)
 
     def log(self) -> bytes:
         """All that it said, each line behind its time in seconds since the first one."""

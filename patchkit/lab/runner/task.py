@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from . import answer, network
 from .capture import Capture
 from .experiment import Experiment
@@ -17,7 +15,7 @@ PORT = 1194
 LOGS, FRAMES, LAST = 1, 2, 4
 """What may be wished of a trial, added up: its logs, its frames, and that it is the last one."""
 # Not "From ... icmp_seq=5 Destination Host Unreachable".
-_REPLY = re.compile(rb"\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+) ")
+_REPLY = rb"\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+) "
 
 
 def kinds(order: Mapping[str, Any]) -> tuple[type[Experiment], type[Capture]]:
@@ -32,7 +30,7 @@ def kinds(order: Mapping[str, Any]) -> tuple[type[Experiment], type[Capture]]:
 def perform(
     order: Mapping[str, Any],
     number: int,
-    prefix: str,
+    namespaces: Mapping[str, int],
     wish: Callable[[int], int],
     experimenting: type[Experiment],
     capturing: type[Capture],
@@ -45,7 +43,7 @@ def perform(
     turn = order["turns"][number]
     capture = capturing(PORT, order["acks_at"], control_only=order["run"] == "soak")
     capture.open(network.TO_CLIENT, network.TO_SERVER)
-    experiment = experimenting(order, turn, prefix, capture)
+    experiment = experimenting(order, turn, namespaces, capture)
     outcome = experiment.run()
     wished = wish(number)
     parts = {"packets": bytes(capture.records)}
@@ -60,7 +58,9 @@ def perform(
 
 def _pings(began: int, ended: int, said: bytes, *, every: float) -> dict[str, object]:
     """How many were sent and answered, and the times without an answer, in seconds from the begin."""
-    answers = sorted({(float(found[1]) - began / 1e9, int(found[2])) for found in _REPLY.finditer(said)})
+    import re  # of no use but for a soak
+
+    answers = sorted({(float(found[1]) - began / 1e9, int(found[2])) for found in re.finditer(_REPLY, said)})
     duration = (ended - began) / 1e9
     moments = [0.0, *(moment for moment, _ in answers), duration]
     gaps = [(round(a, 3), round(b - a, 3)) for a, b in zip(moments, moments[1:], strict=False) if b - a > 2.5 * every]

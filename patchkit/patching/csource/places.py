@@ -17,6 +17,8 @@ from patchkit.patching.csource.whole_lines import COMMENTS, Lines, in_braces, ow
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+_WHOLE_STATEMENTS = ("expression_statement", "return_statement")
+
 
 @dataclass(frozen=True)
 class Function:
@@ -116,6 +118,27 @@ class Function:
         what = f"the increment of {target}, in {self.name},"
         statement = increment(self.source, self.node, target, what)
         return Statement.at(self.source, in_braces(self.source, statement, what), what)
+
+    def calling(self, function: str, last: str | None = None) -> Statement:
+        """Find the one statement that is a call of ``function``, or returns its result.
+
+        ``last`` is the last argument, for a function that is called more than once. Raises AnchorError unless there is
+        exactly one, between braces and on lines of its own.
+        """
+        what = f"the call of {function}{f' with {last}' if last else ''}, in {self.name},"
+        statements = []
+        for node in syntax.descend(self.node):
+            call = node.named_children[0] if node.type in _WHOLE_STATEMENTS and node.named_children else None
+            called = call.child_by_field_name("function") if call is not None else None
+            arguments = call.child_by_field_name("arguments") if call is not None else None
+            if called is None or arguments is None or syntax.text(called) != function.encode():
+                continue
+            given = [part for part in arguments.named_children if part.type != "comment"]
+            if last is None or (given and syntax.text(given[-1]) == last.encode()):
+                statements.append(node)
+        if len(statements) != 1:
+            raise self.source.refusal(what, function, [node.start_point.row + 1 for node in statements])
+        return Statement.at(self.source, in_braces(self.source, statements[0], what), what)
 
     def branch_by(self, function: str) -> Branch:
         """Find the one ``if`` whose whole condition is the result of ``function``, or its negation.

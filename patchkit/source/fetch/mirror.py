@@ -32,7 +32,7 @@ _INDEX_LIMIT = 4 << 20  # bytes; an index of all releases has some 40 kB
 
 FileKind = Literal["source", "library", "given", "image", "guest"]
 """A pinned tarball of OpenVPN or of a library, a library's source given by hand, an image for Docker, or a package of
-the lab's guest."""
+the lab's guest, the source of its kernel among them."""
 
 # Names in an index, which anyone may have written: nothing that leaves the folder or controls a terminal.
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$", max_length=200)]

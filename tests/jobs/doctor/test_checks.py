@@ -153,7 +153,8 @@ def test_readiness_names_what_the_nearest_way_lacks() -> None:
     assert "build" not in lacks("docker", "images", *places_)
     assert lacks("docker", *places_)["build"] == ["images"]
     assert lacks("compiler", "mingw", *places_)["windows"] == ["wine"]
-    assert lacks("compiler", *places_)["lab"] == ["machine"]
+    assert lacks("compiler", *places_)["lab"] == ["kernel"]
+    assert "lab" not in lacks("compiler", "kernel", *places_)
     assert "lab" not in lacks("compiler", "netns", *places_)
     assert "matrix" not in lacks("git")
 

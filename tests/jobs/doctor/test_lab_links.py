@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -21,8 +22,12 @@ from patchkit.jobs.doctor import docker, lab_links
 from patchkit.jobs.doctor.distribution import Distribution, of
 from patchkit.jobs.doctor.model import Probe, run_probe
 from patchkit.lab.guest import packages
+from patchkit.lab.guest.kernel import obtain as kernel_obtain
+from patchkit.lab.guest.kernel import source as kernel_source
 from patchkit.lab.link.qemu_process import installed_qemu
 from patchkit.ui import Ui
+from tests.support.lab.kernel_source import BUILDABLE, package
+from tests.support.lab.kernel_source import pin as kernel_pin
 
 DEBIAN = of({"ID": "debian"})
 NOWHERE = Distribution("nowhere")
@@ -46,6 +51,43 @@ def test_a_link_whose_programs_are_not_there(
     result = run_probe(Probe(name, "lab run", attempt, name, programs), DEBIAN)
     assert (result.state, result.fix) == ("missing", f"{INSTALL} {packages_}")
     assert not cache.root.exists() or not list(cache.root.rglob("*.deb"))  # nothing is fetched for nothing
+
+
+def test_a_kernel_that_is_not_there_yet(cache: Cache, ui: Ui) -> None:
+    """The command that makes it is named, and nothing is made or fetched."""
+    probe = Probe("kernel", "lab run", partial(lab_links.kernel, NOWHERE, Context(cache, ui)), "kernel")
+    result = run_probe(probe, NOWHERE)
+    assert result.state == "missing"
+    assert result.fix == f"{sys.executable} -m patchkit lab kernel"
+    assert [step.root for step in result.steps] == [False]
+    assert not cache.root.exists()
+
+
+def test_a_kernel_that_this_host_cant_compile(
+    cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    probe = Probe("kernel", "lab run", partial(lab_links.kernel, DEBIAN, Context(cache, ui)), "kernel")
+    result = run_probe(probe, DEBIAN)
+    assert result.state == "missing"
+    assert "this host lacks gcc, ld, strip, make, flex, bison, bc" in result.detail
+    assert result.fix == (
+        f"{INSTALL} bc binutils bison flex gcc libc6-dev make && {sys.executable} -m patchkit lab kernel"
+    )
+
+
+def test_a_kernel_that_is_there(cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, it works; damaged, it is made again."""
+    data = package(BUILDABLE)
+    for module in (kernel_source, kernel_obtain):
+        monkeypatch.setattr(module, "pinned", lambda: (kernel_pin(data),))
+    (cache.downloads / kernel_pin(data).file_name).write_bytes(data)
+    context = Context(cache, ui, offline=True)
+    made = kernel_obtain.kernel(context)
+    probe = Probe("kernel", "lab run", partial(lab_links.kernel, NOWHERE, context), "kernel")
+    assert run_probe(probe, NOWHERE).detail == f"Linux {made.release}, sha256 {made.digest[:16]}"
+    made.program.write_bytes(b"")
+    assert run_probe(probe, NOWHERE).state == "missing"
 
 
 @pytest.mark.slow

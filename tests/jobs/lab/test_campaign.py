@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,10 +18,7 @@ from patchkit.patching.combination import combination
 from tests.conftest import PINNED
 from tests.support.processes import marked
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not in PATH"),
-]
+pytestmark = pytest.mark.slow
 ARMS = ("--version", PINNED, "--variant", "stock", "--variant", "retransmit")
 CAMPAIGN = (*ARMS, "--scenario", "loss-20", "--scenario", "lose-5th-packet", "--trials", "11")
 STOCK = f"{PINNED}/loss-20/leaf-rsa2048"
@@ -61,9 +57,6 @@ run = "reconnect"
 """
 
 
-COMPARED = pytest.mark.alone
-"""Marks what compares two runs to the byte, or shares one with what does: beside other machines, one in some twenty
-comes out otherwise (docs/lab.md)."""
 ENGINE = ("--engine", "host")
 """The examples' test runs a campaign with programs of the engine that comes first, Docker."""
 
@@ -89,7 +82,6 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "first"
 
 
-@COMPARED
 def test_a_campaign_leaves_its_report(first: Path) -> None:
     ours = trials(first)
     assert len(ours) == 2 * 2 * 11 + 3
@@ -105,7 +97,6 @@ def test_a_campaign_leaves_its_report(first: Path) -> None:
     assert "guest seconds" in (first / "report.md").read_text()
 
 
-@COMPARED
 def test_it_comes_out_the_same_on_a_busy_host(first: Path) -> None:
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
@@ -118,7 +109,6 @@ def test_it_comes_out_the_same_on_a_busy_host(first: Path) -> None:
         assert (first.parent / "again" / name).read_bytes() == (first / name).read_bytes(), name
 
 
-@COMPARED
 def test_another_seed_is_another_campaign(first: Path) -> None:
     lab(first.parent, "run", *ARMS, "--scenario", "loss-20", "--trials", "3", "--seed", "2", "--out", "seed2")
     before = {(trial["cell"], trial["trial"]): trial for trial in trials(first)}
@@ -128,7 +118,6 @@ def test_another_seed_is_another_campaign(first: Path) -> None:
     assert times != [before[STOCK, number]["seconds"] for number in (1, 2, 3)]
 
 
-@COMPARED
 def test_an_interrupted_campaign_goes_on(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = first.parent / "broken-off"
     command = [sys.executable, "-P", "-m", "patchkit", "lab", "run", *CAMPAIGN, *ENGINE, "--out", str(out)]
@@ -152,13 +141,11 @@ def test_an_interrupted_campaign_goes_on(first: Path, monkeypatch: pytest.Monkey
     assert marked(f"PATCHKIT_TESTS_MARK={out}") == []
 
 
-@COMPARED
 def test_a_folder_of_another_campaign_is_refused(first: Path) -> None:
     stderr = lab(first.parent, "run", *CAMPAIGN, "--seed", "9", "--resume", "--out", str(first), code=64).stderr
     assert "these differ: seed" in stderr
 
 
-@COMPARED
 def test_one_trial_again(first: Path) -> None:
     replayed = json.loads(lab(first.parent, "replay", str(first), "--cell", STOCK, "--trial", "11", "--json").stdout)
     assert replayed["same"] is True
@@ -169,7 +156,6 @@ def test_one_trial_again(first: Path) -> None:
     assert loud.count("\n") > 3 * plain.count("\n")
 
 
-@COMPARED
 def test_a_cell_that_is_not_there(first: Path) -> None:
     assert "it has: " in lab(first.parent, "replay", str(first), "--cell", "x/y/z", "--trial", "1", code=64).stderr
 
@@ -195,8 +181,8 @@ def test_a_dead_link_is_cheap(tmp_path: Path) -> None:
     dead = [trial for trial in trials(tmp_path / "dead") if "/dead/" in str(trial["cell"])]
     assert {trial["outcome"] for trial in dead} == {"timeout"}
     timing = json.loads((tmp_path / "dead" / "timing.json").read_text())
-    # 100 are asked for of a quiet machine with two cores; CI's may be slower.
-    assert timing["guest_seconds"] / timing["wall_seconds"] > 40
+    # 750 are asked for of a quiet machine with two cores; CI's may be slower.
+    assert timing["guest_seconds"] / timing["wall_seconds"] > 300
 
 
 def test_every_scenario_but_the_soaks_does_what_it_says(tmp_path: Path) -> None:
@@ -212,7 +198,6 @@ def test_every_scenario_but_the_soaks_does_what_it_says(tmp_path: Path) -> None:
     assert ours["clean"]["outcome"] == "completed"
 
 
-@COMPARED
 def test_a_crowd_comes_out_the_same_twice(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text(SCENARIOS)
     lab(tmp_path, "run", "--version", PINNED, "--variant", "stock", "--scenario", "own.toml#five", "--trials", "1",
@@ -267,7 +252,6 @@ def _lengths(pcap: Path) -> dict[int, int]:
     return lengths
 
 
-@COMPARED
 def test_two_that_differ_meet(first: Path) -> None:
     pair = f"{PINNED}:{PINNED}+retransmit"
     lab(first.parent, "run", "--arm", pair, "--scenario", "clean", "--credentials", "leaf-ec", "--wrap", "tls-crypt",

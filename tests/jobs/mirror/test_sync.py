@@ -35,6 +35,8 @@ from patchkit.jobs.mirror import check as checking
 from patchkit.jobs.mirror import sync as filling
 from patchkit.jobs.mirror.check import FileCheck, check
 from patchkit.jobs.mirror.sync import MirrorRequest, SyncedMirror, sync
+from patchkit.lab.guest.kernel import obtain as kernel_obtain
+from patchkit.lab.guest.kernel import source as kernel_source
 from patchkit.releases.catalog import Catalog, Release, TagPin, TarballPin
 from patchkit.releases.libraries import Library, libraries
 from patchkit.releases.version import Version
@@ -45,6 +47,8 @@ from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.ui import Ui
 from tests.conftest import PINNED, ROOT, upstream
 from tests.support.compilers import cold
+from tests.support.lab.kernel_source import BUILDABLE, package
+from tests.support.lab.kernel_source import pin as kernel_pin
 from tests.support.source.samples import FILES, Repository, folder_of, tarball
 from tests.support.source.website import serving, stalled
 
@@ -143,8 +147,8 @@ class TestMadeUp:
 
         def run(*versions: str, to: Path = tmp_path / "mirror", **how: Any) -> SyncedMirror:
             how = {"engine": "host", "git": str(clone.path) if "2.6.98" in versions else None, **how}
-            source = SourceRequest(git=how.pop("git"))
-            request = MirrorRequest(versions, to, source, BuildSettings(**how))
+            source, lab = SourceRequest(git=how.pop("git")), bool(how.pop("lab", False))
+            request = MirrorRequest(versions, to, source, BuildSettings(**how), lab=lab)
             return sync(request, Context(Cache(tmp_path / uuid.uuid4().hex), ui))
 
         return run
@@ -175,6 +179,32 @@ class TestMadeUp:
             "openvpn-2.6.99.tar.gz": "pin",
             f"{REPOSITORY} v2.6.98": "pin",
         }
+
+    def test_the_labs_packages_and_its_kernels_source_are_taken_along(
+        self, fill: Callable[..., SyncedMirror], pool: Path, cache: Cache, ui: Ui, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        source = kernel_pin(package(BUILDABLE))
+        for module in (kernel_source, kernel_obtain):
+            monkeypatch.setattr(module, "pinned", lambda: (source,))
+        monkeypatch.setattr(checking, "kernel_sources", lambda: (source,))
+        (pool / source.file_name).write_bytes(package(BUILDABLE))
+        (pool / "one.deb").write_bytes(b"one")
+        (tmp_path / "guest.toml").write_text(
+            'suite = "trixie"\nsnapshot = "x"\n[[package]]\nname = "linux-image-1"\nversion = "1"\n'
+            f'file = "one.deb"\nsize = 3\nsha256 = "{hashlib.sha256(b"one").hexdigest()}"\n'
+        )
+        monkeypatch.setenv("PATCHKIT_GUEST", str(tmp_path / "guest.toml"))
+        fill("2.6.99", lab=True)
+        mirror = tmp_path / "mirror"
+        index = read_index(mirror)
+        assert index is not None
+        assert {file.name for file in index.files if file.kind == "guest"} == {"one.deb", source.file_name}
+        vouched = {file.name: (file.verdict, file.vouched) for file in check(mirror, Context(cache, ui))}
+        assert vouched[source.file_name] == ("good", "pin")
+        # It is enough for a machine without a network.
+        monkeypatch.setenv("PATCHKIT_MIRROR", str(mirror))
+        assert kernel_obtain.kernel(Context(cache, ui, offline=True)).release == source.release
 
     def test_a_second_sync_writes_nothing_but_the_index(
         self, full: Path, fill: Callable[..., SyncedMirror], cache: Cache, ui: Ui

@@ -12,7 +12,8 @@ import pytest
 
 from patchkit.errors import GuestError
 from patchkit.lab.guest import initramfs
-from patchkit.lab.guest.image import _LEFT_OUT, _MODULES, _add, _in_order, _needs
+from patchkit.lab.guest.image import _LEFT_OUT, _MODULES, _in_order, _needs
+from patchkit.lab.guest.userland import add_member
 from patchkit.lab.runner.source import sources
 
 
@@ -76,10 +77,10 @@ def test_a_kernel_without_a_module() -> None:
 
 def test_files_go_where_links_would_lead() -> None:
     files: dict[str, initramfs.File] = {}
-    _add(files, "lib/x86_64-linux-gnu/libc.so.6", 0o4755, b"x", link=None, folder=False)
-    _add(files, "usr/bin/sh", 0o777, b"", link="busybox", folder=False)
-    _add(files, "usr/bin", 0o755, b"", link=None, folder=True)
-    _add(files, "", 0o755, b"", link=None, folder=True)
+    add_member(files, "./lib/x86_64-linux-gnu/libc.so.6", 0o4755, b"x", link_to=None, folder=False)
+    add_member(files, "./usr/bin/sh", 0o777, b"", link_to="busybox", folder=False)
+    add_member(files, "./usr/bin/", 0o755, b"", link_to=None, folder=True)
+    add_member(files, "./", 0o755, b"", link_to=None, folder=True)
     assert files == {
         "usr/lib/x86_64-linux-gnu/libc.so.6": initramfs.regular(b"x", executable=True),
         "usr/bin/sh": initramfs.link("busybox"),
@@ -89,11 +90,11 @@ def test_files_go_where_links_would_lead() -> None:
 
 def test_the_runner_knows_pythons_own_library_alone() -> None:
     files = sources()
-    assert {"__init__.py", "machine.py", "host.py", "task.py"} <= set(files)
+    assert {"__init__.py", "qemu_guest.py", "uml_guest.py", "host.py", "task.py"} <= set(files)
     for name, content in files.items():
         for node in ast.walk(ast.parse(content, name)):
             if isinstance(node, ast.ImportFrom) and not node.level:
-                assert (node.module or "").partition(".")[0] in sys.stdlib_module_names, name
+                assert (node.module or "").partition(".")[0] in {*sys.stdlib_module_names, "runner"}, name
             elif isinstance(node, ast.Import):
                 assert all(alias.name.partition(".")[0] in sys.stdlib_module_names for alias in node.names), name
     assert Path(str(sys.modules["patchkit.lab.runner.source"].__file__)).name in files

@@ -89,7 +89,7 @@ def test_memory_that_runs_out_later(the_guest: Guest) -> None:
 def test_without_qemu_nothing_is_built(patchkit: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = patchkit(
-        *("lab", "run", "--version", PINNED, "--engine", "host"),
+        *("lab", "run", "--link", "qemu", "--version", PINNED, "--engine", "host"),
         env={"PATH": str(tmp_path / "empty"), "PATCHKIT_CACHE": str(tmp_path / "cache")},
     )
     assert done.returncode == GuestError.exit_code == 61, done.stderr

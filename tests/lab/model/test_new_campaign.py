@@ -10,7 +10,7 @@ from patchkit.lab.model.campaign import Campaign, LinkDescription, Program
 from patchkit.lab.model.new_campaign import arm, campaign
 from patchkit.lab.model.scenario import Scenario, built_in
 
-MACHINE = LinkDescription(link="machine", guest="ef" * 32, qemu="7.2.15", kernel="6.12", shift=10)
+MACHINE = LinkDescription(link="qemu", guest="ef" * 32, qemu="7.2.15", kernel="6.12", shift=10)
 
 
 def program(name: str) -> Program:

@@ -51,7 +51,7 @@ def captured(request: pytest.FixtureRequest, the_guest: Guest, shared_cache: Cac
     sides = {variant: BinaryRequest(release, variant) for variant in ("stock", *VARIANTS)}
     source = SourceRequest(git=None if release == PINNED else HISTORY)
     binaries = built(list(sides.values()), source, ON_HOST, Context(shared_cache, ui))
-    link = ready("machine", Context(shared_cache, ui, offline=False))
+    link = ready("uml", Context(shared_cache, ui, offline=False))
     seen: dict[tuple[str, str], list[ControlPacket]] = {}
     for variant, side in sides.items():
         program = binaries[side]

@@ -21,12 +21,11 @@ def peer(script: str, **counted: str) -> Peer:
 
 def until_ended(one: Peer) -> None:
     """Wait, and leave it to be reaped."""
-    os.waitid(os.P_PID, one.process.pid, os.WEXITED | os.WNOWAIT)
+    os.waitid(os.P_PID, one.pid, os.WEXITED | os.WNOWAIT)
 
 
 def closed(one: Peer) -> None:
-    assert one.process.stdout is not None
-    one.process.stdout.close()
+    os.close(one.fd)
 
 
 def test_a_peer_is_read_counted_and_reaped() -> None:

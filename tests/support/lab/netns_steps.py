@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from patchkit.errors import LinkError
 from patchkit.lab.link import netns
 from patchkit.lab.link.processes import ProcessGroups, RunOutput
 
-TOOLS = ("ip", "tc", "nft", "ethtool", "ping")
+TOOLS = ("ip", "tc", "nft", "ping")
 _WALL = 300.0  # seconds, on the guest's clock
 
 
@@ -44,7 +45,7 @@ def main(say: Say) -> None:
         say(f"after {name}", {"left": left()})
     side_by_side(say, orders)
     say("stopped", broken(orders["dead"], lambda alive: alive.stop()))
-    say("runner killed", broken(orders["dead"], lambda _: os.kill(process_of("inside"), signal.SIGKILL)))
+    say("runner killed", broken(orders["dead"], lambda _: os.kill(process_of("runner.host"), signal.SIGKILL)))
     say("too late", broken(orders["dead"], lambda _: None, wall_limit=10.0))
 
 
@@ -167,7 +168,13 @@ def _left() -> list[str]:
 
 
 def namespaces() -> list[str]:
-    return sorted(path.name for path in Path("/run/netns").iterdir())
+    """The network namespaces that processes are in, or that have a name, without this one's own."""
+    names = {path.name for path in Path("/run/netns").iterdir()}
+    own = Path("/proc/self/ns/net").readlink()
+    for pid in processes_by_id():
+        with contextlib.suppress(OSError):  # it has just ended
+            names.add(str(Path(f"/proc/{pid}/ns/net").readlink()))
+    return sorted(names - {str(own)})
 
 
 def process_of(word: str) -> int:

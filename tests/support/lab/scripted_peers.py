@@ -19,7 +19,7 @@ from patchkit.lab.observe.trial_from_run import observed
 from patchkit.releases.version import Version
 
 needs_namespaces = pytest.mark.skipif(
-    os.geteuid() != 0 or any(shutil.which(tool) is None for tool in ("ip", "tc", "nft", "ethtool", "ping")),
+    os.geteuid() != 0 or any(shutil.which(tool) is None for tool in ("ip", "tc", "nft", "ping")),
     reason="needs root and the link's tools",
 )
 _ANY = Version("2.6.14")

@@ -68,7 +68,7 @@ def campaign(
         patchkit="1.0",
         seed=7,
         trials=trials,
-        machine=LinkDescription(link="machine", guest="ef" * 32, qemu="7.2.15", kernel="6.1.0-32-amd64", shift=10),
+        machine=LinkDescription(link="qemu", guest="ef" * 32, qemu="7.2.15", kernel="6.1.0-32-amd64", shift=10),
         arms=[arm(name) for name in arms],
         scenarios={name: built_in()[name] for name in dict.fromkeys([*scenarios, "clean"])},
         cells=[cell(name, scenario) for scenario in scenarios for name in arms],

@@ -1,25 +1,23 @@
-"""The runner as the first process of the lab's machine. It gets everything ready, is put to sleep, and wakes up once
+"""The runner as the first process of QEMU's machine. It gets everything ready, is put to sleep, and wakes up once
 for every trial: the machine is copied as it lies there.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import mmap
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from . import network
+from .first_process import ForeignProgramError, check_peers, reseed
 from .task import LAST, kinds, perform
 
 ORDER = Path("/sys/firmware/qemu_fw_cfg/by_name/opt/patchkit/order/raw")
 WISHES = ORDER.parents[1] / "wishes" / "raw"
 _PVPANIC = ("0x1b36", "0x0011")  # QEMU's docs/specs/pvpanic.rst
-_RNDRESEEDCRNG = 0x5207  # linux/random.h
 COMPLAINT = "patchkit: "
 """Begins a line on the console that says why there will be no trial."""
 _BOUNDARY = 10_000_000_000  # ns
@@ -27,12 +25,11 @@ _RESERVE = 16 << 20  # bytes left to the kernel
 
 
 def main() -> None:
-    """Called twice: first to make the network, then, in the router's namespace, to wait for the trial."""
+    """Make the network, wait for the order, and run its trials."""
     try:
-        if len(sys.argv) == 1:
-            network.build("")
-            os.execvp("ip", network.inside("", network.ROUTER, [sys.executable, "-I", "-S", "/lab/start.py", "go"]))
-        _wait_and_run()
+        _wait_and_run(network.build())
+    except ForeignProgramError as error:
+        print(f"{COMPLAINT}{error}", flush=True)
     except BaseException:  # noqa: BLE001 - the console is the only one who would hear of it
         import traceback
 
@@ -42,7 +39,7 @@ def main() -> None:
     _off()
 
 
-def _wait_and_run() -> None:
+def _wait_and_run(namespaces: dict[str, int]) -> None:
     port = os.open(f"/dev/{_port()}", os.O_WRONLY)
     os.chdir("/lab")
     _warm_up()
@@ -52,11 +49,8 @@ def _wait_and_run() -> None:
     asked = kinds(order)
     for number, turn in enumerate(order["turns"]):
         _sleep_to_boundary()
-        # The kernel mixes the moment of asking into its random numbers: it is the same for each trial.
-        with Path("/dev/urandom").open("r+b", buffering=0) as random:
-            random.write(b"patchkit %d" % turn["seed"])
-            fcntl.ioctl(random, _RNDRESEEDCRNG)
-        _send(port, perform(order, number, "", _wish, *asked))
+        reseed(turn["seed"])
+        _send(port, perform(order, number, namespaces, _wish, *asked))
         if _wish(number) & LAST:
             return
 
@@ -89,16 +83,7 @@ def _port() -> str:
 
 def _warm_up() -> None:
     """What every trial would do for the first time is done before the copy is taken."""
-    for side in (network.CLIENT, network.SERVER):
-        try:
-            done = subprocess.run([f"peers/{side}", "--version"], capture_output=True, check=False)
-            said = done.stdout if done.stdout.startswith(b"OpenVPN") else done.stderr or done.stdout
-        except OSError as error:  # no program at all, or one whose loader the guest lacks
-            said = str(error).encode()
-        if not said.startswith(b"OpenVPN"):
-            why = said.decode(errors="replace").strip()
-            print(f"{COMPLAINT}the {side}'s program does not start in the guest: {why}", flush=True)
-            _off()
+    check_peers()
     network.shape("netem delay 1ms", "netem delay 1ms")
     network.shape("pfifo", "pfifo")
     network.rules("flush ruleset\n")

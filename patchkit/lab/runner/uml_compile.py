@@ -1,0 +1,52 @@
+"""Compile the runner and what it imports with the guest's own Python, once for each image."""
+
+from __future__ import annotations
+
+import importlib._bootstrap_external as bootstrap
+import marshal
+import os
+import re  # noqa: F401 - for soaks
+import sys
+import traceback  # noqa: F401 - for faults
+
+from . import crowd, uml_guest  # noqa: F401
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+
+_START = "/lab/runner/uml_start.py"
+# Read before the bundle can be: Python looks for them on its way up.
+_EARLY = ("encodings", "encodings.aliases", "encodings.utf_8", "os")
+
+
+def main() -> None:
+    """Write three things, marshalled: the bundle, files by path, and the paths of compiled extensions."""
+    modules = [module for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
+    sources = [module for module in modules if str(module.__file__).endswith(".py") and module.__name__ != "__main__"]
+    bundle = {
+        module.__name__: (hasattr(module, "__path__"), marshal.dumps(_code(str(module.__file__)))) for module in sources
+    }
+    files = {_compiled(module): _pyc(str(module.__file__)) for module in sources if module.__name__ in _EARLY}
+    files["lab/start.pyc"] = _pyc(_START)
+    extensions = [str(module.__file__).lstrip("/") for module in modules if str(module.__file__).endswith(".so")]
+    data = marshal.dumps((marshal.dumps(bundle), files, sorted(extensions)), 2)
+    uml_guest.answer_with(data)
+
+
+def _compiled(module: ModuleType) -> str:
+    return f"{str(module.__file__).lstrip('/')}c"
+
+
+def _code(path: str) -> CodeType:
+    with open(path, "rb") as file:  # noqa: PTH123
+        return compile(file.read(), path, "exec", dont_inherit=True)
+
+
+def _pyc(path: str) -> bytes:
+    return bytes(bootstrap._code_to_hash_pyc(_code(path), bytes(8), False))  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    os.chdir("/lab")
+    main()
