@@ -136,7 +136,7 @@ def _assessment(label: str, version: Version, platform: Platform, found: Sequenc
 
 
 def by_marks(advisory: Advisory, tree: SourceTree, patched: Mapping[str, bytes]) -> State:
-    """What the files show: fixed where all marks are met, affected where none is, and otherwise not to be told."""
+    """Judge ``advisory`` by the files: fixed where all marks are met, affected where none is, else not to be told."""
     verdicts = {_met(mark, tree, patched) for mark in advisory.marks}
     if verdicts == {True}:
         return "fixed here"

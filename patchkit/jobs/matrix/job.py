@@ -54,7 +54,7 @@ def matrix(request: MatrixRequest, context: Context) -> list[Row]:
     tasks: dict[Key, str] = {}
 
     def needed(rows: Sequence[ReleaseFiles]) -> set[str]:
-        """The blobs that have to be rendered: all others are answered."""
+        """Return the blobs that have to be rendered: all others are answered."""
         for key, label in (
             (_key(combined, row), row.label) for row in rows for combined in chosen if _is_attempted(combined, row)
         ):

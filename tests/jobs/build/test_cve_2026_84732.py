@@ -34,7 +34,7 @@ from tests.support.handshakes import Outcome, Peer, Processes, handshake
 from tests.support.jobs.builds import GIT
 from tests.support.jobs.series import OPENSSL_102
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]  # four releases are compiled, one with its OpenSSL
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # four releases are compiled, one with its OpenSSL
 
 CURE = "cve-2026-84732"
 SECONDS = 12
@@ -116,7 +116,9 @@ def meetings(shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> d
 @pytest.mark.parametrize("release", ["2.6.14", "2.7.6"])
 def test_stock_sends_as_often_as_the_peer_likes(meetings: dict[tuple[str, str, bool], Met], release: str) -> None:
     assert any(packets > 10 * COPIES * messages for packets, messages in meetings[release, "stock", False].ends)
-    assert max(meetings[release, "stock", True].timeouts) > LONGEST
+    timeouts = meetings[release, "stock", True].timeouts
+    assert max(timeouts) > LONGEST
+    assert min(timeouts) < 0  # it has overflowed
 
 
 @pytest.mark.parametrize("release", ["2.3.2", "2.5.11"])
@@ -146,8 +148,3 @@ def test_recommended_keeps_to_its_bound(meetings: dict[tuple[str, str, bool], Me
     stock = meetings[release, "stock", False]
     for own, other in zip(meetings[release, name, False].cpu, stock.cpu, strict=True):
         assert own < max(0.5, other)
-
-
-def test_zz_print(meetings):
-    for key, m in meetings.items():
-        print(key, list(m.ends), m.cpu, (min(m.timeouts), max(m.timeouts), len(m.timeouts)) if m.timeouts else None)
