@@ -234,9 +234,11 @@ def test_two_first_runs_at_once(cache: Cache, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+def test_an_interrupt_leaves_nothing(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, tmp_path: Path
+) -> None:
     context = given(cache, monkeypatch, Makefile=MAKEFILE.replace(b"\tcc", b"\tsleep 60\n\tcc"))
-    mark = f"KERNEL_TEST={os.getpid()}-{number}"
+    mark = str(tmp_path / "home")
     with started(context, HOME=mark) as process:  # of all variables, the workspace passes HOME on
         deadline = time.monotonic() + 60
         while not any("sleep 60" in line for line in marked(f"HOME={mark}")):
