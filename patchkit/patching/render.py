@@ -163,25 +163,31 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_C
 
 
 def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> _Change:
-    """The change of one file."""
+    """The change of one file; a part is checked against its pins alone, also when there are other parts."""
     path = tree.find(file)
     mode = tree.entries[path].mode
     if mode == SYMLINK:
         raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
-    return _change_of(Keyed.of(combined.parts, pins.are_ignored()), file, path, mode, tree.read(path), guard=guard)
+    change = _change_of(Keyed.of(combined.parts), file, path, mode, tree.read(path), guard=guard)
+    for part, edits in zip(combined.parts, change.by_part, strict=True):
+        if edits:
+            alone = len(combined.parts) == 1
+            after = change.after if alone else b"".join(spliced(change.source.lines, edits))
+            pins.check(part, path, change.source.data, after, guard=guard)
+    return change
 
 
 @dataclass(frozen=True)
 class Keyed:
-    """Variants as a part of a key: those that are described alike, by the same templates and pins, are equal."""
+    """Variants as a part of a key: those that are described alike, by the same templates, are equal."""
 
     key: tuple[object, ...]
     parts: tuple[Variant, ...] = field(compare=False)
 
     @classmethod
-    def of(cls, parts: tuple[Variant, ...], *others: object) -> Keyed:
-        """Make the key of ``parts``, and of whatever else decides what they become."""
-        return cls((*others, *(part.model_dump_json() for part in parts), *map(_templates, parts)), parts)
+    def of(cls, parts: tuple[Variant, ...]) -> Keyed:
+        """Make the key of ``parts``."""
+        return cls((*(part.model_dump_json() for part in parts), *map(_templates, parts)), parts)
 
 
 def _templates(part: Variant) -> tuple[str, ...]:
@@ -190,7 +196,7 @@ def _templates(part: Variant) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def _change_of(keyed: Keyed, file: str, path: str, mode: int, data: bytes, *, guard: bool) -> _Change:
-    """The change of one file; a part is checked against its pins alone, also when there are other parts.
+    """The change of one file, not yet compared with its pins.
 
     Neighbouring releases share most of their files: what has been rendered last is kept.
     """
@@ -200,9 +206,6 @@ def _change_of(keyed: Keyed, file: str, path: str, mode: int, data: bytes, *, gu
     if guard:
         _check_seams(combined, source, [edit for edits in plain for edit in edits])
     by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
-    for part, edits in zip(combined.parts, by_part, strict=True):
-        if edits:
-            pins.check(part, path, source.data, b"".join(spliced(source.lines, edits)), guard=guard)
     change = _Change(path, source, mode, by_part)
     clash = overlapping(change.edits)
     if clash:

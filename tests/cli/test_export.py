@@ -279,6 +279,7 @@ def test_the_command(patchkit: Run, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, f"{UNTOLD}    built without -DRETRY, the source stays what it was\n")
     document = json.loads(done.stdout)
     (file,) = document.pop("files")
+    assert len(document.pop("vulnerabilities")) == 10
     assert document == {
         "release": "2.6.14", "variant": "retransmit", "guard": True, "format": "git", "folder": "out/here",
     }  # fmt: skip
