@@ -105,12 +105,14 @@ class OpenPgpMissingError(PatchkitError):
 
 class AnchorError(PatchkitError):
     exit_code = 30
-    meaning = "an anchor of the variant is missing from the source, or occurs more than once"
+    meaning = (
+        "an anchor of the variant is missing or doubled, or a name that it uses is missing or one it adds is taken"
+    )
 
 
 class AlreadyPatchedError(PatchkitError):
     exit_code = 31
-    meaning = "the source has this change already"
+    meaning = "the source has this variant, or one that excludes it, already, whole or in part"
 
 
 class PatchMismatchError(PatchkitError):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from patchkit.building.engine.protocol import EngineName, cores
+from patchkit.building.flags import check_flags
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.releases.version import Version
 
@@ -29,9 +30,10 @@ class BuildSettings:
     def toolchain(self, version: Version, target: str, *, linking: bool = True) -> Toolchain:
         """Choose the toolchain of ``version`` for ``target``.
 
-        Raises UnknownTargetError, BadUsageError for an unknown feature or library, and ToolchainError where the
-        release cannot be built so.
+        Raises UnknownTargetError, BadUsageError for an unknown feature or library and for a compiler flag that would
+        not do what it says, and ToolchainError where the release cannot be built so.
         """
+        check_flags(self.cflags)
         return toolchain(
             version, target, crypto=self.crypto, features=self.features, cflags=self.cflags, linking=linking
         )

@@ -176,6 +176,9 @@ class Toolchain(_Table):
     """Debian packages of the toolchain, sorted."""
 
 
+_ELSEWHERE = "patchkit export writes the diffs for a build of your own"
+
+
 @cache
 def _tables() -> dict[str, Any]:
     return tomllib.loads((resources.folder("docker") / "toolchains.toml").read_text("utf-8"))
@@ -190,7 +193,9 @@ def known_target(name: str) -> Target:
     """Return the target ``name``. Raises UnknownTargetError."""
     entries = _tables()["target"]
     if name not in entries:
-        raise UnknownTargetError(f"there is no target {shown(name)}", why=f"there are: {', '.join(targets())}")
+        raise UnknownTargetError(
+            f"there is no target {shown(name)}", why=f"there are: {', '.join(targets())}", advice=_ELSEWHERE
+        )
     return Target.model_validate({"name": name, **entries[name]})
 
 
@@ -231,6 +236,7 @@ def _series(name: str, system: System) -> Series:
                 f"series {name} is not built for Windows",
                 why=f"there are toolchains for {', '.join(series.name for series in all_series('windows'))}; "
                 "docs/windows.md says why not for the others",
+                advice=_ELSEWHERE,
             )
         entry |= of_windows
     return Series.model_validate({"name": name, **dialect, **entry})
@@ -262,7 +268,7 @@ def toolchain(
         raise ToolchainError(
             f"there is no toolchain for series {name}",
             why=f"there are toolchains for {', '.join(sorted(tables['series'], key=_order))}",
-            advice="patchkit render still gives you the diff for your own build, from 2.1 on",
+            advice=f"{_ELSEWHERE}, from 2.1 on",
         )
     series = _series(name, of_target.system)
     library = _crypto(series, version, crypto, linking=linking)
@@ -296,7 +302,7 @@ def _crypto(series: Series, version: Version, choice: str | None, *, linking: bo
         raise BadUsageError(
             f"there is no crypto library {shown(choice)}",
             why=f"there are: {', '.join(known)}",
-            advice=f"perhaps you meant --crypto {near[0]}" if near else "",
+            advice=f"perhaps you meant --crypto {near[0]}" if near else _ELSEWHERE,
         )
     fitting = [
         library for library in series.crypto if holds(library.releases, version) and (library.links or not linking)
@@ -309,7 +315,7 @@ def _crypto(series: Series, version: Version, choice: str | None, *, linking: bo
     raise ToolchainError(
         f"{version} can't be built with --crypto {choice}",
         why=f"it can be built with {', '.join(library.library for library in fitting)}",
-        advice=f"--crypto {fitting[0].library}, or leave the choice to patchkit",
+        advice=f"--crypto {fitting[0].library}, or leave the choice to patchkit; or {_ELSEWHERE}",
     )
 
 

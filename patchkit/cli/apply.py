@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import GuardOption, JsonOption, VariantOption
+from patchkit.cli.options import CheckCompileOption, GuardOption, JsonOption, VariantOption
 
 
 @command
@@ -16,6 +16,7 @@ def apply(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An OpenVPN source tree.")],
     variant: VariantOption,
     guard: GuardOption = False,
+    check_compile: CheckCompileOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Apply a variant to a source tree of your own: exactly, or not at all.
@@ -39,6 +40,15 @@ def apply(
     if not directory.is_dir():
         raise BadSourceError(f"there is no folder {directory}", advice="patchkit fetch --version V --to DIR")
     rendered = render(combined, tree_from(directory), "a tree at hand", guard=guard)
+    if check_compile:
+        from patchkit.building.settings import BuildSettings
+        from patchkit.context import Context
+        from patchkit.jobs.check_compile import check_compile as compiled
+        from patchkit.source.obtain import SourceRequest, obtain
+
+        context = Context.default(offline=False)
+        obtained = obtain(SourceRequest(source=directory), context)
+        compiled(obtained, rendered, context, BuildSettings(engine="host"))
     write_all(directory, rendered.files)
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in rendered.files.items()}
     if as_json:

@@ -85,8 +85,10 @@ def build(
     from patchkit.source.obtain import SourceRequest
 
     began = time.monotonic()
-    if (version is None) != all_releases:
-        raise BadUsageError("which release?", why="either --version or --all-releases is needed", advice="--version V")
+    if (version is None and source is None and not all_releases) or (version is not None and all_releases):
+        raise BadUsageError(
+            "which release?", why="one of --version, --source and --all-releases is needed", advice="--version V"
+        )
     request = ReleasesRequest(
         BuildRequest(
             source=SourceRequest(version or "", git, source),

@@ -9,21 +9,23 @@ import typer
 
 from patchkit.cli.error_handling import command
 from patchkit.cli.options import (
+    CheckCompileOption,
     FormatChoice,
     GitOption,
     GuardOption,
     JsonOption,
     OfflineOption,
+    OptionalVersionOption,
     SourceOption,
     VariantOption,
-    VersionOption,
     VulnerableOption,
 )
 
 
 @command
 def export(
-    version: VersionOption,
+    *,
+    version: OptionalVersionOption = None,
     variant: VariantOption,
     guard: GuardOption = False,
     form: Annotated[
@@ -34,6 +36,7 @@ def export(
     to: Annotated[
         Path | None, typer.Option("--to", metavar="DIR", help="Default: debian/patches for quilt, otherwise here.")
     ] = None,
+    check_compile: CheckCompileOption = False,
     offline: OfflineOption = False,
     fail_on_vulnerable: VulnerableOption = False,
     as_json: JsonOption = False,
@@ -52,8 +55,10 @@ def export(
     from patchkit.source.obtain import SourceRequest
 
     context = Context.default(offline=offline)
+    wanted = SourceRequest(version or "", git, source)
+    wanted.check_named()
     request = ExportRequest(
-        SourceRequest(version, git, source), combination(variant), guard, form.value, to, fail_on_vulnerable
+        wanted, combination(variant), guard, form.value, to, check_compile, fail_on_vulnerable=fail_on_vulnerable
     )
     warn_known_bad(request.variant, context.ui)
     exported = exported_by(request, context)

@@ -51,7 +51,7 @@ OptionalVersionOption = Annotated[
     typer.Option(
         "--version",
         metavar="V",
-        help="2.6.14, 2.7_rc2; latest, or 2.6 for its newest; with --git, any ref.",
+        help="2.6.14, 2.7_rc2; latest, or 2.6 for its newest; with --git, any ref. A tree of --source names its own.",
         autocompletion=completion.versions,
     ),
 ]
@@ -90,6 +90,10 @@ SourceOption = Annotated[
     typer.Option("--source", metavar="TARBALL|DIR", help="Take a source at hand; it counts as unverified."),
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the cache and mirrors only.")]
+CheckCompileOption = Annotated[
+    bool,
+    typer.Option("--check-compile", help="Compile what changes first, on this machine; write nothing if it fails."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 EngineOption = Annotated[EngineChoice, typer.Option("--engine", help="Where to compile.")]
 TargetOption = Annotated[str, typer.Option("--target", metavar="NAME", autocompletion=completion.targets)]

@@ -13,17 +13,18 @@ from patchkit.cli.options import (
     GitOption,
     JsonOption,
     OfflineOption,
+    OptionalVersionOption,
     SourceOption,
     TargetOption,
     VariantOption,
     VerboseOption,
-    VersionOption,
 )
 
 
 @command
 def prove(
-    version: VersionOption,
+    *,
+    version: OptionalVersionOption = None,
     variant: VariantOption,
     target: TargetOption = "linux-amd64",
     git: GitOption = None,
@@ -51,7 +52,9 @@ def prove(
 
     began = time.monotonic()
     context = Context.default(offline=offline, verbose=verbose)
-    request = ProveRequest(SourceRequest(version, git, source), variant, compiling.settings(), target, configure or [])
+    wanted = SourceRequest(version or "", git, source)
+    wanted.check_named()
+    request = ProveRequest(wanted, variant, compiling.settings(), target, configure or [])
     proof = proof_of(request, context)
     if as_json:
         print_document(proof)

@@ -7,15 +7,16 @@ from patchkit.cli.options import (
     GitOption,
     GuardOption,
     OfflineOption,
+    OptionalVersionOption,
     SourceOption,
     VariantOption,
-    VersionOption,
 )
 
 
 @command
 def render(
-    version: VersionOption,
+    *,
+    version: OptionalVersionOption = None,
     variant: VariantOption,
     guard: GuardOption = False,
     git: GitOption = None,
@@ -37,6 +38,8 @@ def render(
     context = Context.default(offline=offline)
     combined = combination(variant)
     warn_known_bad(combined, context.ui)
-    obtained = obtain(SourceRequest(version, git, source), context)
+    request = SourceRequest(version or "", git, source)
+    request.check_named()
+    obtained = obtain(request, context)
     diff = rendered(combined, obtained.tree, obtained.label, series=obtained.series, guard=guard).diff
     data(diff.decode("utf-8", "surrogateescape"))

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchkit.building.settings import BuildSettings
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, StorageError
+from patchkit.jobs.check_compile import check_compile
 from patchkit.jobs.vulnerabilities import Assessment, as_compiled, assess
 from patchkit.patching.combination import Combination
 from patchkit.patching.formats import quilt
@@ -30,6 +32,8 @@ class ExportRequest:
     guard: bool = False
     form: Format = "quilt"
     to: Path | None = None
+    check_compile: bool = False
+    """Whether what changes is compiled before anything is written."""
     fail_on_vulnerable: bool = False
     """Whether nothing is written where the patched source has known vulnerabilities, or it cannot be told."""
 
@@ -73,22 +77,25 @@ class Exported:
 def export(request: ExportRequest, context: Context) -> Exported:
     """Render the diffs that ``request`` asks for and write them.
 
-    Raises what :meth:`ExportRequest.validate`, obtaining and rendering raise, VulnerableError where known
-    vulnerabilities are to be refused, and StorageError where a file of one of the names exists with other content or
-    nothing can be written. Then nothing has been written.
+    Raises what :meth:`ExportRequest.validate`, obtaining, rendering and :func:`check_compile` raise, VulnerableError
+    where known vulnerabilities are to be refused, and StorageError where a file of one of the names exists with other
+    content or nothing can be written. Then nothing has been written.
     """
     request.validate()
     obtained = obtain(request.source, context)
     rendered = files(
         request.form, request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard
     )
-    patched = render(request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard)
-    assessment = assess(obtained, "posix", as_compiled(patched, defined=False))
+    _warn_of_line_ends(request, obtained, context.ui)
+    joined = render(request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard)
+    assessment = assess(obtained, "posix", as_compiled(joined, defined=False))
     error = assessment.error() if request.fail_on_vulnerable else None
     if error is not None:
         raise error
     if assessment.line:
         context.ui.warn(assessment.line)
+    if request.check_compile:
+        check_compile(obtained, joined, context, BuildSettings(engine="host"))
     with context.cache.lock(f"export-{hashlib.sha256(os.fsencode(request.folder.resolve())).hexdigest()[:16]}"):
         missing = {name: data for name, data in rendered.items() if _is_missing(request.folder / name, data)}
         if request.form == "quilt":
@@ -140,19 +147,45 @@ def _is_missing(path: Path, data: bytes) -> bool:
     return there is None
 
 
+def _applied(folder: Path | None) -> frozenset[str]:
+    """The patches that quilt has applied to ``folder``; none where quilt was not used there."""
+    path = (folder or Path()) / ".pc" / "applied-patches"
+    if not path.is_file():
+        return frozenset()
+    with writing(path):
+        return frozenset(path.read_text("utf-8", "surrogateescape").split("\n"))
+
+
+def _warn_of_line_ends(request: ExportRequest, obtained: Obtained, ui: Ui) -> None:
+    """A work tree with CRLF, of a repository that keeps LF, is not what others have."""
+    if obtained.tree.origin.kind != "directory":
+        return
+    crlf = [path for path in map(obtained.tree.find, request.variant.files) if b"\r\n" in obtained.tree.read(path)]
+    if crlf:
+        ui.warn(
+            f"{', '.join(crlf)} {'has' if len(crlf) == 1 else 'have'} CRLF line ends here, and so has the diff (git am "
+            "--keep-cr); if the repository keeps LF, export from a commit: --git . --version COMMIT"
+        )
+
+
 def _warn_of_others(request: ExportRequest, obtained: Obtained, series: bytes, ui: Ui) -> None:
     """Other patches of the series may move the lines that ours name; quilt would then apply them with an offset."""
-    if obtained.tree.origin.kind == "directory":
-        return  # rendered for what the user has
+    is_folder = obtained.tree.origin.kind == "directory"
+    applied = _applied(request.source.source) if is_folder else frozenset()
     paths = [obtained.tree.find(name) for name in request.variant.files]
     ours = {quilt.file_name(part.name, guard=request.guard) for part in request.variant.parts}
     for name in quilt.listed(series):
         path = request.folder / name
-        if name in ours or not path.is_file():
+        if name in ours or name in applied or not path.is_file():
             continue
         with writing(path):
             also = quilt.touches(path.read_bytes(), paths)
-        if also:
+        if also and is_folder:
+            ui.warn(
+                f"{name} changes {', '.join(also)} too and is not applied to {request.source.source}: ours is made for "
+                f"the tree as it is; quilt push {name} there, then export again"
+            )
+        elif also:
             ui.warn(
                 f"{name} changes {', '.join(also)} too: for an exact patch, quilt push up to it and export "
                 "with --source . from that tree"

@@ -55,19 +55,22 @@ class MatrixCell:
         return self.attempt.error if self.attempt else None
 
 
-def attempt(name: str, guard: bool, files: Mapping[str, bytes], label: str) -> Attempt:
+def attempt(
+    name: str, guard: bool, files: Mapping[str, bytes], label: str, beside: Mapping[str, bytes] | None = None
+) -> Attempt:
     """Render the variant ``name`` against ``files``, apply the diff in memory and verify.
 
-    ``label`` names the release in the diff's header.
+    ``label`` names the release in the diff's header. ``beside`` are the other files of the tree that say what its code
+    has: headers, and what other variants change; with None, which is for trees that are pinned, they are not looked at.
 
     A PatchkitError is in the result and not raised; other exceptions are faults of patchkit itself. Raises
     UnknownVariantError when there is no such variant.
     """
     combined = combination(name)
     origin = Origin(kind="git", name=label, verified=False, epoch=0)
-    tree = SourceTree(origin, {path: Entry.of(data) for path, data in files.items()})
+    tree = SourceTree(origin, {path: Entry.of(data) for path, data in {**(beside or {}), **files}.items()})
     try:
-        rendered = render(combined, tree, label, guard=guard)
+        rendered = render(combined, tree, label, guard=guard, check_names=beside is not None)
     except PatchkitError as error:
         return Attempt({}, pinned=False, error=error)
     known = (

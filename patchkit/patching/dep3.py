@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from patchkit import __version__
-from patchkit.errors import UnknownVersionError
 from patchkit.patching.combination import Combination
 from patchkit.patching.variants import GUARD_MACRO, Upstream, UpstreamStatus
-from patchkit.releases.version import Version
+from patchkit.releases.version import Version, base_of
 
 _UPSTREAM: dict[UpstreamStatus, str] = {
     "needed": "upstream's code has the fault",
@@ -36,16 +35,17 @@ def fields(combined: Combination, label: str, series: str | None, *, guard: bool
     lines.append(f"X-Patchkit-Guard: {f'yes, build with -D{GUARD_MACRO}' if guard else 'no'}")
     lines.append(f"X-Patchkit-Status: {combined.status}")
     version = _version(label) or _version(series or "")
+    own = base_of(label)
+    if series and own is not None and not own.is_upstreams:
+        lines.append(f"X-Patchkit-Base: unknown, {label} is not a number of upstream's; its code is like {series}")
     known = {part.name: part.upstream_of(version) for part in combined.parts} if version else {}
     statuses = [f"{name}: {_status(upstream)}" for name, upstream in known.items() if upstream is not None]
     return [*lines, f"X-Patchkit-Upstream: {'; '.join(statuses)}"] if statuses else lines
 
 
 def _version(text: str) -> Version | None:
-    try:
-        return Version.parse(text)
-    except UnknownVersionError:
-        return None
+    version = base_of(text)
+    return version if version is not None and version.is_upstreams else None
 
 
 def _status(upstream: Upstream) -> str:

@@ -16,6 +16,7 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from patchkit import resources
 from patchkit.errors import BadVariantError, PinMismatchError
 from patchkit.patching.variants import Variant
 from patchkit.source.tree.tree import blob_id
@@ -71,6 +72,24 @@ def pinned(part: Variant, path: str, before: bytes, *, guard: bool) -> str | Non
             f"{part.folder / NAME} has no pin of the guarded form", advice="ci/pin-patches --git PATH"
         )
     return known[guard] if known is not None else None
+
+
+@cache
+def _known(patches: Path) -> Mapping[str, frozenset[str]]:
+    """The blob ids of all files that the pins below ``patches`` know, by file name."""
+    known: dict[str, frozenset[str]] = {}
+    for folder in sorted({path.parent for path in patches.glob(f"*/{NAME}")}):
+        for file, blobs in load(folder).items():
+            known[file] = known.get(file, frozenset()) | blobs.keys()
+    return known
+
+
+def is_upstreams(file: str, data: bytes) -> bool:
+    """Return whether ``data`` is a file called ``file`` of a release of upstream's, as far as pins know.
+
+    Raises BadVariantError when the pins are not valid.
+    """
+    return not _ignored and blob_id(data) in _known(resources.folder("patches")).get(file, ())
 
 
 def check(part: Variant, path: str, before: bytes, after: bytes, *, guard: bool) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,11 +23,12 @@ from patchkit.errors import (
     ConflictError,
     PatchMismatchError,
 )
-from patchkit.patching import dep3, pins
+from patchkit.patching import dep3, names, pins, traces
 from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
+from patchkit.patching.csource import conditionals
 from patchkit.patching.csource.anchors import Anchors
-from patchkit.patching.csource.file import CSource, parse, split_lines
+from patchkit.patching.csource.file import MAX_SOURCE, CSource, parse, split_lines
 from patchkit.patching.csource.whole_lines import Lines
 from patchkit.patching.edits import (
     Edit,
@@ -45,6 +46,8 @@ from patchkit.source.tree.tree import SYMLINK, Entry, SourceTree
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
+
+_SHOWN = 4  # lines that a message lists
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,21 @@ class Rendered:
 
 
 def render(
-    combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
+    combined: Combination,
+    tree: SourceTree,
+    label: str,
+    *,
+    series: str | None = None,
+    guard: bool = False,
+    check_names: bool = True,
 ) -> Rendered:
     """Render ``combined`` against ``tree``: one diff with all parts, exact for this very tree.
 
     ``label`` names the release in the diff's header; ``series`` is the series, used when the label is not a version.
+    Without ``check_names``, what the tree declares is not looked at: for a tree of which only some files are at hand.
 
-    Raises AnchorError when an anchor is missing or doubled, AlreadyPatchedError when the source has the change already,
+    Raises AnchorError when an anchor is missing or doubled, or new code uses a name that the tree does not declare or
+    brings one that it has, AlreadyPatchedError when the source has the change already or another variant,
     ConflictError when two parts change the same line, BadSourceError when a file is missing or a symbolic link,
     BadUsageError when a guard is asked for and there is no guarded form, BadVariantError when a template or pins are
     wrong, PatchMismatchError when the finished diff does not apply exactly, and PinMismatchError when a pin has another
@@ -79,28 +90,38 @@ def render(
     """
     if combined.is_stock:
         return Rendered(combined.name, guard=False, diff=b"", files={})
-    return render_below(dep3.header(combined, label, series, guard=guard), combined, tree, guard=guard)
+    header = dep3.header(combined, label, series, guard=guard)
+    return render_below(header, combined, tree, guard=guard, check_names=check_names)
 
 
-def render_below(header: bytes, combined: Combination, tree: SourceTree, *, guard: bool = False) -> Rendered:
+def render_below(
+    header: bytes, combined: Combination, tree: SourceTree, *, guard: bool = False, check_names: bool = False
+) -> Rendered:
     """Render ``combined`` against ``tree`` as :func:`render` does, with ``header`` in front of the diff.
 
-    For changes to other sources than OpenVPN's too, whose variants name whole paths. Raises what :func:`render` raises.
+    For changes to other sources than OpenVPN's too, whose variants name whole paths, and whose names are not checked.
+    Raises what :func:`render` raises.
     """
-    changes = _changes(combined, tree, guard=guard)
+    changes = _changes(combined, tree, guard=guard, check_names=check_names)
     body = b"".join(file_diff(change.path, change.source.lines, change.edits, change.mode) for change in changes)
     expected = {change.path: change.after for change in changes}
     return Rendered(combined.name, guard, header + body, _applied(header + body, tree, expected))
 
 
 def render_series(
-    combined: Combination, tree: SourceTree, label: str, *, series: str | None = None, guard: bool = False
+    combined: Combination,
+    tree: SourceTree,
+    label: str,
+    *,
+    series: str | None = None,
+    guard: bool = False,
+    check_names: bool = True,
 ) -> list[Rendered]:
     """Render ``combined`` as one diff for each part, each for the tree that the diff before it leaves.
 
     Raises what :func:`render` raises.
     """
-    changes = _changes(combined, tree, guard=guard)
+    changes = _changes(combined, tree, guard=guard, check_names=check_names)
     rendered = []
     for number, part in enumerate(combined.parts):
         steps = [step for step in (change.step(number) for change in changes) if step[2]]
@@ -131,6 +152,8 @@ class _Change:
     source: CSource
     mode: int
     by_part: tuple[tuple[Edit, ...], ...]
+    plain: tuple[tuple[Edit, ...], ...]
+    """The same without a guard."""
 
     @property
     def edits(self) -> list[Edit]:
@@ -142,6 +165,13 @@ class _Change:
         """The post-image."""
         return b"".join(spliced(self.source.lines, self.edits))
 
+    @property
+    def changed(self) -> names.Changed:
+        """What the change is without a guard, for the check of its names."""
+        edits = in_order([edit for part in self.plain for edit in part])
+        after = self.source.like(b"".join(spliced(self.source.lines, edits)))
+        return names.Changed(self.source, after, edits)
+
     def step(self, number: int) -> tuple[_Change, list[bytes], list[Edit]]:
         """Return the lines that the parts before part ``number`` leave, and its own edits in them."""
         before = in_order([edit for edits in self.by_part[:number] for edit in edits])
@@ -152,68 +182,104 @@ class _Change:
         return self, spliced(self.source.lines, before), moved
 
 
-def _changes(combined: Combination, tree: SourceTree, *, guard: bool) -> list[_Change]:
+def _changes(combined: Combination, tree: SourceTree, *, guard: bool, check_names: bool = True) -> list[_Change]:
     """The change of each file; files that stay as they are have none."""
     if guard:
         combined.check_guard()
+    traces.refuse_patched(combined, tree)
     changes = [change for file in combined.files if (change := _change(combined, tree, file, guard=guard)).edits]
     if not changes:
         raise BadVariantError(f"{combined.name} changes nothing in this release")
+    # A pinned tree is upstream's to the byte, and what becomes of it is pinned too: it was compiled.
+    pinned = tree.origin.verified and all(pins.is_upstreams(_name(each.path), each.source.data) for each in changes)
+    if check_names and not pinned:
+        names.check(combined.name, tree, [change.changed for change in changes], guard=guard)
     return changes
 
 
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
 def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> _Change:
-    """The change of one file; a part is checked against its pins alone, also when there are other parts."""
+    """The change of one file, the same whichever branches of its ``#if`` groups the compiler sees."""
     path = tree.find(file)
     mode = tree.entries[path].mode
     if mode == SYMLINK:
         raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
-    change = _change_of(Keyed.of(combined.parts), file, path, mode, tree.read(path), guard=guard)
-    for part, edits in zip(combined.parts, change.by_part, strict=True):
-        if edits:
-            alone = len(combined.parts) == 1
-            after = change.after if alone else b"".join(spliced(change.source.lines, edits))
-            pins.check(part, path, change.source.data, after, guard=guard)
-    return change
-
-
-@dataclass(frozen=True)
-class Keyed:
-    """Variants as a part of a key: those that are described alike, by the same templates, are equal."""
-
-    key: tuple[object, ...]
-    parts: tuple[Variant, ...] = field(compare=False)
-
-    @classmethod
-    def of(cls, parts: tuple[Variant, ...]) -> Keyed:
-        """Make the key of ``parts``."""
-        return cls((*(part.model_dump_json() for part in parts), *map(_templates, parts)), parts)
-
-
-def _templates(part: Variant) -> tuple[str, ...]:
-    return tuple(part.template(file) for file in part.files)
-
-
-@lru_cache(maxsize=64)
-def _change_of(keyed: Keyed, file: str, path: str, mode: int, data: bytes, *, guard: bool) -> _Change:
-    """The change of one file, not yet compared with its pins.
-
-    Neighbouring releases share most of their files: what has been rendered last is kept.
-    """
-    combined = Combination(keyed.parts)
+    data = tree.read(path)
     source = parse(path, data)
-    plain = tuple(tuple(_kept_edits(Keyed.of((part,)), file, source)) for part in combined.parts)
+    if pins.is_upstreams(file, data) or len(data) > MAX_SOURCE:
+        return _change_in(combined, source, file, mode, guard=guard)
+    text = conditionals.read(data)
+    failed: AnchorError | None = None
+    try:
+        change = _change_in(combined, source, file, mode, guard=guard)
+    except AnchorError as error:
+        if text.broken is None and text.view(0) == data:
+            raise
+        failed = error
+    else:
+        dead = text.dead_rows()
+        if not any(edit.start <= row <= edit.end for edit in change.edits for row in dead):
+            return change
+    if failed is not None and text.broken is not None:
+        row, why = text.broken
+        raise AnchorError(
+            f"{path} can't be parsed as C from line {row} on, so {_listed(combined.functions)} can't be found in it",
+            why=f"line {row}: {source.text(row)}\n{why}",
+            advice="render it against a whole source: patchkit fetch --version V --to DIR",
+        ) from failed
+    return _change_in_views(combined, source, file, mode, guard=guard)
+
+
+def _listed(functions: Sequence[str]) -> str:
+    more = f" and {len(functions) - _SHOWN} more" if len(functions) > _SHOWN else ""
+    return ", ".join(functions[:_SHOWN]) + more
+
+
+def _change_in_views(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:
+    """The change of a file that can't be read as a whole: the same in every view of it, or none."""
+    text = conditionals.read(source.data)
+    if text.number > conditionals.MAX_VIEWS:
+        raise AnchorError(f"{source.name} has an #if with {text.number} branches that can't be read together")
+    changes: list[_Change] = []
+    errors: list[AnchorError] = []
+    for number in range(text.number):
+        try:
+            changes.append(_change_in(combined, CSource(source.name, source.data, number), file, mode, guard=guard))
+        except AnchorError as error:
+            errors.append(error)
+    if errors and not changes:
+        raise errors[0]
+    if errors or any(change.by_part != changes[0].by_part for change in changes):
+        rows = [f"line {row}: {source.text(row)}" for row in text.split_rows]
+        raise AnchorError(
+            f"what {combined.name} changes in {source.name} depends on which branch of an #if is compiled",
+            why="\n".join([*rows[:_SHOWN], *(error.what for error in errors[:1])]),
+            advice="a variant never guesses; render it against an unaltered source",
+        )
+    return changes[0]
+
+
+def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:
+    """The change of one file; a part is checked against its pins alone, also when there are other parts."""
+    path = source.name
+    plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
     if guard:
         _check_seams(combined, source, [edit for edits in plain for edit in edits])
     by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
-    change = _Change(path, source, mode, by_part)
+    for part, edits in zip(combined.parts, by_part, strict=True):
+        if edits:
+            pins.check(part, path, source.data, b"".join(spliced(source.lines, edits)), guard=guard)
+    change = _Change(path, source, mode, by_part, plain)
     clash = overlapping(change.edits)
     if clash:
         raise ConflictError(
             f"the parts of {combined.name} can't be combined in {path}",
             why=f"two of them change line {clash[1].start + 1}: {source.text(clash[1].start + 1)}",
         )
-    unguarded = _Change(path, source, mode, plain) if guard else change
+    unguarded = _Change(path, source, mode, plain, plain) if guard else change
     if guard:
         _check_guard(combined, change, unguarded)
     _check_after(combined, unguarded)
@@ -242,7 +308,7 @@ def _check_guard(combined: Combination, change: _Change, unguarded: _Change) -> 
 
 def _check_after(combined: Combination, unguarded: _Change) -> None:
     """The post-image without a guard: what changes can be parsed, and no other function comes or goes."""
-    before, after = unguarded.source, parse(unguarded.path, unguarded.after)
+    before, after = unguarded.source, unguarded.source.like(unguarded.after)
     broken = [name for name in combined.touched if any(node.has_error for node in after.declarations(name))]
     broken += [f"struct {name}" for name in combined.structs if any(node.has_error for node in after.structs(name))]
     if broken:
@@ -251,12 +317,6 @@ def _check_after(combined: Combination, unguarded: _Change) -> None:
     stray = sorted(new.difference(combined.added))
     if stray or not before.defined <= after.defined:
         raise BadVariantError(f"{combined.name} would leave other functions in {unguarded.path}", why=", ".join(stray))
-
-
-@lru_cache(maxsize=64)
-def _kept_edits(keyed: Keyed, file: str, source: CSource) -> list[Edit]:
-    """The edits of a part without a guard, which its guarded form is made of too."""
-    return _edits(keyed.parts[0], file, source)
 
 
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:

@@ -81,6 +81,9 @@ class Variant(_Table):
     """The functions that are new; each stands right behind one that was there before."""
     markers: list[str]
     """Texts that, inside one of the functions, show that the source is patched already."""
+    traces: dict[str, list[str]] = {}
+    """What shows, anywhere in a file, that the variant or a part of it is there, by the file's name: ``name``,
+    ``name()`` for a call, ``struct.member``, or a text with blanks. The functions in ``added`` are traces too."""
     order: int
     """Where several variants are combined, lower ones come first in a series of patches."""
     conflicts: list[str]

@@ -20,6 +20,12 @@ _GRAMMAR = re.compile(
     r"v?(?P<number>\d{1,4}(?:\.\d{1,4}){1,3})(?P<pre>[-_]?(?:alpha|beta|rc)\d{0,3})?",
     re.IGNORECASE | re.ASCII,
 )
+# What distributions and branches put behind a version: 2.6.14-0+deb12u2, 2.7_git.
+_SUFFIXED = re.compile(
+    r"(v?\d{1,4}(?:\.\d{1,4}){1,3}(?:[-_]?(?:alpha|beta|rc)\d{0,3})?)[-_+~.][\w.+~-]{1,60}", re.IGNORECASE | re.ASCII
+)
+_MAJOR = 2
+_LABEL = re.compile(r"[A-Za-z0-9][\w.+~-]{0,79}", re.ASCII)
 
 
 @total_ordering
@@ -54,6 +60,11 @@ class Version:
         major, minor = self.pep440.release[:2]
         return f"{major}.{minor}"
 
+    @property
+    def is_upstreams(self) -> bool:
+        """Whether upstream numbers its releases so: 2.x. A fork may have numbers of its own."""
+        return self.pep440.release[0] == _MAJOR
+
     def __eq__(self, other: object) -> bool:
         return self.pep440 == other.pep440 if isinstance(other, Version) else NotImplemented
 
@@ -65,6 +76,22 @@ class Version:
 
     def __str__(self) -> str:
         return self.text
+
+
+def base_of(text: str) -> Version | None:
+    """Read the version that ``text`` begins with: 2.6.14 of ``2.6.14-0+deb12u2``, 2.7 of ``2.7_git``; None without one.
+
+    The text may have a suffix as distributions and branches have them, but nothing that no file name can hold.
+    """
+    if _GRAMMAR.fullmatch(text):
+        return Version.parse(text)
+    suffixed = _SUFFIXED.fullmatch(text)
+    return Version.parse(suffixed[1]) if suffixed else None
+
+
+def is_label(text: str) -> bool:
+    """Return whether ``text`` can name a release in file names."""
+    return _LABEL.fullmatch(text) is not None
 
 
 def shown(text: str, limit: int = 60) -> str:

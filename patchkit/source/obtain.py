@@ -7,22 +7,27 @@ from pathlib import Path
 
 from patchkit.context import Context
 from patchkit.errors import (
+    BadSourceError,
     BadUsageError,
     NetworkUnavailableError,
     OfflineError,
     PlacesExhaustedError,
     UnknownVersionError,
     WrongHashError,
+    WrongReleaseError,
 )
 from patchkit.releases.catalog import Release, TarballPin, catalog, named
-from patchkit.releases.version import Version
+from patchkit.releases.version import Version, base_of, is_label
 from patchkit.source.fetch import download, mirror, places
 from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.git import repository
 from patchkit.source.tree import directory
+from patchkit.source.tree.code_series import series_of_code
 from patchkit.source.tree.tarball import as_tree
 from patchkit.source.tree.tree import Origin, SourceTree, blob_id
-from patchkit.source.tree.version_m4 import own_series
+from patchkit.source.tree.version_m4 import own_series, own_text
+
+_OF_SERIES = 2  # numbers in the name of a series
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,11 @@ class SourceRequest:
         if self.source is None:
             object.__setattr__(self, "version", named(self.version))
 
+    def check_named(self) -> None:
+        """Raise BadUsageError where nothing names the release: only a tree given with --source names its own."""
+        if not self.version and self.source is None:
+            raise BadUsageError("which release?", why="--version or --source is needed", advice="--version V")
+
     def of(self, version: str) -> SourceRequest:
         """Return the request for ``version`` from the same places."""
         return replace(self, version=version)
@@ -54,16 +64,15 @@ class Obtained:
     label: str
     """``2.6.14`` for a release, ``git.3de926089fde`` for any other ref: goes into file names."""
     series: str
+    """The series that the label names; where that is not one of upstream's, the one that the code is like."""
     release: Release | None
     tree: SourceTree
 
     @property
     def version(self) -> Version:
         """The release's version; for any other ref its series, as the nearest version."""
-        try:
-            return Version.parse(self.label)
-        except UnknownVersionError:
-            return Version.parse(self.series)
+        version = base_of(self.label)
+        return version if version is not None and version.is_upstreams else Version.parse(self.series)
 
 
 def obtain(request: SourceRequest, context: Context) -> Obtained:
@@ -94,11 +103,9 @@ def obtain(request: SourceRequest, context: Context) -> Obtained:
 
 
 def version_of(request: SourceRequest) -> Version | None:
-    """Return the version that ``request`` names; None for other refs of a repository."""
-    try:
-        return Version.parse(request.version)
-    except UnknownVersionError:
-        return None
+    """Return the version that ``request`` names; None for other refs of a repository, and for numbers of a fork."""
+    version = base_of(request.version) if request.source is not None else _parsed(request.version)
+    return version if version is not None and version.is_upstreams else None
 
 
 def tarball_path(release: Release, pin: TarballPin, context: Context) -> Path:
@@ -132,9 +139,49 @@ def _from_tarball(release: Release, pin: TarballPin, context: Context) -> Source
     return tree
 
 
+def _parsed(text: str) -> Version | None:
+    try:
+        return Version.parse(text)
+    except UnknownVersionError:
+        return None
+
+
 def _local(text: str, tree: SourceTree) -> Obtained:
-    version = Version.parse(text)
-    return Obtained(version.text, version.series, None, tree)
+    """Name a tree given by hand after ``text``, or where that is empty as the tree does itself.
+
+    Raises BadSourceError where neither names it, UnknownVersionError where ``text`` is not a version, and
+    WrongReleaseError where the tree states another one.
+    """
+    own = own_text(tree)
+    label = text or own
+    if not label:
+        raise BadSourceError(
+            f"{tree.origin.name} does not name its version",
+            why="neither version.m4 nor CMakeLists.txt has one",
+            advice="--version V",
+        )
+    version = base_of(label)
+    if version is None and (label != own or not is_label(label)):
+        version = Version.parse(label)  # raises
+    if text and text != own:
+        _check_stated(text, version, own, tree)
+    if version is None or not version.is_upstreams:
+        return Obtained(label, series_of_code(tree), None, tree)
+    return Obtained(label.lstrip("vV"), version.series, None, tree)
+
+
+def _check_stated(text: str, version: Version | None, own: str, tree: SourceTree) -> None:
+    stated = base_of(own)
+    if version is None or stated is None:
+        return
+    # A branch states its series alone: 2.6_git is after 2.6.13 as well as before 2.6.14.
+    is_branch = len(stated.pep440.release) == _OF_SERIES
+    if stated.series != version.series if is_branch else stated != version:
+        raise WrongReleaseError(
+            f"{tree.origin.name} is not {text}: it states {own}",
+            why="version.m4 or CMakeLists.txt in it does",
+            advice=f"leave --version out, or give --version {own}",
+        )
 
 
 def _unpinned(request: SourceRequest, where: str, context: Context) -> Obtained:
@@ -145,4 +192,5 @@ def _unpinned(request: SourceRequest, where: str, context: Context) -> Obtained:
         tree = repository.tree_at(where, request.version, context)
         return Obtained(f"git.{(tree.origin.commit or '')[:12]}", own_series(tree), None, tree)
     tree = repository.tree_at(where, f"v{version.text}", context)
-    return Obtained(version.text, version.series, None, tree)
+    series = version.series if version.is_upstreams else series_of_code(tree)
+    return Obtained(version.text, series, None, tree)

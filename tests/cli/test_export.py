@@ -123,7 +123,17 @@ def test_other_formats_go_into_this_folder(form: Literal["git", "plain"], name: 
 
 def test_a_known_bad_variant_says_so_everywhere(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reliable_h = "struct buffer *reliable_get_buf_output_sequenced (struct reliable *rel);\n"
+    declared = """\
+#include <stddef.h>
+typedef unsigned packet_id_type;
+enum { P_CONTROL_V1 };
+struct buffer { int len; };
+struct reliable_entry { int active; packet_id_type packet_id; struct buffer buf; };
+struct reliable { int size; packet_id_type packet_id; struct reliable_entry array[6]; };
+void reliable_mark_active_outgoing (struct reliable *rel, struct buffer *buf, int opcode);
+"""
     ssl_c = """\
+#include "reliable.h"
 bool
 tls_process (struct ks *ks)
 {
@@ -136,7 +146,9 @@ tls_process (struct ks *ks)
   return true;
 }
 """
-    (mine / "src/openvpn/reliable.h").write_text(reliable_h)
+    (mine / "src/openvpn/reliable.h").write_text(declared + reliable_h)
+    reliable_c = mine / "src/openvpn/reliable.c"
+    reliable_c.write_text('#include "reliable.h"\n' + reliable_c.read_text())
     (mine / "src/openvpn/ssl.c").write_text(ssl_c)
     run("git", variant="retransmit-flag")
     assert "retransmit-flag is known to be bad" in capsys.readouterr().err
@@ -259,7 +271,21 @@ def test_a_patch_of_somebody_elses_for_the_same_file_is_pointed_out(
     assert "theirs.patch changes src/openvpn/reliable.c too" in stderr
     assert "other.patch" not in stderr
     run()
-    assert "theirs" not in capsys.readouterr().err  # made for the tree as it is
+    stderr = capsys.readouterr().err  # made for the tree as it is, which lacks theirs
+    assert "theirs.patch changes src/openvpn/reliable.c too and is not applied" in stderr
+    (mine / ".pc").mkdir()
+    (mine / ".pc/applied-patches").write_text("theirs.patch\n")
+    run()
+    assert "theirs" not in capsys.readouterr().err
+
+
+def test_crlf_in_a_work_tree_is_told(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = mine / "src/openvpn/reliable.c"
+    run("git", to="lf")
+    assert "CRLF" not in capsys.readouterr().err
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    run("git", to="crlf")
+    assert "src/openvpn/reliable.c has CRLF line ends here" in capsys.readouterr().err
 
 
 def test_a_git_ref_gives_a_label_of_its_own(mine: Path) -> None:

@@ -173,7 +173,7 @@ def check_error(error: dict[str, Any] | None) -> None:
     [
         (["--json", "--markdown"], 2, "exclude"),
         (["--since", "2.3", "--ref", "v2.9.0"], 2, "exclude"),
-        (["--source", "mine"], 2, "--ref"),
+        (["--source", "mine"], 25, "mine"),
         (["--source", "mine", "--ref", "2.9.0", "--ref", "2.9.1"], 2, "--ref"),
         (["--source", "mine", "--git", "x", "--ref", "2.9.0"], 2, "exclude"),
         (["--git", "{fine}", "--ref", "v2.99.9"], 10, "2.99.9"),

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from patchkit.cache import Cache
 from patchkit.context import Context
+from patchkit.errors import AnchorError
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
+from patchkit.patching.variants import STOCK, names
 from patchkit.releases.catalog import Release, catalog
 from patchkit.source.git import repository
+from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
 from tests.conftest import upstream
 from tests.support.patching.real_tools import check_with_git_and_patch
@@ -45,3 +49,25 @@ def test_every_tag_of_upstream(release: Release, guard: bool, cache: Cache, ui: 
     assert sum(b"reliable_schedule_now" in text for text in after) == (
         sum(b"reliable_schedule_now" in text for text in before) + 1
     )
+
+
+WITHOUT_PID_MIN = [f"2.1_rc{number}" for number in range(1, 9)]
+"""Releases that lack a function which recommended and adaptive call: their pins are of code that does not compile."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not GIT, reason="PATCHKIT_GIT is not set to a full clone of upstream")
+@pytest.mark.parametrize("name", [name for name in names() if name != STOCK])
+@pytest.mark.parametrize("release", TAGGED, ids=lambda release: release.version.text)
+def test_all_names_are_there_in_every_tag(release: Release, name: str, cache: Cache, ui: Ui) -> None:
+    """As a tree of somebody's, which is not taken for upstream's because of its pins."""
+    combined = combination(name)
+    if combined.upstream_status(release.version) == "not-applicable":
+        return
+    tree = repository.tree_at(str(GIT), release.ref, Context(cache, ui), pin=release.tag)
+    theirs = SourceTree(replace(tree.origin, verified=False), tree.entries)
+    if name in ("recommended", "adaptive") and release.version.text in WITHOUT_PID_MIN:
+        with pytest.raises(AnchorError, match="reliable_pid_min"):
+            render(combined, theirs, "theirs")
+    else:
+        assert render(combined, theirs, "theirs").files == render(combined, tree, "theirs").files

@@ -18,6 +18,7 @@ from patchkit.errors import (
     TagMovedError,
     UnknownVersionError,
     WrongHashError,
+    WrongReleaseError,
 )
 from patchkit.releases.catalog import Catalog, Release, TagPin, TarballPin
 from patchkit.releases.version import Version
@@ -196,8 +197,69 @@ class TestPinned:
 
 
 def test_a_source_by_hand_may_be_of_a_version_that_no_pin_knows(get: Obtain, tmp_path: Path) -> None:
-    got = get("2.99.1", source=folder_of(FILES, tmp_path / "mine"))
-    assert (got.label, got.series) == ("2.99.1", "2.99")
+    got = get("2.9.99", source=folder_of(FILES, tmp_path / "mine"))
+    assert (got.label, got.series) == ("2.9.99", "2.9")
+
+
+def stating(version: str, folder: Path) -> Path:
+    return folder_of({**FILES, "version.m4": f"define([PRODUCT_VERSION], [{version}])\n".encode()}, folder)
+
+
+@pytest.mark.parametrize(
+    ("stated", "given", "label", "series"),
+    [
+        ("2.6.14", "", "2.6.14", "2.6"),
+        ("2.6.14", "v2.6.14", "2.6.14", "2.6"),
+        ("2.6.14", "2.6.14-0+deb12u2", "2.6.14-0+deb12u2", "2.6"),
+        ("2.7_git", "", "2.7_git", "2.7"),
+        ("2.7_git", "2.7_git", "2.7_git", "2.7"),
+        ("2.7_git", "2.7_rc1", "2.7_rc1", "2.7"),
+        ("2.x-master", "", "2.x-master", "2.5"),
+        ("2.x-master", "2.x-master", "2.x-master", "2.5"),
+        ("6.1.4", "", "6.1.4", "2.5"),
+        ("6.1.4", "6.1.4", "6.1.4", "2.5"),
+    ],
+)
+def test_a_source_by_hand_names_its_version(
+    get: Obtain, tmp_path: Path, stated: str, given: str, label: str, series: str
+) -> None:
+    got = get(given, source=stating(stated, tmp_path / "mine"))
+    assert (got.label, got.series) == (label, series)
+    assert got.version.series == series
+    assert got.version == Version.parse("2.6.14" if stated == "2.6.14" else "2.7rc1" if "rc1" in given else series)
+
+
+@pytest.mark.parametrize(
+    ("stated", "given"),
+    [("2.5.1", "2.6.14"), ("2.6.14", "2.6.13"), ("2.7_git", "2.6.14"), ("6.1.4", "2.6.14"), ("2.6.14", "6.1.4")],
+)
+def test_a_source_by_hand_that_states_another_version_is_refused(
+    get: Obtain, tmp_path: Path, stated: str, given: str
+) -> None:
+    with pytest.raises(WrongReleaseError, match=stated):
+        get(given, source=stating(stated, tmp_path / "mine"))
+
+
+def test_a_source_by_hand_without_any_version(get: Obtain, tmp_path: Path) -> None:
+    files = {path: data for path, data in FILES.items() if path != "version.m4"}
+    folder = folder_of(files, tmp_path / "mine")
+    assert get("2.6.14", source=folder).label == "2.6.14"
+    with pytest.raises(BadSourceError, match="does not name its version") as caught:
+        get("", source=folder)
+    assert "--version" in caught.value.advice
+
+
+@pytest.mark.parametrize("stated", ["../../x", "2.6.14\n$(x)", "-x", "2.6/1"])
+def test_a_version_that_no_file_name_can_hold_is_refused(get: Obtain, tmp_path: Path, stated: str) -> None:
+    with pytest.raises((UnknownVersionError, BadSourceError)):
+        get("", source=stating(stated, tmp_path / "mine"))
+
+
+def test_the_folder_that_holds_the_source_deeper_is_named(get: Obtain, tmp_path: Path) -> None:
+    folder_of(FILES, tmp_path / "mine/vendor/openvpn-2.9")
+    with pytest.raises(BadSourceError, match=r"vendor/openvpn-2\.9") as caught:
+        get("", source=tmp_path / "mine")
+    assert "mine/vendor/openvpn-2.9" in caught.value.advice
 
 
 def test_a_source_by_hand_still_needs_a_version_that_is_one(get: Obtain, tmp_path: Path) -> None:
@@ -238,7 +300,7 @@ def test_a_pinned_release_is_not_taken_from_just_any_repository(get: Obtain, clo
     ("says", "series"),
     [
         ("define([PRODUCT_VERSION_MAJOR], [2])\ndefine([PRODUCT_VERSION_MINOR], [8])\n", "2.8"),
-        ("define([PRODUCT_VERSION_MAJOR],[3])\ndefine([PRODUCT_VERSION_MINOR],[10])\n", "3.10"),
+        ("define([PRODUCT_VERSION_MAJOR],[3])\ndefine([PRODUCT_VERSION_MINOR],[10])\n", "2.5"),
         ("define(PRODUCT_VERSION,[2.2.0])\n", "2.2"),
         ("define([PRODUCT_VERSION], [2.3_git])\n", "2.3"),
         ("define([PRODUCT_VERSION],   [2.1_rc22])\n", "2.1"),

@@ -24,3 +24,16 @@ def marked_by_id(mark: str) -> dict[int, str]:
         except OSError:  # it has just ended, or is another user's
             continue
     return command_lines
+
+
+def running_in_group(group: int) -> list[int]:
+    """Return the IDs of the processes of the process group ``group`` that have not ended."""
+    running = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it has just ended
+            continue
+        if state != "Z" and int(its_group) == group:
+            running.append(int(stat.parent.name))
+    return running

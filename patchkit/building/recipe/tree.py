@@ -79,6 +79,11 @@ class OpenVpnTree(ABC):
         """
 
     @property
+    def cflags(self) -> list[str]:
+        """The compiler flags that the configured tree has. Raises CompileError."""
+        return list(self._toolchain.target.cflags)
+
+    @property
     def left_out(self) -> list[str]:
         """Programs that can't be built from this source, with the reason."""
         return []

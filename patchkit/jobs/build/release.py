@@ -12,6 +12,7 @@ from patchkit.building.check import smoke
 from patchkit.building.check.smoke import Subject
 from patchkit.building.engine.choose import choose
 from patchkit.building.engine.protocol import Engine, Workspace, one_file
+from patchkit.building.flags import check_configured, check_program
 from patchkit.building.recipe.choose import tree_of
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.library_builder import LibraryBuilder
@@ -69,7 +70,8 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
     request.validate()
     combinations, known = request.combinations, request.version
     tools = None if known is None else request.toolchain(known)  # refused before anything is fetched
-    context.ui.step(f"Source of {request.source.version if known else shown(request.source.version)}")
+    name = request.source.version or str(request.source.source)
+    context.ui.step(f"Source of {name if known else shown(name)}")
     missing = MissingFiles(gather=context.offline)
     obtained = missing.attempt(lambda: obtain(request.source, context))
     if obtained is None:
@@ -186,6 +188,8 @@ class _Job:
             self.context.ui.warn(f"left out: {text}")
         self.context.ui.step(f"Configure {self.inputs.obtained.label}")
         tree.configure()
+        if self.request.settings.cflags:
+            check_configured(self.request.settings.cflags, tree.cflags)
         self.context.ui.step(f"Compile {self.inputs.obtained.label}")
         stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
         with smoke.prepared_workspace(workspace, self.inputs.tools.target):
@@ -208,6 +212,7 @@ class _Job:
         program, _ = one_file(workspace.get(binary))
         target, epoch = self.inputs.tools.target, self.inputs.obtained.tree.origin.epoch
         linked, holds = check_linked(program, self.inputs.library, target, epoch=epoch)
+        check_program(self.request.settings.cflags, program)
         subject = Subject(name, binary, tree.version(planned.suffix))
         self.context.ui.step(f"Smoke test {planned.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:

@@ -36,7 +36,10 @@ PURPOSES: Mapping[str, Purpose] = {
         _SOURCES, [(*engine, link) for link in ("kernel", "machine", "netns") for engine in (_DOCKER, ("compiler",))]
     ),
     "matrix": Purpose(("git",)),
-    "verify": Purpose(("git", "openpgp", *_SOURCES), [(*engine, "machine") for engine in (_DOCKER, ("compiler",))]),
+    "verify": Purpose(
+        ("git", "openpgp", *_SOURCES),
+        [(*engine, link) for link in ("kernel", "machine") for engine in (_DOCKER, ("compiler",))],
+    ),
 }
 
 

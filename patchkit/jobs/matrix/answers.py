@@ -23,7 +23,6 @@ from patchkit.jobs.matrix.workers import Key
 from patchkit.patching import pins
 from patchkit.patching.attempt import Attempt
 from patchkit.patching.combination import combination
-from patchkit.patching.render import Keyed
 from patchkit.storage import replace_all, writing
 
 _KEPT = 4  # versions of patchkit whose answers are kept
@@ -85,15 +84,18 @@ class Answers:
 
 
 def _hashed(key: Key) -> str:
-    name, touched = key
-    return hashlib.sha256(json.dumps([_variants(name), touched]).encode()).hexdigest()
+    name, *files = key
+    return hashlib.sha256(json.dumps([_variants(name), files]).encode()).hexdigest()
 
 
 @cache
 def _variants(name: str) -> str:
     parts = combination(name).parts
-    pinned = [json.dumps(pins.load(part.folder), sort_keys=True, default=dict) for part in parts]
-    return hashlib.sha256(repr((Keyed.of(parts).key, pinned)).encode()).hexdigest()
+    described = [
+        (part.model_dump_json(), [part.template(file) for file in part.files], dict(pins.load(part.folder)))
+        for part in parts
+    ]
+    return hashlib.sha256(json.dumps(described, sort_keys=True, default=dict).encode()).hexdigest()
 
 
 def _document(made: Attempt) -> dict[str, Any]:

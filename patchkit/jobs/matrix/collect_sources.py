@@ -11,12 +11,15 @@ from patchkit.context import Context
 from patchkit.errors import BadSourceError, BadUsageError, GitError, PatchkitError, TagMovedError, UnknownVersionError
 from patchkit.jobs.matrix.answers import Answers
 from patchkit.patching.combination import Combination
+from patchkit.patching.names import files_of
+from patchkit.patching.variants import UpstreamStatus, names, variant
 from patchkit.releases.catalog import TagPin, catalog
 from patchkit.releases.version import Version
 from patchkit.source.git import repository
 from patchkit.source.git.release_history import History, history
-from patchkit.source.obtain import SourceRequest, obtain
-from patchkit.source.tree.tree import Origin, SourceTree, blob_id
+from patchkit.source.obtain import SourceRequest, obtain, version_of
+from patchkit.source.tree.code_series import series_of_code
+from patchkit.source.tree.tree import SYMLINK, Origin, SourceTree, blob_id
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class MatrixRequest:
 
     source: SourceRequest = field(default_factory=SourceRequest)
     """Where sources are taken from; upstream's own repository is the last resort. With a tarball or folder given by
-    hand, the one ref is its version."""
+    hand, the one ref is its version, which may be left out."""
     since: str | None = None
     """The oldest release, or series, that is of interest."""
     refs: Sequence[str] = ()
@@ -35,9 +38,9 @@ class MatrixRequest:
 
     def validate(self) -> None:
         """Raise BadUsageError for options that exclude or need each other."""
-        if self.source.source is not None and len(self.refs) != 1:
+        if self.source.source is not None and len(self.refs) > 1:
             raise BadUsageError(
-                "--source needs one --ref: the version of the source", advice="--source DIR --ref 2.6.14"
+                "--source goes with one --ref: the version of the source", advice="--source DIR --ref 2.6.14"
             )
         if self.since is not None and self.refs:
             raise BadUsageError("--since and --ref exclude each other")
@@ -49,9 +52,13 @@ class ReleaseFiles:
 
     label: str
     ref: str
-    version: Version
+    version: Version | None
+    """None where the ref could not be read and its name is not a version."""
     origin: Origin | None = None
     files: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, str] | None = None
+    """What else says which code the release has: headers, and files that other variants touch. None where the whole
+    tree is pinned."""
     missing: dict[str, PatchkitError] = field(default_factory=dict)
     """Files that a variant touches and that the release does not have, by name."""
     error: PatchkitError | None = None
@@ -78,12 +85,18 @@ class SourceCollector:
     def releases(self) -> list[ReleaseFiles]:
         """Collect the refs in the order of the request, or all releases, the oldest first.
 
-        An error about a tag is in its row. Raises UnknownVersionError when there is no such release, or none since
-        the oldest asked for, and otherwise what :func:`obtain` and :func:`history` raise.
+        An error about a ref is in its row. Raises what :func:`obtain` raises where no ref can be read and the first
+        one is not a moved tag, UnknownVersionError when there is no release since the oldest asked for, and otherwise
+        what :func:`history` raises.
         """
-        if self.request.refs:
-            return self._read_needed([self._ref(ref) for ref in self.request.refs])
-        return self._all_releases()
+        refs = self.request.refs or ([""] if self.request.source.source is not None else [])
+        if not refs:
+            return self._all_releases()
+        rows = [self._ref(ref) for ref in refs]
+        first = rows[0].error
+        if first is not None and all(row.error for row in rows) and not isinstance(first, TagMovedError):
+            raise first
+        return self._read_needed(rows)
 
     def _ref(self, ref: str) -> ReleaseFiles:
         source = self.request.source
@@ -91,10 +104,14 @@ class SourceCollector:
             source = replace(source, git=self._repository)
         try:
             obtained = obtain(source.of(ref), self.context)
-        except TagMovedError as error:
-            version = catalog().find(ref).version
-            return ReleaseFiles(version.text, ref, version, error=error)
-        return self._with_files(ReleaseFiles(obtained.label, ref, obtained.version), obtained.tree, {})
+            return self._with_files(
+                ReleaseFiles(obtained.label, ref or obtained.label, obtained.version), obtained.tree, {}
+            )
+        except BadUsageError:
+            raise
+        except PatchkitError as error:
+            version = version_of(source.of(ref))
+            return ReleaseFiles(version.text if version else ref, ref, version, error=error)
 
     @property
     def _repository(self) -> str:
@@ -119,7 +136,10 @@ class SourceCollector:
 
     def _release(self, past: History, row: ReleaseFiles, pin: TagPin | None) -> ReleaseFiles:
         try:
-            return self._with_files(row, past.tree(row.ref, pin), pin.blobs if pin else {})
+            tree = past.tree(row.ref, pin)
+            if row.version is not None and not row.version.is_upstreams:
+                row.version = Version.parse(series_of_code(tree))
+            return self._with_files(row, tree, pin.blobs if pin else {})
         except PatchkitError as error:
             row.error = error
             return row
@@ -146,7 +166,7 @@ class SourceCollector:
         that do not touch it."""
         row.origin = tree.origin
         known = {path.rpartition("/")[2]: (path, blob) for path, blob in pinned.items()}
-        applicable = [combined for combined in self.chosen if combined.upstream_status(row.version) != "not-applicable"]
+        applicable = [combined for combined in self.chosen if _status(combined, row) != "not-applicable"]
         for file in sorted({file for combined in applicable for file in combined.files}):
             try:
                 path, blob = known.get(file) or self.answers.place(tree.origin.tree, file) or self._place(tree, file)
@@ -155,7 +175,28 @@ class SourceCollector:
                 row.files[path] = blob
             except BadSourceError as error:
                 row.missing[file] = error
+        if not tree.origin.verified:
+            others = [
+                path for file in _touched_by_any() for path in (f"src/openvpn/{file}", file) if path in tree.entries
+            ]
+            paths = {*others, *files_of(tree, row.files)} - row.files.keys()
+            row.beside = {path: self._kept(tree, path) for path in sorted(paths) if tree.entries[path].mode != SYMLINK}
         return row
+
+    def _kept(self, tree: SourceTree, path: str) -> str:
+        """Read a file, keep its content, and return its blob id."""
+        data = tree.read(path)
+        blob = blob_id(data)
+        self.blobs[blob] = data
+        return blob
+
+
+def _touched_by_any() -> list[str]:
+    return sorted({file for name in names() for file in variant(name).files})
+
+
+def _status(combined: Combination, row: ReleaseFiles) -> UpstreamStatus | None:
+    return combined.upstream_status(row.version) if row.version is not None else None
 
 
 def _genuine(data: bytes, blob: str, path: str) -> bytes:

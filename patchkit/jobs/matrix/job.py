@@ -27,6 +27,7 @@ class Row:
     ref: str
     """The tag, or the ref in the request."""
     series: str
+    """Empty where the ref could not be read and its name does not say."""
     origin: Origin | None
     """None when the source is not available."""
     cells: Sequence[MatrixCell]
@@ -63,7 +64,7 @@ def matrix(request: MatrixRequest, context: Context) -> list[Row]:
                 tasks[key] = label
             else:
                 attempts[key] = found
-        return {blob for _, touched in tasks for _, blob in touched}
+        return {blob for _, touched, _ in tasks for _, blob in touched}
 
     collector = SourceCollector(request, chosen, context, answers, needed)
     releases = collector.releases()
@@ -74,13 +75,16 @@ def matrix(request: MatrixRequest, context: Context) -> list[Row]:
 
 
 def _is_attempted(combined: Combination, row: ReleaseFiles) -> bool:
-    applies = combined.upstream_status(row.version) != "not-applicable"
+    applies = row.version is None or combined.upstream_status(row.version) != "not-applicable"
     return row.error is None and applies and not row.missing.keys() & set(combined.files)
 
 
 def _key(combined: Combination, row: ReleaseFiles) -> Key:
     touched = tuple((path, blob) for path, blob in row.files.items() if path.rpartition("/")[2] in combined.files)
-    return combined.name, touched
+    if row.beside is None:
+        return combined.name, touched, None
+    others = {**row.files, **row.beside}
+    return combined.name, touched, tuple(pair for pair in others.items() if pair not in touched)
 
 
 def _row(row: ReleaseFiles, chosen: Sequence[Combination], attempts: Mapping[Key, list[Attempt]]) -> Row:
@@ -89,6 +93,7 @@ def _row(row: ReleaseFiles, chosen: Sequence[Combination], attempts: Mapping[Key
         lacks = [Attempt({}, pinned=False, error=row.missing[file]) for file in combined.files if file in row.missing]
         by_form = lacks[:1] * 2 or attempts.get(_key(combined, row), [])
         for number, guard in enumerate(forms(combined.name)):
-            upstream = combined.upstream_status(row.version)
+            upstream = combined.upstream_status(row.version) if row.version else None
             cells.append(judge(combined, guard, upstream, by_form[number] if by_form else None))
-    return Row(row.label, row.ref, row.version.series, row.origin, cells, row.error, row.files)
+    series = row.version.series if row.version else ""
+    return Row(row.label, row.ref, series, row.origin, cells, row.error, row.files)

@@ -15,10 +15,13 @@ from patchkit.patching.attempt import Attempt, attempt
 from patchkit.patching.combination import combination
 from patchkit.ui import Ui
 
-_Work = tuple[list["Key"], list[dict[str, bytes]], list[str]]
+_Files = tuple[dict[str, bytes], dict[str, bytes] | None]
+_Work = tuple[list["Key"], list[_Files], list[str]]
 _Results = dict["Key", list[Attempt]]
-Key = tuple[str, tuple[tuple[str, str], ...]]
-"""A variant, and the paths and git blob ids of the files that it touches."""
+_Blobs = tuple[tuple[str, str], ...]
+Key = tuple[str, _Blobs, _Blobs | None]
+"""A variant; the paths and git blob ids of the files that it touches; and those of the files that say what else the
+tree has, None for a tree that is pinned."""
 _WORTH_PROCESSES = 16  # attempts; fewer are done before a second process has started
 
 
@@ -33,11 +36,8 @@ def attempt_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) ->
     The value of a task is the label for the diff's header; ``blobs`` are the contents of files, by git blob id.
     """
     # Neighbours share files, and a process parses each of its files once.
-    batches = [list(batch) for _, batch in groupby(sorted(tasks), lambda key: (key[0], key[1][:1]))]
-    work = [
-        (batch, [{path: blobs[blob] for path, blob in touched} for _, touched in batch], [tasks[key] for key in batch])
-        for batch in batches
-    ]
+    batches = [list(batch) for _, batch in groupby(sorted(tasks, key=_order), lambda key: (key[0], key[1][:1]))]
+    work = [(batch, [_files(key, blobs) for key in batch], [tasks[key] for key in batch]) for batch in batches]
     results: dict[Key, list[Attempt]] = {}
     with _done(work) as done, ui.count("render and verify", len(tasks)) as advance:
         for batch_results in done:
@@ -46,10 +46,20 @@ def attempt_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) ->
     return results
 
 
-def _batch(keys: list[Key], files: list[dict[str, bytes]], labels: list[str]) -> dict[Key, list[Attempt]]:
+def _order(key: Key) -> tuple[str, _Blobs, _Blobs]:
+    return key[0], key[1], key[2] or ()
+
+
+def _files(key: Key, blobs: Mapping[str, bytes]) -> _Files:
+    _, touched, beside = key
+    own = {path: blobs[blob] for path, blob in touched}
+    return own, {path: blobs[blob] for path, blob in beside} if beside is not None else None
+
+
+def _batch(keys: list[Key], files: list[_Files], labels: list[str]) -> dict[Key, list[Attempt]]:
     return {
-        key: [attempt(key[0], guard, own, label) for guard in forms(key[0])]
-        for key, own, label in zip(keys, files, labels, strict=True)
+        key: [attempt(key[0], guard, own, label, beside) for guard in forms(key[0])]
+        for key, (own, beside), label in zip(keys, files, labels, strict=True)
     }
 
 

@@ -56,7 +56,7 @@ def prove(request: ProveRequest, context: Context) -> Proof:
     """
     request.validate()
     combined = combination(request.variant)
-    context.ui.step(f"Source of {request.source.version}")
+    context.ui.step(f"Source of {request.source.version or request.source.source}")
     obtained = obtain(request.source, context)
     tools = request.settings.toolchain(obtained.version, request.target, linking=False)
     refuse_needless_openssl(tools, request.settings)

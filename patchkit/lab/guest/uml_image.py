@@ -124,7 +124,7 @@ def _parts(pinned: Pins, runner: Mapping[str, bytes], boot: Boot, context: Conte
         "var/run": cpio.link("/run"),
         **{f"usr/local/bin/{name}": cpio.link("/usr/bin/busybox") for name in _APPLETS},
         **needed,
-        **userland.below("usr/lib/tc/"),
+        **userland.below(f"{LIBRARIES}tc/"),  # distributions of delays
     }
     own = {f"lab/runner/{name}": cpio.regular(data) for name, data in runner.items()}
     own["lab/compile.py"] = cpio.regular(

@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from patchkit.errors import AnchorError
-from patchkit.patching.csource import syntax
+from patchkit.patching.csource import conditionals, syntax
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -30,10 +30,18 @@ def parse(name: str, data: bytes) -> CSource:
 class CSource:
     """One C file: its lines, and what can be found in it."""
 
-    def __init__(self, name: str, data: bytes) -> None:
+    def __init__(self, name: str, data: bytes, view: int | None = None) -> None:
         self.name = name
         self.data = data
+        self.view = view
+        """Which branch of split conditional groups is read; None: the whole text, as it stands."""
+        # The same bytes at the same places, but for what is blanked.
+        self._seen = data if view is None else conditionals.read(data).view(view)
         self._by_name: dict[str, list[Node]] = {}
+
+    def like(self, data: bytes) -> CSource:
+        """Read ``data``, the same file after a change, in the same view."""
+        return parse(self.name, data) if self.view is None else CSource(self.name, data, self.view)
 
     @cached_property
     def lines(self) -> list[bytes]:
@@ -41,8 +49,9 @@ class CSource:
         return split_lines(self.data)
 
     @cached_property
-    def _root(self) -> Node:
-        return syntax.root_of(self.data)
+    def root(self) -> Node:
+        """The syntax tree of the view."""
+        return syntax.root_of(self._seen)
 
     def declarations(self, name: str) -> list[Node]:
         """Find every definition and declaration of the function ``name``.
@@ -69,7 +78,7 @@ class CSource:
                 )
         if not nodes:
             raise self.refusal(what, name, [])
-        hidden = syntax.words_in_macros(self._root, self.data, name)
+        hidden = syntax.words_in_macros(self.root, self._seen, name)
         if hidden:
             raise AnchorError(
                 f"{what} in {self.name} stands in a macro", why=f"line {hidden[0]}: {self.text(hidden[0])}"
@@ -109,11 +118,11 @@ class CSource:
 
     def structs(self, name: str) -> list[Node]:
         """Find every definition of ``struct name``."""
-        if len(self.data) > MAX_SOURCE or name.encode() not in self.data:
+        if len(self.data) > MAX_SOURCE or name.encode() not in self._seen:
             return []
         return [
             node.parent
-            for node in syntax.identifiers(self._root, self.data, name, kind="type_identifier")
+            for node in syntax.identifiers(self.root, self._seen, name, kind="type_identifier")
             if node.parent is not None
             and node.parent.type == "struct_specifier"
             and node.parent.child_by_field_name("body") is not None
@@ -122,12 +131,12 @@ class CSource:
     @cached_property
     def defined(self) -> frozenset[str]:
         """The names of all functions that are defined here."""
-        return frozenset(syntax.defined(self._root))
+        return frozenset(syntax.defined(self.root))
 
     @cached_property
     def code_rows(self) -> frozenset[int]:
         """The lines, from 0, that hold more than comments and white space."""
-        leaves = (node for node in syntax.descend(self._root) if not node.children and node.type != "comment")
+        leaves = (node for node in syntax.descend(self.root) if not node.children and node.type != "comment")
         return frozenset(
             row
             for leaf in leaves
@@ -142,8 +151,8 @@ class CSource:
                 why=f"no C file of OpenVPN comes near {MAX_SOURCE}",
             )
         if name not in self._by_name:
-            there = name.encode() in self.data
-            self._by_name[name] = list(syntax.identifiers(self._root, self.data, name)) if there else []
+            there = name.encode() in self._seen
+            self._by_name[name] = list(syntax.identifiers(self.root, self._seen, name)) if there else []
         return self._by_name[name]
 
     def refusal(self, what: str, needle: str, places: list[int]) -> AnchorError:
@@ -171,7 +180,7 @@ class CSource:
         if self.lines[row - 1].rstrip().endswith(b"\\"):
             return True
         end = sum(map(len, self.lines[:row]))
-        node = self._root.descendant_for_byte_range(end - 1, end)
+        node = self.root.descendant_for_byte_range(end - 1, end)
         return node is not None and node.type in ("comment", "string_literal", "string_content", "preproc_arg")
 
     def text(self, row: int) -> str:

@@ -95,6 +95,11 @@ def text(node: Node) -> bytes:
     return node.text or b""
 
 
+def text_of(node: Node | None) -> str:
+    """Read the bytes that ``node`` spans, as text; nothing where there is no node."""
+    return text(node).decode("latin-1") if node is not None else ""
+
+
 def bare(node: Node, before: int | None = None) -> bytes:
     """Read the text of ``node``, up to the byte ``before``, with one blank for white space and comments."""
     out = b""

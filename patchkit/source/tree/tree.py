@@ -75,6 +75,14 @@ class SourceTree:
         for path in (f"src/openvpn/{name}", name):
             if path in self.entries:
                 return path
+        nested = sorted(path for path in self.entries if path.endswith(f"/src/openvpn/{name}"))
+        if nested and "configure.ac" not in self.entries:
+            folder = nested[0].removesuffix(f"/src/openvpn/{name}")
+            raise BadSourceError(
+                f"{self.origin.name} has its OpenVPN in {folder}/",
+                why=f"it does not look like an OpenVPN source tree itself, and holds {nested[0]}",
+                advice=f"give that folder: {self.origin.name}/{folder}",
+            )
         self.read(f"src/openvpn/{name}")
         raise AssertionError("unreachable")
 

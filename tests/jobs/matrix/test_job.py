@@ -210,6 +210,47 @@ def test_a_moved_ref_hides_no_other(ask: Ask) -> None:
     assert new.cells
 
 
+def test_a_ref_that_can_not_be_read_hides_no_other(ask: Ask, repository: Repository) -> None:
+    repository.git("rm", "--quiet", "version.m4")
+    repository.commit({})
+    good, bad, unknown = ask("v2.9.0", "main", "v2.99.9")
+    assert good.cells
+    assert isinstance(bad.error, BadSourceError)
+    assert (bad.name, bad.cells, bad.series) == ("main", [], "")
+    assert isinstance(unknown.error, UnknownVersionError)
+    assert unknown.series == "2.99"
+
+
+def test_a_forks_own_numbers_are_judged_by_the_code(ask: Ask, repository: Repository) -> None:
+    """The variant is superseded since 2.6: by its number, this one would be."""
+    release(repository, "v6.1.4", {PATH: ALLMAN})
+    assert verdicts(ask("v6.1.4")) == {"6.1.4": ["exact", "exact"]}
+    assert verdicts(ask())["6.1.4"] == ["exact", "exact"]
+
+
+def test_what_else_the_tree_has_counts(ask: Ask, repository: Repository) -> None:
+    """The same file, in a tree that has another variant elsewhere, or lacks what new code calls."""
+    release(repository, "v2.4.98", {PATH: ALLMAN, "src/openvpn/reliable.h": "int resend_lowest;\n"})
+    bare = ALLMAN.replace("void reliable_schedule_now(struct reliable *);", '#include "own.h"')
+    repository.git("rm", "--quiet", "src/openvpn/reliable.h")
+    release(repository, "v2.4.97", {PATH: bare, "src/openvpn/own.h": "int reliable_schedule_now;\n"})
+    release(
+        repository, "v2.4.96", {PATH: bare, "src/openvpn/own.h": "void reliable_schedule_now(struct reliable *);\n"}
+    )
+    for form in ({}, {"git": repository.url}):
+        other, lacking, fine = ask("v2.4.98", "v2.4.97", "v2.4.96", **form)
+        assert isinstance(other.cells[0].error, AlreadyPatchedError)
+        assert isinstance(lacking.cells[0].error, AnchorError)
+        assert "reliable_schedule_now" in lacking.cells[0].error.what
+        assert fine.cells[0].error is None
+
+
+def test_a_source_by_hand_needs_no_version(ask: Ask, tmp_path: Path) -> None:
+    files = {PATH: ALLMAN.encode(), "configure.ac": b"", "version.m4": b"define([PRODUCT_VERSION], [2.4.1])\n"}
+    [row] = ask(git=None, source=folder_of(files, tmp_path / "source"))
+    assert verdicts([row]) == {"2.4.1": ["exact", "exact"]}
+
+
 def test_a_source_by_hand(ask: Ask, tmp_path: Path) -> None:
     source = folder_of({PATH: ALLMAN.encode(), "configure.ac": b""}, tmp_path / "source")
     [row] = ask("2.4.1", git=None, source=source)
@@ -291,7 +332,7 @@ def test_one_process_and_several_say_the_same(
     """Twenty different files are worth processes; refusals come back whole."""
     for number in range(20):
         text = (ALLMAN, NO_ANCHOR, PATCHED)[number % 3] + f"/* {number} */\n"
-        release(repository, f"v3.0.{number}", {PATH: text})
+        release(repository, f"v2.99.{number}", {PATH: text})
     cores = os.sched_getaffinity(0)
     if len(cores) == 1:
         pytest.skip("there is only one core")
@@ -302,7 +343,7 @@ def test_one_process_and_several_say_the_same(
             super().__init__(workers, **given)
 
     def cells() -> list[object]:
-        rows = ask(since="3.0")
+        rows = ask(since="2.99")
         assert all(cell.error.why for row in rows for cell in row.cells if cell.error)
         return [
             (row.name, cell.guard, cell.verdict, cell.sha256, cell.error and (type(cell.error), cell.error.what))

@@ -7,7 +7,7 @@ import pytest
 from patchkit.errors import BadSourceError
 from patchkit.releases.version import Version
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
-from patchkit.source.tree.version_m4 import own_series, own_version
+from patchkit.source.tree.version_m4 import own_series, own_text, own_version
 
 
 def tree(text: str | None) -> SourceTree:
@@ -31,6 +31,40 @@ def tree(text: str | None) -> SourceTree:
 )  # fmt: skip
 def test_what_a_source_says_of_itself(text: str | None, version: str | None) -> None:
     assert own_version(tree(text)) == (Version.parse(version) if version else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("project(openvpn LANGUAGES C\n        VERSION 2.7.1)\n", "2.7.1"),
+        ('cmake_minimum_required(VERSION 3.14)\nset(PRODUCT_VERSION "2.6_git")\n', "2.6_git"),
+        ("cmake_minimum_required(VERSION 3.14)\nproject(openvpn)\n", ""),
+    ],
+)
+def test_cmakes_file_counts_where_there_is_no_other(text: str, version: str) -> None:
+    without = SourceTree(tree(None).origin, {"CMakeLists.txt": Entry.of(text.encode())})
+    assert own_text(without) == version
+    both = SourceTree(without.origin, {**without.entries, **tree("define([PRODUCT_VERSION],[2.3.1])").entries})
+    assert own_text(both) == "2.3.1"
+
+
+@pytest.mark.parametrize(
+    ("files", "series"),
+    [
+        ({"reliable.c": "int a;\n"}, "2.2"),
+        ({"src/openvpn/reliable.c": "f (reliable_get_buf_output_sequenced (rel));\n",
+          "src/openvpn/forward.c": "check_tls_dowork"}, "2.3"),
+        ({"src/openvpn/reliable.c": "int a;\n", "src/openvpn/forward.c": "check_tls_dowork"}, "2.4"),
+        ({"src/openvpn/reliable.c": "int a;\n", "src/openvpn/forward.c": "check_tls("}, "2.5"),
+        ({"src/openvpn/reliable.c": "int a;\n", "src/openvpn/reliable.h": "int n_acks;\n"}, "2.6"),
+        ({"src/openvpn/reliable.c": "copy_acks_to_lru();\n", "src/openvpn/ssl.c": "check_outgoing_ciphertext"}, "2.7"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("number", ["6.1.4", "2.x-master"])
+def test_a_number_that_is_not_upstreams_is_judged_by_the_code(files: dict[str, str], series: str, number: str) -> None:
+    texts = {**files, "version.m4": f"define([PRODUCT_VERSION], [{number}])"}
+    made = SourceTree(tree(None).origin, {path: Entry.of(text.encode()) for path, text in texts.items()})
+    assert own_series(made) == series
 
 
 def test_a_development_branch_has_a_series_all_the_same() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from patchkit.source.tree.tree import Entry, Origin, SourceTree
 
 GNU = """\
-/* a sample in GNU style */
+void reliable_schedule_now (struct reliable *); /* a sample in GNU style */
 struct buffer *
 reliable_get_buf_output_sequenced (struct reliable *rel)
 {
@@ -31,7 +31,7 @@ another (void)
 """
 
 ALLMAN = """\
-/* a sample in Allman style */
+void reliable_schedule_now(struct reliable *); /* a sample in Allman style */
 struct buffer *
 reliable_get_buf_output_sequenced(struct reliable *rel)
 {

@@ -1,0 +1,67 @@
+"""Compiler flags that users add with ``--cflag``: those that would not do what they say are refused, or looked for.
+
+CFLAGS reach the compiler; libtool, which links, drops some of them without a word, and the target decides the machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from patchkit.errors import BadUsageError, CompileError
+
+_REFUSED: tuple[tuple[str, str], ...] = (
+    (r"-static(-pie|-libgcc)?", "libtool drops it when it links, so the program would be dynamic all the same"),
+    (r"-m(32|64|x32|16|be|le)", "the target decides the machine: --target"),
+    (r"-m(arch|cpu|tune)=native", "the program would depend on the machine that compiles it"),
+    (r"-(shared|r|c|S|E|fsyntax-only|nostdlib|nodefaultlibs|nostartfiles|M+[DFGPQT]?)", "it makes no program"),
+    (r"-(o|x|l|L|T|u|Xlinker|Wl,).*", "it is for the linker or names a file, and CFLAGS go to the compiler"),
+    (r"-flto(=.*)?", "the objects would hold no code that patchkit could compare or that strip could keep"),
+    (r"@.*|[^-].*", "it is not a flag"),
+)
+# What each sanitizer leaves in a program that was compiled and linked with it.
+_SANITIZERS = {
+    "address": b"__asan_",
+    "leak": b"__lsan_",
+    "thread": b"__tsan_",
+    "undefined": b"__ubsan_",
+    "memory": b"__msan_",
+}
+
+
+def check_flags(flags: Sequence[str]) -> None:
+    """Raise BadUsageError for the first of ``flags`` that could not do in a build what it says."""
+    for flag in flags:
+        why = next((why for pattern, why in _REFUSED if re.fullmatch(pattern, flag, re.DOTALL)), None)
+        if why is not None:
+            raise BadUsageError(f"--cflag={flag} would not do what it says", why=why, advice="leave it out")
+        unknown = [name for name in _sanitizers(flag) if name not in _SANITIZERS]
+        if unknown:
+            raise BadUsageError(
+                f"--cflag={flag} can't be checked in the program",
+                why=f"known are {', '.join(_SANITIZERS)}",
+                advice="leave it out",
+            )
+
+
+def check_configured(flags: Sequence[str], configured: Sequence[str]) -> None:
+    """Raise CompileError where one of ``flags`` is not among those of the ``configured`` tree."""
+    words = set(" ".join(configured).split())
+    lost = [flag for flag in flags if not set(flag.split()) <= words]
+    if lost:
+        raise CompileError(f"configure has dropped {' '.join(lost)}", why=f"CFLAGS are {' '.join(configured)}")
+
+
+def check_program(flags: Sequence[str], program: bytes) -> None:
+    """Raise CompileError where ``program``, which was built with ``flags``, does not show one that it should show."""
+    for flag in flags:
+        missing = [name for name in _sanitizers(flag) if _SANITIZERS[name] not in program]
+        if missing:
+            raise CompileError(
+                f"--cflag={flag} had no effect",
+                why=f"the program does not hold {missing[0]}'s {_SANITIZERS[missing[0]]!r}",
+            )
+
+
+def _sanitizers(flag: str) -> list[str]:
+    return flag.removeprefix("-fsanitize=").split(",") if flag.startswith("-fsanitize=") else []

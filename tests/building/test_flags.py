@@ -1,0 +1,66 @@
+"""Flags that would not do what they say are refused; those that leave something in the program are looked for."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from patchkit.building.flags import check_configured, check_flags, check_program
+from patchkit.building.settings import BuildSettings
+from patchkit.errors import BadUsageError, CompileError
+from patchkit.releases.version import Version
+from tests.conftest import Run
+
+
+@pytest.mark.parametrize(
+    ("flag", "why"),
+    [
+        ("-static", "libtool"),
+        ("-static-pie", "libtool"),
+        ("-m32", "target"),
+        ("-mx32", "target"),
+        ("-march=native", "machine"),
+        ("-Wl,-z,now", "linker"),
+        ("-lfoo", "linker"),
+        ("-shared", "no program"),
+        ("main.c", "not a flag"),
+        ("-fsanitize=fuzzer", "address"),
+        ("-flto", "objects"),
+    ],
+)
+def test_what_a_build_would_drop_is_refused(flag: str, why: str) -> None:
+    with pytest.raises(BadUsageError) as caught:
+        BuildSettings(cflags=["-g", flag]).toolchain(Version.parse("2.6.14"), "linux-amd64")
+    assert f"--cflag={flag}" in caught.value.what
+    assert why in caught.value.why
+
+
+def test_ordinary_flags_pass() -> None:
+    check_flags(
+        ["-g", "-O2", "-std=gnu17", "-DNEW", "-march=x86-64-v2", "-Wno-error=format", "-fsanitize=address,undefined"]
+    )
+
+
+def test_a_build_with_a_static_flag_ends_before_anything_is_fetched(patchkit: Run) -> None:
+    done = patchkit("build", "--version", "2.6.14", "--offline", "--cflag=-static")
+    assert (done.returncode, "-static" in done.stderr, "libtool" in done.stderr) == (2, True, True)
+
+
+def test_a_flag_that_configure_lost_is_told() -> None:
+    check_configured(["-g", "-O1"], ["-O2 -g", "-O1"])
+    with pytest.raises(CompileError, match="-g"):
+        check_configured(["-g"], ["-O2"])
+
+
+def test_a_sanitizer_shows_in_the_program(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text("int main(int n, char **a)\n{\n    return a[n] != 0;\n}\n")
+    for flags in ([], ["-fsanitize=address"]):
+        subprocess.run(["gcc", *flags, "a.c", "-o", "a"], cwd=tmp_path, check=True)
+        program = (tmp_path / "a").read_bytes()
+        if flags:
+            check_program(flags, program)
+        else:
+            with pytest.raises(CompileError, match="no effect"):
+                check_program(["-fsanitize=address"], program)
