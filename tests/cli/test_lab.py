@@ -86,10 +86,14 @@ def test_exit_codes(tmp_path: Path, patchkit: Run) -> None:
     done = patchkit("lab", "run", "--resume", "--out", "none")
     assert (done.returncode, done.stdout) == (64, "")
     assert "none is not a report" in done.stderr
-    done = patchkit("lab", "run", "--version", "2.6.14", env={"PATH": "", "PATCHKIT_CACHE": str(tmp_path / "cache")})
+    nothing = {"PATH": "", "PATCHKIT_CACHE": str(tmp_path / "cache")}
+    done = patchkit("lab", "run", "--version", "2.6.14", "--link", "machine", env=nothing)
     assert (done.returncode, done.stdout) == (61, "")
     assert "qemu-system-x86_64 is not in PATH" in done.stderr
     assert "--link netns" in done.stderr
+    done = patchkit("lab", "run", "--version", "2.6.14", env=nothing)
+    assert (done.returncode, done.stdout) == (61, "")
+    assert "the lab's kernel can't be compiled" in done.stderr
     assert not (tmp_path / "report").exists()
     done = patchkit("lab", "run", "--arm", "2.6.14", "--version", "2.6.14")
     assert (done.returncode, done.stdout) == (2, "")

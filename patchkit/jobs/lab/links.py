@@ -10,13 +10,13 @@ from typing import Literal, Protocol
 
 from patchkit.cache import Cache
 from patchkit.context import Context
-from patchkit.errors import LinkError, ToolchainError
+from patchkit.errors import GuestError, LinkError, ToolchainError
 from patchkit.lab.guest.image import Guest, guest
 from patchkit.lab.link import netns, qemu, uml
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.processes import ProcessGroups, RunOutput, count_of
 from patchkit.lab.link.qemu import Snapshot
-from patchkit.lab.link.qemu_process import installed_qemu
+from patchkit.lab.link.qemu_process import has_qemu, installed_qemu
 from patchkit.lab.model.campaign import LinkDescription
 from patchkit.lab.model.scenario import Scenario
 from patchkit.pki.credentials import credentials
@@ -69,7 +69,9 @@ def ready(name: LinkName | None, context: Context) -> Link:
 def _default(context: Context) -> Link:
     try:
         return UmlLink.ready(context)
-    except (LinkError, ToolchainError) as error:
+    except (GuestError, LinkError, ToolchainError) as error:
+        if not has_qemu():
+            raise  # its advice is shorter than that for two links
         context.ui.note(f"--link qemu, ten times slower: {error.what}" + (f" ({error.why})" if error.why else ""))
         return QemuLink.ready(context)
 

@@ -29,6 +29,7 @@ MEMORY = 320  # MiB; with 192 the initramfs has no room to unpack in
 BOOT_LIMIT = 300.0
 """Seconds of wall time for a boot; 15 to 25 were measured."""
 _ORDER_BYTES, _WISHES_BYTES = 32_768, 64  # fw_cfg files keep the size that they had at boot
+_QEMU = "qemu-system-x86_64"
 _INSTALL = "on Debian: apt-get install qemu-system-x86"
 PARAMETERS = (
     "console=ttyS0 panic=-1 mitigations=off audit=0 nowatchdog nokaslr random.trust_cpu=off "
@@ -47,14 +48,19 @@ _DISK_FULL = "No space left on device"
 _STACK = re.compile(r"\[ *[\d.]+\] +(\?|[\w.]+\+0x|<|R[A-Z0-9]{2}:|Code:|Call Trace|CPU:|Hardware name|CS:|DR)")
 
 
+def has_qemu() -> bool:
+    """Whether QEMU is installed."""
+    return shutil.which(_QEMU) is not None
+
+
 @cache
 def installed_qemu() -> tuple[str, str]:
     """Find QEMU, and return its path and version. Raises GuestError when there is none."""
-    path = shutil.which("qemu-system-x86_64")
+    path = shutil.which(_QEMU)
     if path is None:
         raise GuestError(
             "there is no QEMU, which the link 'qemu' needs",
-            why="qemu-system-x86_64 is not in PATH",
+            why=f"{_QEMU} is not in PATH",
             advice=f"{_INSTALL}; or, as root and where the kernel has netem: --link netns",
         )
     done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=30)
