@@ -2,7 +2,7 @@
 
 One class an error, one exit code a class (docs/exit-codes.md is made from this module). 0 is success,
 1 is a fault in patchkit itself, 2 is a wrong command line; from 10 on the tens group the codes: 10 names, 20 sources,
-30 patching, 40 building, 50 storage, 60 the lab, 70 what ``verify`` finds, 80 known vulnerabilities, 90
+30 patching, 40 building, 50 storage, 60 the lab, 70 what ``verify`` finds, 80 requirements, 90
 this machine.
 """
 
@@ -265,14 +265,19 @@ class NewReleaseError(PatchkitError):
     meaning = "upstream has releases that the pins do not have"
 
 
-class VulnerableError(PatchkitError):
+class NotCheckedError(PatchkitError):
     exit_code = 80
+    meaning = "evidence that --require names could not be checked"
+
+
+class VulnerableError(PatchkitError):
+    exit_code = 81
     meaning = "--fail-on-vulnerable was given, and the source has known vulnerabilities, or it cannot be told"
 
 
 class DiskFullError(PatchkitError):
     exit_code = 50
-    meaning = "the disk is full"
+    meaning = "the disk is full, or standard output takes no more, or is closed"
 
 
 class StorageError(PatchkitError):
@@ -290,6 +295,16 @@ class MendError(PatchkitError):
     meaning = "patchkit doctor --fix: a repair failed, or needs root"
 
 
+class ToolError(PatchkitError):
+    exit_code = 92
+    meaning = "a program that patchkit runs did not answer in time, or failed where it should not"
+
+
+class OutOfMemoryError(PatchkitError):
+    exit_code = 93
+    meaning = "there is not enough memory"
+
+
 class InterruptedByUserError(PatchkitError):
     exit_code = 130
     meaning = "interrupted; nothing unfinished was left"
@@ -301,7 +316,41 @@ def all_errors() -> list[type[PatchkitError]]:
 
 
 def fault(error: Exception) -> PatchkitError:
-    """Turn ``error``, which no code has foreseen, into an error that reports a fault of patchkit."""
+    """Turn ``error``, which no code has foreseen, into an error: of this machine, else of patchkit itself."""
+    import subprocess
+
+    match error:
+        case MemoryError():
+            return OutOfMemoryError(
+                "there is not enough memory",
+                why="the system gave no more; nothing was left under a final name",
+                advice="end other programs, use a smaller --jobs, or raise the limit (ulimit -v, a container's)",
+            )
+        case subprocess.TimeoutExpired():
+            name = _program(error.cmd)
+            return ToolError(
+                f"{name} did not answer within {error.timeout:g} s",
+                why="it was ended",
+                advice=f"run {name} by hand, to see what it waits for",
+            )
+        case subprocess.CalledProcessError():
+            output = error.stderr or error.output or b""
+            return ToolError(
+                f"{_program(error.cmd)} failed with exit code {error.returncode}",
+                why=(output if isinstance(output, str) else output.decode("utf-8", "replace")).strip(),
+                advice=f"run {_program(error.cmd)} by hand, to see why",
+            )
+        case _:
+            return _own_fault(error)
+
+
+def _program(command: object) -> str:
+    """Return the name of the program that ``command``, as subprocess has it, runs."""
+    first = command if isinstance(command, (str, bytes)) else next(iter(command), "")  # type: ignore[call-overload]
+    return str(first if isinstance(first, str) else first.decode("utf-8", "replace")).rpartition("/")[2]
+
+
+def _own_fault(error: Exception) -> PatchkitError:
     return PatchkitError(
         f"{type(error).__name__}: {error}",
         why="this is a fault in patchkit, not in your command",

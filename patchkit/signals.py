@@ -1,16 +1,23 @@
-"""Signals: the first one ends the work in an orderly way, and nothing interrupts the tidying up."""
+"""Signals: the first one ends the work in an orderly way, a later one ends patchkit and its children at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 from types import FrameType
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN = signal.SIGALRM  # stands for an interrupt that Python has lost
+
+_SAME = 1.0  # seconds: a terminal and a program around patchkit may both pass on one ^C
+
+GROUPS: set[int] = set()
+"""The process groups of children that have sessions of their own: what a second signal kills."""
 
 
 def install() -> None:
@@ -68,8 +75,33 @@ def _not_lost(lost: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(lost)
 
 
+def ignore() -> None:
+    """Ignore signals from now on: the work has ended, and Python's own end would die of one with another exit code."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def let_in() -> None:
+    """Receive signals again, in a child that was forked while they were held off and becomes another program."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_ENDING, _AGAIN))
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-    # One is enough. A second one, from an impatient user, would interrupt the cleaning up, or Python's own end.
     for other in _ENDING:
-        signal.signal(other, signal.SIG_IGN)
+        signal.signal(other, _kill)
+    global _interrupted  # noqa: PLW0603
+    _interrupted = time.monotonic()
     raise KeyboardInterrupt
+
+
+_interrupted = 0.0
+
+
+def _kill(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """End at once, with all children: somebody does not want to wait for the tidying up."""
+    if time.monotonic() - _interrupted < _SAME:
+        return
+    for group in list(GROUPS):
+        with suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+    os._exit(128 + number)

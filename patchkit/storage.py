@@ -7,12 +7,25 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from patchkit.errors import DiskFullError, StorageError
 from patchkit.signals import held_off
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+_AT_ONCE = 1.0  # seconds; shorter waits are not worth a line
+_BETWEEN = 60.0  # seconds from one line to the next
+_LONGEST = 4 * 3600.0  # seconds; a build of all releases holds no lock for that long
+
+
+_tell: Callable[[str], object] = str
+"""Replaced by :func:`talk_through`; without it, this module is silent."""
 
 
 def check_writable(folder: Path, option: str) -> None:
@@ -57,6 +70,24 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """Make ``folder`` and those above it where missing; where the work within fails, remove those that were made.
+
+    Raises StorageError or DiskFullError.
+    """
+    with writing(folder):
+        made = [path for path in (folder.absolute(), *folder.absolute().parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with held_off(), suppress(OSError):  # somebody else may have put something into it meanwhile
+            for path in made:
+                path.rmdir()
+        raise
+
+
+@contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn an OSError about reading ``path`` into StorageError."""
     try:
@@ -67,15 +98,21 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
+def talk_through(tell: Callable[[str], object]) -> None:
+    """Let ``tell`` get a line of text where a lock is waited for, or something kept is damaged."""
+    global _tell  # noqa: PLW0603 - one process, one terminal
+    _tell = tell
+
+
 @contextmanager
 def locked(
     folder: Path, name: str = ".lock", *, busy: str | None = None, waiting: Callable[[], object] | None = None
 ) -> Iterator[None]:
     """Lock ``folder``, made when missing, for one run at a time; a second run waits, or, with ``busy``, is refused.
 
-    ``name`` is the lock's file, ``busy`` the name of the folder in the error; ``waiting`` is called before a wait. The
-    kernel frees the lock when a process ends. Raises StorageError when the folder is in use, StorageError or
-    DiskFullError when it can't be written.
+    ``name`` is the lock's file, ``busy`` the name of the folder in the error. The kernel frees the lock when a process
+    ends. A wait is told, and has a limit. Raises StorageError when the folder is in use, or stays so for hours, and
+    StorageError or DiskFullError when it can't be written.
     """
     from filelock import FileLock, Timeout
 
@@ -83,25 +120,90 @@ def locked(
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / name)
         try:
-            lock.acquire(blocking=busy is None and waiting is None)
+            lock.acquire(blocking=busy is None and waiting is None, timeout=_AT_ONCE)
         except Timeout:
-            if busy is None and waiting is not None:
+            if busy is not None:
+                raise StorageError(
+                    f"{busy} is in use",
+                    why="another patchkit uses it",
+                    advice="wait until that one has ended, or end it",
+                ) from None
+            if waiting is not None:
                 waiting()
-                lock.acquire()
-        if not lock.is_locked:
-            raise StorageError(
-                f"{busy} is in use", why="another patchkit uses it", advice="wait until that one has ended, or end it"
-            )
+            _wait_for(lock, folder / name)
     try:
         yield
     finally:
         lock.release()
 
 
+def _wait_for(lock: BaseFileLock, path: Path) -> None:
+    from filelock import Timeout
+
+    since = time.strftime("%H:%M:%S")
+    for _ in range(int(_LONGEST / _BETWEEN)):
+        _tell(f"waiting for another patchkit, since {since}: it holds {path}")
+        with suppress(Timeout):
+            lock.acquire(timeout=_BETWEEN)
+            return
+    raise StorageError(
+        f"another patchkit has held {path} for {_LONGEST / 3600:g} h",
+        why="this one has waited as long as that",
+        advice=f"patchkit doctor names the process; fuser {path}",
+    )
+
+
 def sha256_of(path: Path) -> str:
     """Hash the file ``path``: SHA-256, in hex. Raises StorageError when the file can't be read."""
     with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, with its hash beside it. Raises DiskFullError or StorageError."""
+    replace_all({path: data, sum_of(path): hashlib.sha256(data).hexdigest().encode()})
+
+
+def kept(path: Path) -> bytes | None:
+    """Return what :func:`keep` wrote to ``path``; None where there is nothing, or it is damaged, which is told.
+
+    Raises StorageError when the file can't be read.
+    """
+    with reading(path):
+        if not path.is_file():
+            return None
+        data, beside = path.read_bytes(), sum_of(path)
+        expected = beside.read_bytes().strip() if beside.is_file() else b""
+    if hashlib.sha256(data).hexdigest().encode() == expected:
+        return data
+    tell_damaged(path)
+    return None
+
+
+def tell_damaged(path: Path) -> None:
+    """Tell that ``path``, kept in the cache, is not what was written there."""
+    _tell(f"{path} is damaged: made anew")
+
+
+def sum_of(path: Path) -> Path:
+    """Return the file that has the hash of ``path``."""
+    return path.with_suffix(".sha256")
+
+
+def damaged_in(folder: Path, pattern: str) -> tuple[int, list[Path]]:
+    """Count the files in ``folder`` that :func:`keep` wrote and ``pattern`` matches, and list the damaged ones.
+
+    Raises StorageError.
+    """
+    paths = [path for path in sorted(folder.glob(pattern)) if path.suffix != ".sha256"]
+    bad = []
+    for path in paths:
+        beside = sum_of(path)
+        with reading(path):
+            expected = beside.read_text("ascii", "replace").strip() if beside.is_file() else ""
+        if sha256_of(path) != expected:
+            bad.append(path)
+    return len(paths), bad
 
 
 def is_full(error: OSError) -> bool:

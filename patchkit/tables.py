@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from patchkit import streams
 from patchkit.encoding import is_unicode
+from patchkit.printable import in_one_line, visible, without_passwords
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,34 +22,26 @@ if TYPE_CHECKING:
 _BETWEEN = 3  # columns that rich puts between two of a table's
 _PLAIN_RULE = "    \n    \n -- \n    \n    \n    \n    \n    \n"  # rich's SIMPLE_HEAD in ASCII
 _INDENT = 4
+_DUMB = ("dumb", "unknown")
 _READABLE = 12  # columns; the least room for text that is wrapped
 
 
 def data(text: str) -> None:
-    """Write ``text`` to stdout as it is. A reader that has ended (| head) is not an error."""
-    try:
-        if sys.stdout.isatty() and not is_unicode(sys.stdout):
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        else:
-            sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-            sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        to_nobody(sys.stdout)
+    """Write ``text`` to stdout, whole: as it is, and on a terminal with control characters visible.
+
+    A reader that has ended (| head) is not an error. Raises DiskFullError where stdout takes no more.
+    """
+    streams.write(visible(text) if sys.stdout.isatty() else text)
 
 
 def prose(text: str) -> None:
-    """Write ``text``, paragraphs, to stdout: as it is, or wrapped on a terminal that is too narrow for it."""
+    """Write ``text``, paragraphs, to stdout: as it is, or wrapped on a terminal that is too narrow for it.
+
+    Raises DiskFullError as :func:`data` does.
+    """
     if sys.stdout.isatty() and max(map(len, text.splitlines()), default=0) > (width := console(sys.stdout).width):
         text = "\n\n".join(textwrap.fill(part, width, break_long_words=False) for part in text.split("\n\n")) + "\n"
     data(text)
-
-
-def to_nobody(stream: TextIO) -> None:
-    """Let ``stream``, whose reader has ended, write to nothing; or Python would fail once more at its own end."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, stream.fileno())
-    os.close(nothing)
 
 
 @dataclass(frozen=True)
@@ -68,28 +62,45 @@ def table(headings: Sequence[str], rows: Sequence[TableRow]) -> None:
     """Write ``rows`` under ``headings`` to stdout: into a pipe as aligned columns with two blanks between them.
 
     On a terminal the table has rules; when its words do not fit side by side, each row becomes a list, so that no hash
-    is broken.
+    is broken. Control characters are visible, and passwords hidden. Raises DiskFullError as :func:`data` does.
     """
+    rows = [[_cell(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         _aligned(headings, rows)
-    elif _narrowest(headings, rows) > (terminal := console(sys.stdout)).width:
-        _records(headings, rows, terminal)
-    else:
-        _ruled(headings, rows, terminal)
+        return
+    terminal = console(sys.stdout)
+    with terminal.capture() as drawn:
+        if _narrowest(headings, rows) > terminal.width:
+            _records(headings, rows, terminal)
+        else:
+            _ruled(headings, rows, terminal)
+    streams.write(drawn.get())
 
 
 def console(stream: TextIO) -> Console:
     """Make rich's console for ``stream``; without colours when NO_COLOR is set."""
     from rich.console import Console
 
-    return Console(file=stream, color_system=None if os.environ.get("NO_COLOR") else "auto", highlight=False)
+    colours = None if os.environ.get("NO_COLOR") else "auto"
+    if stream.isatty() and os.environ.get("TERM", "dumb") in _DUMB:
+        # rich takes every dumb terminal for 80 columns wide.
+        size = os.get_terminal_size(stream.fileno())
+        return Console(
+            file=stream, color_system=None, highlight=False, width=size.columns or None, height=size.lines or None
+        )
+    return Console(file=stream, color_system=colours, highlight=False)  # type: ignore[arg-type]
 
 
 def escaped(text: str) -> str:
-    """Escape ``text``, so that rich sees no markup in it."""
+    """Escape ``text`` for rich: no markup in it, no control characters, no passwords."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(in_one_line(without_passwords(text)))
+
+
+def _cell(cell: str | Painted) -> str | Painted:
+    text = in_one_line(without_passwords(str(cell)))
+    return Painted(text, cell.colour) if isinstance(cell, Painted) else text
 
 
 def _aligned(headings: Sequence[str], rows: Sequence[TableRow]) -> None:

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from patchkit.encoding import is_unicode
-from patchkit.tables import Painted, console, data, escaped, prose, table, to_nobody
+from patchkit.printable import printable
+from patchkit.streams import to_nobody
+from patchkit.tables import Painted, console, data, escaped, prose, table
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
@@ -38,7 +40,7 @@ class Ui:
     def step(self, text: str) -> None:
         """Print ``text`` as the beginning of a stage."""
         if not self._quiet:
-            self._line(self._paint("1;34", "==>") + " " + text)
+            self._line(text, "==>", "1;34")
 
     def note(self, text: str) -> None:
         """Print ``text`` as a detail of a stage."""
@@ -49,7 +51,7 @@ class Ui:
         """Print ``text`` as a warning; each text once a run."""
         if text not in self._warned:
             self._warned[text] = None
-            self._line(self._paint("1;33", "warning:") + " " + text)
+            self._line(text, "warning:", "1;33")
 
     @property
     def warnings(self) -> list[str]:
@@ -58,11 +60,16 @@ class Ui:
 
     def error(self, what: str, why: str, advice: str) -> None:
         """Print an error: ``what`` happened, ``why`` (several lines, or none) and ``advice`` (if any)."""
-        self._line(self._paint("1;31", "error:") + " " + what)
-        for line in why.splitlines():
+        self._line(what, "error:", "1;31")
+        for line in filter(None, why.split("\n")):
             self._line("    " + line)
         if advice:
-            self._line(self._paint("1;32", "try:") + " " + advice)
+            self._line(advice, "try:", "1;32")
+
+    def ask(self, question: str) -> str:
+        """Print ``question`` and return the line that is typed; empty where stdin is at its end."""
+        self._line(question, end=" ")
+        return sys.stdin.readline().strip()
 
     @contextmanager
     def bar(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
@@ -105,8 +112,8 @@ class Ui:
                 TextColumn("{task.fields[words]}", markup=False),
             )  # fmt: skip
             with Progress(*columns, console=console(self._stream), transient=True) as progress:
-                task = progress.add_task(label, total=total, words="")
-                yield lambda count, words: progress.update(task, advance=count, words=words)
+                task = progress.add_task(escaped(label), total=total, words="")
+                yield lambda count, words: progress.update(task, advance=count, words=printable(words))
         else:
             words_now = ""
             plain = self._plain_bar(label, total, "", lambda: words_now)
@@ -122,7 +129,7 @@ class Ui:
     def log(self, label: str) -> Iterator[Callable[[str], None]]:
         """Show a tool's output: yields a function to call with each line. Whole when verbose, else one live line."""
         if self._verbose:
-            yield self._line
+            yield lambda line: self._line(line)  # noqa: PLW0108 - not with its label or end
         elif self._live and not self._quiet:
             terminal = console(self._stream)
             room = max(0, terminal.width - len(label) - 6)  # one line: the spinner, the label and what fits
@@ -132,11 +139,15 @@ class Ui:
         else:
             yield lambda _: None
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: str, label: str = "", colour: str = "", *, end: str = "\n") -> None:
+        """Print ``text``: nothing else here writes on stderr but rich's bars, whose texts are ``escaped``."""
+        start = f"{self._paint(colour, label)} " if label else ""
+        # No line of the text can pass for a message of its own.
+        lines = printable(text).replace("\n", "\n    ")
         try:
-            print(text, file=self._stream, flush=True)
-        except BrokenPipeError:
-            # The reader has gone (2>&1 | head): the work goes on all the same.
+            print(f"{start}{lines}", file=self._stream, end=end, flush=True)
+        except OSError:
+            # The reader has gone (2>&1 | head), or the disk is full: the work goes on all the same.
             to_nobody(self._stream)
 
     def _paint(self, code: str, text: str) -> str:
@@ -149,7 +160,7 @@ class Ui:
         from rich.progress import Progress
 
         with Progress(*columns, console=console(self._stream), transient=True) as progress:
-            task = progress.add_task(label, total=total)
+            task = progress.add_task(escaped(label), total=total)
             yield lambda count: progress.advance(task, count)
 
     def _plain_bar(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
+
+from tests.support.processes import wait_until_gone
 
 WORK = """
 import os, signal, sys, time
@@ -42,3 +46,36 @@ def test_what_else_a_finalizer_meets_is_still_said() -> None:
     )
     assert done.returncode == 3
     assert "ValueError: x" in done.stderr
+
+
+TIDYING = """
+import os, signal, subprocess, sys, time
+from patchkit import signals
+signals._SAME = 0.2
+signals.install()
+child = subprocess.Popen(["sleep", "64"], start_new_session=True, stdout=subprocess.DEVNULL)
+signals.GROUPS.add(child.pid)
+try:
+    print(child.pid, flush=True)
+    time.sleep(30)
+finally:
+    print("tidying", flush=True)
+    time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_tidying_up_and_the_children(number: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", TIDYING], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        process.send_signal(number)
+        assert process.stdout.readline() == "tidying\n"
+        process.send_signal(number)  # the same press of a key, passed on twice
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 128 + number
+    wait_until_gone(child)

@@ -9,6 +9,7 @@ import typer
 
 from patchkit import __version__
 from patchkit.cli.help_format import Commands
+from patchkit.ui import data
 
 COMMANDS = (
     "build",
@@ -57,7 +58,7 @@ for _name, (_help, _commands) in GROUPS.items():
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"patchkit {__version__}")
+        data(f"patchkit {__version__}\n")
         raise typer.Exit
 
 

@@ -39,6 +39,14 @@ def steps(incomplete: str) -> list[str]:
     return [f"{before}{comma}{step}" for step in _fitting(last, STEPS) if step not in before.split(",")]
 
 
+def evidence(incomplete: str) -> list[str]:
+    """Return the kinds of evidence that complete the last of several with commas between them, none twice."""
+    from patchkit.jobs.verify.model import EVIDENCE
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in _fitting(last, EVIDENCE) if name not in before.split(",")]
+
+
 def targets(incomplete: str) -> list[str]:
     from patchkit.building.toolchain import targets
 

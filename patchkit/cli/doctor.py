@@ -59,7 +59,8 @@ def doctor(
         print_table(findings)
     report_help(findings, ready, context.ui)
     if not all(purpose.works for purpose in ready):
-        report_not_ready(ready, repair.plan(findings, distribution), context.ui)
+        steps, line = repair.plan(findings, distribution), repair.as_root(findings, ready, distribution)
+        report_not_ready(ready, steps, line, context.ui)
         raise SystemExit(NotReadyError.exit_code)
 
 
@@ -70,5 +71,4 @@ def _is_agreed(steps: Sequence[Step], ui: Ui) -> bool:
     ui.step("These commands help:")
     for step in steps:
         ui.note(repair.shown(step))
-    print("Run them? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return ui.ask("Run them? [y/N]").lower() in ("y", "yes")

@@ -98,7 +98,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 EngineOption = Annotated[EngineChoice, typer.Option("--engine", help="Where to compile.")]
 TargetOption = Annotated[str, typer.Option("--target", metavar="NAME", autocompletion=completion.targets)]
 VulnerableOption = Annotated[
-    bool, typer.Option("--fail-on-vulnerable", help="Refuse a source with known vulnerabilities (exit code 80).")
+    bool, typer.Option("--fail-on-vulnerable", help="Refuse a source with known vulnerabilities (exit code 81).")
 ]
 KnownBadOption = Annotated[bool, typer.Option("--allow-known-bad", help="Take variants that are known to be bad, too.")]
 JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")]

@@ -59,6 +59,15 @@ def verify(
         list[str] | None,
         typer.Option("--skip", metavar="STEP,...", help="All but these steps.", autocompletion=completion.steps),
     ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require",
+            metavar="EVIDENCE,...",
+            help="Fail unless it was checked: pin, signature, tag, tarball, comparison.",
+            autocompletion=completion.evidence,
+        ),
+    ] = None,
     git: GitOption = None,
     source: Annotated[
         Path | None, typer.Option("--source", metavar="TARBALL|DIR", help="A source of your own, to be judged.")
@@ -93,7 +102,7 @@ def verify(
     """
     from patchkit.context import Context
     from patchkit.jobs.verify.evidence import EvidenceRequest
-    from patchkit.jobs.verify.job import VerifyRequest, chosen_steps
+    from patchkit.jobs.verify.job import VerifyRequest, chosen_steps, required_evidence
     from patchkit.jobs.verify.model import TRIALS
     from patchkit.jobs.verify.new_tags import NewTagsRequest
     from patchkit.source.obtain import SourceRequest
@@ -104,22 +113,26 @@ def verify(
         raise BadUsageError("--since goes with --new")
     if new:
         _refuse({
-            "--only": only, "--skip": skip, "--source": source, "--signature": signature, "--trials": trials,
-            **compiling.given, "--out": out != OUT, "--keep-going": keep_going, "--offline": offline,
-            "--fail-on-vulnerable": fail_on_vulnerable,
+            "--only": only, "--skip": skip, "--require": require, "--source": source, "--signature": signature,
+            "--trials": trials, **compiling.given, "--out": out != OUT, "--keep-going": keep_going,
+            "--offline": offline, "--fail-on-vulnerable": fail_on_vulnerable,
         })  # fmt: skip
         tags_request = NewTagsRequest(SourceRequest(git=git), since, variant or [], key or [])
         _list_new_tags(tags_request, Context.default(verbose=verbose), as_json=as_json)
         return
+    steps = chosen_steps(only or [], skip or [])
+    if require and "source" not in steps:
+        raise BadUsageError("--require needs the step source", advice="leave --skip source away")
     request = VerifyRequest(
         EvidenceRequest(SourceRequest(version or "", git, source), signature, tuple(key or [])),
         variants=variant or [],
         settings=compiling.settings(),
-        steps=chosen_steps(only or [], skip or []),
+        steps=steps,
         trials=trials or TRIALS,
         out=out,
         fail_on_vulnerable=fail_on_vulnerable,
         keep_going=keep_going,
+        require=required_evidence(require or []),
     )
     _verify_release(request, Context.default(offline=offline, verbose=verbose), as_json=as_json)
 

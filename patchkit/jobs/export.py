@@ -19,7 +19,7 @@ from patchkit.patching.formats.export import Format, files
 from patchkit.patching.render import render
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.source.obtain import Obtained, SourceRequest, obtain
-from patchkit.storage import check_writable, replace_all, writing
+from patchkit.storage import check_writable, folder_made, reading, replace_all
 from patchkit.ui import Ui
 
 
@@ -119,14 +119,13 @@ def _series(request: ExportRequest) -> tuple[bytes, bytes]:
 
 def _write(folder: Path, missing: Mapping[str, bytes]) -> None:
     if missing:
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        replace_all({folder / name: data for name, data in missing.items()})
+        with folder_made(folder):
+            replace_all({folder / name: data for name, data in missing.items()})
 
 
 def _there(path: Path) -> bytes | None:
     """A file's bytes, or None. Raises StorageError for anything but a file: a link would be replaced, not followed."""
-    with writing(path):
+    with reading(path):
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise StorageError(
                 f"{path} is not a plain file",
@@ -152,7 +151,7 @@ def _applied(folder: Path | None) -> frozenset[str]:
     path = (folder or Path()) / ".pc" / "applied-patches"
     if not path.is_file():
         return frozenset()
-    with writing(path):
+    with reading(path):
         return frozenset(path.read_text("utf-8", "surrogateescape").split("\n"))
 
 
@@ -178,7 +177,7 @@ def _warn_of_others(request: ExportRequest, obtained: Obtained, series: bytes, u
         path = request.folder / name
         if name in ours or name in applied or not path.is_file():
             continue
-        with writing(path):
+        with reading(path):
             also = quilt.touches(path.read_bytes(), paths)
         if also and is_folder:
             ui.warn(

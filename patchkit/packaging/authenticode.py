@@ -84,9 +84,13 @@ class Signer:
         return data
 
     def _run(self, *words: str) -> str:
-        done = subprocess.run(
-            [_PROGRAM, *words], capture_output=True, text=True, errors="replace", timeout=_LIMIT, check=False
-        )
+        try:
+            done = subprocess.run(
+                [_PROGRAM, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                timeout=_LIMIT, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise SigningError(f"{_PROGRAM} {words[0]} did not end within {_LIMIT} s", why="it was ended") from error
         output = (done.stdout + done.stderr).strip()
         if done.returncode != 0:
             raise SigningError(f"{_PROGRAM} {words[0]} failed", why=output)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from patchkit.errors import StorageError
 from patchkit.packaging.manifest import Artifact, File, Manifest
-from patchkit.storage import finish, locked, replace_all, sha256_of, writing
+from patchkit.storage import finish, locked, reading, replace_all, sha256_of
 
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
@@ -55,6 +55,16 @@ class Dist:
                     stale.unlink(missing_ok=True)
             replace_all({self.folder / name: data for name, data in named.items()}, journal=self._journal)
 
+    def check(self, artifact: Artifact) -> None:
+        """Check that the files of ``artifact`` are as its entry of the manifest states. Raises StorageError."""
+        for file in artifact.files:
+            if not self._intact(file):
+                raise StorageError(
+                    f"{self.folder / file.name} is not what the manifest says",
+                    why=f"it should have the sha256 {file.sha256}; another program may have written it meanwhile",
+                    advice="run the command again, which builds it anew",
+                )
+
     def damaged(self) -> tuple[int, list[Path]]:
         """Check the files that the manifest names: how many are there, and those that are not as it states.
 
@@ -78,7 +88,7 @@ class Dist:
         if not path.exists():
             return Manifest(artifacts=[])
         try:
-            with writing(path):
+            with reading(path):
                 return Manifest.model_validate_json(path.read_bytes())
         except ValidationError as error:
             raise StorageError(

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from patchkit.cache import Cache
 from patchkit.json_schema import Part
 from patchkit.pki.profile import profile
-from patchkit.storage import reading, replace_all
+from patchkit.storage import reading, replace_all, tell_damaged
 
 _SCHEME = 1  # a part of the cache's path: raise it when the files change, and all are made anew
 
@@ -43,6 +43,8 @@ def credentials(name: str, cache: Cache) -> Mapping[str, bytes]:
     with cache.lock(f"credentials-{name}"):
         if (cached := _cached(path, name)) is not None:  # another process made them while this one waited
             return cached
+        if path.exists():
+            tell_damaged(path)
         from patchkit.pki.certificates import LAB_VALIDITY, issued
 
         files = issued(requested, LAB_VALIDITY)

@@ -9,6 +9,7 @@ import pytest
 
 from patchkit.patching.variants import names
 from tests.conftest import Run
+from tests.support.source.samples import Member, tar_of
 from tests.support.terminal import ASCII, on_terminal
 
 _ESCAPE = re.compile(r"\033\[[0-9;?]*[A-Za-z]")
@@ -43,6 +44,27 @@ def test_no_colour_where_none_is_wanted(command: str, patchkit: Run) -> None:
     assert _ESCAPE.search(on_terminal(command.split(), {"NO_COLOR": "1"}).text) is None
     piped = patchkit(*command.split())
     assert _ESCAPE.search(piped.stdout + piped.stderr) is None
+
+
+def test_a_dumb_terminal_has_a_width_too() -> None:
+    shown = on_terminal(["variants", "retransmit"], {"TERM": "dumb"}, columns=60)
+    assert shown.code == 0
+    assert max(map(len, shown.lines)) <= 60
+    assert "\033" not in shown.text
+
+
+def test_names_of_others_do_not_control_a_terminal(tmp_path: Path) -> None:
+    """A tarball's folder has a name that colours the terminal, a second one that clears it."""
+    path = tmp_path / "x.tar"
+    path.write_bytes(tar_of(Member("\033[31mtop/a"), Member("\x9b2Jother/b")))
+    shown = on_terminal(["apply", str(path)], {"NO_COLOR": "1"}, columns=200)
+    assert "\033[31m" not in shown.text
+    assert "\x9b" not in shown.text
+    rendered = on_terminal(
+        ["render", "--version", "2.6.14", "--variant", "retransmit", "--source", str(path)], {"NO_COLOR": "1"}
+    )
+    assert "\\x1b[31mtop" in "".join(rendered.lines)
+    assert "\033[31m" not in rendered.text
 
 
 def test_colours_where_they_are() -> None:

@@ -122,7 +122,7 @@ def test_releases_lists_them_and_fails_only_when_asked(capsys: pytest.CaptureFix
     assert {"id", "records", "state"} <= document["vulnerabilities"][0].keys()
     with pytest.raises(VulnerableError) as caught:
         listed(vulnerabilities="2.6.14", fail_on_vulnerable=True)
-    assert caught.value.exit_code == 80
+    assert caught.value.exit_code == 81
     listed(vulnerabilities="2.7.8", fail_on_vulnerable=True)
     with pytest.raises(BadUsageError):
         listed(fail_on_vulnerable=True)

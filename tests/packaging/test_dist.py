@@ -173,3 +173,12 @@ def test_a_hand_edited_manifest_makes_nothing_up_to_date(field: str, tmp_path: P
 
 def test_the_documentation_is_generated() -> None:
     assert (ROOT / "docs/manifest.md").read_text() == manifest.markdown()
+
+
+def test_what_was_written_over_meanwhile_is_refused(tmp_path: Path) -> None:
+    dist, ours = Dist(tmp_path), artifact("a", {"a.tar.gz": b"1"})
+    dist.add(ours, {"a.tar.gz": b"1"})
+    dist.check(ours)
+    (tmp_path / "a.tar.gz").write_bytes(b"9")
+    with pytest.raises(StorageError, match="not what the manifest says"):
+        dist.check(ours)

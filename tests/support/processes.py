@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 
@@ -24,6 +25,19 @@ def marked_by_id(mark: str) -> dict[int, str]:
         except OSError:  # it has just ended, or is another user's
             continue
     return command_lines
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait until nothing but a zombie is left, which another process has to collect."""
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return
+        if state == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{pid} is alive")
 
 
 def running_in_group(group: int) -> list[int]:

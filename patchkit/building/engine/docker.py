@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from patchkit.building.engine import image
-from patchkit.building.engine.protocol import OWNER, Identity, Workspace, versions
+from patchkit.building.engine.protocol import OWNER, Identity, Workspace, longest_command, too_long, versions
 from patchkit.building.toolchain import Toolchain
 from patchkit.context import Context
 from patchkit.errors import DiskFullError, DockerMissingError, DockerSilentError
 from patchkit.signals import held_off
-from patchkit.storage import replace_all
+from patchkit.storage import keep, kept
 
 if TYPE_CHECKING:
     import docker
@@ -30,8 +31,9 @@ CONFINED: Mapping[str, Any] = {
 }
 """Options, in the terms of Docker's SDK, that every container of patchkit has: no network, no privileges."""
 
-# Seconds after which a container ends by itself, in case patchkit is killed before it can remove it.
-_LIFETIME = 4 * 3600
+# Seconds that a container lives longer than one of its commands may: it ends by itself where patchkit is killed.
+_SPARE = 3600
+_TIMED_OUT = 124  # timeout(1)
 _NOBODY_THERE = ("FileNotFoundError", "No such file", "ConnectionRefusedError", "Connection refused")
 _ROW = "${Package} ${Architecture} ${Version}\\n"
 _PING = 10.0  # seconds for the first answer of the daemon
@@ -120,8 +122,9 @@ class DockerEngine:
 
     def _contents(self, image_id: str, toolchain: Toolchain) -> tuple[str, dict[str, str]]:
         """Return compiler and packages of an image: read once and kept in the cache, since an image never changes."""
-        kept = self._context.cache.images / f"{image_id.removeprefix('sha256:')}.json"
-        if not kept.exists():
+        path = self._context.cache.images / f"{image_id.removeprefix('sha256:')}.contents"
+        text = kept(path)
+        if text is None:
             compiler = toolchain.target.tool("gcc")
             packages_list = " ".join(toolchain.packages)
             query = f"{compiler} --version | head -n1; dpkg-query -W -f='{_ROW}' {packages_list}"
@@ -130,9 +133,9 @@ class DockerEngine:
                 DockerWorkspace(self._client, container).run(["sh", "-c", query], cwd=".", env={}, line=output.append)
             compiler, *rows = output
             packages = versions(rows, toolchain.packages, toolchain.target.debian_arch)
-            text = json.dumps({"compiler": compiler, "packages": packages})
-            replace_all({kept: text.encode()})
-        contents = json.loads(kept.read_text())
+            text = json.dumps({"compiler": compiler, "packages": packages}).encode()
+            keep(path, text)
+        contents = json.loads(text)
         return contents["compiler"], contents["packages"]
 
     @contextmanager
@@ -150,7 +153,7 @@ class DockerEngine:
             with daemon_errors():
                 container = self._client.containers.create(
                     image_id,
-                    ["sleep", "infinity" if keep else str(_LIFETIME)],
+                    ["sleep", "infinity" if keep else str(int(longest_command()) + _SPARE)],
                     name=name,
                     init=True,
                     auto_remove=not keep,
@@ -205,7 +208,8 @@ class DockerWorkspace:
         """Run ``command`` as :meth:`Workspace.run` has it. Raises DockerSilentError or DiskFullError."""
         with daemon_errors():
             # One stream inside the container: Docker's two arrive in no particular order.
-            merged = ["sh", "-c", 'exec "$@" 2>&1', "sh", *command]
+            limit, began = longest_command(), time.monotonic()
+            merged = ["sh", "-c", 'exec timeout --kill-after=10 "$@" 2>&1', "sh", f"{limit:g}", *command]
             job = self._api.exec_create(self._container.id, merged, workdir=f"{self.top}/{cwd}", environment=dict(env))[
                 "Id"
             ]
@@ -219,6 +223,8 @@ class DockerWorkspace:
             code = self._api.exec_inspect(job)["ExitCode"]
         if code is None:
             raise DockerSilentError("the connection to Docker broke during a build", advice="docker info")
+        if code == _TIMED_OUT and time.monotonic() - began >= limit:
+            raise too_long(command, limit)
         return int(code)
 
     def stop(self) -> None:

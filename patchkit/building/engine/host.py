@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
@@ -16,10 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from patchkit.building.engine.protocol import Identity, Workspace, versions
-from patchkit.building.toolchain import Toolchain
+from patchkit.building.engine.protocol import Identity, Workspace, longest_command, too_long, versions
+from patchkit.building.toolchain import Target, Toolchain, known_target
 from patchkit.errors import ToolchainError, UnknownTargetError
-from patchkit.signals import held_off
+from patchkit.signals import GROUPS, held_off
 from patchkit.storage import writing
 from patchkit.ui import Ui
 
@@ -28,6 +29,9 @@ _OF_RECIPE = {"autotools": (), "cmake": ("cmake", "ninja")}
 _TOOLS = ("gcc", "strip")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # by Debian's name, the kernel's
 # The variables of the caller that a compiler gets; flags set there must not leak into a build.
+_PREFIX = "patchkit-"
+_IN_USE = ".in-use"
+_ANSWER = 60.0  # seconds for a question that takes milliseconds
 _ENVIRONMENT = ("PATH", "HOME", "LD_LIBRARY_PATH")
 
 # Held while files are written and while a child is started. A child that is forked while another thread writes a
@@ -67,25 +71,61 @@ class HostEngine:
             raise ToolchainError(
                 f"this host lacks {', '.join(lacking)}",
                 why=f"OpenVPN {toolchain.series.name} is compiled with them",
-                advice=_install(missing, target.foreign) if missing else "install them, or use --engine docker",
+                advice=_advice(missing, target) if missing else "install them, or use --engine docker",
             )
         _check_compiler(toolchain)
-        output = subprocess.run([target.tool("gcc"), "--version"], capture_output=True, text=True, check=True).stdout
+        output = subprocess.run(
+            [target.tool("gcc"), "--version"], capture_output=True, text=True, check=True, timeout=_ANSWER
+        ).stdout
         return Identity("host", output.splitlines()[0], there or {}, system=_system())
 
     @contextmanager
     def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:  # noqa: ARG002
-        """Make a temporary folder. Raises DiskFullError or StorageError."""
-        with writing(Path(tempfile.gettempdir())):
-            top = Path(tempfile.mkdtemp(prefix="patchkit-"))
+        """Make a temporary folder, and remove those of killed builds. Raises DiskFullError or StorageError."""
+        parent = Path(tempfile.gettempdir())
+        remove_left(parent)
+        with writing(parent):
+            top = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            mark = _mark(top)
         try:
             yield HostWorkspace(top)
         finally:
+            (top / _IN_USE).unlink(missing_ok=True)
+            os.close(mark)
             if keep:
                 self._ui.note(f"kept: {top}")
             else:
                 with held_off():
                     shutil.rmtree(top, ignore_errors=True)
+
+
+def remove_left(parent: Path) -> list[Path]:
+    """Remove the folders in ``parent`` of builds on this host that were killed; return those that were there."""
+    left = [path.parent for path in parent.glob(f"{_PREFIX}*/{_IN_USE}") if _is_left(path)]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+    return left
+
+
+def _mark(top: Path) -> int:
+    """Mark ``top`` as in use: by a lock, which the kernel frees when this process ends."""
+    new = top / f"{_IN_USE}.new"
+    mark = os.open(new, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(mark, fcntl.LOCK_EX)
+    new.rename(top / _IN_USE)
+    return mark
+
+
+def _is_left(mark: Path) -> bool:
+    """Whether the build that made ``mark`` has ended without removing it; other users' are left alone."""
+    try:
+        if mark.parent.stat().st_uid != os.getuid():
+            return False
+        with mark.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 class HostWorkspace:
@@ -115,7 +155,11 @@ class HostWorkspace:
         return out.getvalue()
 
     def run(self, command: Sequence[str], *, cwd: str, env: Mapping[str, str], line: Callable[[str], None]) -> int:
-        """Run ``command`` as :meth:`Workspace.run` has it. Raises OSError where it can't be started."""
+        """Run ``command`` as :meth:`Workspace.run` has it.
+
+        Raises OSError where it can't be started, and ToolError where it does not end.
+        """
+        limit = longest_command()
         # A compiler that is killed leaves its temporary files: they are removed with the workspace.
         own = {"TMPDIR": str(self._temporary), **env}
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | own
@@ -133,35 +177,65 @@ class HostWorkspace:
             )
         with child as process:
             self._running.add(process.pid)
+            GROUPS.add(process.pid)
             try:
-                for text in process.stdout or ():
-                    line(text.rstrip("\n"))
-                return process.wait()
+                with _limited(process.pid, command, limit):
+                    for text in process.stdout or ():
+                        line(text.rstrip("\n"))
+                    return process.wait()
             except BaseException:
                 self.stop()
                 raise
             finally:
                 self._running.discard(process.pid)
+                GROUPS.discard(process.pid)
 
     def stop(self) -> None:
         """Kill all commands that are running, with their children."""
         for group in list(self._running):
-            with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)
+            _kill(group)
 
 
-def _install(packages: Sequence[str], foreign: str | None) -> str:
-    """Return the commands that install ``packages``."""
-    install = f"apt-get install {' '.join(packages)}"
-    if foreign is None or not any(name.endswith(f":{foreign}") for name in packages):
-        return install
-    return f"dpkg --add-architecture {foreign} && apt-get update && {install}"
+@contextmanager
+def _limited(group: int, command: Sequence[str], limit: float) -> Iterator[None]:
+    """Kill ``group``, which runs ``command``, after ``limit`` seconds, and raise ToolError then."""
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        _kill(group)
+
+    clock = threading.Timer(limit, end)
+    clock.daemon = True
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.cancel()
+        if over.is_set():
+            raise too_long(command, limit)
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _advice(missing: Sequence[str], target: Target) -> str:
+    """Return the line that installs all that builds for ``target`` need, as ``patchkit doctor`` prints it."""
+    all_packages = known_target(target.name).packages
+    there = installed(all_packages, target.debian_arch) or {}
+    packages = [name for name in dict.fromkeys([*all_packages, *missing]) if name not in there]
+    line = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
+    if target.foreign is not None and any(name.endswith(f":{target.foreign}") for name in packages):
+        line = f"dpkg --add-architecture {target.foreign} && {line}"
+    return f"as root: {line}"
 
 
 def _check_compiler(toolchain: Toolchain) -> None:
     """Raise UnknownTargetError for a compiler of another target, such as a 32-bit system's on a 64-bit kernel."""
     compiler = toolchain.target.tool("gcc")
-    dumped = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=False)
+    dumped = subprocess.run([compiler, "-dumpmachine"], capture_output=True, text=True, check=False, timeout=_ANSWER)
     machine = dumped.stdout.strip()
     if machine.split("-")[0] != toolchain.target.triplet.split("-")[0]:
         raise UnknownTargetError(
@@ -193,13 +267,14 @@ def installed(packages: Sequence[str], native: str) -> dict[str, str] | None:
     """
     if shutil.which("dpkg-query") is None:
         return None
-    if subprocess.run(["dpkg-query", "-W", "dpkg"], capture_output=True, check=False).returncode != 0:
+    if subprocess.run(["dpkg-query", "-W", "dpkg"], capture_output=True, check=False, timeout=_ANSWER).returncode != 0:
         return None  # dpkg is a mere tool on another distribution
     query = subprocess.run(
         ["dpkg-query", "-W", "-f=${db:Status-Status} ${Package} ${Architecture} ${Version}\n", *packages],
         capture_output=True,
         text=True,
         check=False,
+        timeout=_ANSWER,
     )
     rows = [line.partition(" ") for line in query.stdout.splitlines()]
     return versions((rest for status, _, rest in rows if status == "installed"), packages, native)

@@ -38,6 +38,7 @@ LABEL = "org.patchkit"
 PROCESS = f"{LABEL}.process"
 """The label of a workspace that holds the id of the process that made it."""
 _GRACE = 30.0  # seconds for mmdebstrap to tidy up
+_BOOTSTRAP = 3600.0  # seconds for mmdebstrap, which takes a minute where the mirror is near
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -193,7 +194,10 @@ def _bootstrapped(client: docker.DockerClient, base: Base, arch: str, ui: Ui) ->
     try:
         archive = folder / "base.tar"
         command = [program, "--quiet", "--variant=minbase", f"--architectures={arch}", base.suite, str(archive)]
-        code, output = _mmdebstrap([*command, *debian.sources(base.suite)], folder)
+        try:
+            code, output = _mmdebstrap([*command, *debian.sources(base.suite)], folder)
+        except subprocess.TimeoutExpired:
+            code, output = 1, f"it did not end within {_BOOTSTRAP:g} s"
         if code != 0:
             raise BaseImageError(
                 f"mmdebstrap could not make {base.image}",
@@ -212,7 +216,10 @@ def _mmdebstrap(command: list[str], folder: Path) -> tuple[int, str]:
     """Run mmdebstrap so that an interrupt leaves no process, mount or folder; return its exit code and stderr."""
     # As root, mmdebstrap mounts /proc and /sys below its folder; in a mount namespace they end with it.
     apart = ["unshare", "--mount", "--"]
-    may = os.geteuid() == 0 and subprocess.run([*apart, "true"], capture_output=True, check=False).returncode == 0
+    may = (
+        os.geteuid() == 0
+        and subprocess.run([*apart, "true"], capture_output=True, check=False, timeout=_GRACE).returncode == 0
+    )
     isolated = [*apart, *command] if may else command
     with subprocess.Popen(
         isolated,
@@ -225,7 +232,7 @@ def _mmdebstrap(command: list[str], folder: Path) -> tuple[int, str]:
         start_new_session=True,
     ) as process:
         try:
-            _, output = process.communicate()
+            _, output = process.communicate(timeout=_BOOTSTRAP)
         except BaseException:
             with held_off(), suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)

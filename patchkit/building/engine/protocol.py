@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,11 +14,40 @@ from io import BytesIO
 from typing import Literal, Protocol
 
 from patchkit.building.toolchain import Toolchain
+from patchkit.errors import BadUsageError, ToolError
+from patchkit.releases.version import shown
 
 OWNER = 1000
 """The user id that owns the files of a workspace in a container; on the host, the user's own."""
 
 EngineName = Literal["auto", "docker", "host"]
+
+
+_COMMAND = 4 * 3600.0  # seconds; OpenSSL takes some minutes on one old core
+
+
+def longest_command() -> float:
+    """Return the seconds that one command of a build may take: ``PATCHKIT_BUILD_TIMEOUT``, or four hours.
+
+    Raises BadUsageError where the variable is not a number of seconds.
+    """
+    text = os.environ.get("PATCHKIT_BUILD_TIMEOUT", "")
+    if not text:
+        return _COMMAND
+    if not re.fullmatch(r"[1-9]\d{0,6}", text, re.ASCII):
+        raise BadUsageError(
+            f"PATCHKIT_BUILD_TIMEOUT is not a number of seconds: {shown(text)}", advice="PATCHKIT_BUILD_TIMEOUT=7200"
+        )
+    return float(text)
+
+
+def too_long(command: Sequence[str], limit: float) -> ToolError:
+    """Return the error for a ``command`` that did not end within ``limit`` seconds."""
+    return ToolError(
+        f"{command[0]} did not end within {limit:g} s",
+        why="it was ended, with its children",
+        advice="PATCHKIT_BUILD_TIMEOUT=SECONDS sets another limit",
+    )
 
 
 def cores() -> int:
@@ -83,7 +113,8 @@ class Workspace(Protocol):
         """Run ``command`` in the folder ``cwd`` below ``top``, give both output streams to ``line`` line by line.
 
         Returns the exit code; on the host, a negative signal number for a process that a signal ended. Raises OSError
-        where the command can't be started on the host, DockerSilentError.
+        where the command can't be started on the host, ToolError where it takes longer than
+        :func:`longest_command`, and DockerSilentError.
         """
 
     def stop(self) -> None:

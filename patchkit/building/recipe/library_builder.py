@@ -11,11 +11,12 @@ from patchkit import resources
 from patchkit.building.engine.protocol import OWNER, Engine, Identity
 from patchkit.building.recipe import openssl
 from patchkit.building.recipe.log import BuildLog, build_log
-from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, flags, keep, kept
+from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, flags
 from patchkit.building.toolchain import Toolchain
 from patchkit.context import Context
 from patchkit.errors import CompileError
 from patchkit.source.library import LibrarySource
+from patchkit.storage import keep, kept
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,14 @@ in what old releases print about themselves, and two builds in two folders would
 
 from __future__ import annotations
 
-import hashlib
 import io
 import shlex
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from patchkit.building.toolchain import Toolchain
 from patchkit.source.library import LibrarySource
-from patchkit.storage import reading, replace_all
 
 DEPENDENCIES = "deps"
 LICENCES = "licences"
@@ -57,27 +54,3 @@ def environment(top: str) -> dict[str, str]:
 def flags(toolchain: Toolchain) -> str:
     """Return the compiler flags of libraries, for a shell: the same for all series, which therefore share libraries."""
     return shlex.join([*toolchain.base_target.cflags, *toolchain.base_target.cppflags])
-
-
-def keep(path: Path, archive: bytes) -> None:
-    """Write ``archive`` to ``path``, with its hash beside it. Raises DiskFullError or StorageError."""
-    replace_all({path: archive, _sum_of(path): hashlib.sha256(archive).hexdigest().encode()})
-
-
-def kept(path: Path) -> bytes | None:
-    """Return the archive that :func:`keep` wrote to ``path``; None where there is none, or it is damaged."""
-    if not path.is_file() or not _sum_of(path).is_file():
-        return None
-    archive = path.read_bytes()
-    return archive if hashlib.sha256(archive).hexdigest() == _sum_of(path).read_text().strip() else None
-
-
-def damaged(folder: Path) -> tuple[int, list[Path]]:
-    """Count the libraries in ``folder`` of a cache, and list the damaged ones. Raises StorageError."""
-    archives = sorted(folder.glob("*.tar"))
-    with reading(folder):
-        return len(archives), [path for path in archives if kept(path) is None]
-
-
-def _sum_of(path: Path) -> Path:
-    return path.with_suffix(".sha256")

@@ -36,18 +36,18 @@ def print_document(distribution: Distribution, findings: Sequence[ProbeResult], 
 
 
 def report_help(findings: Sequence[ProbeResult], ready: Sequence[Readiness], ui: Ui) -> None:
-    """Print on stderr what mends each finding, and whether each purpose is ready."""
+    """Print on stderr what helps with each finding where no command does, and whether each purpose is ready."""
     for finding in findings:
-        for text in filter(None, (finding.fix, finding.advice)):
-            ui.note(f"{finding.name}: {text}")
+        if finding.advice:
+            ui.note(f"{finding.name}: {finding.advice}")
     for purpose in ready:
         how = f", by {' and '.join(purpose.by)}" if purpose.by else ""
         ui.note(f"{purpose.purpose}: " + (f"ready{how}" if purpose.works else f"lacks {', '.join(purpose.lacks)}"))
 
 
-def report_not_ready(ready: Sequence[Readiness], steps: Sequence[Step], ui: Ui) -> None:
-    """Print the error for the purposes that are not ready, on stderr."""
+def report_not_ready(ready: Sequence[Readiness], steps: Sequence[Step], as_root: str, ui: Ui) -> None:
+    """Print the error for the purposes that are not ready, on stderr, with the one line that root has to run."""
     lacking = [purpose for purpose in ready if not purpose.works]
     why = "\n".join(f"{purpose.purpose} lacks {', '.join(purpose.lacks)}" for purpose in lacking)
-    advice = "patchkit doctor --fix" if steps else ""
+    advice = f"as root: {as_root}" if as_root else "patchkit doctor --fix" if steps else ""
     ui.error(f"not ready for {', '.join(purpose.purpose for purpose in lacking)}", why, advice)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 
 from patchkit.errors import PatchkitError
+from patchkit.printable import without_passwords
 from patchkit.ui import data
 
 
 def print_json(document: object) -> None:
-    """Print ``document`` as JSON on stdout."""
-    data(json.dumps(document, indent=2, default=str) + "\n")
+    """Print ``document`` as JSON on stdout, in ASCII, with passwords in URLs hidden. Raises DiskFullError."""
+    data(without_passwords(json.dumps(document, indent=2, default=str)) + "\n")
 
 
 def error_document(error: PatchkitError) -> dict[str, object]:

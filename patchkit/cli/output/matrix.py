@@ -11,6 +11,7 @@ from patchkit.cli.output.refusals import column, reasons
 from patchkit.errors import PatchkitError
 from patchkit.jobs.matrix.job import Row
 from patchkit.patching.attempt import MatrixCell, MatrixVerdict
+from patchkit.printable import in_one_line, without_passwords
 from patchkit.ui import Painted, Ui, data, table
 
 _VERDICTS: tuple[MatrixVerdict, ...] = ("exact", "superseded", "not-applicable", "refused")
@@ -91,7 +92,8 @@ def _markdown(rows: Sequence[Row]) -> str:
     refused = [
         f"- {row.name}, {column(cell)}: {cell.error.what}" for row in rows for cell in row.cells if cell.error
     ] + [f"- {row.name}: {row.error.what}" for row in rows if row.error]
-    text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    text = "".join(f"| {' | '.join(map(in_one_line, line))} |\n" for line in lines)
+    refused = [in_one_line(without_passwords(line)) for line in refused]
     return text + ("\nRefused:\n\n" + "\n".join(refused) + "\n" if refused else "")
 
 

@@ -29,6 +29,8 @@ from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
 from patchkit.ui import Ui
 
+_TIDYING = 60.0  # seconds for all processes to remove their containers and folders
+
 
 @dataclass(frozen=True)
 class ReleaseOutcome:
@@ -173,12 +175,16 @@ class _Crew:
             yield built
 
     def close(self) -> None:
-        """End what runs, as ^C would, and wait until it has tidied up."""
+        """End what runs, as ^C would, and wait until it has tidied up; kill what takes too long for that."""
         with signals.held_off():
             for process, _ in self.running.values():
                 process.terminate()
+            until = time.monotonic() + _TIDYING
             for connection, (process, _) in self.running.items():
-                process.join()
+                process.join(max(0.0, until - time.monotonic()))
+                if process.is_alive():
+                    process.kill()
+                    process.join(_TIDYING)
                 connection.close()
             self.running.clear()
 

@@ -14,8 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from patchkit.building.recipe.static_library import damaged as damaged_libraries
+from patchkit import children
+from patchkit.building.recipe.configure_cache import SUFFIX
 from patchkit.cache import Cache
+from patchkit.children import Limits
 from patchkit.errors import PatchkitError
 from patchkit.jobs.doctor.distribution import Step
 from patchkit.jobs.doctor.model import FaultError
@@ -26,10 +28,11 @@ from patchkit.packaging.dist import Dist
 from patchkit.pki.credentials import damaged as damaged_credentials
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import libraries
-from patchkit.storage import sha256_of
+from patchkit.storage import damaged_in, sha256_of
 
 _DAY = 24 * 3600  # seconds; what a run of today left may be a run's that is still at work
 _SHOWN = 3  # names of files in a line
+_FSCK = Limits(600)  # a clone of all releases takes some seconds
 _LIMIT = 20  # seconds for lslocks, which takes milliseconds
 
 
@@ -96,7 +99,10 @@ def examine(cache: Cache) -> Health:
             health.partial.append(path)
     _hash_downloads(cache.downloads, health)
     for count, damaged in (
-        damaged_libraries(cache.libraries),
+        damaged_in(cache.libraries, "*.tar"),
+        damaged_in(cache.configure, f"*{SUFFIX}"),
+        damaged_in(cache.images, "*.contents"),
+        _damaged_clones(cache.git),
         damaged_credentials(cache.credentials),
         damaged_kernels(cache.kernels),
         _damaged_programs(cache.programs),
@@ -140,6 +146,20 @@ def _damaged_programs(folder: Path) -> tuple[int, list[Path]]:
         count += whole
         bad += damaged
     return count, bad
+
+
+def _damaged_clones(folder: Path) -> tuple[int, list[Path]]:
+    """Count the clones in ``folder``, and list those in which git finds an object that is not what its id says."""
+    clones = sorted(folder.glob("*.git"))
+    return len(clones), [clone for clone in clones if not _is_sound(clone)]
+
+
+def _is_sound(clone: Path) -> bool:
+    command = ["git", "--git-dir", str(clone), "fsck", "--no-dangling", "--no-progress"]
+    try:
+        return children.run(command, _FSCK, env={"GIT_NO_LAZY_FETCH": "1"}).code == 0
+    except FileNotFoundError:  # no git: another probe's matter
+        return True
 
 
 def _files(folder: Path) -> list[Path]:

@@ -96,7 +96,7 @@ def _managed(name: str, manager: str) -> Distribution:
 
 def _architecture() -> str:
     """Return Debian's name of this machine's architecture."""
-    done = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=False)
+    done = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=False, timeout=60)
     return done.stdout.strip()
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from patchkit.errors import PatchkitError
+from patchkit.errors import PatchkitError, fault
 from patchkit.jobs.doctor.distribution import Distribution, Step
 
 State = Literal["works", "missing", "broken"]
@@ -64,14 +65,17 @@ class Probe:
 def run_probe(probe: Probe, distribution: Distribution) -> ProbeResult:
     """Run ``probe``, and where it fails look up what helps on ``distribution``.
 
-    An OSError, RuntimeError or ValueError of the probe is a result, too.
+    An OSError, RuntimeError or ValueError of the probe is a result, too, and so is a program that does not end.
     """
     try:
         return ProbeResult(probe.name, "works", probe.needed_for, probe.attempt())
-    except FaultError as fault:
-        return _failed(probe, fault, distribution)
+    except FaultError as failure:
+        return _failed(probe, failure, distribution)
     except PatchkitError as error:
         return _failed(probe, FaultError(error.what, why=error.why, advice=error.advice), distribution)
+    except (subprocess.SubprocessError, MemoryError) as error:
+        told = fault(error)
+        return _failed(probe, FaultError(told.what, why=told.why, advice=told.advice), distribution)
     except (OSError, RuntimeError, ValueError) as error:
         return _failed(probe, FaultError(f"{type(error).__name__}: {error}"), distribution)
 

@@ -6,13 +6,16 @@ import os
 import shlex
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 
 from patchkit.errors import MendError
+from patchkit.jobs.doctor.checks import Readiness
 from patchkit.jobs.doctor.distribution import Distribution, Step
 from patchkit.jobs.doctor.model import ProbeResult
 from patchkit.ui import Ui
 
+_LONGEST = 3600.0  # seconds for one command; an installation from a slow mirror takes minutes
 _BECOME = ("sudo", "doas")
 _QUIET = ("DEBIAN_FRONTEND", "noninteractive")  # or packages ask questions of their own
 
@@ -23,6 +26,16 @@ def plan(results: Sequence[ProbeResult], distribution: Distribution) -> list[Ste
     packages = list(dict.fromkeys(name for result in failed for name in result.packages))
     steps = [*distribution.install(packages), *(step for result in failed for step in result.steps)]
     return list({tuple(step.command): step for step in steps}.values())
+
+
+def as_root(results: Sequence[ProbeResult], ready: Sequence[Readiness], distribution: Distribution) -> str:
+    """Return one line for a shell of root's that makes ready what is not ``ready``; empty where root is not needed.
+
+    What other purposes or other ways would need is left out.
+    """
+    lacking = {name for purpose in ready if not purpose.works for name in purpose.lacks}
+    steps = plan([result for result in results if result.name in lacking], distribution)
+    return " && ".join(shlex.join(step.command) for step in steps if step.root)
 
 
 def shown(step: Step) -> str:
@@ -64,10 +77,16 @@ def _run(command: Sequence[str], output: list[str], show: Callable[[str], None])
     except OSError as error:
         output.append(f"{command[0]}: {error.strerror}")
         return 127
+    clock = threading.Timer(_LONGEST, process.kill)
+    clock.daemon = True
+    clock.start()
     with process:
         for line in process.stdout or ():
             output.append(line.rstrip("\n"))
             show(output[-1])
+    if not clock.is_alive():
+        output.append(f"{command[0]}: ended after {_LONGEST:g} s")
+    clock.cancel()
     return process.returncode
 
 

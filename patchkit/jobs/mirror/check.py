@@ -37,7 +37,8 @@ class FileCheck:
 
 
 def check(folder: Path, context: Context) -> list[FileCheck]:
-    """Check all files and tags of the mirror ``folder``: those of the index first, then files that it does not name.
+    """Check all files and tags of the mirror ``folder``: those of the index first, what a sync was asked for
+    and has not brought, then files that the index does not name.
 
     What is wrong with them is in the result. Raises MirrorError where there is no index, or none that can be read.
     """
@@ -55,7 +56,11 @@ def check(folder: Path, context: Context) -> list[FileCheck]:
         for tag in index.tags:
             checks.append(_tag(folder, tag, context))
             advance(1)
-    return [*checks, *_unindexed(folder, {file.name for file in index.files})]
+    gaps = [
+        FileCheck(gap.what, "missing", "nothing", f"for {', '.join(gap.serves)}: patchkit mirror sync it again")
+        for gap in index.gaps
+    ]
+    return [*checks, *gaps, *_unindexed(folder, {file.name for file in index.files})]
 
 
 def _pins() -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from patchkit.building.engine.choose import choose
 from patchkit.building.engine.docker import DockerEngine
+from patchkit.building.engine.protocol import Engine
 from patchkit.building.settings import BuildSettings
 from patchkit.building.toolchain import Toolchain
 from patchkit.context import Context
@@ -21,7 +22,7 @@ from patchkit.lab.guest.packages import fetched, pins
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.libraries import Library, libraries
 from patchkit.source.fetch import mirror
-from patchkit.source.fetch.mirror import FileKind, MirrorFile, MirrorIndex, MirrorTag
+from patchkit.source.fetch.mirror import FileKind, MirrorFile, MirrorGap, MirrorIndex, MirrorTag
 from patchkit.source.git import repository as git
 from patchkit.source.library import obtain_library_or_pinned, tarball_path
 from patchkit.source.obtain import SourceRequest, obtain
@@ -68,10 +69,11 @@ def sync(request: MirrorRequest, context: Context) -> SyncedMirror:
     """Collect the files that the builds of ``request`` need. Undamaged files stay, whichever builds they are for.
 
     Raises one NetworkUnavailableError, OfflineError or PlacesExhaustedError for all files that are not available; what
-    was collected until then stays, and the index names only what is there. Raises UnknownVersionError for a release
-    without a pin, whose source could not be verified; BadUsageError for a request without versions; StorageError or
-    DiskFullError where the folder cannot be written to; DockerMissingError or DockerSilentError for an engine that is
-    not available; and the errors of a source that is not as pinned, such as WrongHashError.
+    was collected until then stays, and the index names what is there, and what was asked for and is missing. Raises
+    UnknownVersionError for a release without a pin, whose source could not be verified; BadUsageError for a request
+    without versions; StorageError or DiskFullError where the folder cannot be written to; DockerMissingError or
+    DockerSilentError for an engine that is not available; and the errors of a source that is not as pinned, such as
+    WrongHashError.
     """
     request.validate()
     releases = list({release.version: release for release in map(catalog().find, request.versions)}.values())
@@ -80,26 +82,58 @@ def sync(request: MirrorRequest, context: Context) -> SyncedMirror:
     with choose(request.settings.engine, context) as engine, locked(request.to):
         writer = _MirrorWriter(request, _previous_index(request.to, context.ui), context)
         missing = MissingFiles()
+        tasks = list(_tasks(request, releases, plans, writer, engine))
+        for task in tasks:
+            writer.ask_for(task)
+        writer.write_index()  # a sync that is killed leaves an index that names what it has not brought
         try:
-            for release in releases:
-                missing.attempt(partial(writer.source, release))
-            for tools, served in _shared(plans, lambda tools: tools.crypto.library):
-                missing.attempt(partial(writer.library, served, tools))
-            for release, tools in plans:
-                for name in tools.series.libraries:
-                    missing.attempt(partial(writer.other, libraries()[name], release))
-            if request.lab:
-                missing.attempt(lambda: writer.guest(releases))
-                missing.attempt(lambda: writer.kernel(releases))
-            if isinstance(engine, DockerEngine):
-                for tools, served in _shared(plans, engine.image_archives):
-                    writer.images(served, tools, engine)
+            for task in tasks:
+                before = len(missing.errors)
+                (task.do if task.vital else partial(missing.attempt, task.do))()
+                if len(missing.errors) == before:
+                    writer.has(task)
         finally:
             index = writer.write_index()
         if missing.errors:
             raise missing.error()
     packages = [] if engine.name == "docker" else sorted({name for _, tools in plans for name in tools.packages})
     return SyncedMirror(index, engine.name, packages, _options(request, writer.given))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One thing that a mirror has to get."""
+
+    what: str
+    served: Sequence[Release]
+    do: Callable[[], None]
+    vital: bool = False
+    """Whether the sync ends where it fails; otherwise it goes on, and fails at the end."""
+
+
+def _tasks(
+    request: MirrorRequest,
+    releases: Sequence[Release],
+    plans: Sequence[tuple[Release, Toolchain]],
+    writer: _MirrorWriter,
+    engine: Engine,
+) -> Iterator[_Task]:
+    for release in releases:
+        yield _Task("source of OpenVPN", [release], partial(writer.source, release))
+    for tools, served in _shared(plans, lambda tools: tools.crypto.library):
+        if tools.crypto.pinned is not None:
+            what = f"source of {tools.crypto.pinned.title} {tools.crypto.pinned.version}"
+            yield _Task(what, served, partial(writer.library, served, tools))
+    for release, tools in plans:
+        for name in tools.series.libraries:
+            yield _Task(f"source of {name}", [release], partial(writer.other, libraries()[name], release))
+    if request.lab:
+        yield _Task("packages of the guest", releases, lambda: writer.guest(releases))
+        yield _Task("source of the kernel", releases, lambda: writer.kernel(releases))
+    if isinstance(engine, DockerEngine):
+        for tools, served in _shared(plans, engine.image_archives):
+            what = f"images for {tools.series.name} on {tools.target.name}"
+            yield _Task(what, served, partial(writer.images, served, tools, engine), vital=True)
 
 
 def _shared(
@@ -140,9 +174,18 @@ class _MirrorWriter:
         self._context = context
         self._files = {file.name: file for file in index.files}
         self._tags = {tag.tag: tag for tag in index.tags}
+        self._gaps = {gap.what: set(gap.serves) for gap in index.gaps}
         self.given: list[str] = []
         """The names of the library sources that the user has given and that the builds use."""
         self._repository_checked = False
+
+    def ask_for(self, task: _Task) -> None:
+        """Keep in the index that ``task`` is to be done."""
+        self._gaps.setdefault(task.what, set()).update(release.version.text for release in task.served)
+
+    def has(self, task: _Task) -> None:
+        """Keep in the index that ``task`` was done."""
+        self._gaps[task.what] -= {release.version.text for release in task.served}
 
     def source(self, release: Release) -> None:
         """Add the tarball of ``release``, or its tag where it has no tarball or a repository was named."""
@@ -208,6 +251,7 @@ class _MirrorWriter:
         index = MirrorIndex(
             files=sorted(self._files.values(), key=lambda file: file.name),
             tags=sorted(self._tags.values(), key=lambda tag: tag.tag),
+            gaps=[MirrorGap(what=what, serves=sorted(served)) for what, served in sorted(self._gaps.items()) if served],
         )
         text = index.model_dump_json(indent=2).encode() + b"\n"
         sums = "".join(f"{file.sha256}  {file.name}\n" for file in index.files).encode()

@@ -12,7 +12,7 @@ from pathlib import Path
 from patchkit import __version__
 from patchkit.building.settings import BuildSettings
 from patchkit.context import Context
-from patchkit.errors import BadUsageError, NotProvenError, PatchkitError, SmokeError
+from patchkit.errors import BadUsageError, NotCheckedError, NotProvenError, PatchkitError, SmokeError
 from patchkit.jobs.build.release import Outcome, build
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.matrix.collect_sources import MatrixRequest
@@ -21,9 +21,11 @@ from patchkit.jobs.prove.job import ProveRequest, prove
 from patchkit.jobs.verify.build import compilation, smoke_tests
 from patchkit.jobs.verify.evidence import EvidenceRequest
 from patchkit.jobs.verify.model import (
+    EVIDENCE,
     STEPS,
     TITLES,
     TRIALS,
+    EvidenceName,
     Fact,
     Finding,
     State,
@@ -60,6 +62,8 @@ class VerifyRequest:
     """Whether a known vulnerability is a finding."""
     keep_going: bool = False
     """Whether a source that has turned out not to be upstream's is compiled and run all the same."""
+    require: Sequence[EvidenceName] = ()
+    """The evidence for the source without which the verification has a finding."""
 
     @property
     def names(self) -> list[str]:
@@ -96,6 +100,18 @@ def chosen_steps(only: Sequence[str], skip: Sequence[str]) -> list[StepName]:
     return left
 
 
+def required_evidence(texts: Sequence[str]) -> list[EvidenceName]:
+    """Return the evidence that ``texts`` name, each a name or several, separated by commas.
+
+    Raises BadUsageError for an unknown name.
+    """
+    wanted = _step_names(texts)
+    unknown = [name for name in wanted if name not in EVIDENCE]
+    if unknown:
+        raise BadUsageError(f"there is no evidence {unknown[0]!r}", advice=f"it is {', '.join(EVIDENCE)}")
+    return [name for name in EVIDENCE if name in wanted]
+
+
 def _step_names(texts: Sequence[str]) -> list[str]:
     return [name for text in texts for name in text.split(",")]
 
@@ -122,20 +138,31 @@ def verify(request: VerifyRequest, context: Context) -> Verification:
         release=judged.label,
         variants=variants,
         pinned=judged.release is not None,
-        verdict=_verdict(judged.label, results, findings),
+        verdict=_verdict(judged, results, findings),
+        checked=list(judged.checked),
+        not_checked=_not_checked(judged),
         exit_code=findings[0].exit_code if findings else 0,
         steps=results,
     )
 
 
-def _verdict(label: str, results: Sequence[StepResult], findings: Sequence[Finding]) -> str:
+def _not_checked(judged: JudgedSource) -> list[EvidenceName]:
+    return [name for name in EVIDENCE if name not in judged.checked]
+
+
+def _verdict(judged: JudgedSource, results: Sequence[StepResult], findings: Sequence[Finding]) -> str:
+    """Say in one sentence what came out: never more than what was checked."""
     if findings:
         count = f" (the first of {len(findings)} findings)" if len(findings) > 1 else ""
-        return f"{label}: {findings[0].what}{count}"
+        return f"{judged.label}: {findings[0].what}{count}"
     known = "".join(f"; {result.summary}" for result in results if result.name == "vulnerabilities" and result.facts)
-    passed = [result for result in results if result.state == "passed"]
+    passed = [result.name for result in results if result.state == "passed"]
     steps = "" if len(passed) == len(results) else f" in the {len(passed)} of {len(results)} steps that were run"
-    return f"{label}: nothing is wrong{steps}{known}"
+    if "source" not in passed:
+        return f"{judged.label}: nothing is wrong{steps}{known}; the source was not judged"
+    verdict = f"{judged.label}: nothing is wrong{steps}{known}; checked: {', '.join(judged.checked)}"
+    unchecked = _not_checked(judged)
+    return f"{verdict}; NOT checked: {', '.join(unchecked)}" if unchecked else verdict
 
 
 @dataclass
@@ -169,7 +196,7 @@ class _StepRunner:
 
     def _outcome(self, name: StepName) -> tuple[StepOutcome, State]:
         steps: dict[StepName, Callable[[], StepOutcome]] = {
-            "source": lambda: StepOutcome(self.judged.summary, self.judged.facts, self.judged.findings),
+            "source": self._source,
             "vulnerabilities": self._vulnerabilities,
             "variants": self._variants,
             "prove": self._prove,
@@ -191,6 +218,16 @@ class _StepRunner:
             return steps[name](), "passed"
         except PatchkitError as error:
             return StepOutcome(error.what, [Fact(name=name, value=error.what, good=False)], [error]), "passed"
+
+    def _source(self) -> StepOutcome:
+        judged = self.judged
+        lacking = [name for name in self.request.require if name not in judged.checked]
+        lack = NotCheckedError(
+            f"not checked, and required: {', '.join(lacking)}",
+            why="\n".join(fact.value for fact in judged.facts if fact.name.endswith(": state") and not fact.good),
+            advice="run it with a network, or with --git and --source, which name what is at hand",
+        )
+        return StepOutcome(judged.summary, judged.facts, [*judged.findings, *([lack] if lacking else [])])
 
     @property
     def _applying(self) -> list[str]:

@@ -15,6 +15,9 @@ StepName = Literal["source", "vulnerabilities", "variants", "prove", "build", "s
 TRIALS = 50
 """Pairs of handshakes in the lab, unless asked otherwise."""
 STEPS: Sequence[StepName] = get_args(StepName)
+EvidenceName = Literal["pin", "signature", "tag", "tarball", "comparison"]
+EVIDENCE: Sequence[EvidenceName] = get_args(EvidenceName)
+"""What can speak for a source: a pin of all bytes, a good signature, the tag, the tarball, and that both agree."""
 State = Literal["passed", "finding", "skipped", "not run"]
 TITLES: dict[StepName, str] = {
     "source": "The source is upstream's",
@@ -86,6 +89,8 @@ class Verification(Part):
     variants: list[str] = Field(description="the variants in question")
     pinned: bool = Field(description="whether patchkit's pins know this release")
     verdict: str = Field(description="in one sentence")
+    checked: list[EvidenceName] = Field(description="the evidence for the source that was there and was checked")
+    not_checked: list[EvidenceName] = Field(description="the evidence that was not there: no network, or none exists")
     exit_code: int = Field(description="that of the first finding, in the order of the steps; 0 without any")
     steps: list[StepResult] = Field(description="in order")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from patchkit.jobs.verify.model import State, Verification
 from patchkit.lab.report.page import marked, page, pipes
+from patchkit.printable import without_passwords
 from patchkit.storage import replace_all, writing
 
 TEMPLATE = Path(__file__).with_name("verify.html.j2")
@@ -22,7 +23,7 @@ def write(verification: Verification, folder: Path) -> None:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     texts = {
-        "report.json": verification.model_dump_json(indent=2) + "\n",
+        "report.json": without_passwords(verification.model_dump_json(indent=2)) + "\n",
         "report.md": markdown(verification),
         "report.html": html(verification),
     }

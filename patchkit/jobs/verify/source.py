@@ -16,7 +16,7 @@ from patchkit.errors import (
     WrongReleaseError,
 )
 from patchkit.jobs.verify.evidence import Collector, EvidenceRequest, SourceForm, armours
-from patchkit.jobs.verify.model import Fact
+from patchkit.jobs.verify.model import EVIDENCE, EvidenceName, Fact
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
 from patchkit.source.git import repository
@@ -56,6 +56,8 @@ class JudgedSource:
     summary: str = ""
     facts: list[Fact] = field(default_factory=list)
     findings: list[PatchkitError] = field(default_factory=list)
+    checked: Sequence[EvidenceName] = ()
+    """The evidence that was checked, whatever came out."""
 
     @property
     def may_run(self) -> bool:
@@ -86,7 +88,21 @@ def judge_source(request: EvidenceRequest, context: Context) -> JudgedSource:
             _check_own_versions(version, available, judged)
         _compare(tarball, tag, judged)
         _check_authentication(used, forms, judged)
+        judged.checked = _checked(used, tag, tarball)
         return judged
+
+
+def _checked(used: SourceForm, tag: SourceForm, tarball: SourceForm) -> list[EvidenceName]:
+    signatures = [form.judgement.worth for form in (tag, tarball) if form.judgement is not None]
+    both = tag.tree is not None and tarball.tree is not None
+    there: dict[EvidenceName, bool] = {
+        "pin": used.pinned,
+        "signature": any(worth in GOOD or worth == "bad" for worth in signatures),
+        "tag": tag.tree is not None,
+        "tarball": tarball.tree is not None,
+        "comparison": both,
+    }
+    return [name for name in EVIDENCE if there[name]]
 
 
 def _pinned_release(version: str) -> Release | None:

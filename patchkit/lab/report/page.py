@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
+from patchkit.printable import in_one_line, printable, without_passwords
+
 STYLE = Path(__file__).with_name("page.css")
 
 
@@ -15,9 +17,16 @@ def page(template: Path, **values: object) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
     style = Markup(STYLE.read_text(encoding="utf-8"))  # noqa: S704 - a file of our own
     return environment.from_string(template.read_text(encoding="utf-8")).render(style=style, **values)
+
+
+def _shown(value: object) -> object:
+    """Make what a template prints fit to be shown; markup is patchkit's own."""
+    return printable(value) if type(value) is str else value
 
 
 def pipes(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -27,5 +36,6 @@ def pipes(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def marked(text: str) -> str:
-    """Escape ``text`` for Markdown."""
-    return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", escape(" ".join(text.split()), quote=False))
+    """Escape ``text`` for Markdown: one line, with control characters visible and passwords hidden."""
+    plain = in_one_line(without_passwords(" ".join(text.split())))
+    return re.sub(r"([\\`*_{}\[\]|~#$])", r"\\\1", escape(plain, quote=False))

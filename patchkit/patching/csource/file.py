@@ -16,8 +16,9 @@ from patchkit.patching.csource import conditionals, syntax
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-MAX_SOURCE = 1024 * 1024
-"""Bytes that are parsed at most; OpenVPN's largest C file has 300 kB. Some nonsense costs tree-sitter 2 kB a byte."""
+MAX_SOURCE = 336 * 1024
+"""Bytes that are parsed at most; OpenVPN's largest C file has 314 kB. Some nonsense costs tree-sitter 2 kB a byte, and
+more than its length in time: 960 kB of one name took 40 s."""
 _MAX_CANDIDATES = 2000  # lines compared when an anchor is missing; difflib is slow
 
 

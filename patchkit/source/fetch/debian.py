@@ -10,6 +10,8 @@ import shutil
 import subprocess
 from functools import cache
 
+_LIMIT = 20  # seconds for apt-get, which takes a tenth of one
+
 
 @cache
 def _uris() -> tuple[str, ...]:
@@ -17,13 +19,13 @@ def _uris() -> tuple[str, ...]:
     apt = shutil.which("apt-get")
     if apt is None:
         return ()
-    listing = subprocess.run(
-        [apt, "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=20,
-    )
+    try:
+        listing = subprocess.run(
+            [apt, "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, timeout=_LIMIT,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ()  # as on a system without apt: mmdebstrap's own default, and upstream's hosts
     rows = [line.split(" ", 1) for line in listing.stdout.splitlines() if " " in line]
     return tuple(dict.fromkeys(uri.rstrip("/") for origin, uri in rows if origin == "Debian" and "://" in uri))
 

@@ -128,6 +128,8 @@ def _from_places(file: ExpectedFile, places: Sequence[Place], final: Path, conte
                 _from_place(file, place, part, context.ui)
         except PlaceFailedError as failure:
             attempts.failures.append((place, failure))
+            if failure.insecure and place.mirror:
+                context.ui.warn(f"{place.where}: {failure}")
             continue
         if sha256_of(part) == file.sha256:
             with writing(final):

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     import requests
     from urllib3 import Retry
 
+    from patchkit.source.fetch.patience import Patience
+
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
-_CHUNK = 1 << 18
+PATIENCE = 90.0  # seconds without an answer, or without a whole chunk
+_CHUNK = 1 << 15  # bytes: with PATIENCE, 364 bytes a second are the slowest that is waited for
 _MOST = 1 << 28  # bytes of a file whose size nobody has stated; the largest source has some 20 MB
 
 
@@ -38,12 +41,13 @@ class ExpectedFile:
 class PlaceFailedError(Exception):
     """One place does not give the file. ``unreachable`` is True when no connection to its host came about.
 
-    Raised and caught within this package and doctor's, so it has no exit code.
+    ``insecure`` is True when TLS failed. Raised and caught within this package and doctor's, so it has no exit code.
     """
 
-    def __init__(self, why: str, *, unreachable: bool = False) -> None:
+    def __init__(self, why: str, *, unreachable: bool = False, insecure: bool = False) -> None:
         super().__init__(why)
         self.unreachable = unreachable
+        self.insecure = insecure
 
 
 class _BrokenBodyError(Exception):
@@ -80,13 +84,34 @@ def check_offered(file: ExpectedFile, url: str) -> None:
     """Send one request for ``file`` to ``url`` and read no body. Raises PlaceFailedError where it is not offered."""
     from patchkit.source.fetch.retries import retries
 
-    with _requested(url, {}, retries(0)) as answer:
+    with requested(url, {}, retries(0)) as (answer, _):
         _check_answer(answer, file, 0)
+
+
+def read(url: str, most: int) -> bytes | None:
+    """Read what ``url`` gives, of unknown size, with one request: at most ``most`` bytes, and one more if there are.
+
+    None where there is no such file, but perhaps a page. Raises PlaceFailedError.
+    """
+    from patchkit.source.fetch.retries import retries
+
+    with requested(url, {}, retries(0)) as (answer, patience):
+        if answer.status_code != 200 or answer.headers.get("Content-Type", "").startswith("text/html"):
+            return None
+        data = b""
+        try:
+            for chunk in _chunks(answer, patience):
+                data += chunk
+                if len(data) > most:
+                    return data[: most + 1]
+        except _TruncatedError as error:
+            raise PlaceFailedError(str(error)) from error
+        return data
 
 
 def _append(file: ExpectedFile, url: str, part: Path, ui: Ui, retries: Retry) -> None:
     have = part.stat().st_size if part.exists() else 0
-    with _requested(url, {"Range": f"bytes={have}-"} if have else {}, retries) as answer:
+    with requested(url, {"Range": f"bytes={have}-"} if have else {}, retries) as (answer, patience):
         if answer.status_code == 416 and have:
             part.unlink()
             raise _BrokenBodyError("the part kept from an earlier run does not fit", answer, retries)
@@ -94,20 +119,25 @@ def _append(file: ExpectedFile, url: str, part: Path, ui: Ui, retries: Retry) ->
         resumed = answer.status_code == 206
         ui.note(f"from {url}" + (f", resuming at {have} bytes" if resumed else ""))
         try:
-            _save(answer, file, part, have if resumed else 0, ui)
+            _save(_chunks(answer, patience), file, part, have if resumed else 0, ui)
         except _TruncatedError as error:
             raise _BrokenBodyError(str(error), answer, retries) from error
 
 
 @contextmanager
-def _requested(url: str, headers: dict[str, str], retries: Retry) -> Iterator[requests.Response]:
-    """Send a GET request and give its answer, the body unread; requests' errors become PlaceFailedError."""
-    import requests
-    from requests.adapters import HTTPAdapter
+def requested(url: str, headers: dict[str, str], retries: Retry) -> Iterator[tuple[requests.Response, Patience]]:
+    """Send a GET request and give its answer, the body unread, and the limit of the wait for that.
 
-    with requests.Session() as session:
+    Raises PlaceFailedError where no answer comes.
+    """
+    import requests
+
+    from patchkit.source.fetch.patience import Patience, WatchedAdapter
+
+    patience = Patience(PATIENCE)
+    with patience, requests.Session() as session:
         for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retries))
+            session.mount(scheme, WatchedAdapter(patience, max_retries=retries))
         try:
             answer = session.get(
                 url,
@@ -118,15 +148,17 @@ def _requested(url: str, headers: dict[str, str], retries: Retry) -> Iterator[re
         except requests.ConnectTimeout as error:
             raise PlaceFailedError(f"no answer within {CONNECT_TIMEOUT:g} s", unreachable=True) from error
         except requests.exceptions.SSLError as error:
-            raise PlaceFailedError(f"TLS: {_root(error)}") from error
+            raise PlaceFailedError(f"TLS: {_root(error)}", insecure=True) from error
         except requests.ConnectionError as error:
+            if patience.exhausted:
+                raise PlaceFailedError(f"no whole answer within {PATIENCE:g} s") from error
             if _never_connected(error):
                 raise PlaceFailedError(_root(error), unreachable=True) from error
             raise PlaceFailedError(f"the connection broke: {_root(error)}") from error
         except requests.RequestException as error:
             raise PlaceFailedError(_root(error)) from error
         with answer:
-            yield answer
+            yield answer, patience
 
 
 def _check_answer(answer: requests.Response, file: ExpectedFile, have: int) -> None:
@@ -145,10 +177,10 @@ class _TruncatedError(Exception):
     """The body ended, or its connection broke, before the end of the file."""
 
 
-def _save(answer: requests.Response, file: ExpectedFile, part: Path, have: int, ui: Ui) -> None:
+def _save(body: Iterator[bytes], file: ExpectedFile, part: Path, have: int, ui: Ui) -> None:
     with writing(part), part.open("ab" if have else "wb") as out, ui.bar(file.name, file.size) as advance:
         advance(have)
-        for chunk in _chunks(answer):
+        for chunk in body:
             out.write(chunk)
             advance(len(chunk))
             if file.size is not None and out.tell() > file.size:
@@ -159,17 +191,25 @@ def _save(answer: requests.Response, file: ExpectedFile, part: Path, have: int, 
             raise _TruncatedError(f"it ended after {out.tell()} of {file.size} bytes")
 
 
-def _chunks(answer: requests.Response) -> Iterator[bytes]:
+def _chunks(answer: requests.Response, patience: Patience) -> Iterator[bytes]:
     """Give the body as it is on the wire: a .gz that a server calls "gzip-encoded" is not unpacked.
 
     urllib3's errors are caught here, since requests' ones are OSErrors as the disk's are.
     """
     from urllib3.exceptions import HTTPError
 
+    broken: HTTPError | None = None
     try:
-        yield from answer.raw.stream(_CHUNK, decode_content=False)
+        patience.renew()
+        for chunk in answer.raw.stream(_CHUNK, decode_content=False):
+            yield chunk
+            patience.renew()
     except HTTPError as error:
-        raise _TruncatedError(f"the connection broke: {_root(error)}") from error
+        broken = error
+    if patience.exhausted:  # without a stated length, a connection that is shut down looks like the end
+        raise PlaceFailedError(f"less than {_CHUNK >> 10} KiB within {PATIENCE:g} s") from broken
+    if broken is not None:
+        raise _TruncatedError(f"the connection broke: {_root(broken)}") from broken
 
 
 def _requests(retries: Retry) -> str:

@@ -18,7 +18,7 @@ from patchkit.context import Context
 from patchkit.errors import MirrorError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError
 from patchkit.json_schema import Part
 from patchkit.source.fetch import download, from_url, places
-from patchkit.source.fetch.from_url import ExpectedFile
+from patchkit.source.fetch.from_url import ExpectedFile, PlaceFailedError
 from patchkit.source.fetch.places import Place
 from patchkit.source.git import repository as git
 from patchkit.source.tree.tree import Origin
@@ -59,12 +59,22 @@ class MirrorTag(Part):
     tree: _GitId
 
 
+class MirrorGap(Part):
+    """Something that a sync was asked for and that the mirror does not have."""
+
+    what: str = Field(pattern=r"^[ -~]*$", max_length=200)
+    serves: list[_Name]
+    """The releases that need it."""
+
+
 class MirrorIndex(Part):
     """The contents of a mirror: ``mirror.json``."""
 
     schema_version: Literal[1] = 1
     files: list[MirrorFile] = Field(default=[])
     tags: list[MirrorTag] = Field(default=[])
+    gaps: list[MirrorGap] = Field(default=[])
+    """What was asked for and is missing: the sync failed, or was ended, before it had it."""
 
     def file(self, name: str) -> MirrorFile | None:
         """Return the entry of the file ``name``, or None."""
@@ -105,7 +115,7 @@ def indexed(name: str, context: Context) -> Path | None:
 
     Raises WrongHashError where the file is not the one in the index, and MirrorError for a damaged index.
     """
-    for place, index in _indices():
+    for place, index in _indices(context):
         entry = index.file(name)
         if entry is None:
             continue
@@ -184,31 +194,21 @@ def _not_as_indexed(where: str, why: str, folder: str) -> WrongHashError:
     return WrongHashError(f"{where} is not what {INDEX} says", why=why, advice=f"patchkit mirror verify {folder}")
 
 
-def _indices() -> Iterator[tuple[Place, MirrorIndex]]:
+def _indices(context: Context) -> Iterator[tuple[Place, MirrorIndex]]:
     for where in places.mirrors():
         place = Place(where)
-        index = _fetched_index(place.where) if place.path is None else read_index(place.path)
+        index = _fetched_index(place.where, context) if place.path is None else read_index(place.path)
         if index is not None:
             yield place, index
 
 
-def _fetched_index(url: str) -> MirrorIndex | None:
-    import requests
-    from urllib3.exceptions import HTTPError
-
+def _fetched_index(url: str, context: Context) -> MirrorIndex | None:
     where = f"{url.rstrip('/')}/{INDEX}"
-    timeout = (from_url.CONNECT_TIMEOUT, from_url.READ_TIMEOUT)
     try:
-        with requests.get(where, timeout=timeout, stream=True, headers={"Accept-Encoding": "identity"}) as answer:
-            # A web server may answer with a page where there is no such file.
-            page = answer.headers.get("Content-Type", "").startswith("text/html")
-            if answer.status_code != requests.codes.ok or page:
-                return None
-            data = b""
-            for chunk in answer.raw.stream(1 << 16, decode_content=False):
-                data += chunk
-                if len(data) > _INDEX_LIMIT:
-                    break
-    except (requests.RequestException, HTTPError):
-        return None  # a dead mirror is not a reason to fail: another place may have the file
-    return parse_index(data, where)
+        data = from_url.read(where, _INDEX_LIMIT)
+    except PlaceFailedError as failure:
+        # A dead mirror is not a reason to fail: another place may have the file. One that can't prove who it is must
+        # not go unnoticed.
+        (context.ui.warn if failure.insecure else context.ui.note)(f"{where}: {failure}")
+        return None
+    return None if data is None else parse_index(data, where)

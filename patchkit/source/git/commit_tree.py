@@ -18,6 +18,10 @@ from patchkit.source.tree.tree import SYMLINK, Entry, Origin, SourceTree
 if TYPE_CHECKING:
     import git
 
+_LARGEST = 1 << 26  # bytes of a file; OpenSSL's largest has some 5 MB
+_MOST = 50_000  # files of a tree, as in a tarball
+_OTHER = "use another commit or clone"
+
 
 def tree_of(commit: git.Commit, ref: str, where: str, pin: TagPin | None) -> SourceTree:
     """Return the tree of ``commit``, to which ``ref`` in ``where`` led; verified where there is a ``pin``.
@@ -80,13 +84,26 @@ class _GitEntries(Mapping[str, Entry]):
 
     @cached_property
     def _paths(self) -> list[str]:
+        """The paths of all files. A tree that occurs often, as hostile ones do, is read once."""
+        rows: dict[str, list[tuple[str, Any | None]]] = {}
+        paths: list[str] = []
+        waiting: list[tuple[str, Any]] = [("", self._tree)]
+        seen = 0
         with _reading("its files"):
-            self._checked(self._tree)
-            items: list[Any] = list(self._tree.traverse())
-            for item in items:
-                if item.type == "tree":
-                    self._checked(item)
-        return [str(item.path) for item in items if item.type == "blob"]
+            while waiting:
+                folder, tree = waiting.pop()
+                if tree.hexsha not in rows:
+                    items = list(self._checked(tree))
+                    rows[tree.hexsha] = [
+                        (item.name, item if item.type == "tree" else None) for item in items if item.type != "submodule"
+                    ]
+                below = rows[tree.hexsha]
+                seen += 1 + len(below)
+                if seen > _MOST:
+                    raise GitError(f"the tree {self._tree.hexsha} holds more than {_MOST} files", advice=_OTHER)
+                paths += (folder + name for name, subtree in below if subtree is None)
+                waiting += ((f"{folder}{name}/", subtree) for name, subtree in below if subtree is not None)
+        return sorted(paths)
 
 
 def _mode(git_mode: int) -> int:
@@ -105,6 +122,13 @@ def _reader(blob: Any) -> Callable[[], bytes]:
 
 def _genuine(item: Any) -> bytes:
     """Read and hash a git object: ``git cat-file`` does not hash, so the id alone proves nothing. Raises GitError."""
+    size = item.repo.odb.info(item.binsha).size
+    if size > _LARGEST:
+        raise GitError(
+            f"the {item.type} {item.hexsha} has {size} bytes",
+            why=f"no source has one of more than {_LARGEST >> 20} MiB",
+            advice=_OTHER,
+        )
     data = bytes(item.repo.odb.stream(item.binsha).read())
     actual = hashlib.sha1(f"{item.type} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
     if actual != item.hexsha:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchkit.context import Context
@@ -15,6 +14,7 @@ from patchkit.releases.version import Version
 from patchkit.source.git import repository as git
 from patchkit.source.git.commit_tree import tree_of
 from patchkit.source.tree.tree import SourceTree
+from patchkit.storage import expanded
 
 if TYPE_CHECKING:
     from git import Repo
@@ -48,7 +48,7 @@ def history(where: str, context: Context) -> Iterator[History]:
     Raises UnknownVersionError where it has no release tags, GitError, NetworkUnavailableError or OfflineError.
     """
     if not git.is_url(where):
-        repository = git.open_repository(Path(where).expanduser())
+        repository = git.open_repository(expanded(where))
         try:
             yield History(where, _releases(where, git.tags(repository, "v*")), repository, "")
         finally:
@@ -70,7 +70,8 @@ def history(where: str, context: Context) -> Iterator[History]:
             if missing:
                 context.ui.note(f"git fetch {len(missing)} tags from {where}")
                 refs = (f"refs/tags/{tag}:refs/tags/{git.FETCHED}{tag}" for tag in missing)
-                git.ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, *refs)
+                with context.ui.log("git fetch") as heard:
+                    git.ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, *refs, heard=heard)
             yield History(where, releases, repository, git.FETCHED)
         finally:
             repository.close()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patchkit import children
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import (
@@ -18,14 +20,17 @@ from patchkit.errors import (
     GitError,
     NetworkUnavailableError,
     OfflineError,
+    PatchkitError,
     TagMovedError,
+    ToolError,
     UnknownVersionError,
 )
 from patchkit.releases.catalog import TagPin
 from patchkit.releases.version import shown
+from patchkit.source.git import transport
 from patchkit.source.git.commit_tree import gitpython, tree_of
 from patchkit.source.tree.tree import SourceTree
-from patchkit.storage import expanded
+from patchkit.storage import expanded, tell_damaged, writing
 
 if TYPE_CHECKING:
     import git
@@ -70,6 +75,13 @@ def tree_at(where: str, ref: str, context: Context, *, pin: TagPin | None = None
     except TagMovedError:
         commit.repo.close()
         raise
+    except GitError:
+        commit.repo.close()
+        if not is_url(where) or context.offline:
+            raise
+        _forget(where, context.cache)
+        commit = _commit_at(where, ref, context)
+        tree = tree_of(commit, ref, where, pin)
     # The last use of the tree ends git's own process, which would otherwise wait for more requests.
     weakref.finalize(tree.entries, commit.repo.close)
     return tree
@@ -91,9 +103,19 @@ def own_copy(where: str, cache: Cache) -> Iterator[git.Repo]:
 
     The caller closes the repository. Raises GitError, StorageError or DiskFullError.
     """
-    slug = hashlib.sha256(where.encode()).hexdigest()[:16]
+    slug = hashlib.sha256(transport.without_secret(where)[0].encode()).hexdigest()[:16]
     with cache.lock(f"git-{slug}"):
         yield bare_repository(cache.git / f"{slug}.git")
+
+
+def _forget(where: str, cache: Cache) -> None:
+    """Remove the cache's copy of the repository at the URL ``where``, in which something is damaged."""
+    with own_copy(where, cache) as repository:
+        path = Path(repository.git_dir)
+        repository.close()
+        tell_damaged(path)
+        with writing(path):
+            shutil.rmtree(path)
 
 
 def _commit_at(where: str, ref: str, context: Context) -> git.Commit:
@@ -111,7 +133,8 @@ def _commit_at(where: str, ref: str, context: Context) -> git.Commit:
                         advice="drop --offline once, or name a local clone with --git or PATCHKIT_GIT",
                     ) from None
         context.ui.note(f"git fetch {ref} from {where}")
-        _fetch(repository, where, ref)
+        with context.ui.log("git fetch") as heard:
+            _fetch(repository, where, ref, heard)
         return resolve(repository, f"{FETCHED}{ref}", where)
 
 
@@ -126,14 +149,18 @@ def open_repository(path: Path, protocols: str = _READ_ONLY) -> git.Repo:
     except (module.InvalidGitRepositoryError, module.NoSuchPathError) as error:
         raise GitError(f"{path} is not a git repository", why=str(error), advice="give a clone or a URL") from error
     # Without a config file a bare repository does not show that it is bare, and GitPython runs git beside it.
-    repository.git.update_environment(
-        GIT_DIR=str(repository.git_dir),
-        GIT_TERMINAL_PROMPT="0",
-        GIT_NO_REPLACE_OBJECTS="1",
-        GIT_NO_LAZY_FETCH="1",  # since git 2.45; the protocols go for older ones
-        GIT_ALLOW_PROTOCOL=protocols,
-    )
+    repository.git.update_environment(**_settings(repository.git_dir, protocols))
     return repository
+
+
+def _settings(folder: object, protocols: str) -> dict[str, str]:
+    return {
+        "GIT_DIR": str(folder),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_NO_LAZY_FETCH": "1",  # since git 2.45; the protocols go for older ones
+        "GIT_ALLOW_PROTOCOL": protocols,
+    }
 
 
 def bare_repository(path: Path) -> git.Repo:
@@ -168,29 +195,50 @@ def resolve(repository: git.Repo, ref: str, where: str) -> git.Commit:
     )
 
 
-def ask(repository: git.Repo, command: str, *arguments: str) -> str:
+def ask(repository: git.Repo, command: str, *arguments: str, heard: Callable[[str], None] | None = None) -> str:
     """Run a git ``command`` that connects to another repository, named behind ``--``, and return its output.
 
-    Raises UnknownVersionError for a ref that does not exist, NetworkUnavailableError, DiskFullError or GitError.
+    ``heard`` gets the lines of its progress. A password in the repository's URL is given to git beside the command
+    line, which every user can read. Raises UnknownVersionError for a ref that does not exist, NetworkUnavailableError,
+    also where the other side does not answer, DiskFullError or GitError.
     """
-    import git
-
+    split = arguments.index("--") + 1
+    where = arguments[split]
+    plain, secret = transport.without_secret(where)
+    progress = ["--progress"] if command == "fetch" else []
+    line = ["git", "--git-dir", str(repository.git_dir), command, *progress, *arguments[:split], plain]
     try:
-        return str(repository.git.execute(["git", command, *arguments]))
-    except git.GitCommandError as error:
-        message = str(error.stderr).strip().removeprefix("stderr: ").strip("'")
-        where = arguments[arguments.index("--") + 1]
-        if any(sign in message.lower() for sign in _NO_REF):
-            raise UnknownVersionError(f"{where} does not have the requested ref", why=message) from error
-        if any(sign in message.lower() for sign in _UNREACHABLE):
-            raise NetworkUnavailableError(
-                f"no network: {where} can't be reached",
-                why=message,
-                advice="name a local clone with --git or PATCHKIT_GIT",
-            ) from error
-        if "no space left" in message.lower():
-            raise DiskFullError(f"no room left for what git fetches from {where}", why=message) from error
-        raise GitError(f"git {command} failed for {where}", why=message) from error
+        done = children.run(
+            [*line, *arguments[split + 1 :]],
+            transport.LIMITS,
+            env={**_settings(repository.git_dir, _FETCHED_FROM), **transport.environment(), **secret},
+            heard=heard,
+        )
+    except ToolError as error:
+        raise NetworkUnavailableError(
+            f"git {command} from {where} does not come to an end",
+            why=error.why,
+            advice="name a local clone with --git or PATCHKIT_GIT",
+        ) from error
+    except FileNotFoundError as error:
+        raise GitError("git is not installed", why=str(error), advice="apt-get install git") from error
+    if done.code != 0:
+        raise _refusal(command, where, transport.message(done.err))
+    return done.out.rstrip("\n")
+
+
+def _refusal(command: str, where: str, message: str) -> PatchkitError:
+    if any(sign in message.lower() for sign in _NO_REF):
+        return UnknownVersionError(f"{where} does not have the requested ref", why=message)
+    if any(sign in message.lower() for sign in _UNREACHABLE):
+        return NetworkUnavailableError(
+            f"no network: {where} can't be reached",
+            why=message,
+            advice="name a local clone with --git or PATCHKIT_GIT",
+        )
+    if "no space left" in message.lower():
+        return DiskFullError(f"no room left for what git fetches from {where}", why=message)
+    return GitError(f"git {command} failed for {where}", why=message)
 
 
 def tags(repository: git.Repo, pattern: str) -> dict[str, str]:
@@ -210,14 +258,14 @@ def fetch_tag(repository: git.Repo, where: str, tag: str) -> None:
     ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, f"{ref}:{ref}")
 
 
-def _fetch(repository: git.Repo, where: str, ref: str) -> None:
+def _fetch(repository: git.Repo, where: str, ref: str, heard: Callable[[str], None]) -> None:
     """Fetch one commit, without its history, under refs/tags/patchkit/REF: a branch can't point to a tag object."""
     sources = [ref] if _COMMIT.fullmatch(ref) else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
     reason = ""
     for source in sources:
         refspec = f"{source}:refs/tags/{FETCHED}{ref}"
         try:
-            ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, refspec)
+            ask(repository, "fetch", "--depth=1", "--no-tags", "--force", "--", where, refspec, heard=heard)
         except UnknownVersionError as error:
             reason = error.why
             continue

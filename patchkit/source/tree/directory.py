@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from patchkit.errors import BadSourceError
-from patchkit.source.tree.tarball import MAX_BYTES, as_tree
-from patchkit.source.tree.tree import SYMLINK, Entry, Origin, SourceTree
+from patchkit.source.tree.tarball import MAX_MEMBERS, MAX_PACKED, as_tree
+from patchkit.source.tree.tree import MAX_BYTES, SYMLINK, Entry, Origin, SourceTree
 
 
 def tree_from(path: Path) -> SourceTree:
@@ -31,6 +31,8 @@ def any_tree(path: Path, option: str) -> SourceTree:
             return _from_folder(path, option)
         if not path.is_file():
             raise BadSourceError(f"there is no tarball or folder {path}", advice=f"check {option}")
+        if path.stat().st_size > MAX_PACKED:
+            raise BadSourceError(f"{path} is larger than {MAX_PACKED // 2**20} MiB", advice=f"check {option}")
         data = path.read_bytes()
     except OSError as error:
         raise BadSourceError(f"{path} can't be read", why=str(error), advice=f"check {option}") from error
@@ -54,6 +56,8 @@ def _from_folder(folder: Path, option: str) -> SourceTree:
         folders[:] = sorted(name for name in folders if name != ".git")
         for name in sorted({*names, *links} - {".git"}):
             path = Path(here, name)
+            if len(entries) >= MAX_MEMBERS:
+                raise BadSourceError(f"{folder} holds more than {MAX_MEMBERS} files", advice=f"check {option}")
             status = path.lstat()
             key = path.relative_to(folder).as_posix()
             if path.is_symlink() and not _leads_out(path, folder):

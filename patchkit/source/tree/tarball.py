@@ -6,25 +6,96 @@ import bz2
 import gzip
 import io
 import lzma
-import posixpath
+import os
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
-from patchkit.errors import UnsafeArchiveError
-from patchkit.source.tree.tree import SYMLINK, Entry, Origin, SourceTree
+from patchkit.source.tree.links import check_tree, unsafe
+from patchkit.source.tree.tree import MAX_BYTES, SYMLINK, Entry, Origin, SourceTree
 
-# OpenVPN's largest tarball unpacks to some 12 MB in some 750 files: room for twenty times that.
-MAX_BYTES = 256 * 1024 * 1024
 MAX_MEMBERS = 50_000
+MAX_PACKED = 200 * 1024 * 1024
+"""Bytes of a file that is read at all; OpenSSL's largest tarball has 53 MB."""
 _MAX_MTIME = 8**11  # the last second that a plain tar header can hold, in the year 2242
+
+_MAX_HEADER = 8192  # bytes of a pax header, or of a long name
+_MAX_HEADERS = 1 << 24  # bytes of all of them
+_MAX_GLOBAL = 4096  # bytes of all global pax headers: each member gets a copy. git writes one, with a commit's id
+_PIECE = 1 << 20
+_XZ_MEMORY = 1 << 27  # bytes; xz -9 needs half of it
+
+
+class _Plain(io.RawIOBase):
+    """``data`` as a file; BytesIO would copy all of it."""
+
+    def __init__(self, data: bytes | bytearray) -> None:
+        self._data = memoryview(data)
+        self._at = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Read ``size`` bytes, or to the end."""
+        end = len(self._data) if size < 0 else self._at + size
+        piece = bytes(self._data[self._at : end])
+        self._at += len(piece)
+        return piece
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to ``offset``; ``whence`` is its origin."""
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
+        self._at = max(0, origin + offset)
+        return self._at
+
+    def tell(self) -> int:
+        """Return where the next read begins."""
+        return self._at
+
+
+class _Bounded(tarfile.TarInfo):
+    """Members whose extended headers have limits: tarfile calls these methods by the type of a header."""
+
+    def _proc_pax(self, archive: Any) -> Any:
+        self._count(archive)
+        if self.type == tarfile.XGLTYPE:
+            archive.global_bytes = getattr(archive, "global_bytes", 0) + self.size
+            if archive.global_bytes > _MAX_GLOBAL:
+                raise tarfile.ReadError(f"its global headers are larger than {_MAX_GLOBAL} bytes")
+        return super()._proc_pax(archive)  # type: ignore[misc]
+
+    def _proc_gnulong(self, archive: Any) -> Any:
+        self._count(archive)
+        return super()._proc_gnulong(archive)  # type: ignore[misc]
+
+    def _count(self, archive: Any) -> None:
+        archive.header_bytes = getattr(archive, "header_bytes", 0) + self.size
+        if not 0 <= self.size <= _MAX_HEADER or archive.header_bytes > _MAX_HEADERS:
+            raise tarfile.ReadError(f"a header is larger than {_MAX_HEADER} bytes, or all together are too large")
+
+    def _no_sparse(self, *_: object) -> None:
+        """Refuse sparse files here: tarfile reads the map of one without end where it has none."""
+        raise tarfile.ReadError("it has a sparse file")
+
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _no_sparse
+
+
+def _xz(raw: io.BytesIO) -> io.BufferedIOBase:
+    """Open an xz file; a header that asks for a dictionary of gigabytes is refused."""
+    lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY).decompress(raw.getvalue()[:_PIECE], max_length=1)
+    return lzma.LZMAFile(raw)
+
 
 _OPENERS: tuple[tuple[bytes, Callable[[io.BytesIO], io.BufferedIOBase]], ...] = (
     (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
-    (b"\xfd7zXZ\0", lzma.LZMAFile),
+    (b"\xfd7zXZ\0", _xz),
     (b"BZh", bz2.BZ2File),
 )
+
+
+_DAMAGED = (
+    tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError, ValueError, OverflowError, RecursionError,
+)  # fmt: skip
 
 
 def as_tree(data: bytes, origin: Origin) -> SourceTree:
@@ -35,121 +106,112 @@ def as_tree(data: bytes, origin: Origin) -> SourceTree:
     """
     try:
         plain = _decompress(data, origin.name)
-        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as archive:
-            entries = _collect(archive, origin.name)
+        with tarfile.open(fileobj=_Plain(plain), mode="r:", tarinfo=_Bounded) as archive:
+            entries = _collect(archive, plain, origin.name)
             if plain[archive.offset : archive.offset + tarfile.BLOCKSIZE] != tarfile.NUL * tarfile.BLOCKSIZE:
                 # tarfile takes a damaged or missing header for the end.
                 raise tarfile.ReadError("it breaks off, or is damaged, before its end mark")
-    except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError, ValueError, OverflowError) as error:
-        raise _unsafe(origin.name, f"it is not a whole tar archive: {error}") from error
+    except (
+        tarfile.TarError,
+        EOFError,
+        lzma.LZMAError,
+        zlib.error,
+        OSError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise unsafe(origin.name, f"it is not a whole tar archive: {error}") from error
     newest = max((entry.mtime for entry in entries.values()), default=0)
     return SourceTree(replace(origin, epoch=newest), entries)
 
 
-def _unsafe(archive: str, why: str) -> UnsafeArchiveError:
-    return UnsafeArchiveError(
-        f"{archive} is not safe to unpack", why=why, advice="get the archive again from a place you trust"
-    )
-
-
-def _decompress(data: bytes, name: str) -> bytes:
+def _decompress(data: bytes, name: str) -> bytes | bytearray:
     for magic, opener in _OPENERS:
         if data.startswith(magic):
+            # Piece by piece: one large read of Python's would hold all of it twice.
+            plain: bytes | bytearray = bytearray()
             with opener(io.BytesIO(data)) as stream:
-                plain = stream.read(MAX_BYTES + 1)
+                while len(plain) <= MAX_BYTES and (piece := stream.read(_PIECE)):
+                    plain += piece
             break
     else:
         plain = data
     if len(plain) > MAX_BYTES:
-        raise _unsafe(name, f"it unpacks to more than {MAX_BYTES // 2**20} MiB")
+        raise unsafe(name, f"it unpacks to more than {MAX_BYTES // 2**20} MiB")
     return plain
 
 
-def _collect(archive: tarfile.TarFile, name: str) -> dict[str, Entry]:
+def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Give the members one by one; tarfile would keep them all, each with a copy of all fields of pax headers."""
+    while (member := archive.next()) is not None:
+        archive.members.clear()  # type: ignore[attr-defined]
+        yield member
+
+
+def _collect(archive: tarfile.TarFile, plain: bytes | bytearray, name: str) -> dict[str, Entry]:
     files: dict[str, Entry] = {}
     tops: set[str] = set()
     total = 0
-    for count, member in enumerate(archive):
+    for count, member in enumerate(_members(archive)):
         if count >= MAX_MEMBERS:
-            raise _unsafe(name, f"it has more than {MAX_MEMBERS} members")
+            raise unsafe(name, f"it has more than {MAX_MEMBERS} members")
         top, path = _split(member.name, name)
         tops.add(top)
         if len(tops) > 1:
-            raise _unsafe(name, f"it has more than one top folder: {', '.join(sorted(tops))}")
+            raise unsafe(name, f"it has more than one top folder: {', '.join(sorted(tops))}")
         if member.mode & 0o6000:
-            raise _unsafe(name, f"{member.name!r} has a setuid or setgid bit")
+            raise unsafe(name, f"{member.name!r} has a setuid or setgid bit")
         if member.size < 0 or not 0 <= member.mtime < _MAX_MTIME:
-            raise _unsafe(name, f"{member.name!r} has an impossible size or time stamp")
+            raise unsafe(name, f"{member.name!r} has an impossible size or time stamp")
         if member.isdir():
             continue
         if path in files:
-            raise _unsafe(name, f"{member.name!r} is in it twice")
+            raise unsafe(name, f"{member.name!r} is in it twice")
         total += member.size
         if member.islnk():  # on disk it is a copy
             total += len(_linked(member, top, files, name).read())
         if total > MAX_BYTES:
-            raise _unsafe(name, f"it unpacks to more than {MAX_BYTES // 2**20} MiB")
-        files[path] = _entry(archive, member, path, top, files, name)
+            raise unsafe(name, f"it unpacks to more than {MAX_BYTES // 2**20} MiB")
+        files[path] = _entry(plain, member, path, top, files, name)
     if not files:
-        raise _unsafe(name, "it holds no files")
-    _refuse_files_below_files(files, name)
-    _refuse_links_through_links(files, name)
+        raise unsafe(name, "it holds no files")
+    check_tree(files, name)
     return files
 
 
 def _split(member: str, archive: str) -> tuple[str, str]:
     parts = [part for part in member.split("/") if part not in ("", ".")]
     if member.startswith("/") or ".." in parts or not parts or "\\" in member or "\0" in member:
-        raise _unsafe(archive, f"{member!r} would leave the folder")
+        raise unsafe(archive, f"{member!r} would leave the folder")
     return parts[0], "/".join(parts[1:])
 
 
 def _entry(
-    archive: tarfile.TarFile, member: tarfile.TarInfo, path: str, top: str, seen: dict[str, Entry], name: str
+    plain: bytes | bytearray, member: tarfile.TarInfo, path: str, top: str, seen: dict[str, Entry], name: str
 ) -> Entry:
     if not path:
-        raise _unsafe(name, f"{member.name!r} lies outside the top folder")
+        raise unsafe(name, f"{member.name!r} lies outside the top folder")
     mtime = int(member.mtime)
     if member.issym():
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
-        if member.linkname.startswith("/") or target == ".." or target.startswith("../"):
-            raise _unsafe(name, f"the link {member.name!r} leads out of the folder, to {member.linkname!r}")
-        return Entry.of(member.linkname.encode(), mode=SYMLINK, mtime=mtime)
+        return Entry.of(os.fsencode(member.linkname), mode=SYMLINK, mtime=mtime)
     if member.islnk():
         return _linked(member, top, seen, name)
-    content = archive.extractfile(member) if member.isreg() and not member.issparse() else None
-    if content is None:
-        raise _unsafe(name, f"{member.name!r} is neither a file, a folder nor a link")
+    if not member.isreg() or member.issparse():
+        raise unsafe(name, f"{member.name!r} is neither a file, a folder nor a link")
+    begin, end = member.offset_data, member.offset_data + member.size
+    if end > len(plain):
+        raise tarfile.ReadError("unexpected end of data")
     mode = 0o755 if member.mode & 0o111 else 0o644
-    return Entry.of(content.read(), mode=mode, mtime=mtime)
+    # The bytes stay where they are: read once for all, they would take their room twice.
+    return Entry(mode, mtime, lambda: bytes(memoryview(plain)[begin:end]))
 
 
 def _linked(member: tarfile.TarInfo, top: str, seen: dict[str, Entry], name: str) -> Entry:
     link_top, link_path = _split(member.linkname, name)
     if link_top != top or link_path not in seen:
-        raise _unsafe(name, f"the hard link {member.name!r} leads to {member.linkname!r}, which is not there")
+        raise unsafe(name, f"the hard link {member.name!r} leads to {member.linkname!r}, which is not there")
     if seen[link_path].mode == SYMLINK:
         # Elsewhere the same relative target leads elsewhere.
-        raise _unsafe(name, f"the hard link {member.name!r} leads to {member.linkname!r}, which is a link")
+        raise unsafe(name, f"the hard link {member.name!r} leads to {member.linkname!r}, which is a link")
     return seen[link_path]
-
-
-def _refuse_links_through_links(files: dict[str, Entry], name: str) -> None:
-    """Raise for a link through a link, whose target is not in its text: ``here/..`` is outside if ``here`` is ``.``."""
-    links = {path for path, entry in files.items() if entry.mode == SYMLINK}
-    for path in links:
-        steps = [*posixpath.dirname(path).split("/"), *files[path].read().decode().split("/")]
-        steps = [step for step in steps if step not in ("", ".")]
-        for count in range(1, len(steps)):
-            if posixpath.normpath("/".join(steps[:count])) in links:
-                raise _unsafe(name, f"the link {path!r} leads through another link")
-
-
-def _refuse_files_below_files(files: dict[str, Entry], name: str) -> None:
-    """Raise for a member below a link or a file, which would be written through it."""
-    for path in files:
-        folder = posixpath.dirname(path)
-        while folder:
-            if folder in files:
-                raise _unsafe(name, f"{path!r} lies below {folder!r}, which is not a folder")
-            folder = posixpath.dirname(folder)

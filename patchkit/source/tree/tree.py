@@ -13,6 +13,9 @@ from typing import Literal
 from patchkit.errors import BadSourceError
 
 SYMLINK = 0o120777
+# OpenVPN's largest tarball unpacks to some 12 MB in some 750 files: room for twenty times that.
+MAX_BYTES = 256 * 1024 * 1024
+"""The size of a tree, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,10 @@ class SourceTree:
         raise AssertionError("unreachable")
 
     def tar(self, prefix: str, owner: int = 0) -> bytes:
-        """Pack the tree below ``prefix`` into an uncompressed tar, in path order, owned by the user id ``owner``."""
+        """Pack the tree below ``prefix`` into an uncompressed tar, in path order, owned by the user id ``owner``.
+
+        Raises BadSourceError where the tree is too large.
+        """
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for info, data in self._members(prefix):
@@ -101,11 +107,17 @@ class SourceTree:
             info = tarfile.TarInfo(name)
             info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, self.origin.epoch
             yield info, b""
+        total = 0
         for path in sorted(self.entries):
             entry = self.entries[path]
             info = tarfile.TarInfo(f"{prefix}/{path}")
             info.mtime = entry.mtime
             data = entry.read()
+            total += len(data)
+            if total > MAX_BYTES:
+                raise BadSourceError(
+                    f"{self.origin.name} holds more than {MAX_BYTES // 2**20} MiB", advice="use another source"
+                )
             if entry.mode == SYMLINK:
                 info.type, info.linkname, data = tarfile.SYMTYPE, os.fsdecode(data), b""
             info.mode, info.size = entry.mode & 0o777, len(data)

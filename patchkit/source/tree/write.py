@@ -7,7 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from patchkit.errors import StorageError, UnsafeArchiveError
+from patchkit.errors import StorageError
+from patchkit.source.tree.links import check_tree
 from patchkit.source.tree.tree import SYMLINK, SourceTree
 from patchkit.storage import writing
 
@@ -16,11 +17,11 @@ def place(tree: SourceTree, folder: Path) -> None:
     """Write ``tree`` into the new folder ``folder``.
 
     Raises StorageError where something is there already or can't be written, DiskFullError, and UnsafeArchiveError
-    for a path that leaves the folder.
+    for a path or link that leaves the folder.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StorageError(f"{folder} exists already", why="nothing was changed in it", advice="name a new folder")
-    _refuse_paths_that_leave(tree)
+    check_tree(tree.entries, tree.origin.name)
     with writing(folder):
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.absolute().parent, prefix=f".{folder.name}."))
@@ -39,20 +40,3 @@ def place(tree: SourceTree, folder: Path) -> None:
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _refuse_paths_that_leave(tree: SourceTree) -> None:
-    """Raise UnsafeArchiveError for paths that leave the folder: reading a tarball checks them, git allows any."""
-    paths = set(tree.entries)
-    for path in paths:
-        parts = path.split("/")
-        if not {"", ".", ".."}.isdisjoint(parts):
-            raise UnsafeArchiveError(
-                f"{tree.origin.name} is not safe to unpack", why=f"{path!r} would leave the folder"
-            )
-        for count in range(1, len(parts)):
-            if "/".join(parts[:count]) in paths:
-                raise UnsafeArchiveError(
-                    f"{tree.origin.name} is not safe to unpack",
-                    why=f"{path!r} lies below something that is not a folder",
-                )

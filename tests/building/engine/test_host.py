@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from patchkit.building.engine.host import HostEngine, installed
 from patchkit.building.engine.protocol import Identity, files, versions
 from patchkit.building.toolchain import toolchain
-from patchkit.errors import ToolchainError, UnknownTargetError
+from patchkit.errors import BadUsageError, ToolchainError, ToolError, UnknownTargetError
 from patchkit.releases.version import Version
 from patchkit.ui import Ui
 from tests.support.building.workspaces import check_workspace, run
@@ -76,7 +77,7 @@ def test_missing_packages_are_named_with_the_command_that_helps(ui: Ui) -> None:
     with pytest.raises(ToolchainError) as caught:
         HostEngine(ui).prepare(tools.model_copy(update={"packages": [*tools.packages, "no-such-package"]}))
     assert "no-such-package" in caught.value.advice
-    assert caught.value.advice.startswith("apt-get install")
+    assert caught.value.advice.startswith("as root: apt-get update && apt-get install")
 
 
 def test_a_package_of_another_architecture_is_not_the_one_that_is_wanted() -> None:
@@ -110,3 +111,40 @@ def test_a_compiler_for_something_else_is_refused(ui: Ui, tmp_path: Path, monkey
     with pytest.raises(UnknownTargetError, match="does not make linux-amd64") as caught:
         HostEngine(ui).prepare(toolchain(Version("2.6.14"), "linux-amd64"))
     assert "2038" in caught.value.why
+
+
+KILLED = """
+import os, signal, tempfile
+from patchkit.building.engine.host import HostEngine
+from patchkit.building.engine.protocol import Identity
+from patchkit.ui import Ui
+with HostEngine(Ui(quiet=True)).workspace(Identity("host", "cc", {}), keep=False):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_of_a_killed_build_is_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    subprocess.run([sys.executable, "-c", KILLED], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
+    (left,) = tmp_path.iterdir()
+    (tmp_path / "patchkit-of-another-kind").mkdir()
+    engine, identity = HostEngine(Ui(quiet=True)), Identity("host", "cc", {})
+    with engine.workspace(identity, keep=True) as kept, engine.workspace(identity, keep=False) as other:
+        assert not left.exists()
+        assert Path(kept.top).exists()
+        assert Path(other.top).exists()
+    with engine.workspace(identity, keep=False):
+        assert sorted(path.name for path in tmp_path.iterdir() if path.name.endswith("kind")) == [
+            "patchkit-of-another-kind"
+        ]
+    assert Path(kept.top).exists()
+
+
+def test_a_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATCHKIT_BUILD_TIMEOUT", "1")
+    with HostEngine(Ui(quiet=True)).workspace(Identity("host", "cc", {}), keep=False) as space:
+        with pytest.raises(ToolError, match="sleep did not end within 1 s"):
+            space.run(["sleep", "65"], cwd=".", env={}, line=print)
+        monkeypatch.setenv("PATCHKIT_BUILD_TIMEOUT", "a while")
+        with pytest.raises(BadUsageError):
+            space.run(["true"], cwd=".", env={}, line=print)

@@ -9,6 +9,7 @@ import pytest
 
 from patchkit.errors import MendError
 from patchkit.jobs.doctor import repair
+from patchkit.jobs.doctor.checks import Readiness
 from patchkit.jobs.doctor.distribution import Step, of
 from patchkit.jobs.doctor.model import ProbeResult
 from patchkit.ui import Ui
@@ -56,3 +57,20 @@ def test_who_is_not_root_is_told_or_helped(monkeypatch: pytest.MonkeyPatch, tmp_
     repair.run([Step(["sh", "-c", f'test "$DEBIAN_FRONTEND" = noninteractive && echo > {tmp_path}/done'])], ui)
     assert (tmp_path / "done").exists()
     assert repair.shown(Step(["true"])) == "sudo env DEBIAN_FRONTEND=noninteractive true"
+
+
+def test_one_line_for_root_is_enough_for_what_was_asked() -> None:
+    results = [
+        ProbeResult("compiler", "missing", "", "", packages=["gcc", "make"]),
+        ProbeResult("machine", "missing", "", "", packages=["qemu", "make"]),
+        ProbeResult("docker", "broken", "", "", steps=[Step(["service", "docker", "start"])]),
+        ProbeResult("cache", "broken", "", "", steps=[Step(["rm", "x"], root=False)]),
+    ]
+    ready = [
+        Readiness("build", works=False, by=[], lacks=["compiler", "cache"]),
+        Readiness("lab", works=False, by=[], lacks=["compiler", "machine"]),
+        Readiness("matrix", works=True, by=[], lacks=[]),
+    ]
+    line = "apt-get update && apt-get install -y --no-install-recommends gcc make qemu"
+    assert repair.as_root(results, ready, DEBIAN) == line
+    assert repair.as_root(results, ready[2:], DEBIAN) == ""

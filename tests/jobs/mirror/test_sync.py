@@ -310,13 +310,19 @@ class TestMadeUp:
         again = fill("2.6.99", crypto="pinned", openssl_sources=[str(tmp_path / "given")])
         assert list(again.options) == ["--engine", "host", "--crypto", "pinned", "--openssl-source", str(given)]
 
-    def test_all_that_can_not_be_had_is_named_at_once(self, fill: Callable[..., SyncedMirror], pool: Path) -> None:
+    def test_all_that_can_not_be_had_is_named_at_once(
+        self, fill: Callable[..., SyncedMirror], pool: Path, tmp_path: Path, cache: Cache, ui: Ui
+    ) -> None:
         (pool / "openvpn-2.6.99.tar.gz").unlink()
         (pool / "openssl-3.0.20.tar.gz").unlink()
         with pytest.raises(NetworkUnavailableError, match="3 things") as caught:
             fill("2.6.98", "2.6.99", git=None, crypto="pinned")
         for name in ("openvpn.git", "openvpn-2.6.99.tar.gz", "openssl-3.0.20.tar.gz"):
             assert name in caught.value.why
+        # The mirror is not whole, and says so, until a later sync has brought what it lacks.
+        gaps = {found.name: found.detail for found in check(tmp_path / "mirror", Context(cache, ui)) if found.bad}
+        assert set(gaps) == {"source of OpenVPN", "source of OpenSSL 3.0.20"}
+        assert "2.6.98, 2.6.99" in gaps["source of OpenVPN"]
 
     @pytest.mark.parametrize("versions", [(), ("2.6.97",), ("2.6.99", "main")])
     def test_what_nobody_pinned_is_refused_before_anything_is_made(

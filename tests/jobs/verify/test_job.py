@@ -28,7 +28,7 @@ from patchkit.errors import (
 from patchkit.jobs.build.release import Outcome
 from patchkit.jobs.verify.build import compilation, smoke_tests
 from patchkit.jobs.verify.evidence import EvidenceRequest
-from patchkit.jobs.verify.job import VerifyRequest, chosen_steps, verify
+from patchkit.jobs.verify.job import VerifyRequest, chosen_steps, required_evidence, verify
 from patchkit.jobs.verify.lab import conclusions
 from patchkit.jobs.verify.model import STEPS, Fact, Finding, StepName, StepResult, Verification
 from patchkit.jobs.verify.report import html, markdown, write
@@ -84,8 +84,31 @@ def test_a_release_that_nobody_has_pinned(upstream: Upstream, tmp_path: Path, ca
     upstream.tag()
     verification = verify(order(upstream, tmp_path, "source"), Context(cache, Ui(quiet=True), offline=True))
     assert (verification.release, verification.pinned, verification.exit_code) == (VERSION, False, 0)
-    assert verification.verdict == f"{VERSION}: nothing is wrong in the 1 of 7 steps that were run"
+    assert verification.verdict == (
+        f"{VERSION}: nothing is wrong in the 1 of 7 steps that were run; "
+        "checked: signature, tag; NOT checked: pin, tarball, comparison"
+    )
     assert states(verification) == {"source": "passed"} | dict.fromkeys(STEPS[1:], "skipped")
+
+
+@pytest.mark.parametrize(
+    ("required", "lacking"), [("signature,tag", ""), ("tag,tarball,comparison", "tarball, comparison"), ("pin", "pin")]
+)
+def test_evidence_that_is_required(
+    required: str, lacking: str, upstream: Upstream, tmp_path: Path, cache: Cache
+) -> None:
+    upstream.tag()
+    request = replace(order(upstream, tmp_path, "source"), require=required_evidence([required]))
+    verification = verify(request, Context(cache, Ui(quiet=True), offline=True))
+    assert verification.exit_code == (80 if lacking else 0)
+    assert [finding.what for finding in verification.findings] == (
+        [f"not checked, and required: {lacking}"] if lacking else []
+    )
+
+
+def test_evidence_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(BadUsageError):
+        required_evidence(["tag,faith"])
 
 
 def test_what_was_tampered_with_is_looked_at_and_never_run(upstream: Upstream, tmp_path: Path, cache: Cache) -> None:
@@ -136,6 +159,7 @@ def sample() -> Verification:
     )  # fmt: skip
     return Verification(
         patchkit="1", release=VERSION, variants=["retransmit"], pinned=False, verdict="<verdict>", exit_code=30,
+        checked=["tag"], not_checked=["pin"],
         steps=[step],
     )  # fmt: skip
 
@@ -230,7 +254,7 @@ def test_all_steps_of_a_release_that_nobody_has_pinned(
     verification = verify(request, Context(shared_cache, Ui(quiet=True)))
     assert verification.findings == []
     assert set(states(verification).values()) == {"passed"}
-    assert verification.verdict == "2.6.99: nothing is wrong"
+    assert verification.verdict.startswith("2.6.99: nothing is wrong; checked: signature, tag")
     write(verification, tmp_path / "out/2.6.99")
     lab = next(fact.value for fact in verification.steps[-1].facts if fact.name == "report")
     assert (tmp_path / "out/2.6.99" / lab).is_file()

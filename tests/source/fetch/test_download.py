@@ -30,17 +30,19 @@ from patchkit.errors import (
     PlacesExhaustedError,
     WrongHashError,
 )
-from patchkit.source.fetch import from_url, retries
+from patchkit.source.fetch import from_url, mirror, retries
 from patchkit.source.fetch.download import fetch, fetch_unpinned
-from patchkit.source.fetch.from_url import ExpectedFile
+from patchkit.source.fetch.from_url import ExpectedFile, PlaceFailedError
 from patchkit.source.fetch.places import Place
 from patchkit.ui import Ui
 from tests.support.source.website import (
+    Answer,
     Handler,
     Site,
     after,
     chunked,
     cut,
+    for_ever,
     hung_up,
     redirect,
     serving,
@@ -531,3 +533,27 @@ def self_signed(path: Path) -> Path:
     )
     path.write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
     return path
+
+
+@pytest.mark.parametrize(
+    "answer", [for_ever("HTTP/1.1 100 Continue\r\n\r\n"), for_ever("x", "HTTP/1.1 200 OK\r\n\r\n")]
+)
+def test_a_server_that_never_ends_its_answer(answer: Answer, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(from_url, "PATIENCE", 0.4)
+    began = time.monotonic()
+    with pytest.raises(PlaceFailedError, match=r"within 0\.4 s"):
+        from_url.read(site.on("/slow", answer), 1 << 20)
+    assert time.monotonic() - began < 5
+
+
+def test_a_mirror_whose_certificate_nobody_vouches_for_is_told_where_another_place_has_the_file(
+    site: Site, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, told = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), Ui(quiet=True)
+    context.load_cert_chain(self_signed(tmp_path / "pem"))
+    with serving(lambda plain: context.wrap_socket(plain, server_side=True)) as forged:
+        monkeypatch.setenv("PATCHKIT_MIRROR", forged.url)
+        places = [Place(forged.on("/f", whole(DATA)), mirror=True), *at(site.on("/f", whole(DATA)))()]
+        assert fetch(FILE, lambda: places, Context(cache, told)).read_bytes() == DATA
+        assert mirror.indexed("no-such-image", Context(cache, told)) is None
+    assert [("certificate verify failed" in warning) for warning in told.warnings] == [True, True]

@@ -13,7 +13,7 @@ import pytest
 from patchkit.errors import UnsafeArchiveError
 from patchkit.source.tree import tarball as unpack
 from patchkit.source.tree.tarball import as_tree
-from patchkit.source.tree.tree import SYMLINK, Origin, SourceTree
+from patchkit.source.tree.tree import MAX_BYTES, SYMLINK, Origin, SourceTree
 from tests.support.source.samples import COMPRESSORS, DATE, FILES, Member, tar_of, tarball
 
 ORIGIN = Origin(kind="tarball", name="hand-made.tar", verified=False, epoch=0)
@@ -107,7 +107,7 @@ def test_a_fraction_of_a_second_is_dropped() -> None:
         pytest.param([folder("top/.."), A], "would leave the folder", id="parent-folder"),
         pytest.param([Member("top\\..\\a")], "would leave the folder", id="backslashes"),
         pytest.param([Member(".")], "would leave the folder", id="no-name"),
-        pytest.param([link("top/l", "/etc/passwd")], "the link 'top/l' leads out", id="absolute-link"),
+        pytest.param([link("top/l", "/etc/passwd")], "the link 'l' leads out", id="absolute-link"),
         pytest.param([link("top/l", "..")], "to '..'", id="link-to-parent"),
         pytest.param([link("top/sub/l", "../../x")], "leads out of the folder, to '../../x'", id="relative-link"),
         pytest.param([link("top/l", "a/../../x")], "leads out of the folder", id="link-with-a-detour"),
@@ -182,7 +182,7 @@ class TestBombs:
 
     @pytest.fixture(autouse=True)
     def _small_limits(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert unpack.MAX_BYTES <= 2**28
+        assert MAX_BYTES <= 2**28
         assert unpack.MAX_MEMBERS <= 50_000
         monkeypatch.setattr(unpack, "MAX_BYTES", 2**20)
         monkeypatch.setattr(unpack, "MAX_MEMBERS", 100)

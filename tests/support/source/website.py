@@ -178,3 +178,16 @@ def after(gate: threading.Event, answer: Answer) -> Answer:
         answer(handler)
 
     return wait
+
+
+def for_ever(text: str, before: str = "") -> Answer:
+    """Send ``before``, then ``text`` again and again, slowly."""
+
+    def answer(handler: Handler) -> None:
+        handler.close_connection = True
+        with contextlib.suppress(OSError):
+            handler.wfile.write(before.encode())
+            while not handler.site.closing.wait(0.05):
+                handler.wfile.write(text.encode())
+
+    return answer

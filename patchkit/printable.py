@@ -1,0 +1,52 @@
+"""Texts of others, made fit to be printed: no control characters, no passwords.
+
+A file's name, a git ref or a server's answer can hold a terminal's control sequences; a URL can hold a password.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_LINE_KEPT = "\n\t"
+# Control characters, those that reorder what is read, separators of lines, and halves of pairs.
+_UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+_MAY_BE_UNSEEN = re.compile(r"[^ -~]")
+# Up to the last @ in front of the path, as browsers and curl read it.
+_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)([^\s/?#\"'\\]+)@")
+_HIDDEN = "***"
+
+
+def visible(text: str, *, kept: str = _LINE_KEPT) -> str:
+    """Return ``text`` with every control character but those in ``kept`` as Python writes it, such as ``\\x1b``."""
+    return _MAY_BE_UNSEEN.sub(lambda found: found[0] if found[0] in kept else _escaped(found[0]), text)
+
+
+def in_one_line(text: str) -> str:
+    """Return ``text`` with every control character visible, line ends and tabs among them."""
+    return visible(text, kept="")
+
+
+def without_passwords(text: str) -> str:
+    """Return ``text`` with the passwords of its URLs replaced by asterisks.
+
+    Of ``http`` and ``https`` URLs the user's name as well, since it can be a token.
+    """
+    return _USER.sub(_without_password, text) if "@" in text else text
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without passwords, and with all control characters but line ends and tabs visible."""
+    return visible(without_passwords(text))
+
+
+def _escaped(character: str) -> str:
+    return ascii(character)[1:-1] if unicodedata.category(character) in _UNSEEN else character
+
+
+def _without_password(found: re.Match[str]) -> str:
+    scheme, user = found[1], found[2]
+    if scheme.lower().startswith("http"):
+        return f"{scheme}{_HIDDEN}@"
+    name, colon, _ = user.partition(":")
+    return f"{scheme}{name}:{_HIDDEN}@" if colon else found[0]
