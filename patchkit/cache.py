@@ -43,6 +43,7 @@ def keep_newest(folder: Path, count: int, *, used: Path) -> None:
 
 
 FOLDERS = (
+    "answers",
     "configure",
     "credentials",
     "downloads",
@@ -91,6 +92,11 @@ class Cache:
     def existing(self) -> list[Path]:
         """Return the folders of :data:`FOLDERS` that exist."""
         return [path for name in FOLDERS if (path := self.root / name).is_dir()]
+
+    @property
+    def answers(self) -> Path:
+        """What variants make of files, a file for each version of patchkit."""
+        return self.made("answers")
 
     @property
     def configure(self) -> Path:

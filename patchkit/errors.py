@@ -2,7 +2,8 @@
 
 One class an error, one exit code a class (docs/exit-codes.md is made from this module). 0 is success,
 1 is a fault in patchkit itself, 2 is a wrong command line; from 10 on the tens group the codes: 10 names, 20 sources,
-30 patching, 40 building, 50 storage, 60 the lab, 70 what ``verify`` finds, 90 this machine.
+30 patching, 40 building, 50 storage, 60 the lab, 70 what ``verify`` finds, 80 requirements, 90
+this machine.
 """
 
 from __future__ import annotations
@@ -267,6 +268,11 @@ class NewReleaseError(PatchkitError):
 class NotCheckedError(PatchkitError):
     exit_code = 80
     meaning = "evidence that --require names could not be checked"
+
+
+class VulnerableError(PatchkitError):
+    exit_code = 81
+    meaning = "--fail-on-vulnerable was given, and the source has known vulnerabilities, or it cannot be told"
 
 
 class DiskFullError(PatchkitError):

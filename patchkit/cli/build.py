@@ -21,6 +21,7 @@ from patchkit.cli.options import (
     SinceOption,
     SourceOption,
     VerboseOption,
+    VulnerableOption,
     recommended,
 )
 
@@ -61,6 +62,7 @@ def build(
     ] = False,
     keep_build: Annotated[bool, typer.Option("--keep-build", help="Keep the build folder or container.")] = False,
     allow_known_bad: KnownBadOption = False,
+    fail_on_vulnerable: VulnerableOption = False,
     sign_key: Annotated[
         Path | None, typer.Option("--sign-key", metavar="PEM", help="Sign programs for Windows with this key.")
     ] = None,
@@ -96,6 +98,7 @@ def build(
             out=out,
             keep_going=keep_going,
             keep_build=keep_build,
+            fail_on_vulnerable=fail_on_vulnerable,
         ),
         targets=target or ["linux-amd64"],
         all_releases=all_releases,

@@ -18,6 +18,7 @@ from patchkit.cli.options import (
     OptionalVersionOption,
     SourceOption,
     VariantOption,
+    VulnerableOption,
 )
 
 
@@ -37,6 +38,7 @@ def export(
     ] = None,
     check_compile: CheckCompileOption = False,
     offline: OfflineOption = False,
+    fail_on_vulnerable: VulnerableOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a variant's diffs for people who build elsewhere: with quilt, git am or patch.
@@ -55,7 +57,9 @@ def export(
     context = Context.default(offline=offline)
     wanted = SourceRequest(version or "", git, source)
     wanted.check_named()
-    request = ExportRequest(wanted, combination(variant), guard, form.value, to, check_compile)
+    request = ExportRequest(
+        wanted, combination(variant), guard, form.value, to, check_compile, fail_on_vulnerable=fail_on_vulnerable
+    )
     warn_known_bad(request.variant, context.ui)
     exported = exported_by(request, context)
     if not exported.written:

@@ -42,7 +42,7 @@ VersionOption = Annotated[
     typer.Option(
         "--version",
         metavar="V",
-        help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref.",
+        help="2.6.14, 2.7_rc2; latest, or 2.6 for its newest; with --git, any ref.",
         autocompletion=completion.versions,
     ),
 ]
@@ -51,7 +51,7 @@ OptionalVersionOption = Annotated[
     typer.Option(
         "--version",
         metavar="V",
-        help="2.6.14, v2.3.2, 2.7_rc2; with --git, any ref. A tree given with --source names its own.",
+        help="2.6.14, 2.7_rc2; latest, or 2.6 for its newest; with --git, any ref. A tree of --source names its own.",
         autocompletion=completion.versions,
     ),
 ]
@@ -97,6 +97,9 @@ CheckCompileOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 EngineOption = Annotated[EngineChoice, typer.Option("--engine", help="Where to compile.")]
 TargetOption = Annotated[str, typer.Option("--target", metavar="NAME", autocompletion=completion.targets)]
+VulnerableOption = Annotated[
+    bool, typer.Option("--fail-on-vulnerable", help="Refuse a source with known vulnerabilities (exit code 81).")
+]
 KnownBadOption = Annotated[bool, typer.Option("--allow-known-bad", help="Take variants that are known to be bad, too.")]
 JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")]

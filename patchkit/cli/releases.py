@@ -2,22 +2,66 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
+from patchkit.cli import completion
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import JsonOption
+from patchkit.cli.options import JsonOption, VulnerableOption
 
 
 @command
-def releases(as_json: JsonOption = False) -> None:
-    """List the releases that the pins know.
+def releases(
+    vulnerabilities: Annotated[
+        str | None,
+        typer.Option(
+            "--vulnerabilities",
+            metavar="V",
+            help="List the known vulnerabilities of this release.",
+            autocompletion=completion.versions,
+        ),
+    ] = None,
+    fail_on_vulnerable: VulnerableOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the releases that the pins know, or the known vulnerabilities of one.
 
     \b
-    Example: patchkit releases --json
+    Example: patchkit releases --vulnerabilities 2.6.14
     """
+    from patchkit.errors import BadUsageError
+
+    if vulnerabilities is not None:
+        _list_vulnerabilities(vulnerabilities, fail=fail_on_vulnerable, as_json=as_json)
+    elif fail_on_vulnerable:
+        raise BadUsageError("--fail-on-vulnerable needs a release", advice="--vulnerabilities V")
+    else:
+        _list_releases(as_json=as_json)
+
+
+def _list_vulnerabilities(text: str, *, fail: bool, as_json: bool) -> None:
+    from patchkit.cli.output.vulnerabilities import print_assessment, print_document
+    from patchkit.jobs.vulnerabilities import assess_release
+    from patchkit.releases.catalog import catalog, named
+
+    assessment = assess_release(catalog().find(named(text)).version, "all")
+    if as_json:
+        print_document(assessment)
+    else:
+        print_assessment(assessment)
+    error = assessment.error() if fail else None
+    if error is not None:
+        raise error
+
+
+def _list_releases(*, as_json: bool) -> None:
     from patchkit.cli.output.document import print_json
+    from patchkit.releases.advisories import known
     from patchkit.releases.catalog import catalog
     from patchkit.ui import table
 
-    known = catalog().releases
+    listed = [(release, known(release.version)) for release in catalog().releases]
     if as_json:
         print_json(
             [
@@ -30,8 +74,9 @@ def releases(as_json: JsonOption = False) -> None:
                     "tarball": release.tarball.name if release.tarball else None,
                     "sha256": release.tarball.sha256 if release.tarball else None,
                     "records": release.tarball.records if release.tarball else [],
+                    "vulnerabilities": [advisory.id for advisory in advisories],
                 }
-                for release in known
+                for release, advisories in listed
             ]
         )
         return
@@ -41,7 +86,8 @@ def releases(as_json: JsonOption = False) -> None:
             release.tag.date if release.tag else "",
             release.tag.commit[:12] if release.tag else "",
             release.tarball.sha256[:12] if release.tarball else "",
+            str(len(advisories)),
         )
-        for release in known
+        for release, advisories in listed
     ]
-    table(("version", "date", "commit", "tarball sha256"), rows)
+    table(("version", "date", "commit", "tarball sha256", "known vulnerabilities"), rows)

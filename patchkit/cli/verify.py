@@ -19,6 +19,7 @@ from patchkit.cli.options import (
     OptionalVersionOption,
     SinceOption,
     VerboseOption,
+    VulnerableOption,
 )
 from patchkit.errors import BadUsageError
 
@@ -50,7 +51,7 @@ def verify(
         typer.Option(
             "--only",
             metavar="STEP,...",
-            help="Of source, variants, prove, build, smoke and lab.",
+            help="Of source, vulnerabilities, variants, prove, build, smoke and lab.",
             autocompletion=completion.steps,
         ),
     ] = None,
@@ -86,6 +87,7 @@ def verify(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Gets a folder for the release, with the reports.")
     ] = OUT,
+    fail_on_vulnerable: VulnerableOption = False,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Compile and run even what has turned out not to be upstream's.")
     ] = False,
@@ -113,7 +115,7 @@ def verify(
         _refuse({
             "--only": only, "--skip": skip, "--require": require, "--source": source, "--signature": signature,
             "--trials": trials, **compiling.given, "--out": out != OUT, "--keep-going": keep_going,
-            "--offline": offline,
+            "--offline": offline, "--fail-on-vulnerable": fail_on_vulnerable,
         })  # fmt: skip
         tags_request = NewTagsRequest(SourceRequest(git=git), since, variant or [], key or [])
         _list_new_tags(tags_request, Context.default(verbose=verbose), as_json=as_json)
@@ -128,6 +130,7 @@ def verify(
         steps=steps,
         trials=trials or TRIALS,
         out=out,
+        fail_on_vulnerable=fail_on_vulnerable,
         keep_going=keep_going,
         require=required_evidence(require or []),
     )

@@ -12,6 +12,7 @@ from patchkit.building.settings import BuildSettings
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, StorageError
 from patchkit.jobs.check_compile import check_compile
+from patchkit.jobs.vulnerabilities import Assessment, as_compiled, assess
 from patchkit.patching.combination import Combination
 from patchkit.patching.formats import quilt
 from patchkit.patching.formats.export import Format, files
@@ -33,6 +34,8 @@ class ExportRequest:
     to: Path | None = None
     check_compile: bool = False
     """Whether what changes is compiled before anything is written."""
+    fail_on_vulnerable: bool = False
+    """Whether nothing is written where the patched source has known vulnerabilities, or it cannot be told."""
 
     @property
     def folder(self) -> Path:
@@ -67,13 +70,16 @@ class Exported:
     """By name; for quilt with ``series``, which may list other patches too."""
     written: frozenset[str]
     """The names that were not there already, as they are now."""
+    assessment: Assessment
+    """The known vulnerabilities of the source with these diffs."""
 
 
 def export(request: ExportRequest, context: Context) -> Exported:
     """Render the diffs that ``request`` asks for and write them.
 
-    Raises what :meth:`ExportRequest.validate`, obtaining, rendering and :func:`check_compile` raise, and StorageError
-    where a file of one of the names exists with other content or nothing can be written. Then nothing has been written.
+    Raises what :meth:`ExportRequest.validate`, obtaining, rendering and :func:`check_compile` raise, VulnerableError
+    where known vulnerabilities are to be refused, and StorageError where a file of one of the names exists with other
+    content or nothing can be written. Then nothing has been written.
     """
     request.validate()
     obtained = obtain(request.source, context)
@@ -81,8 +87,14 @@ def export(request: ExportRequest, context: Context) -> Exported:
         request.form, request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard
     )
     _warn_of_line_ends(request, obtained, context.ui)
+    joined = render(request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard)
+    assessment = assess(obtained, "posix", as_compiled(joined, defined=False))
+    error = assessment.error() if request.fail_on_vulnerable else None
+    if error is not None:
+        raise error
+    if assessment.line:
+        context.ui.warn(assessment.line)
     if request.check_compile:
-        joined = render(request.variant, obtained.tree, obtained.label, series=obtained.series, guard=request.guard)
         check_compile(obtained, joined, context, BuildSettings(engine="host"))
     with context.cache.lock(f"export-{hashlib.sha256(os.fsencode(request.folder.resolve())).hexdigest()[:16]}"):
         missing = {name: data for name, data in rendered.items() if _is_missing(request.folder / name, data)}
@@ -96,7 +108,7 @@ def export(request: ExportRequest, context: Context) -> Exported:
         _write(request.folder, missing)
     if request.guard:
         context.ui.note(f"built without -D{GUARD_MACRO}, the source stays what it was")
-    return Exported(obtained.label, rendered, frozenset(missing))
+    return Exported(obtained.label, rendered, frozenset(missing), assessment)
 
 
 def _series(request: ExportRequest) -> tuple[bytes, bytes]:

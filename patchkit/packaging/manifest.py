@@ -123,6 +123,18 @@ class Check(Part):
     )
 
 
+class Vulnerability(Part):
+    """A known vulnerability of the source, as patchkit knew it when the artifact was built."""
+
+    id: str = Field(description="CVE identifier")
+    title: str = Field(description="in a few words")
+    severity: str = Field(description="of a public record: low, medium, high, critical or not rated")
+    reach: Literal["remote", "local"] = Field(description="who can use it: somebody on the network, or on the computer")
+    state: Literal["affected", "fixed here", "cannot be told"] = Field(
+        description="fixed here: the release has it, and this source carries the fix"
+    )
+
+
 class File(Part):
     """A file of the artifact."""
 
@@ -145,6 +157,9 @@ class Artifact(Part):
     build: Build = Field(description="how it was compiled")
     checks: list[Check] = Field(
         description="the smoke test; for Windows under wine, for a foreign processor under QEMU"
+    )
+    vulnerabilities: list[Vulnerability] = Field(
+        default=[], description="known vulnerabilities that concern this target; [] in manifests of older patchkits too"
     )
     signature: AuthenticodeSignature | None = Field(
         default=None, description="of Windows programs; null when none was asked for"
@@ -180,6 +195,7 @@ def markdown() -> str:
                     Crypto,
                     StaticLibrary,
                     Check,
+                    Vulnerability,
                     AuthenticodeSignature,
                     File,
                 ),

@@ -40,6 +40,11 @@ def ignored() -> Iterator[None]:
         _ignored = False
 
 
+def are_ignored() -> bool:
+    """Return whether all pins are ignored now."""
+    return _ignored
+
+
 @cache
 def load(folder: Path) -> Pins:
     """Read the pins of the variant in ``folder``; empty when there are none. Raises BadVariantError for a bad file."""

@@ -7,6 +7,7 @@ state it. A release may be in one of the two files or in both. Nothing here open
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -130,3 +131,18 @@ def catalog() -> Catalog:
     return Catalog(
         [Release(version, tags.get(version), tarballs.get(version)) for version in tags.keys() | tarballs.keys()]
     )
+
+
+def named(text: str) -> str:
+    """Return the release that ``text`` stands for: ``latest`` and a series, ``2.6``, for their newest final release.
+
+    Any other text, and a series that the pins do not know, is returned as it is.
+    """
+    if text != "latest" and not re.fullmatch(r"v?\d{1,4}\.\d{1,4}", text, re.ASCII):
+        return text
+    final = [
+        release.version.text
+        for release in catalog().releases
+        if not release.version.pep440.is_prerelease and text in ("latest", release.series, f"v{release.series}")
+    ]
+    return final[-1] if final else text

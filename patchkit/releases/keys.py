@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import datetime
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
+
+_DAYS_BEFORE = 120
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,16 @@ def upstream_keys() -> tuple[UpstreamKey, ...]:
         )
         for entry in _table()["key"]
     )
+
+
+def ending(today: datetime.date, keys: Iterable[UpstreamKey] | None = None) -> list[str]:
+    """Say of each of ``keys``, by default all of upstream's, that ends within 120 days after ``today`` when it does."""
+    return [
+        f"upstream's key {key.fingerprint} {'ends' if key.expires >= today else 'has ended'} on {key.expires}: "
+        "signatures made later need a newer one (ci/pin-keys)"
+        for key in (upstream_keys() if keys is None else keys)
+        if key.expires is not None and (key.expires - today).days <= _DAYS_BEFORE
+    ]
 
 
 @cache

@@ -16,7 +16,7 @@ from patchkit.errors import (
     WrongHashError,
     WrongReleaseError,
 )
-from patchkit.releases.catalog import Release, TarballPin, catalog
+from patchkit.releases.catalog import Release, TarballPin, catalog, named
 from patchkit.releases.version import Version, base_of, is_label
 from patchkit.source.fetch import download, mirror, places
 from patchkit.source.fetch.from_url import ExpectedFile
@@ -35,11 +35,17 @@ class SourceRequest:
     """The source to obtain: a version (or, with ``git``, any ref), and what overrides the usual places."""
 
     version: str = ""
-    """Empty in a request about several releases: :meth:`of` names one of them."""
+    """Empty in a request about several releases: :meth:`of` names one of them. ``latest`` and a series, ``2.6``, become
+    their newest pinned release, but for a local source, which is what it is called."""
     git: str | None = None
     """URL or path of a repository; ``PATCHKIT_GIT`` is the default."""
     source: Path | None = None
     """A local tarball or folder (``--source``)."""
+
+    def __post_init__(self) -> None:
+        """Replace the name of a series, or ``latest``, by the release that it stands for."""
+        if self.source is None:
+            object.__setattr__(self, "version", named(self.version))
 
     def check_named(self) -> None:
         """Raise BadUsageError where nothing names the release: only a tree given with --source names its own."""

@@ -146,9 +146,9 @@ def test_what_weekly_asks_for() -> None:
         ]
 
     assert cells() == [
-        ("build", "2.6.14", "linux-amd64", "recommended"),
-        ("build", "2.6.14", "windows-amd64", "recommended"),
-        ("lab", "2.6.14", "recommended", "loss-20"),
+        ("build", "2.7.7", "linux-amd64", "recommended"),
+        ("build", "2.7.7", "windows-amd64", "recommended"),
+        ("lab", "2.7.7", "recommended", "loss-20"),
         ("watch", "recommended"),
     ]
     by_hand = cells(versions='["2.5.11", "2.7.6"]')

@@ -58,7 +58,7 @@ def test_releases_as_text_and_json(patchkit: Run) -> None:
 
 
 def test_variants_as_text_and_json(patchkit: Run) -> None:
-    known = ["stock", "ack-echo", "adaptive", "early", "recommended", "retransmit", "retransmit-flag"]
+    known = ["stock", "ack-echo", "adaptive", "cve-2026-84732", "early", "recommended", "retransmit", "retransmit-flag"]
     assert [row.split()[0] for row in patchkit("variants").stdout.splitlines()] == ["variant", *known]
     assert [variant["name"] for variant in json.loads(patchkit("variants", "--json").stdout)] == known
 
@@ -98,7 +98,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         (["build", "--version", "2.6.14", "--jobs", "0"], 2, "--jobs"),
         (["build", "--version", "2.6.14", "--engine", "podman"], 2, "podman"),
         (["frobnicate"], 2, "frobnicate"),
-        (["build", "--version", "2.6.99"], 10, "2.6.22"),
+        (["build", "--version", "2.6.99"], 10, "2.6.23"),
         (["build", "--version", "../../etc"], 10, "2.6.14"),
         (["render", "--version", "2.6.14", "--variant", "retransmitt"], 11, "retransmit"),
         (["build", "--version", "2.6.14", "--source", "mine", "--target", "windows-arm"], 12, "linux-amd64"),

@@ -39,14 +39,14 @@ def test_ticks_a_verdict_and_reports(patchkit: Run, upstream: Upstream, tmp_path
     words = ("--version", VERSION, "--git", upstream.git, "--key", str(upstream.public), "--only", "source")
     done = patchkit("verify", *words, "--offline", env={**QUIET, "PATCHKIT_CACHE": str(tmp_path / "c")})
     assert done.returncode == 0, done.stderr
-    first, source, variants, *_, verdict = done.stdout.splitlines()
+    first, source, _, variants, *_, verdict = done.stdout.splitlines()
     assert first.split() == ["step", "state", "result"]
     assert source.split()[:3] == ["\u2713", "source", "passed"]
     assert variants.split()[:3] == ["\u2013", "variants", "skipped"]
-    assert verdict.startswith(f"{VERSION}: nothing is wrong in the 1 of 6 steps that were run; checked: signature, tag")
+    assert verdict.startswith(f"{VERSION}: nothing is wrong in the 1 of 7 steps that were run; checked: signature, tag")
     assert "NOT checked: pin, tarball, comparison" in verdict
     assert (tmp_path / "verify" / VERSION / "report.html").is_file()
-    assert "[1/6]" in done.stderr
+    assert "[1/7]" in done.stderr
 
 
 def test_ticks_differ_on_a_terminal_without_them(upstream: Upstream, tmp_path: Path) -> None:

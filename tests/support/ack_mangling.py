@@ -68,6 +68,12 @@ def future(packet: Packet) -> list[bytes]:
     return [*never_sent, *packet.with_acks(*packet.acks)]
 
 
+def ahead(packet: Packet) -> list[bytes]:
+    """No right ACK, and with each packet eight of packets that were never sent: CVE-2026-84732."""
+    last = max(packet.acks)
+    return packet.with_acks() + packet.ack_of(*range(last + 1000, last + 1008))
+
+
 def in_reverse() -> Mangle:
     """The last one first, four at a time: what is kept back comes with the next copies."""
     kept: list[int] = []
@@ -117,6 +123,10 @@ MISDEEDS: dict[str, Callable[[], tuple[Mangle, Mangle]]] = {
 """By name: what is done to what the server sends, and to what the client sends."""
 
 
+ATTACKS: dict[str, Callable[[], tuple[Mangle, Mangle]]] = {"ahead": lambda: (ahead, ahead)}
+"""What stock is known not to withstand, in the same form."""
+
+
 @dataclass
 class Mangler:
     """A relay's fate of datagrams, and how many control packets, and how many different ones, each end sent."""
@@ -127,7 +137,7 @@ class Mangler:
     messages: dict[bool, set[bytes]] = field(default_factory=lambda: {False: set(), True: set()})
 
     def __post_init__(self) -> None:
-        self._mangle = MISDEEDS[self.misdeed]()
+        self._mangle = (MISDEEDS | ATTACKS)[self.misdeed]()
 
     def __call__(self, datagram: bytes, from_client: bool) -> list[bytes]:
         opcode = datagram[0] >> 3

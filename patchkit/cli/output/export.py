@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from patchkit.cli.output.document import print_json
+from patchkit.cli.output.vulnerabilities import vulnerability_document
 from patchkit.jobs.export import Exported, ExportRequest
 from patchkit.ui import table
 
@@ -23,6 +24,7 @@ def print_document(request: ExportRequest, exported: Exported) -> None:
             "guard": request.guard,
             "format": request.form,
             "folder": str(request.folder),
+            "vulnerabilities": [vulnerability_document(found) for found in exported.assessment.vulnerabilities],
             "files": [
                 {"name": name, "sha256": _sha256(data), "size": len(data), "written": name in exported.written}
                 for name, data in exported.files.items()

@@ -12,6 +12,7 @@ from patchkit.building.check.smoke import CheckResult
 from patchkit.building.recipe.openssl import configure_words
 from patchkit.building.toolchain import SYSTEM
 from patchkit.jobs.build.plan import BuildInputs, Planned
+from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
 from patchkit.patching.variants import GUARD_MACRO
@@ -32,6 +33,7 @@ def describe(
     ``version`` is what its binary calls itself, ``files`` are its files by name, ``left_out`` what it lacks and why.
     """
     rendered, origin, target = planned.rendered, inputs.obtained.tree.origin, inputs.tools.target
+    assessment = assess(inputs.obtained, platform_of(target.system), as_compiled(rendered, defined=True))
     return manifest.Artifact(
         name=planned.name,
         version=version,
@@ -79,6 +81,16 @@ def describe(
             glibc=linked.glibc,
         ),
         checks=[manifest.Check(name=check.name, passed=check.passed, detail=check.detail) for check in checks],
+        vulnerabilities=[
+            manifest.Vulnerability(
+                id=found.advisory.id,
+                title=found.advisory.title,
+                severity=found.advisory.severity,
+                reach=found.advisory.reach,
+                state=found.state,
+            )
+            for found in assessment.vulnerabilities
+        ],
         signature=_signature(inputs),
         files=[described(name, data) for name, data in files.items()],
     )

@@ -18,7 +18,7 @@ from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import BuildLog, build_log
 from patchkit.building.recipe.tree import OpenVpnTree
-from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain import Toolchain, known_target
 from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
@@ -34,13 +34,15 @@ from patchkit.jobs.build.manifest_entry import describe
 from patchkit.jobs.build.plan import BuildInputs, Planned, plan
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.missing_files import MissingFiles
+from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import Dist
-from patchkit.patching.render import render
+from patchkit.patching.render import Rendered, render
 from patchkit.patching.variants import GUARD_MACRO, STOCK
 from patchkit.releases.version import shown
 from patchkit.source.library import LibrarySource
 from patchkit.source.obtain import Obtained, obtain
+from patchkit.ui import Ui
 
 _KEPT_APART = 40  # artifacts in folders of their own, of a megabyte or two each
 _ALL_AT_ONCE = "patchkit mirror sync, where there is a network, then PATCHKIT_MIRROR here"
@@ -90,6 +92,7 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
         try:
             guard = request.guard and not variant.is_stock
             diff = render(variant, obtained.tree, obtained.label, series=obtained.series, guard=guard)
+            _look_up_vulnerabilities(diff, obtained, request, context.ui)
             rendered.append((variant, diff))
         except PatchkitError as error:
             outcomes[variant.name] = _failed(variant.name, error, 0.0, request)
@@ -112,6 +115,16 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
         for artifact in (outcome.artifact for outcome in outcomes.values() if outcome.artifact):
             keep_newest(request.out, _KEPT_APART, used=request.folder(artifact.inputs))
     return [outcomes[variant.name] for variant in combinations]
+
+
+def _look_up_vulnerabilities(diff: Rendered, obtained: Obtained, request: BuildRequest, ui: Ui) -> None:
+    """Warn of the known vulnerabilities of the patched source. Raises VulnerableError where they are to be refused."""
+    assessment = assess(obtained, platform_of(known_target(request.target).system), as_compiled(diff, defined=True))
+    error = assessment.error() if request.fail_on_vulnerable else None
+    if error is not None:
+        raise error
+    if assessment.line:
+        ui.warn(assessment.line)
 
 
 def _library_source(tools: Toolchain, request: BuildRequest, context: Context) -> LibrarySource | None:

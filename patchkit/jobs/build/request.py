@@ -31,6 +31,8 @@ class BuildRequest:
     artifacts of one name that were built in several ways do not replace each other."""
     keep_going: bool = False
     keep_build: bool = False
+    fail_on_vulnerable: bool = False
+    """Whether a variant is refused where its source has known vulnerabilities, or it cannot be told."""
     signer: Signer | None = None
     """Who signs programs for Windows; other targets of the same run stay as they are."""
     lenient: bool = False

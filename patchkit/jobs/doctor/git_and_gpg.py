@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import subprocess
 import tempfile
 from pathlib import Path
 
 from patchkit.jobs.doctor.model import FaultError
+from patchkit.releases.keys import ending
 from patchkit.source.openpgp.gnupg import key_ring
 from patchkit.source.openpgp.judgement import judge
 
@@ -39,7 +41,8 @@ def git() -> str:
 
 
 def gpg() -> str:
-    """Judge a signature as ``verify`` does, of the signed text and of another one; report gpg's version.
+    """Judge a signature as ``verify`` does, of the signed text and of another one; report gpg's version, and which of
+    upstream's keys end soon.
 
     Nothing is signed here: signing needs gpg-agent, which verification does not need and distributions pack apart.
     Raises FaultError, OpenPgpMissingError or StorageError.
@@ -52,7 +55,8 @@ def gpg() -> str:
         raise FaultError(f"gpg calls a good signature {genuine.worth}", why=genuine.detail)
     if forged.worth != "bad":
         raise FaultError(f"gpg calls a forged text's signature {forged.worth}", why=forged.detail)
-    return f"{version} checks signatures"
+    ends = "".join(f"; {text}" for text in ending(datetime.datetime.now(datetime.UTC).date()))
+    return f"{version} checks signatures{ends}"
 
 
 def _output(command: list[str], folder: Path, settings: dict[str, str]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from packaging.version import Version as Pep440
 
 from patchkit.context import Context
-from patchkit.errors import BadSourceError, BadUsageError, PatchkitError, TagMovedError, UnknownVersionError
+from patchkit.errors import BadSourceError, BadUsageError, GitError, PatchkitError, TagMovedError, UnknownVersionError
+from patchkit.jobs.matrix.answers import Answers
 from patchkit.patching.combination import Combination
 from patchkit.patching.names import files_of
 from patchkit.patching.variants import UpstreamStatus, names, variant
@@ -73,8 +74,13 @@ class SourceCollector:
     request: MatrixRequest
     chosen: Sequence[Combination]
     context: Context
+    answers: Answers
+    needed: Callable[[Sequence[ReleaseFiles]], Collection[str]]
+    """Tells of all rows which blobs have to be read."""
     blobs: dict[str, bytes] = field(default_factory=dict)
     """All contents that were read, by git blob id."""
+    unread: dict[str, tuple[SourceTree, str]] = field(default_factory=dict)
+    """Where contents that were not read yet are, by git blob id."""
 
     def releases(self) -> list[ReleaseFiles]:
         """Collect the refs in the order of the request, or all releases, the oldest first.
@@ -90,7 +96,7 @@ class SourceCollector:
         first = rows[0].error
         if first is not None and all(row.error for row in rows) and not isinstance(first, TagMovedError):
             raise first
-        return rows
+        return self._read_needed(rows)
 
     def _ref(self, ref: str) -> ReleaseFiles:
         source = self.request.source
@@ -121,6 +127,7 @@ class SourceCollector:
                 for version, tag in past.tags.items()
                 if version.pep440 >= oldest
             ]
+            self._read_needed(rows)
         if not rows:
             raise UnknownVersionError(
                 f"{self._repository} has no release since {since or 2.1}", advice="patchkit releases"
@@ -137,16 +144,35 @@ class SourceCollector:
             row.error = error
             return row
 
+    def _place(self, tree: SourceTree, file: str) -> tuple[str, str]:
+        """Look up ``file`` in ``tree``, by reading it."""
+        path = tree.find(file)
+        data = tree.read(path)
+        blob = blob_id(data)
+        self.blobs[blob] = data
+        self.answers.learn_place(tree.origin.tree, file, path, blob)
+        return path, blob
+
+    def _read_needed(self, rows: list[ReleaseFiles]) -> list[ReleaseFiles]:
+        """Read what has to be rendered. Raises GitError where it is not what the pins or an earlier run say."""
+        for blob in self.needed(rows):
+            if blob not in self.blobs:
+                tree, path = self.unread[blob]
+                self.blobs[blob] = _genuine(tree.read(path), blob, path)
+        return rows
+
     def _with_files(self, row: ReleaseFiles, tree: SourceTree, pinned: Mapping[str, str]) -> ReleaseFiles:
-        """Name the files by their blobs, and read those that have not been read yet. A missing file does not concern
-        the variants that do not touch it."""
+        """Name the files by their blobs, which are read later, if at all. A missing file does not concern the variants
+        that do not touch it."""
         row.origin = tree.origin
         known = {path.rpartition("/")[2]: (path, blob) for path, blob in pinned.items()}
         applicable = [combined for combined in self.chosen if _status(combined, row) != "not-applicable"]
         for file in sorted({file for combined in applicable for file in combined.files}):
             try:
-                path, blob = known.get(file) or (tree.find(file), "")
-                row.files[path] = blob if blob in self.blobs else self._kept(tree, path)
+                path, blob = known.get(file) or self.answers.place(tree.origin.tree, file) or self._place(tree, file)
+                if blob not in self.blobs:
+                    self.unread[blob] = tree, path
+                row.files[path] = blob
             except BadSourceError as error:
                 row.missing[file] = error
         if not tree.origin.verified:
@@ -171,6 +197,12 @@ def _touched_by_any() -> list[str]:
 
 def _status(combined: Combination, row: ReleaseFiles) -> UpstreamStatus | None:
     return combined.upstream_status(row.version) if row.version is not None else None
+
+
+def _genuine(data: bytes, blob: str, path: str) -> bytes:
+    if blob_id(data) != blob:
+        raise GitError(f"{path} is not the file that was expected", why=f"it is {blob_id(data)}, not {blob}")
+    return data
 
 
 def _in_the_pins(ref: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
+from patchkit.jobs.matrix.answers import Answers
 from patchkit.jobs.matrix.collect_sources import MatrixRequest, ReleaseFiles, SourceCollector
 from patchkit.jobs.matrix.workers import Key, attempt_all, forms
 from patchkit.patching.attempt import Attempt, MatrixCell, judge
@@ -49,10 +50,27 @@ def matrix(request: MatrixRequest, context: Context) -> list[Row]:
     request.validate()
     named = request.variants or [name for name in names() if name != STOCK]
     chosen = list({combined.name: combined for combined in map(combination, named)}.values())
-    collector = SourceCollector(request, chosen, context)
+    answers = Answers.of(context.cache)
+    attempts: dict[Key, list[Attempt]] = {}
+    tasks: dict[Key, str] = {}
+
+    def needed(rows: Sequence[ReleaseFiles]) -> set[str]:
+        """Return the blobs that have to be rendered: all others are answered."""
+        for key, label in (
+            (_key(combined, row), row.label) for row in rows for combined in chosen if _is_attempted(combined, row)
+        ):
+            found = attempts.get(key) or answers.find(key)
+            if found is None:
+                tasks[key] = label
+            else:
+                attempts[key] = found
+        return {blob for _, touched, _ in tasks for _, blob in touched}
+
+    collector = SourceCollector(request, chosen, context, answers, needed)
     releases = collector.releases()
-    tasks = {_key(combined, row): row.label for row in releases for combined in chosen if _is_attempted(combined, row)}
-    attempts = attempt_all(tasks, collector.blobs, context.ui)
+    rendered = attempt_all(tasks, collector.blobs, context.ui)
+    answers.learn(rendered)
+    attempts |= rendered
     return [_row(row, chosen, attempts) for row in releases]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,8 +35,11 @@ from patchkit.jobs.verify.model import (
     Verification,
 )
 from patchkit.jobs.verify.source import JudgedSource, judge_source
+from patchkit.jobs.vulnerabilities import assess, traits
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK, UpstreamStatus, default_variant, names
+from patchkit.releases.keys import ending
+from patchkit.source.obtain import obtain
 from patchkit.storage import check_writable
 
 _RUNS: frozenset[StepName] = frozenset({"prove", "build", "smoke", "lab"})
@@ -54,6 +58,8 @@ class VerifyRequest:
     trials: int = TRIALS
     """Trials in the lab, for stock and for each variant."""
     out: Path = Path("verify")
+    fail_on_vulnerable: bool = False
+    """Whether a known vulnerability is a finding."""
     keep_going: bool = False
     """Whether a source that has turned out not to be upstream's is compiled and run all the same."""
     require: Sequence[EvidenceName] = ()
@@ -121,6 +127,9 @@ def verify(request: VerifyRequest, context: Context) -> Verification:
     context.ui.step(f"[1/{len(STEPS)}] {TITLES['source']}")
     began = time.monotonic()
     judged = judge_source(request.evidence, context)
+    for text in ending(datetime.datetime.now(datetime.UTC).date()):
+        context.ui.warn(text)
+        judged.facts.append(Fact(name="a key that ends", value=text, good=None))
     runner = _StepRunner(request, variants, judged, context)
     results = [runner.step(name, began if name == "source" else None) for name in STEPS]
     findings = [finding for result in results for finding in result.findings]
@@ -146,11 +155,12 @@ def _verdict(judged: JudgedSource, results: Sequence[StepResult], findings: Sequ
     if findings:
         count = f" (the first of {len(findings)} findings)" if len(findings) > 1 else ""
         return f"{judged.label}: {findings[0].what}{count}"
+    known = "".join(f"; {result.summary}" for result in results if result.name == "vulnerabilities" and result.facts)
     passed = [result.name for result in results if result.state == "passed"]
     steps = "" if len(passed) == len(results) else f" in the {len(passed)} of {len(results)} steps that were run"
     if "source" not in passed:
-        return f"{judged.label}: nothing is wrong{steps}; the source was not judged"
-    verdict = f"{judged.label}: nothing is wrong{steps}; checked: {', '.join(judged.checked)}"
+        return f"{judged.label}: nothing is wrong{steps}{known}; the source was not judged"
+    verdict = f"{judged.label}: nothing is wrong{steps}{known}; checked: {', '.join(judged.checked)}"
     unchecked = _not_checked(judged)
     return f"{verdict}; NOT checked: {', '.join(unchecked)}" if unchecked else verdict
 
@@ -187,6 +197,7 @@ class _StepRunner:
     def _outcome(self, name: StepName) -> tuple[StepOutcome, State]:
         steps: dict[StepName, Callable[[], StepOutcome]] = {
             "source": self._source,
+            "vulnerabilities": self._vulnerabilities,
             "variants": self._variants,
             "prove": self._prove,
             "build": lambda: compilation(self._built),
@@ -229,6 +240,24 @@ class _StepRunner:
         if version is None:
             return frozenset()
         return frozenset(name for name in self.variants if combination(name).upstream_status(version) == status)
+
+    def _vulnerabilities(self) -> StepOutcome:
+        """List what the records state; a finding only where the request says so."""
+        assessment = assess(obtain(self.judged.request, self.context), "all")
+        facts = [
+            Fact(
+                name=found.advisory.id,
+                value=f"{found.state}: {found.advisory.title} ({traits(found.advisory)})",
+                good={"affected": False, "fixed here": True, "cannot be told": None}[found.state],
+            )
+            for found in assessment.vulnerabilities
+        ]
+        facts += [
+            Fact(name=report.id or "no identifier", value=f"not established: {report.title}. {report.known}", good=None)
+            for report in assessment.reports
+        ]
+        error = assessment.error() if self.request.fail_on_vulnerable else None
+        return StepOutcome(assessment.summary, facts, [error] if error else [])
 
     def _variants(self) -> StepOutcome:
         """Attempt every variant there is; an error of a variant that is not in question is not a finding."""

@@ -11,7 +11,7 @@ from pydantic import Field
 from patchkit.errors import PatchkitError
 from patchkit.json_schema import Part
 
-StepName = Literal["source", "variants", "prove", "build", "smoke", "lab"]
+StepName = Literal["source", "vulnerabilities", "variants", "prove", "build", "smoke", "lab"]
 TRIALS = 50
 """Pairs of handshakes in the lab, unless asked otherwise."""
 STEPS: Sequence[StepName] = get_args(StepName)
@@ -21,6 +21,7 @@ EVIDENCE: Sequence[EvidenceName] = get_args(EvidenceName)
 State = Literal["passed", "finding", "skipped", "not run"]
 TITLES: dict[StepName, str] = {
     "source": "The source is upstream's",
+    "vulnerabilities": "Known vulnerabilities",
     "variants": "The variants apply",
     "prove": "Only what the variant names has changed",
     "build": "It compiles, stock and patched",

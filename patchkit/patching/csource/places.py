@@ -221,6 +221,19 @@ class Statement(Lines):
         """The variable whose member the statement assigns to something."""
         return assigned_from(self.node)
 
+    @property
+    def branch(self) -> Branch:
+        """The head of the ``if`` between whose braces the statement stands. Raises AnchorError when there is none."""
+        block = self.node.parent
+        above = block.parent if block is not None else None
+        if above is None or above.type != "if_statement" or above.child_by_field_name("consequence") != block:
+            row = self.node.start_point.row + 1
+            raise AnchorError(
+                f"a statement in {self.source.name} does not stand between the braces of an if",
+                why=f"line {row}: {self.source.text(row)}",
+            )
+        return Branch.at(self.source, above)
+
     def saying_also(self, suffix: str) -> tuple[bytes, ...]:
         """Rewrite the lines with ``suffix`` at the end of the logged text."""
         return self._with(syntax.literals(self.node)[-1].end_byte - 1, suffix)

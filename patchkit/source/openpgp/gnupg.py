@@ -108,11 +108,15 @@ class KeyRing:
         return signatures
 
     def export(self, fingerprint: str) -> bytes:
-        """Return the key ``fingerprint`` as armoured text, with its own signatures only.
+        """Return the key ``fingerprint`` as armoured text, with all its subkeys, and with its own signatures only.
 
         Raises OpenPgpMissingError, or SignatureFileError where gpg does not end.
         """
-        return self._gpg("--armor", "--export-options", "export-minimal", "--export", fingerprint).stdout
+        # gpg's export-minimal leaves out subkeys that have expired, which are those that old signatures were made with.
+        whole = self._gpg("--armor", "--export", fingerprint).stdout
+        with key_ring([]) as own:
+            own._gpg("--import-options", "self-sigs-only", "--import", stdin=whole)
+            return own._gpg("--armor", "--export", fingerprint).stdout
 
     def _gpg(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         # Status lines say more than exit codes: an expired key gives 0, a missing one 2.

@@ -63,7 +63,7 @@ def states(verification: Verification) -> dict[str, str]:
         (["source"], [], ["source"]),
         (["lab,source"], [], ["source", "lab"]),
         (["lab", "source"], ["lab"], ["source"]),
-        ([], ["lab", "prove"], ["source", "variants", "build", "smoke"]),
+        ([], ["lab", "prove"], ["source", "vulnerabilities", "variants", "build", "smoke"]),
     ],
 )
 def test_steps_are_chosen_and_keep_their_order(only: list[str], skip: list[str], left: list[str]) -> None:
@@ -85,7 +85,7 @@ def test_a_release_that_nobody_has_pinned(upstream: Upstream, tmp_path: Path, ca
     verification = verify(order(upstream, tmp_path, "source"), Context(cache, Ui(quiet=True), offline=True))
     assert (verification.release, verification.pinned, verification.exit_code) == (VERSION, False, 0)
     assert verification.verdict == (
-        f"{VERSION}: nothing is wrong in the 1 of 6 steps that were run; "
+        f"{VERSION}: nothing is wrong in the 1 of 7 steps that were run; "
         "checked: signature, tag; NOT checked: pin, tarball, comparison"
     )
     assert states(verification) == {"source": "passed"} | dict.fromkeys(STEPS[1:], "skipped")
@@ -115,7 +115,8 @@ def test_what_was_tampered_with_is_looked_at_and_never_run(upstream: Upstream, t
     upstream.tag(altered=True)
     verification = verify(order(upstream, tmp_path), Context(cache, Ui(quiet=True), offline=True))
     # It is a source without the anchors as well, and each kind of finding has its code; the first one counts.
-    assert states(verification) == {"source": "finding", "variants": "finding"} | dict.fromkeys(STEPS[2:], "not run")
+    looked_at = {"source": "finding", "vulnerabilities": "passed", "variants": "finding"}
+    assert states(verification) == looked_at | dict.fromkeys(STEPS[3:], "not run")
     assert [finding.exit_code for finding in verification.findings] == [71, 30]
     assert verification.exit_code == 71
     assert not (cache.root / "programs").exists()
@@ -134,7 +135,8 @@ def test_a_variant_that_is_refused_is_not_built(upstream: Upstream, tmp_path: Pa
     verification = verify(
         order(upstream, tmp_path, "variants", "prove", "build", "lab"), Context(cache, Ui(quiet=True), offline=True)
     )
-    assert states(verification) == {"source": "skipped", "variants": "finding", "smoke": "skipped"} | dict.fromkeys(
+    left_out = dict.fromkeys(("source", "vulnerabilities", "smoke"), "skipped")
+    assert states(verification) == left_out | {"variants": "finding"} | dict.fromkeys(
         ("prove", "build", "lab"), "not run"
     )
     assert verification.exit_code == 30

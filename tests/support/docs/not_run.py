@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _CAMPAIGN = "takes minutes; tests/jobs/lab/test_campaign.py runs the same with fewer trials"
-_VERIFY = "takes minutes, the lab among them; tests/jobs/verify/test_job.py runs all six steps"
+_VERIFY = "takes minutes, the lab among them; tests/jobs/verify/test_job.py runs all seven steps"
 _UPSTREAM = "needs upstream's own places; tests/jobs/verify/test_source.py has the same with a local repository"
 _WINDOWS = "takes minutes; tests/jobs/build/test_windows.py builds the same"
 _TESTS = "runs this test"
@@ -66,7 +66,7 @@ NOT_RUN = {
 NOT_COMMANDS = {
     ("README.md", "releases ──► source ──► patching ──► building ──► packaging ──► dist/"): "the architecture",
     ("docs/lab.md", "[scenario.my-uplink]"): "a scenario",
-    ("docs/pipelines.md", 'versions: \'["2.6.14", "2.5.11"]\''): "YAML",
+    ("docs/pipelines.md", 'versions: \'["2.7.7", "2.5.11"]\''): "YAML",
     ("docs/pipelines.md", "include:"): "YAML",
     ("docs/variants.md", '{%- set sequenced = source.function("reliable_get_buf_output_sequenced") -%}'): "a template",
     (

@@ -1,0 +1,47 @@
+"""What ``patchkit releases --vulnerabilities`` prints, and how ``--json`` shows one known vulnerability."""
+
+from __future__ import annotations
+
+from patchkit.cli.output.document import print_json
+from patchkit.jobs.vulnerabilities import Assessment, Vulnerability
+from patchkit.ui import data, table
+
+
+def print_assessment(assessment: Assessment) -> None:
+    """Print a row for each known vulnerability, and what could not be established."""
+    rows = [
+        (
+            found.advisory.id,
+            found.advisory.severity + (f" ({score})" if (score := found.advisory.cvss.partition(": ")[2]) else ""),
+            found.advisory.reach,
+            found.advisory.platform,
+            found.advisory.component,
+            ", ".join(found.advisory.fixed),
+            found.advisory.title,
+        )
+        for found in assessment.vulnerabilities
+    ]
+    if rows:
+        table(("id", "severity", "reach", "platform", "component", "fixed in", "what"), rows)
+    else:
+        data(f"{assessment.label} has no known vulnerabilities\n")
+    for report in assessment.reports:
+        fixed = f"; fixed in {', '.join(report.fixed)}" if report.fixed else ""
+        data(f"not established: {report.title}{fixed}\n")
+
+
+def print_document(assessment: Assessment) -> None:
+    """Print the assessment as JSON."""
+    print_json(
+        {
+            "release": assessment.label,
+            "vulnerabilities": [vulnerability_document(found) for found in assessment.vulnerabilities],
+            "not_established": [report.model_dump() for report in assessment.reports],
+            "remedy": assessment.remedy,
+        }
+    )
+
+
+def vulnerability_document(found: Vulnerability) -> dict[str, object]:
+    """Return ``found`` as ``--json`` shows it."""
+    return {**found.advisory.model_dump(exclude={"marks"}), "state": found.state}
