@@ -49,7 +49,7 @@ _STACK = re.compile(r"\[ *[\d.]+\] +(\?|[\w.]+\+0x|<|R[A-Z0-9]{2}:|Code:|Call Tr
 
 
 def has_qemu() -> bool:
-    """Whether QEMU is installed."""
+    """Return whether QEMU is installed."""
     return shutil.which(_QEMU) is not None
 
 
