@@ -125,13 +125,13 @@ compile_packages() {
 }
 
 # What the lab's links are made of: what the kernel is compiled with, the machine's QEMU, the tools of the link netns.
-lab_packages_list="bc bison flex qemu-system-x86 ethtool iproute2 iputils-ping nftables"
+lab_packages_list="bc bison flex qemu-system-x86 iproute2 iputils-ping nftables"
 
 # Asked for once: it is only advice where it can't be followed, since each link wants a part of it.
 lab_packages() {
     [ "$(cat "$venv/lab-packages" 2>/dev/null)" = "$lab_packages_list" ] && return 0
     setup_lock
-    apt_install $lab_packages_list || say "    (the lab's kernel needs bc, bison and flex, the link 'machine' qemu-system-x86, the link 'netns' the others)"
+    apt_install $lab_packages_list || say "    (the lab's kernel needs bc, bison and flex, the link 'qemu' qemu-system-x86, the link 'netns' the others)"
     printf '%s\n' "$lab_packages_list" >"$venv/lab-packages"
     setup_unlock
 }
