@@ -86,7 +86,7 @@ def test_exit_codes(tmp_path: Path, patchkit: Run) -> None:
     done = patchkit("lab", "run", "--resume", "--out", "none")
     assert (done.returncode, done.stdout) == (64, "")
     assert "none is not a report" in done.stderr
-    nothing = {"PATH": "", "PATCHKIT_CACHE": str(tmp_path / "cache")}
+    nothing = {"PATH": "", "PATCHKIT_CACHE": str(tmp_path / "cache"), "DOCKER_HOST": "unix:///nowhere"}
     done = patchkit("lab", "run", "--version", "2.6.14", "--link", "machine", env=nothing)
     assert (done.returncode, done.stdout) == (61, "")
     assert "qemu-system-x86_64 is not in PATH" in done.stderr
