@@ -10,8 +10,9 @@ from typing import Literal, Protocol
 
 from patchkit.cache import Cache
 from patchkit.context import Context
-from patchkit.errors import GuestError, LinkError, ToolchainError
+from patchkit.errors import BaseImageError, CompileError, GuestError, LinkError, ToolchainError
 from patchkit.lab.guest.image import Guest, guest
+from patchkit.lab.guest.kernel.given import given_program
 from patchkit.lab.link import netns, qemu, uml
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.processes import ProcessGroups, RunOutput, count_of
@@ -69,9 +70,10 @@ def ready(name: LinkName | None, context: Context) -> Link:
 def _default(context: Context) -> Link:
     try:
         return UmlLink.ready(context)
-    except (GuestError, LinkError, ToolchainError) as error:
-        if not has_qemu():
-            raise  # its advice is shorter than that for two links
+    except (BaseImageError, CompileError, GuestError, LinkError, ToolchainError) as error:
+        # A kernel that the user has named must be it. Without QEMU, this error's advice is better than one for two.
+        if given_program() is not None or not has_qemu():
+            raise
         context.ui.note(f"--link qemu, ten times slower: {error.what}" + (f" ({error.why})" if error.why else ""))
         return QemuLink.ready(context)
 

@@ -69,10 +69,16 @@ class UmlImage:
         for path, data in files.items():
             packed[f"lab/{path}"] = cpio.regular(data, executable=path in programs)
             if path in programs:
-                packed |= self._libraries.libraries(data)
+                needed = self._libraries.libraries(data)
+                packed |= {name: file for name, file in needed.items() if name not in self._names}
                 if first.setdefault(data, path) != path:  # one program for both sides is there once
                     packed[f"lab/{path}"] = cpio.link(f"/lab/{first[data]}")
         return cpio.archive(packed)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """What the base holds already."""
+        return frozenset(json.loads(self.part("names")))
 
     @cached_property
     def _libraries(self) -> Userland:
@@ -150,7 +156,8 @@ def _parts(pinned: Pins, runner: Mapping[str, bytes], boot: Boot, context: Conte
         name: cpio.archive({path: file for path, file in userland.programs(*programs).items() if path not in base})
         for name, programs in _OPTIONAL.items()
     }
-    return {"libraries": _to_tar(libraries), **optional, "base": cpio.archive(base)}
+    names = json.dumps(sorted(base)).encode()
+    return {"libraries": _to_tar(libraries), "names": names, **optional, "base": cpio.archive(base)}
 
 
 def _to_tar(files: Mapping[str, cpio.File]) -> bytes:
