@@ -31,6 +31,7 @@ UML_MACHINE = "x86_64"
 """The only processor whose programs run natively in the guest."""
 _WALL_LEAST = 600.0  # seconds of wall time for a trial
 _UML_WALL_LEAST = 120.0  # seconds for a trial that takes 0.1 s: beyond it, a peer computes for ever
+_UML_CLIENTS = 5  # that cost no more than a trial with one: beyond it, its time counts as often
 _UML_WALL_SHARE = 0.2  # of a trial's guest time, which passes a thousand times as fast
 _WALL_SHARE = 2.0  # of a trial's guest time: real time needs all of it, and virtual time mostly far less
 
@@ -74,7 +75,8 @@ def _default(context: Context) -> Link:
         # A kernel that the user has named must be it. Without QEMU, this error's advice is better than one for two.
         if given_program() is not None or not has_qemu():
             raise
-        context.ui.note(f"--link qemu, ten times slower: {error.what}" + (f" ({error.why})" if error.why else ""))
+        why = f" ({error.why.splitlines()[0]})" if error.why else ""
+        context.ui.note(f"--link qemu, which is several times as slow: {error.what}{why}")
         return QemuLink.ready(context)
 
 
@@ -83,7 +85,6 @@ class UmlLink:
     """User-Mode Linux, whose clock stands still while anything computes; a guest for each trial."""
 
     cache: Cache
-    ui: Ui
     machine: uml.Machine
     groups: ProcessGroups = field(default_factory=ProcessGroups)
     _peers: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
@@ -100,7 +101,9 @@ class UmlLink:
                 "the link 'uml' needs an x86-64 host", why=f"this is {platform.machine()}", advice="--link qemu"
             )
         groups = ProcessGroups()
-        return cls(context.cache, context.ui, uml.machine(context, groups), groups)
+        machine = uml.machine(context, groups)
+        uml.check(machine, groups)
+        return cls(context.cache, machine, groups)
 
     @property
     def described(self) -> LinkDescription:
@@ -124,7 +127,7 @@ class UmlLink:
         self, client: Binary, server: Binary, profile: str, order: Mapping[str, object], scenario: Scenario
     ) -> list[RunOutput]:
         peers = self._peers[_key(client, server, profile)]
-        limit = _UML_WALL_LEAST + _UML_WALL_SHARE * scenario.longest_s
+        limit = (_UML_WALL_LEAST + _UML_WALL_SHARE * scenario.longest_s) * max(1, scenario.clients / _UML_CLIENTS)
         return uml.run(self.machine, peers, order, wall_limit=limit, groups=self.groups, clients=scenario.clients)
 
     def stop(self) -> None:
@@ -214,7 +217,7 @@ class NetnsLink:
 
 
 def materials(client: Binary, server: Binary, profile: str, cache: Cache) -> dict[str, bytes]:
-    """Return the files that both links put into the folder where the peers run, by path."""
+    """Return the peers' programs and credentials, by path below the folder where they run."""
     files = {"peers/client": client.data, "peers/server": server.data}
     return files | {f"credentials/{name}": data for name, data in credentials(profile, cache).items()}
 

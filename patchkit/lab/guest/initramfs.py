@@ -48,7 +48,7 @@ def archive(files: Mapping[str, File]) -> bytes:
     for inode, path in enumerate(sorted(entries), start=1):
         _append(out, inode, path, entries[path])
     _append(out, 0, "TRAILER!!!", File(0))
-    # The kernel takes several archives in a row, each on a boundary of four bytes; nobody pads them.
+    # The kernel takes several archives in a row, each on a boundary of four bytes; and does not pad them.
     out += bytes(-len(out) % 512)
     return bytes(out)
 

@@ -115,7 +115,7 @@ def _whole(folder: Path) -> bool:
     """Whether ``folder`` holds the files that were written there."""
     try:
         sums = json.loads((folder / _SUMS).read_bytes())
-        return all(sha256_of(folder / name) == digest for name, digest in sums.items())
+        return "base" in sums and all(sha256_of(folder / name) == digest for name, digest in sums.items())
     except (OSError, ValueError, AttributeError, PatchkitError):
         return False
 

@@ -60,7 +60,7 @@ def check() -> Kernel:
                 return Kernel(platform.release(), seeded=False)
         finally:
             run_program(["ip", "netns", "del", scratch])
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         raise LinkError("this host's kernel cannot be the link", why=str(error), advice=_OTHERS) from error
     return Kernel(platform.release(), seeded=True)
 

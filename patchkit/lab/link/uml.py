@@ -20,7 +20,6 @@ from patchkit.lab.guest.kernel.obtain import UmlKernel, kernel
 from patchkit.lab.guest.uml_image import UmlImage, uml_image
 from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
 from patchkit.lab.link.uml_process import MEMORY, WallTimeError, boot
-from patchkit.lab.runner.answer import unpacked
 from patchkit.lab.runner.task import FRAMES, LAST, LOGS
 
 PROGRAMS = ("peers/client", "peers/server")
@@ -55,6 +54,11 @@ def machine(context: Context, groups: ProcessGroups) -> Machine:
     return Machine(compiled, uml_image(context, run_python))
 
 
+def check(machine: Machine, groups: ProcessGroups) -> None:
+    """Boot a guest that has nothing to do. Raises LinkError when this host cannot run it."""
+    _unpacked(_answer(machine, b"", {}, groups, _START_LIMIT, MEMORY))
+
+
 def packed_peers(machine: Machine, files: Mapping[str, bytes], groups: ProcessGroups) -> bytes:
     """Pack the peers' ``files`` for the guest, and start both programs in it once.
 
@@ -62,7 +66,7 @@ def packed_peers(machine: Machine, files: Mapping[str, bytes], groups: ProcessGr
     """
     layer = machine.image.peers(files, PROGRAMS)
     answer = _answer(machine, layer, {"turns": []}, groups, _START_LIMIT, MEMORY)
-    outcome = unpacked(answer)[0][0]
+    outcome = _unpacked(answer)[0].outcome
     if "complaint" in outcome:
         raise GuestError(str(outcome["complaint"]), why="the guest has the libraries of Debian's packages only")
     return layer
@@ -103,13 +107,19 @@ def _trial(
     try:
         answer = _answer(machine, peers, order, groups, wall_limit, memory)
     except WallTimeError as error:
-        return RunOutput(_hang(f"a peer computed without a system call: {error.what}"), {"packets": b""})
+        detail = f"a peer computed without a system call, most likely: {error.what}"
+        nothing = dict.fromkeys(("packets", "frames", "client.log", "server.log"), b"")
+        return _kept(RunOutput(_hang(detail), nothing), wish)
+    (output,) = _unpacked(answer)
+    # Computing takes no time here: what the kernel counts is the number of system calls.
+    return _kept(RunOutput({**output.outcome, "cpu": {}}, output.parts), wish)
+
+
+def _unpacked(answer: bytes) -> list[RunOutput]:
     try:
-        (output,) = run_outputs(answer, {"wishes": [LAST]})
+        return run_outputs(answer, {"wishes": [LAST]})
     except ValueError as error:
         raise MachineError("the lab's machine gave no whole answer", why=str(error)) from error
-    # Computing takes no time here: what the kernel counts is the number of system calls.
-    return RunOutput({**output.outcome, "cpu": {}}, _kept(output, wish))
 
 
 def memory_of(clients: int) -> int:
@@ -129,13 +139,14 @@ def _answer(
     return boot(machine.kernel, [*parts, peers, document], _SCRIPT, wall_limit=wall_limit, groups=groups, memory=memory)
 
 
-def _kept(output: RunOutput, wish: int) -> dict[str, bytes]:
+def _kept(output: RunOutput, wish: int) -> RunOutput:
     logs = wish & LOGS or output.outcome["outcome"] in ("crash", "hang")
-    return {
+    parts = {
         name: data
         for name, data in output.parts.items()
         if (wish & FRAMES if name == "frames" else logs if name.endswith(".log") else True)
     }
+    return RunOutput(output.outcome, parts)
 
 
 def _hang(detail: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""One User-Mode Linux: where its memory lies, how it is started, and what its failures mean."""
+"""One User-Mode Linux: how it is started and ended, and what its failures mean."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ import select
 import signal
 import subprocess
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from patchkit.errors import DiskFullError, LinkError, MachineError, PatchkitError
+from patchkit.errors import LinkError, MachineError, PatchkitError
 from patchkit.lab.guest.kernel.obtain import UmlKernel
+from patchkit.lab.link import cores
 from patchkit.lab.link.processes import ProcessGroups
 from patchkit.lab.link.qemu_process import GUEST_TIME
+from patchkit.lab.link.uml_memory import memory_folder, no_room
+from patchkit.signals import held_off
 from patchkit.storage import writing
 
 MEMORY = 160
 """MiB of a guest with two peers; what it does not touch, the host does not give."""
 ENVIRONMENT = {"LC_ALL": "C"}
 """Of the kernel's process."""
-_SHARED = Path("/dev/shm")  # noqa: S108 - UML's own first choice
-_ROOM = 64 << 20  # bytes beside a guest's memory
+_BUSY = 0.5  # of its time on the host's clock: below it, the host was busy with something else
+_LEFT = 1 << 20  # bytes: a file system that has no more is full
 # What the kernel prints when there is too little memory; Python, when there is none for it.
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|MemoryError|Cannot allocate memory|Failed to allocate|Initramfs unpacking failed", re.IGNORECASE
+    r"out of memory|MemoryError|Cannot allocate memory|Failed to allocate|unpacking failed: write error", re.IGNORECASE
 )
 # What every guest prints at its end, and none that the host did not let start.
 _LAST_WORDS = re.compile(r"reboot: |Kernel panic")
@@ -59,37 +61,63 @@ def boot(
     Raises WallTimeError after ``wall_limit`` seconds, LinkError when the host does not let it run, MachineError when it
     ends otherwise than by itself, DiskFullError when there is no room for its memory.
     """
-    with tempfile.TemporaryDirectory(prefix="patchkit-uml-", dir=memory_folder(memory)) as name:
+    with (
+        tempfile.TemporaryDirectory(prefix="patchkit-uml-", dir=memory_folder(memory)) as name,
+        cores.reserved() as core,
+    ):
         work = Path(name)
         with writing(work), (work / "initrd").open("wb") as out:
             out.writelines(initramfs)
-        with (work / "answer").open("wb") as answer, (work / "console").open("wb") as console:
-            # It makes the file of its memory in TMPDIR, and a folder of its own in HOME.
-            environment = {**ENVIRONMENT, "TMPDIR": name, "HOME": name}
-            with _on_one_core():
-                process = subprocess.Popen(
-                    [str(kernel.program), *parameters(memory, script)], cwd=work, env=environment,
-                    stdin=subprocess.DEVNULL, stdout=answer, stderr=console, process_group=0,
-                )  # fmt: skip
+        code = _run(kernel, work, parameters(memory, script), core, wall_limit, groups)
+        answered, console = (work / "answer").read_bytes(), (work / "console").read_text(errors="replace")
+        # A guest's kernel ends a peer for want of memory, and the runner lives to answer.
+        if code == 0 and answered and not _OUT_OF_MEMORY.search(console):
+            return answered
+        if code in (-signal.SIGABRT, -signal.SIGBUS) and not _has_room(work):
+            raise no_room(memory, [work.parent])
+        raise _failed(code, console, memory)
+
+
+def _run(
+    kernel: UmlKernel, work: Path, words: Sequence[str], core: int, wall_limit: float, groups: ProcessGroups
+) -> int:
+    """Run the kernel in the folder ``work``, and return its exit code. Raises WallTimeError, MachineError."""
+    # It makes the file of its memory in TMPDIR, and a folder of its own in HOME.
+    environment = {**ENVIRONMENT, "TMPDIR": str(work), "HOME": str(work)}
+    with (work / "answer").open("wb") as answer, (work / "console").open("wb") as console:
+        with cores.bound_to(core), held_off():
+            process = subprocess.Popen(
+                [str(kernel.program), *words], cwd=work, env=environment,
+                stdin=subprocess.DEVNULL, stdout=answer, stderr=console, process_group=0,
+            )  # fmt: skip
             groups.add(process.pid)
-            try:
-                if not _ended(process.pid, wall_limit):
-                    raise WallTimeError(f"a guest was still computing after {wall_limit:.0f} s")
-                code = process.wait()
-            finally:
-                with suppress(ProcessLookupError):  # its processes are processes of the host's
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                groups.remove(process.pid)
-        answered = (work / "answer").read_bytes()
-        if code != 0 or not answered:
-            raise _failed(code, (work / "console").read_text(errors="replace"), memory)
-        return answered
+        try:
+            if not _ended(process, wall_limit):
+                used = _cpu_seconds(process.pid)
+                if used < _BUSY * wall_limit:
+                    raise MachineError(
+                        f"the lab's machine had not ended after {wall_limit:.0f} s",
+                        why=f"the host let it compute for {used:.0f} s of these",
+                        advice="--jobs with fewer at a time, or a host that is less busy",
+                    )
+                raise WallTimeError(f"it had not ended after {wall_limit:.0f} s of the host's clock")
+        finally:
+            # Before its leader is collected: the group's number is its own until then.
+            with suppress(ProcessLookupError):  # its processes are processes of the host's
+                os.killpg(process.pid, signal.SIGKILL)
+            groups.remove(process.pid)
+            process.wait()
+    return process.returncode
 
 
-def _ended(pid: int, seconds: float) -> bool:
-    """Wait until the process ``pid`` has ended, for at most ``seconds``. Python's own wait looks every 50 ms."""
-    handle = os.pidfd_open(pid)
+def _ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait until ``process`` has ended, for at most ``seconds``. Python's own wait looks every 50 ms."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError:  # an older container's profile does not know the call
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return process.poll() is not None
     try:
         poller = select.poll()
         poller.register(handle, select.POLLIN)
@@ -98,58 +126,22 @@ def _ended(pid: int, seconds: float) -> bool:
         os.close(handle)
 
 
-def memory_folder(memory: int, folders: Sequence[Path] = ()) -> Path:
-    """Return the first of ``folders`` where a guest can keep ``memory`` MiB: shared memory, then temporary files.
-
-    Raises DiskFullError when neither has room, LinkError when programs cannot be run from there.
-    """
-    needed = (memory << 20) + _ROOM
-    forbidden = []
-    candidates = folders or dict.fromkeys((_SHARED, Path(tempfile.gettempdir())))
-    for folder in candidates:
+def _cpu_seconds(group: int) -> float:
+    """Sum up the processor time of the processes of ``group`` that are running; see proc_pid_stat(5)."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            status = os.statvfs(folder)
-        except OSError:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
             continue
-        if not os.access(folder, os.W_OK) or status.f_bavail * status.f_frsize < needed:
-            continue
-        if status.f_flag & os.ST_NOEXEC:
-            forbidden.append(folder)
-            continue
-        return folder
-    if forbidden:
-        raise LinkError(
-            "User-Mode Linux can't keep its memory on this host",
-            why=f"programs cannot be run from {forbidden[0]} (mounted noexec)",
-            advice="set TMPDIR to a folder without noexec, or --link qemu",
-        )
-    raise DiskFullError(
-        f"no room for the lab's machine: {needed >> 20} MiB",
-        why=f"as much is not free in {' or in '.join(map(str, candidates))}",
-        advice="set TMPDIR to a folder on a larger disk, or --jobs 1",
-    )
+        if int(fields[2]) == group:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
-_next_core = 0
-_choosing = threading.Lock()
-
-
-@contextmanager
-def _on_one_core() -> Iterator[None]:
-    """Let what this thread starts run on one core, in turn: a guest's kernel and processes hand over to each other.
-
-    Spread over two cores a guest was half as fast again.
-    """
-    global _next_core  # noqa: PLW0603
-    allowed = os.sched_getaffinity(0)
-    with _choosing:
-        core = sorted(allowed)[_next_core % len(allowed)]
-        _next_core += 1
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
+def _has_room(folder: Path) -> bool:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize > _LEFT
 
 
 def _failed(code: int, console: str, memory: int) -> PatchkitError:

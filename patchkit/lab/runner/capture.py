@@ -18,6 +18,7 @@ _SO_RCVBUFFORCE = 33
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _PACKET_OUTGOING = 4
 _BUFFER = 48 << 20  # bytes: a storm of 20,000 packets between two looks
+_FRAMES = 12 << 20  # bytes: the guest has no room for every frame of a storm, which it holds four times to answer
 _SNAP = 400  # bytes of a frame that a capture file keeps
 _HEADERS = 14 + 20 + 8  # Ethernet, IPv4 without options, UDP
 RECORD = struct.Struct("<QBBHII")
@@ -74,9 +75,12 @@ class Capture:
             self.sockets.append((one, incoming, outgoing))
 
     def drain(self) -> None:
-        """Take what has come since."""
+        """Take what has come since. Every packet is counted; of a storm, the frames of the first ones are kept."""
+        before = len(self.frames)
         for one, incoming, outgoing in self.sockets:
             self._drain(one, incoming, outgoing)
+        if len(self.frames) > _FRAMES:
+            del self.frames[before:]
 
     def _drain(self, one: socket.socket, incoming: int, outgoing: int) -> None:
         pack, crc = RECORD.pack, zlib.crc32

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .capture import Capture
 from .experiment import START, Experiment
 from .process import Peer, now
 
@@ -11,19 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-_FRAMES = 24 << 20  # bytes: of a storm of fifty clients, the guest has no room for every frame
 _NS = 1_000_000_000
-
-
-class CrowdCapture(Capture):
-    """Counts every packet, and keeps the frames of the first ones."""
-
-    def drain(self) -> None:
-        """Take what has come since."""
-        before = len(self.frames)
-        super().drain()
-        if len(self.frames) > _FRAMES:
-            del self.frames[before:]
 
 
 class Client(Peer):

@@ -72,7 +72,7 @@ class Experiment:
             outcome, detail = "hang", f"the {' and the '.join(hung)} did not end when told to"
         self.capture.close()
         everyone = [*self.gone, *self.peers.values()]
-        return {
+        result = {
             "outcome": outcome,
             "detail": detail,
             "seconds": self.seconds if outcome == "completed" else None,
@@ -83,6 +83,9 @@ class Experiment:
             "counts": self._counts(everyone),
             "counters": network.counters() if self.job["rules"] else "",
         }
+        for peer in everyone:
+            peer.close()
+        return result
 
     def logs(self) -> dict[str, bytes]:
         """What the peers said, a peer that was killed first."""

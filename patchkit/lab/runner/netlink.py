@@ -36,7 +36,7 @@ class Netlink:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
 
     def namespace(self) -> int:
-        """A descriptor of the namespace: it lives until the last one is closed and the last process has left."""
+        """Open a descriptor of the namespace: it lives until the last one is closed and the last process has left."""
         return fcntl.ioctl(self._socket, _SIOCGSKNS)
 
     def add_cable(self, name: str, mac: bytes, other: str, other_mac: bytes, namespace: int) -> None:
@@ -83,14 +83,16 @@ class Netlink:
         self._socket.send(struct.pack("=IHHII", 16 + len(body), kind, _REQUEST | _ACK | flags, 1, 0) + body)
         answer = self._socket.recv(65536)
         answer_kind, code = struct.unpack_from("=H", answer, 4)[0], struct.unpack_from("=i", answer, 16)[0]
-        if answer_kind != _ERROR or code:
+        if answer_kind != _ERROR:
+            raise RuntimeError(f"rtnetlink answered message {kind} with one of type {answer_kind}")
+        if code:
             raise OSError(-code, f"{os.strerror(-code)} (rtnetlink message {kind})")
 
 
 def without_offloads(device: str) -> None:
-    """Offloads would let one packet through netem where the wire has several, and without checksums.
+    """Switch off the offloads of ``device``, which is in this namespace. Raises OSError.
 
-    In the namespace of ``device``. Raises OSError.
+    They would let one packet through netem where the wire has several, and without checksums.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for command in _OFFLOADS:

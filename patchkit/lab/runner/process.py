@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _GRACE = 5.0  # seconds to end in after SIGTERM
 _CHUNK = 1 << 16
+# Without rdtsc, rdrand and rdseed, which would bring in the host's time and random numbers; and without the SHA
+# extensions, with which OpenSSL 1.0.2 before 1.0.2u computes wrong MACs. See OPENSSL_ia32cap(3): bits 4 and 62 of
+# the first word, 18 and 29 of the second.
+OPENSSL_IA32CAP = "~0x4000000000000010:~0x20040000"
 
 
 def now() -> int:
@@ -82,6 +86,9 @@ class Peer:
         os.set_blocking(self.fd, False)
         try:
             self.pid = spawn(command, output)
+        except OSError:
+            os.close(self.fd)
+            raise
         finally:
             os.close(output)
         # SIGXCPU, then SIGKILL: a peer that runs in circles must not take the machine with it.
@@ -145,6 +152,10 @@ class Peer:
 
     def _signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Close the pipe. Nothing is read from it afterwards."""
+        os.close(self.fd)
 
     def log(self) -> bytes:
         """All that it said, each line behind its time in seconds since the first one."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import network
 from .first_process import ForeignProgramError, check_peers, reseed
-from .task import LAST, kinds, perform
+from .task import LAST, kind, perform
 
 ORDER = Path("/sys/firmware/qemu_fw_cfg/by_name/opt/patchkit/order/raw")
 WISHES = ORDER.parents[1] / "wishes" / "raw"
@@ -46,11 +46,11 @@ def _wait_and_run(namespaces: dict[str, int]) -> None:
     _forget()
     _sleep_until_copied()
     order = json.loads(ORDER.read_bytes().rstrip(b"\0"))
-    asked = kinds(order)
+    experimenting = kind(order)
     for number, turn in enumerate(order["turns"]):
         _sleep_to_boundary()
         reseed(turn["seed"])
-        _send(port, perform(order, number, namespaces, _wish, *asked))
+        _send(port, perform(order, number, namespaces, _wish, experimenting))
         if _wish(number) & LAST:
             return
 

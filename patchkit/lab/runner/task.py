@@ -18,13 +18,13 @@ LOGS, FRAMES, LAST = 1, 2, 4
 _REPLY = rb"\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+) "
 
 
-def kinds(order: Mapping[str, Any]) -> tuple[type[Experiment], type[Capture]]:
-    """What the order's trials are, and who watches their link. To be asked before the first one begins."""
+def kind(order: Mapping[str, Any]) -> type[Experiment]:
+    """What the order's trials are. To be asked before the first one begins."""
     if "crowd" in order:
-        from .crowd import Crowd, CrowdCapture  # the guest compiles it: whoever needs it not shall not pay for it
+        from .crowd import Crowd  # whoever needs it not shall not pay for it
 
-        return Crowd, CrowdCapture
-    return Experiment, Capture
+        return Crowd
+    return Experiment
 
 
 def perform(
@@ -33,15 +33,13 @@ def perform(
     namespaces: Mapping[str, int],
     wish: Callable[[int], int],
     experimenting: type[Experiment],
-    capturing: type[Capture],
 ) -> bytes:
     """Run a trial; in the router's namespace, in the folder that holds ``peers`` and ``credentials``.
 
-    ``number`` counts the order's turns from 0; what is wished of it is asked for when it is over. The last two are
-    the order's ``kinds``.
+    ``number`` counts the order's turns from 0; what is wished of it is asked for when it is over.
     """
     turn = order["turns"][number]
-    capture = capturing(PORT, order["acks_at"], control_only=order["run"] == "soak")
+    capture = Capture(PORT, order["acks_at"], control_only=order["run"] == "soak")
     capture.open(network.TO_CLIENT, network.TO_SERVER)
     experiment = experimenting(order, turn, namespaces, capture)
     outcome = experiment.run()

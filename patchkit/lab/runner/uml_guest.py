@@ -13,20 +13,17 @@ import termios
 
 from . import answer, network
 from .first_process import ForeignProgramError, check_peers, reseed
-from .task import FRAMES, LOGS, kinds, perform
+from .process import OPENSSL_IA32CAP
+from .task import FRAMES, LOGS, kind, perform
 
 _ANSWER = "/dev/ttyS0"
 _CHUNK = 4096  # bytes that a terminal takes at once
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/bin"
-# Without rdtsc, rdrand and rdseed, which would bring in the host's time and random numbers; and without the SHA
-# extensions, with which OpenSSL 1.0.2 before 1.0.2u computes wrong MACs. See OPENSSL_ia32cap(3): bits 4 and 62 of
-# the first word, 18 and 29 of the second.
-_OPENSSL = "~0x4000000000000010:~0x20040000"
 
 
 def main() -> None:
     """Run the order, and answer."""
-    os.environ.update(PATH=_PATH, LC_ALL="C", OPENSSL_ia32cap=_OPENSSL)
+    os.environ.update(PATH=_PATH, LC_ALL="C", OPENSSL_ia32cap=OPENSSL_IA32CAP)
     os.chdir("/lab")
     try:
         data = _perform()
@@ -53,13 +50,14 @@ def answer_with(data: bytes) -> None:
 def _perform() -> bytes:
     with open("order") as file:  # noqa: PTH123 - pathlib would be compiled at every boot
         order = json.load(file)
-    if not order["turns"]:
-        check_peers()
+    if not order.get("turns"):
+        if "turns" in order:
+            check_peers()
         return answer.packed({}, {})
     namespaces = network.build()
-    asked = kinds(order)
+    experimenting = kind(order)
     reseed(order["turns"][0]["seed"])
-    return perform(order, 0, namespaces, lambda _: LOGS | FRAMES, *asked)
+    return perform(order, 0, namespaces, lambda _: LOGS | FRAMES, experimenting)
 
 
 def _raw(path: str) -> int:

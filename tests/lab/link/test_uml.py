@@ -18,7 +18,7 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.errors import DiskFullError, GuestError, LinkError, MachineError
 from patchkit.jobs.lab.links import materials
-from patchkit.lab.link import uml, uml_process
+from patchkit.lab.link import uml, uml_memory, uml_process
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.processes import ProcessGroups, RunOutput
 from patchkit.lab.link.runner_order import Turn, order
@@ -209,14 +209,14 @@ def test_another_folder_where_shared_memory_is_no_good(
     small_disk: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     other = tmp_path_factory.mktemp("other")
-    assert uml_process.memory_folder(160, (small_disk, other)) == other
+    assert uml_memory.memory_folder(160, (small_disk, other)) == other
 
 
 @needs_root
 @pytest.mark.parametrize("small_disk", ["noexec"], indirect=True)
 def test_no_folder_where_programs_may_run(small_disk: Path) -> None:
     with pytest.raises(LinkError, match="can't keep its memory") as refusal:
-        uml_process.memory_folder(160, (small_disk,))
+        uml_memory.memory_folder(160, (small_disk,))
     assert "mounted noexec" in refusal.value.why
 
 
@@ -224,4 +224,4 @@ def test_no_folder_where_programs_may_run(small_disk: Path) -> None:
 @pytest.mark.parametrize("small_disk", ["size=10m"], indirect=True)
 def test_no_room_for_its_memory(small_disk: Path) -> None:
     with pytest.raises(DiskFullError, match=r"^no room for the lab's machine: 224 MiB$"):
-        uml_process.memory_folder(160, (small_disk,))
+        uml_memory.memory_folder(160, (small_disk,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from patchkit.lab.model.scenario import Scenario
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.report import Timing, html, markdown
 from patchkit.lab.results.results import results
-from patchkit.lab.runner import crowd as runner
+from patchkit.lab.runner import capture as runner
 from patchkit.lab.runner.capture import FRAME, RECORD, Capture
+from patchkit.lab.runner.crowd import Crowd
 from patchkit.lab.runner.experiment import Experiment
-from patchkit.lab.runner.task import kinds
+from patchkit.lab.runner.task import kind
 from tests.support.lab.scripted_peers import needs_namespaces, trial_of
 from tests.support.lab.synthetic import campaign, crowd, references, trial
 
@@ -79,20 +81,22 @@ def test_a_report_names_the_servers_cpu_time_with_its_interval() -> None:
 
 
 def test_who_runs_an_order() -> None:
-    assert kinds({"run": "handshake"}) == (Experiment, Capture)
-    assert kinds({"run": "handshake", "crowd": {}}) == (runner.Crowd, runner.CrowdCapture)
+    assert kind({"run": "handshake"}) is Experiment
+    assert kind({"run": "handshake", "crowd": {}}) is Crowd
 
 
 def test_of_a_storm_the_first_frames_are_kept_and_all_packets_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = FRAME.pack(1, 0, 4, 4) + b"data"
 
-    def drain(self: Capture) -> None:
+    def drain_one(self: Capture, *_: object) -> None:
         self.records += RECORD.pack(1, 0, 0x20, 4, 7, 9)
         self.frames += frame
 
-    monkeypatch.setattr(Capture, "drain", drain)
+    monkeypatch.setattr(Capture, "_drain", drain_one)
     monkeypatch.setattr(runner, "_FRAMES", 3 * len(frame))
-    capture = runner.CrowdCapture(1194, 9)
+    capture = Capture(1194, 9)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stand_in:
+        capture.sockets = [(stand_in, 0, 1)]
     for _ in range(5):
         capture.drain()
     assert capture.frames == 3 * frame

@@ -88,7 +88,6 @@ def kept(context: Context) -> UmlKernel | None:
         program = folder / PROGRAM
         if program.is_file() and sha256_of(program) == record.sha256:
             return _kernel(program, record)
-        context.ui.warn(f"the kept kernel {program} is damaged: making it anew")
     return None
 
 
@@ -107,7 +106,11 @@ def _given(program: Path, context: Context) -> UmlKernel:
     if syscall_ns != changes.SYSCALL_NS:
         context.ui.warn(
             f"{program}: a system call takes {syscall_ns} ns in it, {changes.SYSCALL_NS} ns in patchkit's own kernel"
-            + ("; a program that never sleeps will hold its time still" if syscall_ns == 0 else "")
+            + (
+                "; a program that never sleeps will hold its time still, and no trial can be repeated"
+                if syscall_ns == 0
+                else ""
+            )
         )
     return UmlKernel(program, sha256_of(program), release, config, syscall_ns)
 
@@ -116,6 +119,8 @@ def _made(context: Context) -> UmlKernel:
     downloads = context.cache.downloads
     before = {path.name for path in downloads.glob("linux-source-*.deb")}
     recipe = _recipe()
+    for bad in damaged(context.cache.kernels)[1]:
+        context.ui.warn(f"the kept kernel {bad / PROGRAM} is damaged: making it anew")
     context.ui.step("Kernel of the lab: Linux for User-Mode Linux, compiled once, in some minutes")
     with tools.workspace(context) as (workspace, compiler):
         source, package = obtained(context)
