@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.conftest import PINNED
 from tests.support.ci import github
 from tests.support.ci.machine import NOBODY, Line, Machine
 from tests.support.ci.tracker import Tracker
@@ -49,7 +50,7 @@ def machine_of_nobody(source: tuple[str, str], top: Path, api: Tracker, walked: 
 def test_build(source: tuple[str, str], machine_of_nobody: Machine) -> None:
     """After ci/install by root anybody can build: here a user with nothing but a home."""
     machine, top = machine_of_nobody, machine_of_nobody.folder.parent
-    (job,) = github.jobs(asked((str(top / "source"), source[1]), build=True))
+    (job,) = github.jobs(asked((str(top / "source"), source[1]), versions=f'["{PINNED}"]', build=True))
     assert job.run(machine), machine.story()
     check_built(machine.folder / "dist")
     assert f"{BUILT}+recommended-linux-amd64.tar.gz" in (top / "summary.md").read_text()
@@ -59,7 +60,7 @@ def test_build(source: tuple[str, str], machine_of_nobody: Machine) -> None:
 
 
 def test_lab(source: tuple[str, str], machine: Machine) -> None:
-    (job,) = github.jobs(asked(source, lab=True))
+    (job,) = github.jobs(asked(source, versions=f'["{PINNED}"]', lab=True))
     assert job.run(machine), machine.story()
     summary = (machine.folder.parent / "summary.md").read_text("utf-8")
     assert summary.strip() == check_report(machine.folder / "report").strip()

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from patchkit.cache import Cache
+from tests.conftest import PINNED
 from tests.support.ci import gitlab
 from tests.support.ci.machine import Line, Machine
 from tests.support.ci.tracker import Tracker
@@ -39,7 +40,7 @@ def machine(top: Path, api: Tracker, walked: set[Line]) -> Machine:
 
 
 def test_build(source: tuple[str, str], machine: Machine) -> None:
-    (job,) = gitlab.jobs(asked(source, build=True), {})
+    (job,) = gitlab.jobs(asked(source, versions=[PINNED], build=True), {})
     assert job.run(machine), machine.story()
     check_built(machine.folder / "dist")
 
@@ -47,7 +48,7 @@ def test_build(source: tuple[str, str], machine: Machine) -> None:
 def test_lab_notes_its_report_on_a_merge_request(
     source: tuple[str, str], machine: Machine, api: Tracker, shared_cache: Cache
 ) -> None:
-    (job,) = gitlab.jobs(asked(source, lab=True), {})
+    (job,) = gitlab.jobs(asked(source, versions=[PINNED], lab=True), {})
     machine.environment["CI_MERGE_REQUEST_IID"] = "12"
     assert job.run(machine), machine.story()
     (sent,) = api.sent
