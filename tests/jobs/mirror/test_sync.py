@@ -30,7 +30,7 @@ from patchkit.building.settings import BuildSettings
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.cache import Cache
 from patchkit.context import Context
-from patchkit.errors import BadUsageError, NetworkUnavailableError, PatchkitError, UnknownVersionError
+from patchkit.errors import BadUsageError, MirrorError, NetworkUnavailableError, PatchkitError, UnknownVersionError
 from patchkit.jobs.mirror import check as checking
 from patchkit.jobs.mirror import sync as filling
 from patchkit.jobs.mirror.check import FileCheck, check
@@ -729,7 +729,10 @@ def test_an_interrupt_while_an_image_is_saved_leaves_nothing(own: dict[str, str]
         until=lambda: any(folder.glob(".images-*/*")),
     )  # fmt: skip
     assert names(folder) == {INDEX, "SHA256SUMS", f"openvpn-{PINNED}.tar.gz"}
-    run("mirror", "verify", str(folder), env=own)
+    checks = run("mirror", "verify", str(folder), env=own, code=MirrorError.exit_code).stdout
+    missing = [line for line in checks.splitlines() if "missing" in line]
+    assert len(missing) == 1, checks
+    assert "images for 2.6 on linux-amd64" in missing[0]
 
 
 def forget(client: Any, base: str) -> None:
