@@ -52,6 +52,7 @@ NOT_RUN = {
         "docs/verify.md",
         "patchkit verify --version 2.7.9 --source openvpn-2.7.9.tar.gz --git /path/to/a/clone",
     ): _UPSTREAM,
+    ("docs/verify.md", "patchkit verify --version 2.6.14 --only source --require signature,tag"): _UPSTREAM,
     ("docs/verify.md", "patchkit verify --new --since 2.7.6"): (
         "needs upstream's git; tests/jobs/verify/test_new_tags.py has the same with a local repository"
     ),
