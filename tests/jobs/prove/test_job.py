@@ -175,6 +175,8 @@ def deceive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Cache, ui: U
             entries["configure"] = Entry.of(CONFIGURE.encode(), mode=0o755)
             obtained = Obtained("small", "2.6", None, SourceTree(origin, entries))
             patched.setattr(job, "obtain", lambda *_: obtained)
+            # Rendering refuses most of these by their names: here the second wall is tried, without the first.
+            patched.setattr("patchkit.patching.names.check", lambda *_, **__: None)
             clear()
             try:
                 return prove(
@@ -550,14 +552,14 @@ def test_further_arguments_reach_configure_and_answers_are_kept_apart(
     calls = (tmp_path / "calls").read_text()
     assert "-O0 -ffunction-sections" in calls
     assert "-DRETRY" in calls
-    kept = {path.name for path in (cache.root / "configure").iterdir()}
+    kept = {path.name for path in (cache.root / "configure").glob("*.cache")}
     deceive({"reliable.c": PLUS_THREE}, verified=True)
     assert (tmp_path / "calls").read_text() == calls
-    both = {path.name for path in (cache.root / "configure").iterdir()}
+    both = {path.name for path in (cache.root / "configure").glob("*.cache")}
     assert len(kept) == 1
     assert len(both) == 2
     deceive({"reliable.c": PLUS_THREE}, verified=True)
-    assert {path.name for path in (cache.root / "configure").iterdir()} == both
+    assert {path.name for path in (cache.root / "configure").glob("*.cache")} == both
 
 
 @pytest.mark.slow
