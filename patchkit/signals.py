@@ -30,11 +30,17 @@ def install() -> None:
 
 @contextmanager
 def held_off() -> Iterator[None]:
-    """Hold signals off within the context: for cleaning up, and for work that must be done whole."""
+    """Hold signals off within the context: for cleaning up, and for work that must be done whole.
+
+    One that came meanwhile may have come with the first one: it kills nothing.
+    """
+    global _interrupted  # noqa: PLW0603
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (*_ENDING, _AGAIN))
     try:
         yield
     finally:
+        if _interrupted and signal.sigpending() & {*_ENDING}:
+            _interrupted = time.monotonic()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -79,3 +79,33 @@ def test_a_second_signal_ends_the_tidying_up_and_the_children(number: int) -> No
         process.send_signal(number)
         assert process.wait(timeout=10) == 128 + number
     wait_until_gone(child)
+
+
+HELD_OFF = """
+import sys, time
+from patchkit import signals
+signals._SAME = 0.2
+signals.install()
+try:
+    print("at work", flush=True)
+    time.sleep(30)
+finally:
+    with signals.held_off():
+        print("tidying", flush=True)
+        time.sleep(0.6)
+    time.sleep(0.1)
+    print("whole", flush=True)
+"""
+
+
+def test_a_signal_that_came_while_they_were_held_off_stops_no_tidying_up() -> None:
+    """It may be the same press of a key, passed on twice, however long the tidying up took."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", HELD_OFF], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "tidying\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "whole\n"
