@@ -25,7 +25,7 @@ MEMORY = 160
 """MiB of a guest with two peers; what it does not touch, the host does not give."""
 ENVIRONMENT = {"LC_ALL": "C"}
 """Of the kernel's process."""
-_BUSY = 0.5  # of its time on the host's clock: below it, the host was busy with something else
+_BUSY = 0.1  # of its time on the host's clock: below it, the host was busy with something else
 _LEFT = 1 << 20  # bytes: a file system that has no more is full
 # What the kernel prints when there is too little memory; Python, when there is none for it.
 _OUT_OF_MEMORY = re.compile(
