@@ -31,7 +31,7 @@ UML_MACHINE = "x86_64"
 """The only processor whose programs run natively in the guest."""
 _WALL_LEAST = 600.0  # seconds of wall time for a trial
 _UML_WALL_LEAST = 120.0  # seconds for a trial that takes 0.1 s: beyond it, a peer computes for ever
-_UML_CLIENTS = 5  # that cost no more than a trial with one: beyond it, its time counts as often
+_UML_CLIENTS = 5  # for which a trial gets its time once; fifty took as long as twelve trials with one
 _UML_WALL_SHARE = 0.2  # of a trial's guest time, which passes a thousand times as fast
 _WALL_SHARE = 2.0  # of a trial's guest time: real time needs all of it, and virtual time mostly far less
 

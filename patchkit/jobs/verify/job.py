@@ -225,7 +225,7 @@ class _StepRunner:
         lack = NotCheckedError(
             f"not checked, and required: {', '.join(lacking)}",
             why="\n".join(fact.value for fact in judged.facts if fact.name.endswith(": state") and not fact.good),
-            advice="run it with a network, or with --git and --source, which name what is at hand",
+            advice="run it with a network, or with --git and --source, which name local copies",
         )
         return StepOutcome(judged.summary, judged.facts, [*judged.findings, *([lack] if lacking else [])])
 

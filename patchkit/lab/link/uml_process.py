@@ -56,10 +56,10 @@ def boot(
     kernel: UmlKernel, initramfs: Sequence[bytes], script: str, *, wall_limit: float, groups: ProcessGroups,
     memory: int = MEMORY,
 ) -> bytes:  # fmt: skip
-    """Boot ``kernel`` with the archives ``initramfs``, and return what its ``script`` answered; empty if nothing.
+    """Boot ``kernel`` with the archives ``initramfs``, and return what its ``script`` answered.
 
     Raises WallTimeError after ``wall_limit`` seconds, LinkError when the host does not let it run, MachineError when it
-    ends otherwise than by itself, DiskFullError when there is no room for its memory.
+    ends abnormally or without an answer, DiskFullError when there is no room for its memory.
     """
     with (
         tempfile.TemporaryDirectory(prefix="patchkit-uml-", dir=memory_folder(memory)) as name,

@@ -19,8 +19,8 @@ from patchkit.errors import (
     WrongHashError,
 )
 from patchkit.source.fetch.signed_index import key_ring, read_index
-from tests.support.source.debian_archive import INDEX, Archive
-from tests.support.source.signers import DAY, signer
+from tests.support.source.debian_archive import INDEX, Archive, archive_in
+from tests.support.source.signers import DAY
 
 PACKAGES = [
     {"Package": "one", "Version": "1", "SHA256": "ab"},
@@ -30,10 +30,7 @@ PACKAGES = [
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    if shutil.which("gpgv") is None:
-        pytest.skip("there is no gpgv")
-    with signer() as keys:
-        yield Archive(tmp_path_factory.mktemp("archive"), keys)
+    yield from archive_in(tmp_path_factory.mktemp("archive"))
 
 
 @pytest.fixture

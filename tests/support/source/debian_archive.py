@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import formatdate
 from pathlib import Path
 
-from tests.support.source.signers import DAY, Signer
+import pytest
+
+from tests.support.source.signers import DAY, Signer, signer
 
 INDEX = "main/binary-amd64/Packages.xz"
 
@@ -57,3 +60,11 @@ class Archive:
     def foreign_key(self) -> str:
         """Make a key that the key ring does not know."""
         return self._keys.key("Somebody <somebody@example.org>", made=self._now - DAY)
+
+
+def archive_in(folder: Path) -> Iterator[Archive]:
+    """Make an archive in ``folder``, for a fixture. Skips where nothing can check its signature."""
+    if shutil.which("gpgv") is None:
+        pytest.skip("gpgv is not in PATH")
+    with signer() as keys:
+        yield Archive(folder, keys)

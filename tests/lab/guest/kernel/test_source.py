@@ -17,18 +17,14 @@ from patchkit.lab.guest.kernel.source import newest, obtained
 from patchkit.source.fetch import signed_index
 from patchkit.ui import Ui
 from tests.support.lab.kernel_source import pin
-from tests.support.source.debian_archive import Archive
-from tests.support.source.signers import signer
+from tests.support.source.debian_archive import Archive, archive_in
 
 PINS = (pin(b"second", "7.2.2-1"), pin(b"first", "7.2.1-1"))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
-    if shutil.which("gpgv") is None:
-        pytest.skip("there is no gpgv")
-    with signer() as keys:
-        yield Archive(tmp_path_factory.mktemp("archive"), keys)
+    yield from archive_in(tmp_path_factory.mktemp("archive"))
 
 
 @pytest.fixture
