@@ -180,6 +180,11 @@ class SigningError(PatchkitError):
     meaning = "a program could not be signed: the key, the certificate or osslsigncode is missing or not valid"
 
 
+class NotReproducedError(PatchkitError):
+    exit_code = 47
+    meaning = "patchkit rebuild: what was built again differs from the artifact"
+
+
 class ScenarioError(PatchkitError):
     exit_code = 60
     meaning = "no such scenario, or one that is not valid"
@@ -283,6 +288,16 @@ class DiskFullError(PatchkitError):
 class StorageError(PatchkitError):
     exit_code = 51
     meaning = "a file or folder can't be written or read"
+
+
+class ManifestError(PatchkitError):
+    exit_code = 52
+    meaning = "a manifest is truncated, of another patchkit, or not one"
+
+
+class ArtifactError(PatchkitError):
+    exit_code = 53
+    meaning = "files of an artifact are missing, or not what its manifest, SBOM or provenance states"
 
 
 class NotReadyError(PatchkitError):

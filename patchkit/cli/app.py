@@ -13,6 +13,7 @@ from patchkit.ui import data
 
 COMMANDS = (
     "build",
+    "rebuild",
     "render",
     "apply",
     "export",

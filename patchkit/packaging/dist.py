@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from patchkit.errors import StorageError
+from patchkit.errors import ManifestError, StorageError
 from patchkit.packaging.manifest import Artifact, File, Manifest
 from patchkit.storage import finish, locked, reading, replace_all, sha256_of
 
@@ -33,7 +34,7 @@ class Dist:
             with locked(self.folder):
                 self._finish()
         for artifact in self._read().artifacts:
-            if artifact.name == name and artifact.inputs == inputs and all(map(self._intact, artifact.files)):
+            if artifact.name == name and artifact.inputs == inputs and all(map(self._intact, artifact.all_files)):
                 return artifact
         return None
 
@@ -57,7 +58,7 @@ class Dist:
 
     def check(self, artifact: Artifact) -> None:
         """Check that the files of ``artifact`` are as its entry of the manifest states. Raises StorageError."""
-        for file in artifact.files:
+        for file in artifact.all_files:
             if not self._intact(file):
                 raise StorageError(
                     f"{self.folder / file.name} is not what the manifest says",
@@ -70,7 +71,7 @@ class Dist:
 
         Raises StorageError when a file or the manifest can't be read.
         """
-        named = {self.folder / file.name: file for artifact in self._read().artifacts for file in artifact.files}
+        named = {self.folder / file.name: file for artifact in self._read().artifacts for file in artifact.all_files}
         there = {path: file for path, file in named.items() if path.exists()}
         return len(there), [path for path, file in there.items() if not self._intact(file)]
 
@@ -93,13 +94,43 @@ class Dist:
         except ValidationError as error:
             raise StorageError(
                 f"{path} is not a manifest of this patchkit",
-                why="\n".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()[:3]),
+                why=_faults(error),
                 advice=f"move {self.folder} away, or give another --out",
             ) from error
 
     def _intact(self, file: File) -> bool:
         path = self.folder / file.name
         return path.is_file() and sha256_of(path) == file.sha256
+
+
+def read_manifest(path: Path) -> tuple[Path, Manifest]:
+    """Read the manifest ``path``, or the one in the folder ``path``; return its folder and the manifest.
+
+    Raises ManifestError where it is missing, truncated or of another patchkit, StorageError where it can't be read.
+    """
+    file = path / MANIFEST if path.is_dir() else path
+    if not file.exists():
+        raise ManifestError(f"there is no manifest {file}", advice="give a manifest.json, or the folder that holds it")
+    with reading(file):
+        data = file.read_bytes()
+    try:
+        json.loads(data)
+    except ValueError as error:
+        raise ManifestError(
+            f"{file} is truncated, or not JSON", why=str(error), advice="get it again; sha256sum --check SHA256SUMS"
+        ) from error
+    try:
+        return file.parent, Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise ManifestError(
+            f"{file} is not a manifest of this patchkit",
+            why=_faults(error),
+            advice="take the patchkit that wrote it: the manifest names its version",
+        ) from error
+
+
+def _faults(error: ValidationError) -> str:
+    return "\n".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()[:3])
 
 
 def described(name: str, data: bytes) -> File:
@@ -109,6 +140,6 @@ def described(name: str, data: bytes) -> File:
 
 def _checksums(manifest: Manifest, text: bytes) -> bytes:
     """In the form that ``sha256sum --check`` reads."""
-    sums = {file.name: file.sha256 for artifact in manifest.artifacts for file in artifact.files}
+    sums = {file.name: file.sha256 for artifact in manifest.artifacts for file in artifact.all_files}
     sums[MANIFEST] = hashlib.sha256(text).hexdigest()
     return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()

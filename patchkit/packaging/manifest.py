@@ -28,6 +28,9 @@ class Source(Part):
     commit: str | None = Field(default=None, description="git commit, 40 hex digits")
     tree: str | None = Field(default=None, description="git tree, 40 hex digits")
     epoch: int = Field(description="SOURCE_DATE_EPOCH of the build: seconds since 1970")
+    contents: str | None = Field(
+        default=None, description="of a folder given by hand: sha256 of all its files, packed as a tar"
+    )
 
 
 class PatchedFile(Part):
@@ -87,6 +90,12 @@ class Build(Part):
     engine: Literal["docker", "host"] = Field(description="where the commands ran")
     compiler: str = Field(description="first line of cc --version")
     packages: dict[str, str] = Field(description="Debian packages of the toolchain and their versions")
+    installed: dict[str, str] = Field(
+        default={},
+        description="those packages and all that they depend on, by name:architecture: the version, and the sha256 of "
+        "dpkg's list of the package's files (`/var/lib/dpkg/info/*.md5sums`); {} where the system does not use dpkg, "
+        "and in manifests of older patchkits",
+    )
     image: str | None = Field(default=None, description="id of the toolchain image, for the docker engine")
     base_image: str | None = Field(default=None, description="id of the base image, for the docker engine")
     recipe: Literal["autotools", "cmake"] = Field(default="autotools", description="the build system")
@@ -104,6 +113,11 @@ class Build(Part):
         default=[], description="why there are flags that today's compilers need for this release"
     )
     features: list[str] = Field(default=[], description="what was chosen with --with")
+    added_cflags: list[str] = Field(default=[], description="what was added with --cflag; cflags has it too")
+    zlib: str | None = Field(
+        default=None,
+        description="version of the zlib that packed the archive: another one may compress the same files otherwise",
+    )
     left_out: list[str] = Field(
         default=[], description="programs that can't be built from this source, with the reason"
     )
@@ -151,6 +165,11 @@ class Artifact(Part):
     release: str = Field(description="upstream's release, or git.COMMIT for another ref")
     series: str = Field(description="2.6, 2.7: which toolchain was taken")
     patchkit: str = Field(description="version of patchkit")
+    patchkit_sha256: str | None = Field(
+        default=None,
+        description="of all files of patchkit that can decide what a build becomes; null in manifests of older "
+        "patchkits, which `patchkit rebuild` does not take",
+    )
     inputs: str = Field(description="hash of everything that went in; the same inputs are not built again")
     source: Source = Field(description="where the source came from")
     patch: Patch = Field(description="what was changed in it")
@@ -165,6 +184,16 @@ class Artifact(Part):
         default=None, description="of Windows programs; null when none was asked for"
     )
     files: list[File] = Field(description="the archive and, except for stock, the diff")
+    documents: list[File] = Field(
+        default=[],
+        description="what is said of them: the SBOM (CycloneDX) and the provenance (in-toto, SLSA), and with "
+        "--with-source the corresponding source",
+    )
+
+    @property
+    def all_files(self) -> list[File]:
+        """The files and the documents."""
+        return [*self.files, *self.documents]
 
 
 class Manifest(Part):

@@ -41,6 +41,8 @@ class SourceRequest:
     """URL or path of a repository; ``PATCHKIT_GIT`` is the default."""
     source: Path | None = None
     """A local tarball or folder (``--source``)."""
+    pinned_tarball: bool = False
+    """Whether a pinned tarball is taken even where ``PATCHKIT_GIT`` names a repository."""
 
     def __post_init__(self) -> None:
         """Replace the name of a series, or ``latest``, by the release that it stands for."""
@@ -86,7 +88,7 @@ def obtain(request: SourceRequest, context: Context) -> Obtained:
         raise BadUsageError("--source and --git exclude each other")
     if request.source is not None:
         return _local(request.version, directory.tree_from(request.source))
-    where = request.git or repository.default_repository()
+    where = request.git or (None if request.pinned_tarball else repository.default_repository())
     try:
         release = catalog().find(request.version)
     except UnknownVersionError:

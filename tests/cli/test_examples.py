@@ -22,7 +22,7 @@ from patchkit.errors import PatchkitError
 from tests.conftest import ROOT
 
 QUICK = {"releases", "variants", "lab scenarios"}
-BEFORE = {"apply": ["fetch"], "lab replay": ["lab run"], "mirror verify": ["mirror sync"]}
+BEFORE = {"rebuild": ["build"], "apply": ["fetch"], "lab replay": ["lab run"], "mirror verify": ["mirror sync"]}
 """Examples that work on what another example has left."""
 WANTS_DOCKER = {"image base"}
 _EXAMPLE = re.compile(r"Example: patchkit (.+)")

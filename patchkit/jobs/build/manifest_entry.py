@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from patchkit import __version__
+from patchkit import __version__, resources
 from patchkit.building.check.elf import Linkage
 from patchkit.building.check.smoke import CheckResult
+from patchkit.building.inventory import Inventory
 from patchkit.building.recipe.openssl import configure_words
 from patchkit.building.toolchain import SYSTEM
 from patchkit.jobs.build.plan import BuildInputs, Planned
@@ -16,6 +18,7 @@ from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
 from patchkit.patching.variants import GUARD_MACRO
+from patchkit.source.tree.tree import SourceTree, sha256_of_tree
 
 
 def describe(
@@ -27,12 +30,15 @@ def describe(
     files: Mapping[str, bytes],
     checks: Sequence[CheckResult],
     left_out: Sequence[str],
+    system: Inventory,
+    added_cflags: Sequence[str],
 ) -> manifest.Artifact:
-    """Return the entry of the artifact ``planned``.
+    """Return the entry of the artifact ``planned``, without documents.
 
-    ``version`` is what its binary calls itself, ``files`` are its files by name, ``left_out`` what it lacks and why.
+    ``version`` is what its binary calls itself, ``files`` are its files by name, ``left_out`` what it lacks and why,
+    ``system`` what it was compiled on.
     """
-    rendered, origin, target = planned.rendered, inputs.obtained.tree.origin, inputs.tools.target
+    rendered, tree, target = planned.rendered, inputs.obtained.tree, inputs.tools.target
     assessment = assess(inputs.obtained, platform_of(target.system), as_compiled(rendered, defined=True))
     return manifest.Artifact(
         name=planned.name,
@@ -40,15 +46,16 @@ def describe(
         release=inputs.obtained.label,
         series=inputs.obtained.series,
         patchkit=__version__,
+        patchkit_sha256=resources.fingerprint(),
         inputs=planned.inputs,
-        source=manifest.Source(**asdict(origin)),
+        source=_source(tree),
         patch=manifest.Patch(
             variant=rendered.variant,
             status=planned.variant.status,
             guard=rendered.guard,
             diff_sha256=rendered.sha256 if rendered.diff else None,
             files=[
-                manifest.PatchedFile(path=path, before=_sha256(inputs.obtained.tree.read(path)), after=_sha256(data))
+                manifest.PatchedFile(path=path, before=_sha256(tree.read(path)), after=_sha256(data))
                 for path, data in sorted(rendered.files.items())
             ],
         ),
@@ -58,6 +65,7 @@ def describe(
             engine=inputs.identity.engine,
             compiler=inputs.identity.compiler,
             packages=dict(inputs.identity.packages),
+            installed={each.full_name: f"{each.version} {each.sha256}".strip() for each in system.toolchain},
             image=inputs.identity.image,
             base_image=inputs.identity.base_image,
             recipe=inputs.tools.series.recipe,
@@ -68,11 +76,13 @@ def describe(
             crypto=_crypto(inputs),
             portability=inputs.tools.portability,
             features=inputs.tools.features,
+            added_cflags=list(added_cflags),
+            zlib=zlib.ZLIB_RUNTIME_VERSION,
             libraries=[
                 manifest.StaticLibrary(
                     name=library.source.library.name,
                     version=library.source.version,
-                    source=manifest.Source(**asdict(library.source.tree.origin)),
+                    source=_source(library.source.tree),
                 )
                 for library in inputs.others
             ],
@@ -94,6 +104,11 @@ def describe(
         signature=_signature(inputs),
         files=[described(name, data) for name, data in files.items()],
     )
+
+
+def _source(tree: SourceTree) -> manifest.Source:
+    contents = sha256_of_tree(tree) if tree.origin.kind == "directory" else None
+    return manifest.Source(**asdict(tree.origin), contents=contents)
 
 
 def _options(inputs: BuildInputs) -> list[str]:
@@ -118,7 +133,7 @@ def _crypto(inputs: BuildInputs) -> manifest.Crypto:
         version=source.version,
         linked="static",
         verified=source.verified,
-        source=manifest.Source(**asdict(source.tree.origin)),
+        source=_source(source.tree),
         end_of_life=pinned.end_of_life.isoformat() if pinned.end_of_life else None,
     )
 

@@ -15,6 +15,7 @@ from patchkit.packaging.authenticode import Signer
 from patchkit.patching.combination import Combination
 from patchkit.patching.render import Rendered
 from patchkit.source.obtain import Obtained
+from patchkit.source.tree.tree import sha256_of_tree
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def plan(variant: Combination, rendered: Rendered, inputs: BuildInputs) -> Plann
         "patchkit": resources.fingerprint(),
         "source": asdict(tree.origin),
         # Nothing else names what is in a folder given by hand.
-        "contents": hashlib.sha256(tree.tar("x")).hexdigest() if tree.origin.kind == "directory" else None,
+        "contents": sha256_of_tree(tree) if tree.origin.kind == "directory" else None,
         "variant": variant.name,
         "diff": rendered.sha256,
         "guard": rendered.guard,

@@ -23,6 +23,7 @@ from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
 from patchkit.jobs.build.artifact_files import packed
+from patchkit.jobs.build.documents import StandsOn, documents_of, stands_on
 from patchkit.jobs.build.libraries import (
     check_linked,
     evidence,
@@ -36,7 +37,7 @@ from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.missing_files import MissingFiles
 from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
-from patchkit.packaging.dist import Dist
+from patchkit.packaging.dist import Dist, described
 from patchkit.patching.render import Rendered, render
 from patchkit.patching.variants import GUARD_MACRO, STOCK
 from patchkit.releases.version import shown
@@ -217,14 +218,14 @@ class _Job:
         self.context.ui.step(f"Smoke test {planned.name}")
         with ThreadPoolExecutor(max_workers=1) as pool:
             # Handshakes mostly wait; installing meanwhile costs nothing. Nothing is packed before all is tried.
-            waiting = pool.submit(tree.install, name)
+            waiting = pool.submit(self._installed, workspace, tree, name)
             known_bad = planned.variant.status == "known-bad"
             test = smoke.smoke_known_bad if known_bad else smoke.smoke
             checks = test(workspace, self.inputs.tools, subject, stock)
             for check in checks:
                 if not check.passed:
                     self.context.ui.warn(f"{check.name} failed, as it may for a known-bad variant: {check.detail}")
-            installed = workspace.get(waiting.result())
+            installed, base = waiting.result()
         files = packed(planned, self.inputs, installed, self.context.ui)
         artifact = describe(
             planned,
@@ -234,9 +235,20 @@ class _Job:
             files=files,
             checks=[smoke.CheckResult("linkage", holds), *checks],
             left_out=tree.left_out,
+            system=base.system,
+            added_cflags=self.request.settings.cflags,
         )
-        self.dist(planned).add(artifact, files)
-        return artifact
+        documents = documents_of(artifact, files, base, self.inputs.tools)
+        documented = artifact.model_copy(
+            update={"documents": [described(name, data) for name, data in documents.items()]}
+        )
+        self.dist(planned).add(documented, {**files, **documents})
+        return documented
+
+    def _installed(self, workspace: Workspace, tree: OpenVpnTree, name: str) -> tuple[bytes, StandsOn]:
+        """Install the last build, and return the installed tree as a tar, and what its programs stand on."""
+        installed = workspace.get(tree.install(name))
+        return installed, stands_on(workspace, self.inputs.tools, installed)
 
 
 def _failed(name: str, error: PatchkitError, seconds: float, request: BuildRequest) -> Outcome:

@@ -130,6 +130,11 @@ def _folders(path: str) -> Iterator[str]:
         yield path
 
 
+def sha256_of_tree(tree: SourceTree) -> str:
+    """Hash all of ``tree``, paths, modes and time stamps included: SHA-256, in hex."""
+    return hashlib.sha256(tree.tar("x")).hexdigest()
+
+
 def blob_id(data: bytes) -> str:
     """Return the id that git gives ``data`` as a blob (SHA-1 over a header and the bytes), 40 hex digits."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

@@ -1,0 +1,72 @@
+"""Read what is in an archive that a build made: a tar.gz or a zip, member by member."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from patchkit.errors import ArtifactError
+
+_GZIP = b"\x1f\x8b"
+_PROGRAM = (b"\x7fELF", b"MZ")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file or link in an archive."""
+
+    mode: int
+    """Type and permissions, as ``stat`` has them."""
+    time: str
+    """The time stamp, as the archive has it."""
+    data: bytes
+    """The contents of a file, the target of a link."""
+
+    @property
+    def is_program(self) -> bool:
+        """Whether the member is a program or a library: an ELF or PE file."""
+        return stat.S_ISREG(self.mode) and self.data.startswith(_PROGRAM)
+
+
+def members(name: str, archive: bytes) -> Mapping[str, Member]:
+    """Read the members of ``archive``, whose file name is ``name``, by their path below the archive's top folder.
+
+    Raises ArtifactError where it is not an archive that patchkit makes, or is damaged.
+    """
+    try:
+        return _of_zip(archive) if name.endswith(".zip") else _of_tar(archive)
+    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ArtifactError(f"{name} can't be unpacked", why=str(error), advice="get the file again") from error
+
+
+def _of_tar(archive: bytes) -> dict[str, Member]:
+    found = {}
+    # Unpacked first: tarfile ends at the end mark, and would never see a checksum that is wrong or cut off.
+    plain = gzip.decompress(archive) if archive.startswith(_GZIP) else archive
+    with tarfile.open(fileobj=io.BytesIO(plain)) as packed:
+        for entry in packed:
+            content = packed.extractfile(entry) if entry.isreg() else None
+            data = content.read() if content else entry.linkname.encode()
+            kind = stat.S_IFREG if entry.isreg() else stat.S_IFLNK if entry.issym() else stat.S_IFDIR
+            found[_inside(entry.name)] = Member(kind | entry.mode, str(int(entry.mtime)), data)
+    return found
+
+
+def _of_zip(archive: bytes) -> dict[str, Member]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        return {
+            _inside(entry.filename): Member(
+                entry.external_attr >> 16, "-".join(map(str, entry.date_time)), packed.read(entry)
+            )
+            for entry in packed.infolist()
+        }
+
+
+def _inside(path: str) -> str:
+    return path.partition("/")[2]

@@ -1,0 +1,248 @@
+"""Write the SBOM of an artifact: CycloneDX 1.6, with what it holds and loads, our change, and known vulnerabilities.
+
+It holds no date of its own and no random number: the same artifact gets the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from patchkit import __version__
+from patchkit.packaging.components import Names, Part, known_names
+from patchkit.packaging.contents import Member
+from patchkit.packaging.manifest import Artifact, File, Vulnerability
+from patchkit.releases import advisories
+
+if TYPE_CHECKING:
+    from cyclonedx.model import ExternalReference, Property
+    from cyclonedx.model.component import Component, Patch, Pedigree
+    from cyclonedx.model.license import License
+    from cyclonedx.model.vulnerability import Vulnerability as Entry
+
+SUFFIX = ".cdx.json"
+MAIN = "openvpn"
+"""The reference of OpenVPN itself within the document."""
+_NVD = "https://nvd.nist.gov/vuln/detail/"
+_HOME = "https://openvpn.net/community/"
+_STATES = {"affected": "exploitable", "fixed here": "resolved_with_pedigree", "cannot be told": "in_triage"}
+_METHODS = {"2.0": "CVSSv2", "3.0": "CVSSv3", "3.1": "CVSSv31", "4.0": "CVSSv4"}
+
+
+def sbom(artifact: Artifact, contents: Mapping[str, Member], parts: Sequence[Part], diff: bytes) -> bytes:
+    """Return the SBOM of ``artifact``, whose archive has ``contents``; ``diff`` is our change, empty for stock."""
+    from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.model.lifecycle import LifecyclePhase, PredefinedLifecycle
+    from cyclonedx.model.tool import ToolRepository
+    from cyclonedx.output.json import JsonV1Dot6
+
+    main = _main(artifact, contents, diff)
+    others = [_component(part) for part in parts]
+    tool = Component(name="patchkit", version=__version__, type=ComponentType.APPLICATION, bom_ref="patchkit")
+    bom = Bom(
+        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"urn:sha256:{artifact.files[0].sha256}"),
+        metadata=BomMetaData(
+            component=main,
+            tools=ToolRepository(components=[tool]),
+            timestamp=datetime.datetime.fromtimestamp(artifact.source.epoch, datetime.UTC),
+            lifecycles=[PredefinedLifecycle(LifecyclePhase.BUILD)],
+        ),
+        components=others,
+        vulnerabilities=[_vulnerability(found) for found in artifact.vulnerabilities],
+    )
+    bom.register_dependency(main, others)
+    return JsonV1Dot6(bom).output_as_string(indent=2).encode() + b"\n"
+
+
+def _main(artifact: Artifact, contents: Mapping[str, Member], diff: bytes) -> Component:
+    from cyclonedx.model import HashType
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    names, archive = known_names()[MAIN], artifact.files[0]
+    return Component(
+        name="openvpn",
+        version=artifact.version,
+        type=ComponentType.APPLICATION,
+        bom_ref=MAIN,
+        description=f"OpenVPN {artifact.release}, variant {artifact.patch.variant}, for {artifact.build.target}",
+        licenses=[_licence(names)],
+        hashes=[HashType.from_hashlib_alg("sha256", archive.sha256)],
+        purl=PackageURL.from_string(f"pkg:generic/openvpn@{quote(artifact.version, safe='.+~')}"),
+        cpe=_cpe(names, artifact.release),
+        external_references=[*map(_file, artifact.files), _source(artifact)],
+        pedigree=_pedigree(artifact, diff),
+        components=[
+            Component(
+                name=path,
+                type=ComponentType.FILE,
+                bom_ref=f"file:{path}",
+                hashes=[HashType.from_hashlib_alg("sha256", hashlib.sha256(member.data).hexdigest())],
+            )
+            for path, member in sorted(contents.items())
+            if member.is_program
+        ],
+        properties=_properties(artifact),
+    )
+
+
+def _properties(artifact: Artifact) -> list[Property]:
+    from cyclonedx.model import Property
+
+    values = {"target": artifact.build.target, "variant": artifact.patch.variant, "inputs": artifact.inputs}
+    return [Property(name=f"patchkit:{name}", value=value) for name, value in values.items()]
+
+
+def _file(file: File) -> ExternalReference:
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashType, XsUri
+
+    is_diff = file.name.endswith(".diff")
+    return ExternalReference(
+        type=ExternalReferenceType.OTHER if is_diff else ExternalReferenceType.DISTRIBUTION,
+        url=XsUri(quote(file.name, safe="+~")),
+        comment="the change" if is_diff else "the archive",
+        hashes=[HashType.from_hashlib_alg("sha256", file.sha256)],
+    )
+
+
+def _source(artifact: Artifact) -> ExternalReference:
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashType, XsUri
+
+    source = artifact.source
+    known = source.sha256 or source.contents
+    return ExternalReference(
+        type=ExternalReferenceType.VCS if source.kind == "git" else ExternalReferenceType.SOURCE_DISTRIBUTION,
+        url=XsUri(_HOME),
+        comment=f"{source.name}{f', commit {source.commit}' if source.commit else ''}",
+        hashes=[HashType.from_hashlib_alg("sha256", known)] if known else [],
+    )
+
+
+def _pedigree(artifact: Artifact, diff: bytes) -> Pedigree | None:
+    """Return what the component was made from, and our change; None for stock."""
+    from cyclonedx.model.component import Component, ComponentType, Pedigree
+    from packageurl import PackageURL
+
+    if not diff:
+        return None
+    upstream = Component(
+        name="openvpn",
+        version=artifact.release,
+        type=ComponentType.APPLICATION,
+        bom_ref="openvpn-upstream",
+        licenses=[_licence(known_names()[MAIN])],
+        purl=PackageURL.from_string(f"pkg:generic/openvpn@{quote(artifact.release, safe='.+~')}"),
+        cpe=_cpe(known_names()[MAIN], artifact.release),
+    )
+    change = artifact.patch
+    notes = f"variant {change.variant}, {change.status}; sha256 of the diff: {change.diff_sha256}"
+    return Pedigree(ancestors=[upstream], patches=[_patch(artifact, diff)], notes=notes)
+
+
+def _patch(artifact: Artifact, diff: bytes) -> Patch:
+    from cyclonedx.model import AttachedText, Encoding, XsUri
+    from cyclonedx.model.component import Diff, Patch, PatchClassification
+    from cyclonedx.model.issue import IssueClassification, IssueType, IssueTypeSource
+
+    cured = [found for found in artifact.vulnerabilities if found.state == "fixed here"]
+    text = AttachedText(content=base64.b64encode(diff).decode(), content_type="text/x-diff", encoding=Encoding.BASE_64)
+    named = next((file.name for file in artifact.files if file.name.endswith(".diff")), None)
+    return Patch(
+        type=PatchClassification.BACKPORT if cured else PatchClassification.UNOFFICIAL,
+        diff=Diff(text=text, url=XsUri(quote(named, safe="+~")) if named else None),
+        resolves=[
+            IssueType(
+                type=IssueClassification.SECURITY,
+                id=found.id,
+                description=found.title,
+                source=IssueTypeSource(name="NVD", url=XsUri(_NVD + found.id)),
+            )
+            for found in cured
+        ],
+    )
+
+
+def _component(part: Part) -> Component:
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashType, Property, XsUri
+    from cyclonedx.model.component import Component, ComponentScope, ComponentType
+    from packageurl import PackageURL
+
+    properties = [Property(name="patchkit:linkage", value=part.linkage)]
+    if part.asked_for_as:
+        properties.append(Property(name="patchkit:soname", value=part.asked_for_as))
+    return Component(
+        name=part.name,
+        version=part.version or None,
+        type=ComponentType.LIBRARY,
+        scope=ComponentScope.REQUIRED,
+        bom_ref=f"{part.linkage.replace(' ', '-')}:{part.asked_for_as or part.name}",
+        licenses=[_licence(part.names)] if part.names else [],
+        hashes=[HashType.from_hashlib_alg("sha256", part.sha256)] if part.sha256 else [],
+        purl=PackageURL.from_string(part.purl) if part.purl else None,
+        cpe=_cpe(part.names, part.upstream_version) if part.names else None,
+        external_references=[
+            ExternalReference(type=ExternalReferenceType.SOURCE_DISTRIBUTION, url=XsUri(url)) for url in part.urls[:1]
+        ],
+        properties=properties,
+    )
+
+
+def _vulnerability(found: Vulnerability) -> Entry:
+    from cyclonedx.model import XsUri
+    from cyclonedx.model.impact_analysis import ImpactAnalysisResponse, ImpactAnalysisState
+    from cyclonedx.model.vulnerability import (
+        BomTarget,
+        Vulnerability,
+        VulnerabilityAnalysis,
+        VulnerabilityRating,
+        VulnerabilityScoreSource,
+        VulnerabilitySeverity,
+        VulnerabilitySource,
+    )
+
+    known = next((advisory for advisory in advisories.advisories() if advisory.id == found.id), None)
+    method, _, score = known.cvss.partition(": ") if known else ("", "", "")
+    severity = "unknown" if found.severity == "not rated" else found.severity
+    fixed = ", ".join(known.fixed) if known else ""
+    is_open = found.state != "fixed here"
+    return Vulnerability(
+        bom_ref=found.id,
+        id=found.id,
+        source=VulnerabilitySource(name="NVD", url=XsUri(_NVD + found.id)),
+        description=found.title,
+        ratings=[
+            VulnerabilityRating(
+                severity=VulnerabilitySeverity(severity),
+                score=Decimal(score) if score else None,
+                method=VulnerabilityScoreSource(_METHODS[method]) if method in _METHODS else None,
+            )
+        ],
+        recommendation=f"upstream's releases with the fix: {fixed}" if fixed and is_open else None,
+        analysis=VulnerabilityAnalysis(
+            state=ImpactAnalysisState(_STATES[found.state]),
+            responses=[ImpactAnalysisResponse.UPDATE] if is_open else [],
+            detail=f"{found.state}; used from: {found.reach}",
+        ),
+        affects=[BomTarget(ref=MAIN)],
+    )
+
+
+def _licence(names: Names) -> License:
+    from cyclonedx.contrib.license.factories import LicenseFactory
+
+    return LicenseFactory().make_from_string(names.licence)
+
+
+def _cpe(names: Names, version: str) -> str | None:
+    """Return the CPE 2.3 name; NVD writes an underscore or nothing where others write a plus sign, so it is escaped."""
+    if not names.cpe or not version:
+        return None
+    escaped = "".join(sign if sign.isalnum() or sign in "._-" else f"\\{sign}" for sign in version)
+    return f"cpe:2.3:a:{names.cpe}:{escaped}:*:*:*:*:*:*:*"
