@@ -21,7 +21,7 @@ from patchkit.packaging.manifest import Artifact, File, Vulnerability
 from patchkit.releases import advisories
 
 if TYPE_CHECKING:
-    from cyclonedx.model import ExternalReference, Property
+    from cyclonedx.model import ExternalReference, HashType, Property
     from cyclonedx.model.component import Component, Patch, Pedigree
     from cyclonedx.model.license import License
     from cyclonedx.model.vulnerability import Vulnerability as Entry
@@ -62,7 +62,6 @@ def sbom(artifact: Artifact, contents: Mapping[str, Member], parts: Sequence[Par
 
 
 def _main(artifact: Artifact, contents: Mapping[str, Member], diff: bytes) -> Component:
-    from cyclonedx.model import HashType
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
 
@@ -74,7 +73,7 @@ def _main(artifact: Artifact, contents: Mapping[str, Member], diff: bytes) -> Co
         bom_ref=MAIN,
         description=f"OpenVPN {artifact.release}, variant {artifact.patch.variant}, for {artifact.build.target}",
         licenses=[_licence(names)],
-        hashes=[HashType.from_hashlib_alg("sha256", archive.sha256)],
+        hashes=[_sha256(archive.sha256)],
         purl=PackageURL.from_string(f"pkg:generic/openvpn@{quote(artifact.version, safe='.+~')}"),
         cpe=_cpe(names, artifact.release),
         external_references=[*map(_file, artifact.files), _source(artifact)],
@@ -84,7 +83,7 @@ def _main(artifact: Artifact, contents: Mapping[str, Member], diff: bytes) -> Co
                 name=path,
                 type=ComponentType.FILE,
                 bom_ref=f"file:{path}",
-                hashes=[HashType.from_hashlib_alg("sha256", hashlib.sha256(member.data).hexdigest())],
+                hashes=[_sha256(hashlib.sha256(member.data).hexdigest())],
             )
             for path, member in sorted(contents.items())
             if member.is_program
@@ -101,19 +100,19 @@ def _properties(artifact: Artifact) -> list[Property]:
 
 
 def _file(file: File) -> ExternalReference:
-    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashType, XsUri
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, XsUri
 
     is_diff = file.name.endswith(".diff")
     return ExternalReference(
         type=ExternalReferenceType.OTHER if is_diff else ExternalReferenceType.DISTRIBUTION,
         url=XsUri(quote(file.name, safe="+~")),
         comment="the change" if is_diff else "the archive",
-        hashes=[HashType.from_hashlib_alg("sha256", file.sha256)],
+        hashes=[_sha256(file.sha256)],
     )
 
 
 def _source(artifact: Artifact) -> ExternalReference:
-    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashType, XsUri
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, XsUri
 
     source = artifact.source
     known = source.sha256 or source.contents
@@ -121,7 +120,7 @@ def _source(artifact: Artifact) -> ExternalReference:
         type=ExternalReferenceType.VCS if source.kind == "git" else ExternalReferenceType.SOURCE_DISTRIBUTION,
         url=XsUri(_HOME),
         comment=f"{source.name}{f', commit {source.commit}' if source.commit else ''}",
-        hashes=[HashType.from_hashlib_alg("sha256", known)] if known else [],
+        hashes=[_sha256(known)] if known else [],
     )
 
 
@@ -170,7 +169,7 @@ def _patch(artifact: Artifact, diff: bytes) -> Patch:
 
 
 def _component(part: Part) -> Component:
-    from cyclonedx.model import ExternalReference, ExternalReferenceType, HashType, Property, XsUri
+    from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
     from cyclonedx.model.component import Component, ComponentScope, ComponentType
     from packageurl import PackageURL
 
@@ -184,7 +183,7 @@ def _component(part: Part) -> Component:
         scope=ComponentScope.REQUIRED,
         bom_ref=f"{part.linkage.replace(' ', '-')}:{part.asked_for_as or part.name}",
         licenses=[_licence(part.names)] if part.names else [],
-        hashes=[HashType.from_hashlib_alg("sha256", part.sha256)] if part.sha256 else [],
+        hashes=[_sha256(part.sha256)] if part.sha256 else [],
         purl=PackageURL.from_string(part.purl) if part.purl else None,
         cpe=_cpe(part.names, part.upstream_version) if part.names else None,
         external_references=[
@@ -246,3 +245,9 @@ def _cpe(names: Names, version: str) -> str | None:
         return None
     escaped = "".join(sign if sign.isalnum() or sign in "._-" else f"\\{sign}" for sign in version)
     return f"cpe:2.3:a:{names.cpe}:{escaped}:*:*:*:*:*:*:*"
+
+
+def _sha256(digest: str) -> HashType:
+    from cyclonedx.model import HashAlgorithm, HashType
+
+    return HashType(alg=HashAlgorithm.SHA_256, content=digest)

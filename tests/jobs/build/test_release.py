@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from patchkit.cache import Cache
 from patchkit.source.tree.write import place
+from patchkit.storage import sha256_of
 from tests.conftest import PINNED, upstream
 from tests.support.compilers import cold
 from tests.support.interruption import interrupted
@@ -68,8 +72,36 @@ def test_manifest_checksums_and_json_agree(built: tuple[str, Path, Any]) -> None
     ]
     assert "libssl-dev" in patched["build"]["packages"]
     assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == sorted(
-        ["manifest.json", "SHA256SUMS", *(file["name"] for artifact in by_name.values() for file in artifact["files"])]
+        [
+            "manifest.json",
+            "SHA256SUMS",
+            *(file["name"] for artifact in by_name.values() for file in (*artifact["files"], *artifact["documents"])),
+        ]
     )
+
+
+def test_the_sbom_names_what_every_program_in_the_archive_loads(built: tuple[str, Path, Any], tmp_path: Path) -> None:
+    """ldd's answer for the program and its plugins, and the packages that dpkg says these are from."""
+    _, out, _ = built
+    name = f"openvpn-{PINNED}+retransmit-linux-amd64"
+    bill = (out / f"{name}.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(bill) is None
+    document = json.loads(bill)
+    top = unpack(out / f"{name}.tar.gz", tmp_path)
+    programs = {each["name"]: each["hashes"][0]["content"] for each in document["metadata"]["component"]["components"]}
+    plugins = {path.relative_to(top).as_posix() for path in top.rglob("*.so")}
+    assert plugins
+    assert programs == {each: sha256_of(top / each) for each in {"sbin/openvpn", *plugins}}
+    needed = set()
+    for program in programs:
+        shown = subprocess.run(["readelf", "-d", top / program], capture_output=True, text=True, check=True).stdout
+        needed |= set(re.findall(r"NEEDED.*\[(.+)\]", shown))
+    loaded = {
+        each["properties"][1]["value"]: each for each in document["components"] if each["bom-ref"].startswith("loaded:")
+    }
+    assert loaded.keys() == needed >= {"libssl.so.3", "libpam.so.0"}
+    assert [each["bom-ref"] for each in loaded.values() if "licenses" not in each or "purl" not in each] == []
+    assert "pkg:deb/debian/libssl3@" in loaded["libssl.so.3"]["purl"]
 
 
 def quickest(*command: str) -> float:

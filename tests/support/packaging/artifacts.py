@@ -11,6 +11,16 @@ from patchkit import __version__, resources
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
 
+PINNED = manifest.Crypto(
+    choice="pinned", library="openssl-3.5", version="3.5.7", linked="static", verified=True,
+    source=manifest.Source(kind="tarball", name="openssl-3.5.7.tar.gz", verified=True, sha256="3" * 64, epoch=0),
+)  # fmt: skip
+LZO = manifest.StaticLibrary(
+    name="lzo",
+    version="2.10",
+    source=manifest.Source(kind="tarball", name="lzo", verified=True, sha256="4" * 64, epoch=0),
+)
+
 
 def artifact(
     *,
