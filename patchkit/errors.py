@@ -177,7 +177,9 @@ class SmokeError(PatchkitError):
 
 class SigningError(PatchkitError):
     exit_code = 46
-    meaning = "a program could not be signed: the key, the certificate or osslsigncode is missing or not valid"
+    meaning = (
+        "something could not be signed: the key, the certificate or the program that signs is missing or not valid"
+    )
 
 
 class NotReproducedError(PatchkitError):
@@ -222,7 +224,7 @@ class StormError(PatchkitError):
 
 class SignatureFileError(PatchkitError):
     exit_code = 70
-    meaning = "a file is not an OpenPGP key or signature"
+    meaning = "a file is not a key or signature that can be read"
 
 
 class BadSignatureError(PatchkitError):
@@ -232,7 +234,9 @@ class BadSignatureError(PatchkitError):
 
 class UnknownKeyError(PatchkitError):
     exit_code = 72
-    meaning = "the only evidence for the source is a signature of a key that is not known as upstream's"
+    meaning = (
+        "a key is not known: no other evidence for the source than its signature, or no given key signed an artifact"
+    )
 
 
 class UnsignedError(PatchkitError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -24,10 +25,20 @@ def folder(name: str) -> Path:
 def fingerprint() -> str:
     """Hash all that decides what a build becomes: this package except for the lab, ``patches/`` and ``docker/``."""
     digest = hashlib.sha256()
-    for top in (_PACKAGE, folder("patches"), folder("docker")):
+    for _, inside, data in _deciding_files():
+        name = inside.encode()
+        digest.update(b"%d %b %d %b" % (len(name), name, len(data), data))
+    return digest.hexdigest()
+
+
+def deciding_files() -> dict[str, bytes]:
+    """Read all files that :func:`fingerprint` hashes, by their path in a checkout."""
+    return {f"{top}/{inside}": data for top, inside, data in _deciding_files()}
+
+
+def _deciding_files() -> Iterator[tuple[str, str, bytes]]:
+    for name, top in (("patchkit", _PACKAGE), ("patches", folder("patches")), ("docker", folder("docker"))):
         for path in sorted(top.rglob("*")):
             inside = path.relative_to(top)
             if path.is_file() and path.suffix != ".pyc" and inside.parts[0] not in _BUILDS_NOTHING:
-                name, data = inside.as_posix().encode(), path.read_bytes()
-                digest.update(b"%d %b %d %b" % (len(name), name, len(data), data))
-    return digest.hexdigest()
+                yield name, inside.as_posix(), path.read_bytes()

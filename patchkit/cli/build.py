@@ -18,6 +18,7 @@ from patchkit.cli.options import (
     KnownBadOption,
     OfflineOption,
     OptionalVersionOption,
+    SignWithOption,
     SinceOption,
     SourceOption,
     VerboseOption,
@@ -69,6 +70,10 @@ def build(
     sign_cert: Annotated[
         Path | None, typer.Option("--sign-cert", metavar="PEM", help="The key's certificate, its chain behind it.")
     ] = None,
+    with_source: Annotated[
+        bool, typer.Option("--with-source", help="Pack the corresponding source as well, beside the archive.")
+    ] = False,
+    sign_with: SignWithOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -80,8 +85,12 @@ def build(
     from patchkit.cli.output.build import print_document, print_table, report_errors
     from patchkit.context import Context
     from patchkit.errors import BadUsageError
+    from patchkit.jobs.artifact.sign import sign_folder
     from patchkit.jobs.build.all_releases import build_releases
     from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
+    from patchkit.packaging.dist import CHECKSUMS
+    from patchkit.packaging.signatures.keys import SigningKey
+    from patchkit.packaging.signatures.sign import check_ready
     from patchkit.source.obtain import SourceRequest
 
     began = time.monotonic()
@@ -99,6 +108,7 @@ def build(
             keep_going=keep_going,
             keep_build=keep_build,
             fail_on_vulnerable=fail_on_vulnerable,
+            with_source=with_source,
         ),
         targets=target or ["linux-amd64"],
         all_releases=all_releases,
@@ -109,6 +119,9 @@ def build(
     request.validate()
     if all_releases and verbose:
         raise BadUsageError("--verbose is for one release", advice="--version V, for the one that is to be looked at")
+    signing_keys = [SigningKey.parse(text) for text in sign_with or []]
+    for signing_key in signing_keys:
+        check_ready(signing_key)
     context = Context.default(offline=offline, verbose=verbose)
     results = build_releases(request, context)
     report_errors(results, context.ui)
@@ -116,6 +129,9 @@ def build(
     failures = [result.failure for result in results if result.failure is not None]
     if not failures and not any(outcome.fresh for outcome in outcomes):
         context.ui.step(f"Nothing has changed: {out} is up to date")
+    if signing_keys and any(outcome.artifact for outcome in outcomes):
+        context.ui.step(f"Sign {out / CHECKSUMS}, the SBOMs and the provenances")
+        sign_folder(out, signing_keys)
     if as_json:
         print_document(results, out)
     else:

@@ -124,6 +124,14 @@ CflagOption = Annotated[
     list[str] | None,
     typer.Option("--cflag", metavar="FLAG", help="One more compiler flag, --cflag=-std=gnu17 say; may be repeated."),
 ]
+SignWithOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sign-with",
+        metavar="SCHEME:KEY",
+        help="Sign checksums, SBOM and provenance: openpgp:FINGERPRINT, ssh:FILE, minisign:FILE; may be repeated.",
+    ),
+]
 FeatureOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -11,6 +11,17 @@ import tarfile
 from collections.abc import Mapping
 
 
+def plain_archive(name: str, files: Mapping[str, bytes], epoch: int) -> bytes:
+    """Pack ``files``, by path, as ``name/…`` in an uncompressed tar; ``epoch`` is every member's time stamp."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as packed:
+        for path, data in sorted(files.items()):
+            info = tarfile.TarInfo(f"{name}/{path}")
+            info.mode, info.mtime, info.size = 0o644, epoch, len(data)
+            packed.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
 def release_archive(installed: bytes, name: str, epoch: int, extra: Mapping[str, bytes]) -> bytes:
     """Pack ``installed``, a tar whose one top folder is the prefix, as ``name/…`` in a tar.gz.
 

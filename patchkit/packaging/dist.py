@@ -5,17 +5,19 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from patchkit.errors import ManifestError, StorageError
 from patchkit.packaging.manifest import Artifact, File, Manifest
-from patchkit.storage import finish, locked, reading, replace_all, sha256_of
+from patchkit.storage import finish, locked, reading, replace_all, sha256_of, writing
 
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
+SIGNATURES = (".asc", ".sig", ".minisig")
+"""What the name of a signature of one of the files ends in."""
 _JOURNAL = ".unfinished"
 
 
@@ -51,10 +53,31 @@ class Dist:
             manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda entry: entry.name))
             text = manifest.model_dump_json(indent=2).encode() + b"\n"
             named = {**files, MANIFEST: text, CHECKSUMS: _checksums(manifest, text)}
+            self._drop_signatures(named)
             for name in (*named, _JOURNAL):  # what a killed run has left; ours is the lock
                 for stale in self.folder.glob(f".{glob.escape(name)}.????????"):
                     stale.unlink(missing_ok=True)
             replace_all({self.folder / name: data for name, data in named.items()}, journal=self._journal)
+
+    def sign(self, sign: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> list[str]:
+        """Write beside the checksums, the SBOMs and the provenances what ``sign`` returns for them, files by name.
+
+        Returns the names of the signatures. Raises StorageError where there is nothing to sign or a file is not as the
+        manifest states, what ``sign`` raises, and DiskFullError.
+        """
+        with locked(self.folder):
+            self._finish()
+            artifacts = self._read().artifacts
+            if not artifacts:
+                raise StorageError(f"{self.folder} holds no artifact to sign", advice="patchkit build first")
+            for artifact in artifacts:
+                self.check(artifact)
+            documents = [file.name for artifact in artifacts for file in artifact.documents]
+            names = [CHECKSUMS, *(name for name in documents if name.endswith(".json"))]
+            with reading(self.folder):
+                signatures = sign({name: (self.folder / name).read_bytes() for name in names})
+            replace_all({self.folder / name: data for name, data in signatures.items()})
+        return list(signatures)
 
     def check(self, artifact: Artifact) -> None:
         """Check that the files of ``artifact`` are as its entry of the manifest states. Raises StorageError."""
@@ -74,6 +97,16 @@ class Dist:
         named = {self.folder / file.name: file for artifact in self._read().artifacts for file in artifact.all_files}
         there = {path: file for path, file in named.items() if path.exists()}
         return len(there), [path for path, file in there.items() if not self._intact(file)]
+
+    def _drop_signatures(self, named: Mapping[str, bytes]) -> None:
+        """Remove the signatures of those of the files ``named`` that change: they would be of something else."""
+        for name, data in named.items():
+            path = self.folder / name
+            if path.is_file() and sha256_of(path) == hashlib.sha256(data).hexdigest():
+                continue
+            with writing(path):
+                for suffix in SIGNATURES:
+                    (self.folder / f"{name}{suffix}").unlink(missing_ok=True)
 
     @property
     def _journal(self) -> Path:

@@ -22,8 +22,17 @@ from patchkit.errors import PatchkitError
 from tests.conftest import ROOT
 
 QUICK = {"releases", "variants", "lab scenarios"}
-BEFORE = {"rebuild": ["build"], "apply": ["fetch"], "lab replay": ["lab run"], "mirror verify": ["mirror sync"]}
+BEFORE = {
+    "rebuild": ["build"],
+    "artifact check": ["build"],
+    "artifact sign": ["build"],
+    "apply": ["fetch"],
+    "lab replay": ["lab run"],
+    "mirror verify": ["mirror sync"],
+}
 """Examples that work on what another example has left."""
+WANTS = {"artifact sign": ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "id_ed25519"]}
+"""What makes the files that an example names."""
 WANTS_DOCKER = {"image base"}
 _EXAMPLE = re.compile(r"Example: patchkit (.+)")
 
@@ -66,6 +75,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
     def run(command: str) -> Ran:
         before = BEFORE.get(command)
         folder = run(before[-1])[0] if before else tmp_path_factory.mktemp("example")
+        if command in WANTS:
+            subprocess.run(WANTS[command], cwd=folder, check=True)
         done = subprocess.run(
             [sys.executable, "-P", "-m", "patchkit", *example(command)],
             cwd=folder, env=os.environ, capture_output=True, text=True, check=False,

@@ -31,6 +31,8 @@ class BuildInputs:
     """What else is linked statically."""
     named_signer: Signer | None = None
     """Who was named to sign, whatever the target."""
+    with_source: bool = False
+    """Whether the corresponding source lies beside the artifact."""
 
     @property
     def signer(self) -> Signer | None:
@@ -64,7 +66,7 @@ def plan(variant: Combination, rendered: Rendered, inputs: BuildInputs) -> Plann
     suffix = variant.suffix(guard=rendered.guard)
     stem = f"openvpn-{inputs.obtained.label}{suffix}"
     tree = inputs.obtained.tree
-    parts = {
+    parts: dict[str, object] = {
         "patchkit": resources.fingerprint(),
         "source": asdict(tree.origin),
         # Nothing else names what is in a folder given by hand.
@@ -78,6 +80,8 @@ def plan(variant: Combination, rendered: Rendered, inputs: BuildInputs) -> Plann
         "others": [library.key for library in inputs.others],
         "signer": inputs.signer.fingerprint if inputs.signer else None,
     }
+    if inputs.with_source:  # an artifact without it is not what was asked for
+        parts["with_source"] = True
     return Planned(
         variant=variant,
         rendered=rendered,

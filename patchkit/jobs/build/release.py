@@ -23,6 +23,8 @@ from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
 from patchkit.jobs.build.artifact_files import packed
+from patchkit.jobs.build.corresponding_source import SUFFIX as SOURCE
+from patchkit.jobs.build.corresponding_source import corresponding_source
 from patchkit.jobs.build.documents import StandsOn, documents_of, stands_on
 from patchkit.jobs.build.libraries import (
     check_linked,
@@ -109,7 +111,9 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
             builder = LibraryBuilder(tools, engine, identity, context, request.settings.jobs)
             library = builder.openssl(source) if source else None
             other_libraries = [builder.library(other) for other in others]
-            inputs = BuildInputs(obtained, tools, identity, library, other_libraries, request.signer)
+            inputs = BuildInputs(
+                obtained, tools, identity, library, other_libraries, request.signer, with_source=request.with_source
+            )
             planned = [plan(variant, diff, inputs) for variant, diff in rendered]
             outcomes |= _build(planned, _Job(request, inputs, context), engine)
     if request.apart:
@@ -239,6 +243,9 @@ class _Job:
             added_cflags=self.request.settings.cflags,
         )
         documents = documents_of(artifact, files, base, self.inputs.tools)
+        if self.request.with_source:
+            source = corresponding_source(artifact, planned, self.inputs, self.context)
+            documents[f"{artifact.name}{SOURCE}"] = source
         documented = artifact.model_copy(
             update={"documents": [described(name, data) for name, data in documents.items()]}
         )

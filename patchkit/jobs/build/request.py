@@ -33,6 +33,8 @@ class BuildRequest:
     keep_build: bool = False
     fail_on_vulnerable: bool = False
     """Whether a variant is refused where its source has known vulnerabilities, or it cannot be told."""
+    with_source: bool = False
+    """Whether the corresponding source is packed as well."""
     signer: Signer | None = None
     """Who signs programs for Windows; other targets of the same run stay as they are."""
     lenient: bool = False

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 _FENCE, _INDENT, _PROMPT = "```", "    ", "$ "
 _HEADING = re.compile(r"#+ (.+)")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
-PROGRAMS = {"cd", "git", "man", "patch", "patchkit", "pip", "python3", "quilt"}
+PROGRAMS = {
+    "cat", "cd", "cmp", "git", "man", "patch", "patchkit", "pip", "python3", "quilt", "sed", "ssh-keygen", "tar",
+}  # fmt: skip
 """What a line that is meant for a shell begins with; so does the path of a program of the checkout."""
 _OF_THE_CHECKOUT = re.compile(r"(\./)?ci/[\w-]+|\.venv/bin/\w+")
 # A relative path that has a slash or an ending: dist/SHA256SUMS, mirror/, report.html.

@@ -1,0 +1,30 @@
+"""What ``patchkit artifact check`` prints: what vouches for what."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from patchkit.cli.output.document import error_document, print_json
+from patchkit.jobs.artifact.check import Checked
+from patchkit.ui import table
+
+
+def print_table(checked: Checked) -> None:
+    """Print a row for each file and what vouches for it."""
+    table(
+        ("what", "by", "state", "detail"),
+        [(found.what, found.by, found.state, found.detail) for found in checked.findings],
+    )
+
+
+def print_document(checked: Checked) -> None:
+    """Print the findings as JSON."""
+    print_json(
+        {
+            "folder": str(checked.folder),
+            "good": checked.error is None,
+            "summary": checked.summary,
+            "findings": [asdict(found) for found in checked.findings],
+            "error": error_document(checked.error) if checked.error else None,
+        }
+    )

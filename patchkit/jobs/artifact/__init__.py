@@ -1,0 +1,1 @@
+"""``patchkit artifact``: what others do with the files of a build."""

@@ -1,0 +1,114 @@
+"""Check a folder of artifacts from its files alone: what vouches for what, and who for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchkit.errors import ArtifactError, BadSignatureError, PatchkitError, UnknownKeyError
+from patchkit.jobs.artifact import findings
+from patchkit.jobs.artifact.files import check_artifact, check_checksums
+from patchkit.jobs.artifact.findings import Finding
+from patchkit.packaging.dist import CHECKSUMS, MANIFEST, read_manifest
+from patchkit.packaging.manifest import Manifest
+from patchkit.packaging.signatures.keys import SUFFIXES, PublicKey
+from patchkit.packaging.signatures.verify import Verdict, verify
+from patchkit.storage import reading
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found in a folder."""
+
+    folder: Path
+    findings: Sequence[Finding]
+    error: PatchkitError | None
+    """The error that the findings amount to; None where nothing is wrong."""
+
+    @property
+    def summary(self) -> str:
+        """What the findings amount to, in one line."""
+        if self.error is not None:
+            return self.error.what
+        signed = findings.of(self.findings, "good", signature=True)
+        if signed:
+            return f"all files are as stated, and {len(signed)} signatures of the given keys vouch for them"
+        return "all files are as stated; that they belong together is all that is shown, since no key was given"
+
+
+def check(folder: Path, keys: Sequence[Path]) -> Checked:
+    """Check the artifacts in ``folder`` from its files alone, and the signatures against the public ``keys``.
+
+    Raises ManifestError for a manifest that can't be read, SignatureFileError for a key that is none, ToolError or
+    OpenPgpMissingError where a program that reads signatures is missing, StorageError.
+    """
+    public = [PublicKey.read(path) for path in keys]
+    place, manifest = read_manifest(folder)
+    found = [*check_checksums(place, manifest)]
+    for artifact in manifest.artifacts:
+        found += check_artifact(place, artifact)
+    found += _check_signatures(place, manifest, public)
+    found += _left_over(place, manifest)
+    return Checked(place, found, _error(place, found, public))
+
+
+def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey]) -> Iterator[Finding]:
+    documents = [file.name for artifact in manifest.artifacts for file in artifact.documents]
+    for name in (CHECKSUMS, MANIFEST, *documents):
+        for scheme, suffix in SUFFIXES.items():
+            path = folder / f"{name}{suffix}"
+            if not path.is_file():
+                continue
+            if not (folder / name).is_file():
+                yield Finding(name, path.name, "bad", "the signed file is not there", signature=True)
+                continue
+            with reading(path):
+                signature, data = path.read_bytes(), (folder / name).read_bytes()
+            verdict = verify(scheme, signature, data, keys)
+            yield Finding(name, path.name, _STATES[verdict.state], _detail(verdict), signature=True)
+
+
+_STATES: dict[str, findings.State] = {
+    "good": "good", "bad": "bad", "key expired": "bad", "unknown key": "not checked", "not checked": "not checked"
+}  # fmt: skip
+
+
+def _detail(verdict: Verdict) -> str:
+    expired = "the key has expired: " if verdict.state == "key expired" else ""
+    of_key = f"{verdict.key.name}: " if verdict.key else ""
+    return f"{of_key}{expired}{verdict.detail}"
+
+
+def _left_over(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+    """Name the files that nothing else names."""
+    files = {file.name for artifact in manifest.artifacts for file in artifact.all_files} | {CHECKSUMS, MANIFEST}
+    signatures = {f"{name}{suffix}" for name in files for suffix in SUFFIXES.values()}
+    with reading(folder):
+        there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    for name in there:
+        if name not in files | signatures:
+            yield Finding(name, "-", "nothing vouches", "neither the manifest nor the checksums name it")
+
+
+def _error(folder: Path, found: Sequence[Finding], keys: Sequence[PublicKey]) -> PatchkitError | None:
+    wrong = findings.of(found, "bad", signature=False)
+    if wrong:
+        return ArtifactError(
+            f"{len(wrong)} findings in {folder} are not as stated",
+            why=findings.lines(wrong),
+            advice="get the files again",
+        )
+    bad = findings.of(found, "bad", signature=True)
+    if bad:
+        return BadSignatureError(
+            f"{len(bad)} signatures in {folder} are not good", why=findings.lines(bad), advice="do not use these files"
+        )
+    vouching = [each.what for each in findings.of(found, "good", signature=True)]
+    if keys and CHECKSUMS not in vouching:
+        return UnknownKeyError(
+            f"no given key has signed {CHECKSUMS} in {folder}",
+            why=findings.lines(findings.of(found, "not checked", signature=True)) or "there is no signature of it",
+            advice="give the public key of who made the files, or ask them for it",
+        )
+    return None
