@@ -70,6 +70,10 @@ def build(
     sign_cert: Annotated[
         Path | None, typer.Option("--sign-cert", metavar="PEM", help="The key's certificate, its chain behind it.")
     ] = None,
+    package: Annotated[
+        list[str] | None,
+        typer.Option("--package", metavar="deb", help="Make a package of it as well; may be repeated."),
+    ] = None,
     with_source: Annotated[
         bool, typer.Option("--with-source", help="Pack the corresponding source as well, beside the archive.")
     ] = False,
@@ -109,6 +113,7 @@ def build(
             keep_build=keep_build,
             fail_on_vulnerable=fail_on_vulnerable,
             with_source=with_source,
+            packages=[kind for text in package or [] for kind in text.split(",")],
         ),
         targets=target or ["linux-amd64"],
         all_releases=all_releases,

@@ -190,10 +190,12 @@ class Artifact(Part):
         "--with-source the corresponding source",
     )
 
+    packages: list[File] = Field(default=[], description="what was asked for with --package: a .deb, an OCI image")
+
     @property
     def all_files(self) -> list[File]:
-        """The files and the documents."""
-        return [*self.files, *self.documents]
+        """The files, the packages and the documents."""
+        return [*self.files, *self.packages, *self.documents]
 
 
 class Manifest(Part):

@@ -25,7 +25,10 @@ def provenance(artifact: Artifact, described: Sequence[File]) -> bytes:
     """Return the provenance of ``artifact``: of its files, and of the documents ``described``."""
     statement = {
         "_type": STATEMENT,
-        "subject": [{"name": file.name, "digest": {"sha256": file.sha256}} for file in (*artifact.files, *described)],
+        "subject": [
+            {"name": file.name, "digest": {"sha256": file.sha256}}
+            for file in (*artifact.files, *artifact.packages, *described)
+        ],
         "predicateType": PREDICATE,
         "predicate": {
             "buildDefinition": {

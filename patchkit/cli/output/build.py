@@ -40,7 +40,7 @@ def print_table(results: Sequence[ReleaseOutcome], out: Path) -> None:
     """Print a row for each file in the folder ``out``; nothing where no artifact was built."""
     rows = []
     for outcome in (outcome for result in results for outcome in result.outcomes):
-        for file in outcome.artifact.files if outcome.artifact else []:
+        for file in (*outcome.artifact.files, *outcome.artifact.packages) if outcome.artifact else ():
             took = f"{outcome.seconds:.1f} s" if outcome.fresh else "-"
             rows.append((str(out / file.name), _size(file.size), took, file.sha256))
     if rows:

@@ -33,6 +33,8 @@ class BuildInputs:
     """Who was named to sign, whatever the target."""
     with_source: bool = False
     """Whether the corresponding source lies beside the artifact."""
+    packages: Sequence[str] = ()
+    """The kinds of packages that are made of the artifact."""
 
     @property
     def signer(self) -> Signer | None:
@@ -82,6 +84,8 @@ def plan(variant: Combination, rendered: Rendered, inputs: BuildInputs) -> Plann
     }
     if inputs.with_source:  # an artifact without it is not what was asked for
         parts["with_source"] = True
+    if inputs.packages:
+        parts["packages"] = sorted(inputs.packages)
     return Planned(
         variant=variant,
         rendered=rendered,

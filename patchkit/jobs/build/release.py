@@ -34,6 +34,7 @@ from patchkit.jobs.build.libraries import (
     other_sources,
 )
 from patchkit.jobs.build.manifest_entry import describe
+from patchkit.jobs.build.packages import packages
 from patchkit.jobs.build.plan import BuildInputs, Planned, plan
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.missing_files import MissingFiles
@@ -112,7 +113,14 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
             library = builder.openssl(source) if source else None
             other_libraries = [builder.library(other) for other in others]
             inputs = BuildInputs(
-                obtained, tools, identity, library, other_libraries, request.signer, with_source=request.with_source
+                obtained,
+                tools,
+                identity,
+                library,
+                other_libraries,
+                request.signer,
+                with_source=request.with_source,
+                packages=request.packages,
             )
             planned = [plan(variant, diff, inputs) for variant, diff in rendered]
             outcomes |= _build(planned, _Job(request, inputs, context), engine)
@@ -242,6 +250,8 @@ class _Job:
             system=base.system,
             added_cflags=self.request.settings.cflags,
         )
+        made = packages(self.request.packages, artifact, files, self.inputs, workspace)
+        artifact = artifact.model_copy(update={"packages": [described(name, data) for name, data in made.items()]})
         documents = documents_of(artifact, files, base, self.inputs.tools)
         if self.request.with_source:
             source = corresponding_source(artifact, planned, self.inputs, self.context)
@@ -249,7 +259,7 @@ class _Job:
         documented = artifact.model_copy(
             update={"documents": [described(name, data) for name, data in documents.items()]}
         )
-        self.dist(planned).add(documented, {**files, **documents})
+        self.dist(planned).add(documented, {**files, **made, **documents})
         return documented
 
     def _installed(self, workspace: Workspace, tree: OpenVpnTree, name: str) -> tuple[bytes, StandsOn]:

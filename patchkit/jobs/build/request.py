@@ -10,6 +10,7 @@ from patchkit.building.settings import BuildSettings
 from patchkit.building.toolchain import Toolchain, known_target
 from patchkit.errors import BadUsageError, KnownBadError
 from patchkit.packaging.authenticode import Signer
+from patchkit.packaging.kinds import check_packages
 from patchkit.patching.combination import Combination, combination
 from patchkit.releases.version import Version
 from patchkit.source.obtain import SourceRequest, version_of
@@ -35,6 +36,8 @@ class BuildRequest:
     """Whether a variant is refused where its source has known vulnerabilities, or it cannot be told."""
     with_source: bool = False
     """Whether the corresponding source is packed as well."""
+    packages: Sequence[str] = ()
+    """Kinds of packages to make as well."""
     signer: Signer | None = None
     """Who signs programs for Windows; other targets of the same run stay as they are."""
     lenient: bool = False
@@ -67,6 +70,7 @@ class BuildRequest:
                 why=known_bad[0].description.strip(),
                 advice="to build it all the same, to look at it: --allow-known-bad",
             )
+        check_packages(self.packages, known_target(self.target).system)
         check_writable(self.out, "--out")
 
     def toolchain(self, version: Version) -> Toolchain:

@@ -11,6 +11,7 @@ from patchkit.building.engine.protocol import cores
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import BadUsageError, ManifestError
 from patchkit.jobs.build.request import BuildRequest
+from patchkit.packaging.kinds import kinds_of
 from patchkit.packaging.manifest import Artifact
 from patchkit.source.git import repository
 from patchkit.source.obtain import SourceRequest
@@ -67,6 +68,7 @@ def build_request(artifact: Artifact, request: RebuildRequest, out: Path) -> Bui
         guard=artifact.patch.guard,
         target=build.target,
         out=out,
+        packages=kinds_of([file.name for file in artifact.packages]),
     )
 
 

@@ -1,0 +1,77 @@
+"""Packages of an artifact, made in the workspace of its build: ``--package deb``, ``--package oci``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from patchkit.building.engine.protocol import OWNER, Workspace, one_file
+from patchkit.building.engine.protocol import files as tar_of
+from patchkit.building.recipe.static_library import licences
+from patchkit.errors import CompileError
+from patchkit.jobs.build.plan import BuildInputs
+from patchkit.packaging import deb
+from patchkit.packaging.contents import Member, members
+from patchkit.packaging.manifest import Artifact
+
+# One thread: xz splits what it compresses where there are more.
+_BUILD = ("dpkg-deb", "--root-owner-group", "-Zxz", "-z9", "--threads-max=1", "--build", "deb", "package.deb")
+_SHLIBS = "shlibs:Depends="
+
+
+def packages(
+    kinds: Sequence[str], artifact: Artifact, files: Mapping[str, bytes], inputs: BuildInputs, workspace: Workspace
+) -> dict[str, bytes]:
+    """Return the packages of ``artifact``, whose ``files`` are the archive first, by file name.
+
+    Raises CompileError, and the engine's errors.
+    """
+    if not kinds:
+        return {}
+    contents = members(*next(iter(files.items())))
+    makers = {"deb": _deb}
+    made: dict[str, bytes] = {}
+    for kind in dict.fromkeys(kinds):
+        made |= makers[kind](artifact, contents, inputs, workspace)
+    return made
+
+
+def _deb(
+    artifact: Artifact, contents: Mapping[str, Member], inputs: BuildInputs, workspace: Workspace
+) -> dict[str, bytes]:
+    target, source = inputs.tools.target, inputs.obtained.tree
+    architecture = target.foreign or target.debian_arch
+    texts = {"OpenVPN": source.read("COPYING")} if "COPYING" in source else {}
+    texts |= licences(inputs.static)
+    layout = deb.layout(artifact, contents, texts, triplet=target.triplet, architecture=architecture)
+    epoch = source.origin.epoch
+    workspace.put(deb.tree(layout, b"", epoch, OWNER))
+    control = deb.control(layout, artifact, _depends(layout, workspace, architecture))
+    # Only now is it known; the folder has an entry of its own above.
+    workspace.put(tar_of({"deb/DEBIAN/control": control}, epoch))
+    try:
+        # A workspace on the host makes folders as the user's umask has it.
+        _run(workspace, ("find", "deb", "-type", "d", "-exec", "chmod", "755", "{}", "+"), {})
+        _run(workspace, _BUILD, {"SOURCE_DATE_EPOCH": str(epoch)})
+        package, _ = one_file(workspace.get("package.deb"))
+    finally:
+        _run(workspace, ("rm", "-rf", "deb", "shlibs", "package.deb"), {})
+    return {layout.file_name: package}
+
+
+def _depends(layout: deb.Layout, workspace: Workspace, architecture: str) -> str:
+    """Return the packages that the programs need, by what they are linked with, as dpkg-shlibdeps finds them."""
+    # It reads a source package's control file, which has to be there.
+    workspace.put(
+        tar_of({"shlibs/debian/control": f"Source: {deb.NAME}\n\nPackage: {deb.NAME}\nArchitecture: any\n".encode()})
+    )
+    programs = [f"-e../deb/{path}" for path, member in sorted(layout.files.items()) if member.is_program]
+    lines = _run(workspace, ("dpkg-shlibdeps", "-O", *programs), {"DEB_HOST_ARCH": architecture}, cwd="shlibs")
+    return next((line.removeprefix(_SHLIBS) for line in lines if line.startswith(_SHLIBS)), "")
+
+
+def _run(workspace: Workspace, command: Sequence[str], env: Mapping[str, str], cwd: str = ".") -> list[str]:
+    lines: list[str] = []
+    code = workspace.run(command, cwd=cwd, env={"LC_ALL": "C", **env}, line=lines.append)
+    if code != 0:
+        raise CompileError(f"{command[0]} failed with exit code {code}", why="\n".join(lines[-10:]))
+    return lines

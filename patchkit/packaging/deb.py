@@ -1,0 +1,219 @@
+"""Lay an artifact out as a Debian package: the files, the control data and the scripts of ``openvpn-patched``.
+
+``dpkg-shlibdeps`` and ``dpkg-deb`` do the rest, in the workspace of the build, as the manifest names them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import gzip
+import hashlib
+import io
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from patchkit.packaging.contents import Member
+from patchkit.packaging.manifest import Artifact
+from patchkit.packaging.units import units
+
+NAME = "openvpn-patched"
+MAINTAINER = "patchkit <patchkit@patchkit.invalid>"
+_FOLDERS = ("etc/openvpn", "etc/openvpn/client", "etc/openvpn/server")
+_DOCUMENTS = f"usr/share/doc/{NAME}"
+_POSTINST = """\
+#!/bin/sh
+set -e
+if [ "$1" = configure ] && [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
+    systemctl daemon-reload || true
+    # An upgrade: what runs is the old program until it is started again.
+    [ -z "$2" ] || deb-systemd-invoke try-restart 'openvpn-client@*' 'openvpn-server@*' 'openvpn@*' || true
+fi
+"""
+_PRERM = """\
+#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
+    deb-systemd-invoke stop 'openvpn-client@*' 'openvpn-server@*' 'openvpn@*' || true
+fi
+"""
+_POSTRM = """\
+#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
+    systemctl daemon-reload || true
+fi
+"""
+_README = """\
+OpenVPN {release} with the change {variant}, built by patchkit {patchkit}
+
+This package takes the place of Debian's openvpn and leaves /etc/openvpn as it is. Configurations are started as with
+Debian's: openvpn-client@NAME, openvpn-server@NAME and openvpn@NAME.
+
+The program was built below /usr/local: a plugin that a configuration names without a path is looked for in
+/usr/local/lib/openvpn/plugins. Name it with its path, {plugins}/NAME.so.
+
+Where the source is, and how the package can be checked: the files that were published beside it.
+"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a package, by path, and what its control file needs."""
+
+    files: Mapping[str, Member]
+    version: str
+    architecture: str
+
+    @property
+    def file_name(self) -> str:
+        """``openvpn-patched_VERSION_ARCH.deb``."""
+        return f"{NAME}_{self.version}_{self.architecture}.deb"
+
+
+def version_of(artifact: Artifact) -> str:
+    """Return the package's version: sorts like upstream's, pre-releases first."""
+    version = artifact.version.replace("_", "~")
+    return f"{version if version[:1].isdigit() else f'0~{version}'}-1"
+
+
+def layout(
+    artifact: Artifact,
+    contents: Mapping[str, Member],
+    licences: Mapping[str, bytes],
+    *,
+    triplet: str,
+    architecture: str,
+) -> Layout:
+    """Lay out the archive's ``contents`` as Debian has them; ``licences`` are texts by name."""
+    plugins = f"usr/lib/{triplet}/openvpn/plugins"
+    files: dict[str, Member] = {}
+    for path, member in contents.items():
+        place = _place(path, plugins)
+        if place is None or not stat.S_ISREG(member.mode):
+            continue
+        if place.startswith("usr/share/man/"):
+            files[f"{place}.gz"] = _file(_zipped(member.data))
+        else:
+            files[place] = _file(member.data, 0o755 if place.startswith("usr/sbin/") else 0o644)
+    files |= {f"usr/lib/systemd/system/{name}": _file(data) for name, data in units().items()}
+    readme = _README.format(
+        release=artifact.release, variant=artifact.patch.variant, patchkit=artifact.patchkit, plugins=f"/{plugins}"
+    )
+    files[f"{_DOCUMENTS}/README.Debian"] = _file(readme.encode())
+    files[f"{_DOCUMENTS}/copyright"] = _file(_copyright(licences))
+    files[f"{_DOCUMENTS}/changelog.Debian.gz"] = _file(_zipped(_changelog(artifact)))
+    return Layout(files, version_of(artifact), architecture)
+
+
+def _place(path: str, plugins: str) -> str | None:
+    """Return where Debian has the file ``path`` of an archive; None for one that a package does not have."""
+    folders = {
+        "sbin/": "usr/sbin/", "lib/openvpn/plugins/": f"{plugins}/", "include/": "usr/include/openvpn/",
+        "share/man/": "usr/share/man/", "share/doc/openvpn/": f"{_DOCUMENTS}/",
+        "lib/tmpfiles.d/": "usr/lib/tmpfiles.d/",
+    }  # fmt: skip
+    if path.rpartition("/")[2] in ("COPYING", "COPYRIGHT.GPL"):  # in the file copyright
+        return None
+    return next((new + path.removeprefix(old) for old, new in folders.items() if path.startswith(old)), None)
+
+
+def control(layout_of: Layout, artifact: Artifact, depends: str) -> bytes:
+    """Return the control file; ``depends`` is what dpkg-shlibdeps found."""
+    kilobytes = sum(-(-len(member.data) // 1024) for member in layout_of.files.values())
+    fields = {
+        "Package": NAME,
+        "Version": layout_of.version,
+        "Architecture": layout_of.architecture,
+        "Maintainer": MAINTAINER,
+        "Installed-Size": str(kilobytes),
+        "Depends": depends,
+        "Recommends": "iproute2",
+        "Suggests": "openssl",
+        "Conflicts": "openvpn",
+        "Replaces": "openvpn",
+        "Provides": f"openvpn (= {layout_of.version})",
+        "Section": "net",
+        "Priority": "optional",
+        "Homepage": "https://openvpn.net/community/",
+        "Description": f"virtual private network daemon, with the change {artifact.patch.variant}\n"
+        f" OpenVPN {artifact.release}, built by patchkit with a change to how packets of the\n"
+        " control channel are sent again, so that a handshake completes on links that\n"
+        " lose packets.\n .\n"
+        " It takes the place of the package openvpn, with the same configurations.",
+    }
+    return "".join(f"{name}: {value}\n" for name, value in fields.items() if value).encode()
+
+
+def tree(layout_of: Layout, control_file: bytes, epoch: int, owner: int) -> bytes:
+    """Pack what ``dpkg-deb --build`` reads into a tar: the files below ``deb/``, and ``deb/DEBIAN``.
+
+    ``owner`` owns the files there; in the package, root does.
+    """
+    sums = "".join(
+        f"{hashlib.md5(member.data, usedforsecurity=False).hexdigest()}  {path}\n"
+        for path, member in sorted(layout_of.files.items())
+    )
+    scripts = {"postinst": _POSTINST, "prerm": _PRERM, "postrm": _POSTRM}
+    files = {
+        **layout_of.files,
+        "DEBIAN/control": _file(control_file),
+        "DEBIAN/md5sums": _file(sums.encode()),
+        **{f"DEBIAN/{name}": _file(text.encode(), 0o755) for name, text in scripts.items()},
+    }
+    folders = {folder for path in files for folder in _above(path)} | set(_FOLDERS) | {"etc"}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as packed:
+        for folder in ("", *sorted(folders)):
+            info = tarfile.TarInfo(f"deb/{folder}".rstrip("/"))
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            info.mtime, info.uid, info.gid = epoch, owner, owner
+            packed.addfile(info)
+        for path, member in sorted(files.items()):
+            info = tarfile.TarInfo(f"deb/{path}")
+            info.size, info.mode, info.mtime, info.uid, info.gid = (
+                len(member.data),
+                member.mode & 0o777,
+                epoch,
+                owner,
+                owner,
+            )
+            packed.addfile(info, io.BytesIO(member.data))
+    return out.getvalue()
+
+
+def _above(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _file(data: bytes, mode: int = 0o644) -> Member:
+    return Member(stat.S_IFREG | mode, "0", data)
+
+
+def _zipped(data: bytes) -> bytes:
+    return gzip.compress(data, compresslevel=9, mtime=0)
+
+
+def _changelog(artifact: Artifact) -> bytes:
+    date = email.utils.format_datetime(datetime.datetime.fromtimestamp(artifact.source.epoch, datetime.UTC))
+    return (
+        f"{NAME} ({version_of(artifact)}) unstable; urgency=medium\n\n"
+        f"  * OpenVPN {artifact.release}, variant {artifact.patch.variant}, built by patchkit {artifact.patchkit}.\n\n"
+        f" -- {MAINTAINER}  {date}\n"
+    ).encode()
+
+
+def _copyright(licences: Mapping[str, bytes]) -> bytes:
+    head = (
+        "This package was built by patchkit from OpenVPN's source, whose home is https://openvpn.net/community/.\n"
+        "\nWhat the sources say of their licences follows. The GNU General Public License, version 2, is in\n"
+        "/usr/share/common-licenses/GPL-2.\n"
+    )
+    texts = [
+        f"\n{name}\n{'=' * len(name)}\n\n".encode() + text.rstrip() + b"\n" for name, text in sorted(licences.items())
+    ]
+    return head.encode() + b"".join(texts)

@@ -1,0 +1,23 @@
+"""The kinds of packages that ``--package`` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from patchkit.errors import BadUsageError
+
+_ENDINGS = {"deb": ".deb"}
+
+
+def check_packages(kinds: Sequence[str], target_system: str) -> None:
+    """Raise BadUsageError for a kind of package that there is not, or not for such a target."""
+    for kind in kinds:
+        if kind not in _ENDINGS:
+            raise BadUsageError(f"there is no package {kind!r}", why=f"there are: {', '.join(_ENDINGS)}")
+        if target_system != "linux":
+            raise BadUsageError(f"--package {kind} is for Linux", advice="--target linux-amd64")
+
+
+def kinds_of(names: Sequence[str]) -> list[str]:
+    """Return the kinds of the packages called ``names``."""
+    return [kind for kind, ending in _ENDINGS.items() if any(name.endswith(ending) for name in names)]

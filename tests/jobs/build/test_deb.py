@@ -1,0 +1,151 @@
+"""The .deb: the same bytes elsewhere, no error of lintian's, the right dependencies, and it goes in and out again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from patchkit.errors import BadUsageError
+from tests.conftest import PINNED, Run
+from tests.support.jobs.builds import run
+
+pytestmark = pytest.mark.slow
+
+NAME = f"openvpn-{PINNED}+recommended-linux-amd64"
+DEB = f"openvpn-patched_{PINNED}+recommended-1_amd64.deb"
+
+
+def needs_dpkg() -> None:
+    if shutil.which("dpkg-deb") is None:
+        pytest.skip("there is no dpkg-deb")
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    needs_dpkg()
+    out = tmp_path_factory.mktemp("dist")
+    run("build", "--version", PINNED, "--engine", "host", "--package", "deb", "--out", str(out))
+    return out
+
+
+def field(package: Path, name: str) -> str:
+    return subprocess.run(
+        ["dpkg-deb", "--field", package, name], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_it_is_an_artifact_like_the_others(dist: Path) -> None:
+    (entry,) = json.loads((dist / "manifest.json").read_text())["artifacts"]
+    assert [file["name"] for file in entry["packages"]] == [DEB]
+    statement = json.loads((dist / f"{NAME}.intoto.json").read_text())
+    assert DEB in [subject["name"] for subject in statement["subject"]]
+    assert DEB in (dist / "SHA256SUMS").read_text()
+    run("artifact", "check", str(dist))
+
+
+def test_a_rebuild_gives_the_same_package_whatever_the_umask(dist: Path, tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        done = run("rebuild", str(dist), "--json", "--jobs", "1", TMPDIR=str(tmp_path), TZ="Asia/Tokyo")
+    finally:
+        os.umask(before)
+    files = {file["name"]: file["built"] for file in json.loads(done.stdout)["artifacts"][0]["files"]}
+    assert files[DEB] == hashlib.sha256((dist / DEB).read_bytes()).hexdigest()
+
+
+def test_what_it_needs_is_what_the_programs_are_linked_with(dist: Path, tmp_path: Path) -> None:
+    package = dist / DEB
+    assert (field(package, "Package"), field(package, "Version")) == ("openvpn-patched", f"{PINNED}+recommended-1")
+    assert (field(package, "Conflicts"), field(package, "Replaces")) == ("openvpn", "openvpn")
+    assert field(package, "Provides") == f"openvpn (= {PINNED}+recommended-1)"
+    depends = {entry.split()[0] for entry in field(package, "Depends").split(", ")}
+    document = json.loads((dist / f"{NAME}.cdx.json").read_text())
+    loaded = {each["name"] for each in document["components"] if each["bom-ref"].startswith("loaded:")}
+    assert depends == loaded >= {"libssl3", "libpam0g", "libc6"}
+    subprocess.run(["dpkg-deb", "--extract", package, tmp_path], check=True)
+    version = subprocess.run([tmp_path / "usr/sbin/openvpn", "--version"], capture_output=True, text=True, check=False)
+    assert version.stdout.split()[1] == f"{PINNED}+recommended"
+    plugins = list(tmp_path.glob("usr/lib/*/openvpn/plugins/*.so"))
+    assert len(plugins) == 2
+    assert not list(tmp_path.glob("usr/local"))
+
+
+def test_lintian_has_no_error(dist: Path) -> None:
+    if shutil.which("lintian") is None:
+        pytest.skip("lintian is not installed")
+    as_root = ["--allow-root"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        ["lintian", *as_root, "--fail-on", "error", dist / DEB], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_systemd_takes_the_units(dist: Path, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    subprocess.run(["dpkg-deb", "--extract", dist / DEB, tmp_path], check=True)
+    units = sorted(tmp_path.glob("usr/lib/systemd/system/*"))
+    assert [unit.name for unit in units] == [
+        "openvpn-client@.service", "openvpn-server@.service", "openvpn@.service"
+    ]  # fmt: skip
+    instances = []
+    for unit in units:
+        instances.append(tmp_path / unit.name.replace("@", "@me"))
+        instances[-1].write_text(unit.read_text().replace("/usr/sbin/openvpn", "/bin/true"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *instances], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_it_takes_the_place_of_debians_and_leaves_the_configuration(dist: Path, tmp_path: Path) -> None:
+    """dpkg itself, in a root of its own: a package of Debian's name goes, what the user wrote stays."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can use dpkg --root")
+    root, old = tmp_path / "root", tmp_path / "old"
+    for folder in ("var/lib/dpkg/info", "var/lib/dpkg/updates", "etc/openvpn/client"):
+        (root / folder).mkdir(parents=True)
+    for name in ("status", "available"):
+        (root / "var/lib/dpkg" / name).touch()
+    (old / "DEBIAN").mkdir(parents=True)
+    (old / "usr/sbin").mkdir(parents=True)
+    (old / "usr/sbin/openvpn").write_text("old")
+    (old / "DEBIAN/control").write_text(
+        "Package: openvpn\nVersion: 2.6.3-1\nArchitecture: amd64\nMaintainer: x <x@x.org>\nDescription: old\n"
+    )
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", old, tmp_path / "old.deb"], check=True)
+
+    def dpkg(*arguments: object) -> str:
+        # --force-depends: this root has no libraries.
+        options = ["--root", str(root), "--force-script-chrootless", "--force-depends", "--force-not-root"]
+        done = subprocess.run(
+            ["dpkg", *options, *map(str, arguments)], capture_output=True, text=True, check=False,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    dpkg("--install", tmp_path / "old.deb")
+    (root / "etc/openvpn/client/me.conf").write_text("remote example.org\n")
+    dpkg("--install", dist / DEB)
+    installed = {row.split()[1]: row.split()[0] for row in dpkg("--list").splitlines() if row[:2] in ("ii", "rc")}
+    assert installed == {"openvpn-patched": "ii"}
+    assert (root / "usr/sbin/openvpn").read_bytes().startswith(b"\x7fELF")
+    dpkg("--install", dist / DEB)  # an upgrade to the same version
+    dpkg("--remove", "openvpn-patched")
+    assert not (root / "usr/sbin/openvpn").exists()
+    assert (root / "etc/openvpn/client/me.conf").read_text() == "remote example.org\n"
+
+
+def test_packages_that_there_are_not_are_refused_first(patchkit: Run) -> None:
+    build = ["build", "--version", PINNED, "--package"]
+    assert patchkit(*build, "rpm").returncode == BadUsageError.exit_code
+    done = patchkit(*build, "deb", "--target", "windows-amd64")
+    assert done.returncode == BadUsageError.exit_code
+    assert "is for Linux" in done.stderr
