@@ -72,7 +72,9 @@ def build(
     ] = None,
     package: Annotated[
         list[str] | None,
-        typer.Option("--package", metavar="deb", help="Make a package of it as well; may be repeated."),
+        typer.Option(
+            "--package", metavar="deb|oci", help="Make a .deb or a container image of it as well; may be repeated."
+        ),
     ] = None,
     with_source: Annotated[
         bool, typer.Option("--with-source", help="Pack the corresponding source as well, beside the archive.")

@@ -12,11 +12,14 @@ from collections.abc import Mapping
 
 
 def plain_archive(name: str, files: Mapping[str, bytes], epoch: int) -> bytes:
-    """Pack ``files``, by path, as ``name/…`` in an uncompressed tar; ``epoch`` is every member's time stamp."""
+    """Pack ``files``, by path, in an uncompressed tar; ``epoch`` is every member's time stamp.
+
+    The paths begin with ``name/``, or stand as they are where ``name`` is ``.``.
+    """
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as packed:
         for path, data in sorted(files.items()):
-            info = tarfile.TarInfo(f"{name}/{path}")
+            info = tarfile.TarInfo(path if name == "." else f"{name}/{path}")
             info.mode, info.mtime, info.size = 0o644, epoch, len(data)
             packed.addfile(info, io.BytesIO(data))
     return out.getvalue()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from patchkit.errors import BadUsageError
 
-_ENDINGS = {"deb": ".deb"}
+_ENDINGS = {"deb": ".deb", "oci": ".oci.tar"}
 
 
 def check_packages(kinds: Sequence[str], target_system: str) -> None:

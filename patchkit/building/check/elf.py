@@ -45,3 +45,18 @@ def linkage(program: bytes) -> Linkage:
     except ELFError as error:
         raise ValueError(str(error)) from error
     return Linkage(tuple(sorted(needed)), executable, max(versions, key=Pep440, default=None))
+
+
+def interpreter(program: bytes) -> str:
+    """Return the path of the loader that the ELF file ``program`` asks for; empty where it is static.
+
+    Raises ValueError where it is not an ELF file.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        names = [segment.data() for segment in ELFFile(BytesIO(program)).iter_segments("PT_INTERP")]
+    except ELFError as error:
+        raise ValueError(str(error)) from error
+    return names[0].rstrip(b"\0").decode() if names else ""

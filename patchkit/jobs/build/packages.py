@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping, Sequence
 
 from patchkit.building.engine.protocol import OWNER, Workspace, one_file
@@ -9,7 +10,8 @@ from patchkit.building.engine.protocol import files as tar_of
 from patchkit.building.recipe.static_library import licences
 from patchkit.errors import CompileError
 from patchkit.jobs.build.plan import BuildInputs
-from patchkit.packaging import deb
+from patchkit.jobs.build.runtime_files import runtime
+from patchkit.packaging import deb, oci
 from patchkit.packaging.contents import Member, members
 from patchkit.packaging.manifest import Artifact
 
@@ -28,7 +30,7 @@ def packages(
     if not kinds:
         return {}
     contents = members(*next(iter(files.items())))
-    makers = {"deb": _deb}
+    makers = {"deb": _deb, "oci": _oci}
     made: dict[str, bytes] = {}
     for kind in dict.fromkeys(kinds):
         made |= makers[kind](artifact, contents, inputs, workspace)
@@ -56,6 +58,20 @@ def _deb(
     finally:
         _run(workspace, ("rm", "-rf", "deb", "shlibs", "package.deb"), {})
     return {layout.file_name: package}
+
+
+def _oci(
+    artifact: Artifact, contents: Mapping[str, Member], inputs: BuildInputs, workspace: Workspace
+) -> dict[str, bytes]:
+    target, source = inputs.tools.target, inputs.obtained.tree
+    program = contents["sbin/openvpn"]
+    found = runtime(workspace, target, program.data)
+    files = {oci.PROGRAM: program, **found}
+    if "COPYING" in source:
+        files["usr/share/doc/openvpn/copyright"] = Member(stat.S_IFREG | 0o644, "0", source.read("COPYING"))
+    for name, text in licences(inputs.static).items():
+        files[f"usr/share/doc/{name}"] = Member(stat.S_IFREG | 0o644, "0", text)
+    return {f"{artifact.name}{oci.SUFFIX}": oci.image(artifact, files, target.foreign or target.debian_arch)}
 
 
 def _depends(layout: deb.Layout, workspace: Workspace, architecture: str) -> str:
