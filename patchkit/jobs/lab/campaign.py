@@ -64,12 +64,17 @@ def run(request: CampaignRequest, context: Context) -> Done:
 
 
 def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context) -> Done:
-    sides = [side for pair in request.pairs for side in pair]
+    sides = [side for asked in request.arms for side in (asked.client, asked.server)]
     binaries = programs(sides, request.source, request.settings, context)
-    arms = [arm(binaries[client].program, binaries[server].program) for client, server in request.pairs]
-    for side in sides:
-        for name, scenario in request.scenarios.items():
+    arms = [
+        arm(binaries[it.client].program, binaries[it.server].program, it.client_options, it.server_options, it.proto)
+        for it in request.arms
+    ]
+    for name, scenario in request.scenarios.items():
+        for side in sides:
             refuse_unknown(name, scenario, binaries[side].version)
+        for its_arm in arms:
+            its_arm.over(name, scenario)  # refused now, and not at its first trial
     todo = request.campaign(arms, link.described)
     kept = folder.resume(todo) if request.resume else folder.begin(todo)
     by_hash = {binary.program.sha256: binary for binary in binaries.values()}

@@ -118,8 +118,8 @@ class Folder:
 
 
 def file_stem(cell: str, trial: int) -> str:
-    """Name the files of one ``trial`` of ``cell``: a cell's id has slashes."""
-    return f"{cell.replace('/', '_')}-{trial}"
+    """Name the files of one ``trial`` of ``cell``: a cell's id has slashes, and spaces before options."""
+    return f"{cell.replace('/', '_').replace(' ', '_')}-{trial}"
 
 
 def line(trial: Trial) -> str:
