@@ -112,6 +112,9 @@ def run(
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")] = Path("report"),
     resume: Annotated[bool, typer.Option("--resume", help="Resume the campaign in --out.")] = False,
+    shard: Annotated[
+        str | None, typer.Option("--shard", metavar="K/N", help="Part K of N only; lab merge puts all together.")
+    ] = None,
     git: GitOption = None,
     compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
     offline: OfflineOption = False,
@@ -137,6 +140,7 @@ def run(
         link_name,
     )  # fmt: skip
     from patchkit.lab.report.report import markdown
+    from patchkit.shard import Shard
     from patchkit.source.obtain import SourceRequest
     from patchkit.ui import data
 
@@ -148,7 +152,7 @@ def run(
     check_profiles(credentials or [])
     request: CampaignRequest
     if resume and not arms:
-        if scenario or credentials or link or seed is not None or trials or guard or any(changes.values()):
+        if scenario or credentials or link or seed is not None or trials or guard or shard or any(changes.values()):
             raise BadUsageError(
                 "--resume without a version goes on with all that the report was asked for",
                 advice="leave the other options away, or give all of them",
@@ -167,6 +171,7 @@ def run(
             link=link_name(link.value) if link else None,
             out=out,
             resume=resume,
+            shard=Shard.parse(shard) if shard else None,
         )
     context = Context.default(offline=offline)
     done = run_campaign(request, context)

@@ -16,6 +16,7 @@ from patchkit.lab.model.new_campaign import campaign
 from patchkit.lab.model.scenario import Scenario, changed, named
 from patchkit.lab.report.folder import Folder
 from patchkit.pki.profile import profile
+from patchkit.shard import Shard
 from patchkit.source.obtain import SourceRequest
 
 
@@ -39,6 +40,8 @@ class NewCampaignRequest:
     out: Path = Path("report")
     resume: bool = False
     """Whether ``out`` may hold a part of this very campaign, which is completed."""
+    shard: Shard | None = None
+    """The part of the campaign that is run; None: all of it."""
 
     def validate(self) -> None:
         """Raise ScenarioError for an unknown profile of credentials, BadUsageError where nothing is compared."""
@@ -48,7 +51,8 @@ class NewCampaignRequest:
     def campaign(self, arms: Sequence[Arm], machine: LinkDescription) -> Campaign:
         """Return the campaign of ``arms`` on ``machine``."""
         profiles = list(dict.fromkeys(self.credentials))
-        return campaign(arms, self.scenarios, profiles, seed=self.seed, trials=self.trials, machine=machine)
+        whole = campaign(arms, self.scenarios, profiles, seed=self.seed, trials=self.trials, machine=machine)
+        return whole.model_copy(update={"shard": self.shard})
 
 
 @dataclass(frozen=True, kw_only=True)

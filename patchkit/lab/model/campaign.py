@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator
 from patchkit.json_schema import Part
 from patchkit.lab.model.scenario import Proto, Scenario, changed
 from patchkit.patching.variants import Bound
+from patchkit.shard import Shard
 
 
 class Program(Part):
@@ -99,6 +101,18 @@ class Campaign(Part):
     reference: list[Cell] = Field(
         description="lossless cells of the first arm, a few trials each: what packets are compared with"
     )
+
+    shard: Shard | None = Field(
+        default=None,
+        description="the parts of the campaign that are here; null: all of it. Trials of one number are in "
+        "one part, whatever their cell",
+    )
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers of each cell's trials that belong here."""
+        for number in range(1, self.trials + 1):
+            if self.shard is None or self.shard.holds((number - 1) // self.machine.shift):
+                yield number
 
     def cell(self, cell_id: str) -> Cell | None:
         """Find the cell with ``cell_id``, reference cells included; None when there is none."""
