@@ -15,6 +15,7 @@ import tarfile
 from collections.abc import Mapping
 from typing import Any
 
+from patchkit.errors import ArtifactError
 from patchkit.packaging.archive import plain_archive
 from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact
@@ -80,6 +81,35 @@ def image(artifact: Artifact, files: Mapping[str, Member], architecture: str) ->
         },
         epoch,
     )
+
+
+def architectures(name: str, data: bytes) -> list[str]:
+    """Return the architectures of the images in the tar ``data``, whose file name is ``name``, from the index down.
+
+    Raises ArtifactError where a blob is missing or not the one that its digest states, or it is not an image.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data)) as packed:
+            files = {member.name: packed.extractfile(member) for member in packed if member.isreg()}
+            blobs = {path: file.read() for path, file in files.items() if file is not None}
+        found = []
+        for entry in json.loads(blobs["index.json"])["manifests"]:
+            manifest = json.loads(_followed(blobs, entry))
+            config = json.loads(_followed(blobs, manifest["config"]))
+            for layer in manifest["layers"]:
+                _followed(blobs, layer)
+            found.append(str(config["architecture"]))
+    except (tarfile.TarError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{name} is not a whole image", why=f"{error}", advice="get the file again") from error
+    return found
+
+
+def _followed(blobs: Mapping[str, bytes], descriptor: Mapping[str, Any]) -> bytes:
+    """Return the blob that ``descriptor`` names. Raises KeyError or ValueError."""
+    data = blobs[f"blobs/{str(descriptor['digest']).replace(':', '/', 1)}"]
+    if _digest(data) != descriptor["digest"]:
+        raise ValueError(f"a blob is not {descriptor['digest']}")
+    return data
 
 
 def _labels(artifact: Artifact) -> dict[str, str]:

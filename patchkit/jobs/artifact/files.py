@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from patchkit.errors import ArtifactError
 from patchkit.jobs.artifact.findings import Finding
+from patchkit.packaging import oci
 from patchkit.packaging.contents import Member, members
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST
 from patchkit.packaging.machine import machine_of
@@ -55,6 +56,7 @@ def check_artifact(folder: Path, artifact: Artifact) -> Iterator[Finding]:
         yield Finding(archive, MANIFEST, "bad", error.why)
         return
     yield from _check_machine(artifact, contents)
+    yield from _check_images(folder, artifact)
     yield from _check_diff(folder, artifact, contents)
     for kind, suffix, check in (("SBOM", SBOM, _check_sbom), ("provenance", PROVENANCE, _check_provenance)):
         name = f"{artifact.name}{suffix}"
@@ -101,6 +103,26 @@ def _check_machine(artifact: Artifact, contents: Mapping[str, Member]) -> Iterat
         if not machine or machine not in artifact.build.target:
             what = f"a program for {machine or 'an unknown processor'}"
             yield Finding(path, MANIFEST, "bad", f"it is {what}, and the artifact is for {artifact.build.target}")
+
+
+def _check_images(folder: Path, artifact: Artifact) -> Iterator[Finding]:
+    """Follow the digests of each image, and compare its processor with the artifact's."""
+    for name in (file.name for file in artifact.packages if file.name.endswith(oci.SUFFIX)):
+        if not (folder / name).is_file():
+            continue
+        with reading(folder / name):
+            data = (folder / name).read_bytes()
+        try:
+            wrong = [found for found in oci.architectures(name, data) if found not in artifact.build.target]
+        except ArtifactError as error:
+            yield Finding(name, "its index", "bad", error.why)
+            continue
+        if wrong:
+            yield Finding(
+                name, MANIFEST, "bad", f"it is an image for {wrong[0]}, and the artifact is for {artifact.build.target}"
+            )
+        else:
+            yield Finding(name, "its index", "good", "each blob has its digest")
 
 
 def _check_diff(folder: Path, artifact: Artifact, contents: Mapping[str, Member]) -> Iterator[Finding]:

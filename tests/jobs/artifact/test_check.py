@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from patchkit.errors import ArtifactError, BadSignatureError, SignatureFileError, SigningError, UnknownKeyError
 from patchkit.jobs.artifact.check import check
 from patchkit.jobs.artifact.sign import sign_folder
+from patchkit.packaging import oci
+from patchkit.packaging.contents import Member
 from patchkit.packaging.dist import Dist
 from patchkit.packaging.signatures.keys import SigningKey
 from tests.conftest import Run
@@ -165,6 +168,22 @@ def test_a_program_for_another_processor(built: Path) -> None:
     changed(built / "manifest.json", build__target="linux-arm64")
     resum(built)
     assert "it is a program for amd64, and the artifact is for linux-arm64" in why(built)
+
+
+def test_an_image_is_followed_down_to_its_layers_and_is_for_the_artifacts_processor(tmp_path: Path) -> None:
+    name = f"{NAME}.oci.tar"
+    files = {oci.PROGRAM: Member(stat.S_IFREG | 0o755, "0", b"\x7fELF")}
+    good, foreign = (oci.image(artifact(), files, architecture) for architecture in ("amd64", "arm64"))
+    checked = check(dist(tmp_path / "good", {name: good}), [])
+    assert checked.error is None
+    assert [found.state for found in checked.findings if found.by == "its index"] == ["good"]
+    text = why(dist(tmp_path / "foreign", {name: foreign}))
+    assert f"{name}: it is an image for arm64, and the artifact is for linux-amd64" in text
+    # The layer's last byte but those of the tar: the index, and the checksums, are those of what lies there.
+    at = good.index(b"\x1f\x8b") + 40
+    altered = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
+    assert "a blob is not sha256:" in why(dist(tmp_path / "altered", {name: altered}))
+    assert "(its index)" in why(dist(tmp_path / "none", {name: b"nothing"}))
 
 
 def test_a_diff_that_is_not_the_archives(built: Path) -> None:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +81,11 @@ def pair(scheme: str, folder: Path) -> Iterator[Pair]:
         yield {"ssh": ssh, "minisign": minisign}[scheme](folder)
 
 
-def dist(folder: Path) -> Path:
-    """A folder as a build leaves it: a small archive with a program, its diff, manifest, SBOM and provenance."""
+def dist(folder: Path, packages: Mapping[str, bytes] | None = None) -> Path:
+    """A folder as a build leaves it: a small archive with a program, its diff, manifest, SBOM and provenance.
+
+    ``packages`` are made of it as well.
+    """
     tree = io.BytesIO()
     with tarfile.open(fileobj=tree, mode="w") as tar:
         info = tarfile.TarInfo("local/sbin/openvpn")
@@ -95,13 +98,15 @@ def dist(folder: Path) -> Path:
     patch = Patch(
         variant="recommended", status="recommended", guard=False, diff_sha256=hashlib.sha256(DIFF).hexdigest(), files=[]
     )
-    entry = artifact(name=NAME, files=files).model_copy(update={"patch": patch})
+    entry = artifact(name=NAME, files=files).model_copy(
+        update={"patch": patch, "packages": [described(name, data) for name, data in (packages or {}).items()]}
+    )
     contents = members(f"{NAME}.tar.gz", archive)
     bill = sbom(entry, contents, parts(entry, Inventory({}, []), [], cross=False), DIFF)
     documents = {f"{NAME}.cdx.json": bill}
     documents[f"{NAME}.intoto.json"] = provenance(entry, [described(f"{NAME}.cdx.json", bill)])
     whole = entry.model_copy(update={"documents": [described(name, data) for name, data in documents.items()]})
-    Dist(folder).add(whole, {**files, **documents})
+    Dist(folder).add(whole, {**files, **(packages or {}), **documents})
     return folder
 
 
