@@ -17,7 +17,7 @@ from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist
 from patchkit.shard import Shard
 from patchkit.source.obtain import SourceRequest
-from tests.packaging.test_dist import artifact, check
+from tests.support.artifacts import artifact, check
 
 RELEASES = ["2.3.2", "2.4.12", "2.5.11", "2.6.14", "2.7.7"]
 
