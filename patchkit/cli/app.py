@@ -29,6 +29,7 @@ COMMANDS = (
 GROUPS = {
     "artifact": ("Artifacts that were built: signing and checking them.", ("check", "sign")),
     "image": ("Images of the docker engine.", ("base",)),
+    "dist": ("Folders of artifacts.", ("merge",)),
     "mirror": ("Folders that hold all that builds need, for places without a network.", ("sync", "verify")),
     "lab": (
         "Patched against stock on lossy links, with real netem.",

@@ -18,6 +18,7 @@ from patchkit.cli.options import (
     KnownBadOption,
     OfflineOption,
     OptionalVersionOption,
+    ShardOption,
     SignWithOption,
     SinceOption,
     SourceOption,
@@ -34,6 +35,7 @@ def build(
         bool, typer.Option("--all-releases", help="Build every final release that the pins know, several at a time.")
     ] = False,
     since: SinceOption = None,
+    shard: ShardOption = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(
@@ -97,6 +99,7 @@ def build(
     from patchkit.packaging.dist import CHECKSUMS
     from patchkit.packaging.signatures.keys import SigningKey
     from patchkit.packaging.signatures.sign import check_ready
+    from patchkit.shard import Shard
     from patchkit.source.obtain import SourceRequest
 
     began = time.monotonic()
@@ -120,6 +123,7 @@ def build(
         targets=target or ["linux-amd64"],
         all_releases=all_releases,
         since=since,
+        shard=Shard.parse(shard) if shard else None,
         sign_key=sign_key,
         sign_cert=sign_cert,
     )

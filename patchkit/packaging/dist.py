@@ -79,6 +79,10 @@ class Dist:
             replace_all({self.folder / name: data for name, data in signatures.items()})
         return list(signatures)
 
+    def artifacts(self) -> list[Artifact]:
+        """Return what the manifest names. Raises StorageError as ``find`` does."""
+        return self._read().artifacts
+
     def check(self, artifact: Artifact) -> None:
         """Check that the files of ``artifact`` are as its entry of the manifest states. Raises StorageError."""
         for file in artifact.all_files:
