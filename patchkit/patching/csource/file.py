@@ -97,10 +97,17 @@ class CSource:
             for node in (syntax.declared_by(node) for node in self._identifiers(name, what))
             if node is not None and node.type == kind
         ]
+        if len(declared) != 1:
+            raise self.refusal(what, name, [node.start_point.row + 1 for node in declared])
         # A definition without its type, as a lost line leaves it, looks like a call outside of all functions.
-        strays = [node for node in self._identifiers(name, what) if syntax.is_stray(node)] if declared else []
-        if len(declared) != 1 or strays:
-            raise self.refusal(what, name, sorted(node.start_point.row + 1 for node in [*declared, *strays]))
+        stray = next((node for node in self._identifiers(name, what) if syntax.is_stray(node)), None)
+        if stray is not None:
+            row = stray.start_point.row + 1
+            raise AnchorError(
+                f"{self.name} can't be parsed as C from line {row} on, so {what} may not be the only one",
+                why=f"line {row}, where {name} is neither called nor declared: {self.text(row)}",
+                advice="render it against a whole source: patchkit fetch --version V --to DIR",
+            )
         return self._parsed(declared[0], what)
 
     def struct(self, name: str, what: str) -> Node:
