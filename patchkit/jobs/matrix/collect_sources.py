@@ -10,6 +10,7 @@ from packaging.version import Version as Pep440
 from patchkit.context import Context
 from patchkit.errors import BadSourceError, BadUsageError, GitError, PatchkitError, TagMovedError, UnknownVersionError
 from patchkit.jobs.matrix.answers import Answers
+from patchkit.patching import pins
 from patchkit.patching.combination import Combination
 from patchkit.patching.names import files_of
 from patchkit.patching.variants import UpstreamStatus, names, variant
@@ -175,7 +176,8 @@ class SourceCollector:
                 row.files[path] = blob
             except BadSourceError as error:
                 row.missing[file] = error
-        if not tree.origin.verified:
+        # Nothing is pinned that was not looked at: pins are believed afterwards, also where a name is missing.
+        if not tree.origin.verified or pins.are_ignored():
             others = [
                 path for file in _touched_by_any() for path in (f"src/openvpn/{file}", file) if path in tree.entries
             ]
