@@ -54,7 +54,7 @@ def build(
     ] = None,
     git: GitOption = None,
     source: SourceOption = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path("dist"),
     offline: OfflineOption = False,
     keep_going: Annotated[

@@ -106,7 +106,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")] = Path("report"),
     resume: Annotated[bool, typer.Option("--resume", help="Resume the campaign in --out.")] = False,
     git: GitOption = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     offline: OfflineOption = False,
     allow_known_bad: KnownBadOption = False,
     as_json: JsonOption = False,

@@ -102,6 +102,12 @@ VulnerableOption = Annotated[
 ]
 KnownBadOption = Annotated[bool, typer.Option("--allow-known-bad", help="Take variants that are known to be bad, too.")]
 JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")]
+TimeoutOption = Annotated[
+    int | None,
+    typer.Option(
+        "--timeout", metavar="SECONDS", min=1, max=9_999_999, help="For one command of a build. Default: four hours."
+    ),
+]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")]
 CryptoOption = Annotated[
     str | None,

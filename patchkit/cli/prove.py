@@ -29,7 +29,7 @@ def prove(
     target: TargetOption = "linux-amd64",
     git: GitOption = None,
     source: SourceOption = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     configure: Annotated[
         list[str] | None,
         typer.Option("--configure", metavar="ARG", help="A further argument for configure; may be repeated."),

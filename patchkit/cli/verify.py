@@ -80,7 +80,7 @@ def verify(
         list[Path] | None,
         typer.Option("--key", metavar="FILE", help="Further OpenPGP keys that count as upstream's; may be repeated."),
     ] = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     trials: Annotated[
         int | None, typer.Option("--trials", metavar="N", min=1, help="Of the lab, for each side. Default: 50.")
     ] = None,

@@ -24,6 +24,8 @@ from patchkit.signals import GROUPS, held_off
 from patchkit.storage import writing
 from patchkit.ui import Ui
 
+LAB_PACKAGES = ("bc", "bison", "flex")
+"""The Debian packages that the lab's kernel is compiled with, besides those of a build."""
 _COMMANDS = ("make", "pkg-config", "autoreconf", "libtoolize")
 _OF_RECIPE = {"autotools": (), "cmake": ("cmake", "ninja")}
 _TOOLS = ("gcc", "strip")
@@ -71,7 +73,7 @@ class HostEngine:
             raise ToolchainError(
                 f"this host lacks {', '.join(lacking)}",
                 why=f"OpenVPN {toolchain.series.name} is compiled with them",
-                advice=_advice(missing, target) if missing else "install them, or use --engine docker",
+                advice=install_line(target, missing) if missing else "install them, or use --engine docker",
             )
         _check_compiler(toolchain)
         output = subprocess.run(
@@ -221,11 +223,16 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _advice(missing: Sequence[str], target: Target) -> str:
-    """Return the line that installs all that builds for ``target`` need, as ``patchkit doctor`` prints it."""
-    all_packages = known_target(target.name).packages
-    there = installed(all_packages, target.debian_arch) or {}
-    packages = [name for name in dict.fromkeys([*all_packages, *missing]) if name not in there]
+def install_line(target: Target, missing: Sequence[str]) -> str:
+    """Return the line that installs ``missing`` and all else that builds for ``target`` need.
+
+    For this machine's own target that is what the lab needs too: ``build``, ``lab run``, ``verify`` and
+    ``doctor build lab`` print one and the same line, so that nobody has to become root twice.
+    """
+    own = () if target.cross else LAB_PACKAGES
+    wanted = sorted({*known_target(target.name).packages, *own, *missing})
+    there = installed(wanted, target.debian_arch) or {}
+    packages = [name for name in wanted if name in missing or name not in there]
     line = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
     if target.foreign is not None and any(name.endswith(f":{target.foreign}") for name in packages):
         line = f"dpkg --add-architecture {target.foreign} && {line}"
