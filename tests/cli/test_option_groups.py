@@ -50,10 +50,14 @@ def test_each_option_is_in_the_command_that_asks_for_the_same(name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
-    [("--crypto", "opensssl-3.5"), ("--with", "sytemd"), ("--cflag", "-static"), ("--timeout", "0")],
+    ("command", "option", "value"),
+    [
+        ("build", "--timeout", "0"),
+        ("prove", "--with", "sytemd"),
+        ("verify", "--crypto", "opensssl-3.5"),
+        ("lab run", "--cflag", "-static"),
+    ],
 )
-@pytest.mark.parametrize("command", ["build", "prove", "verify", "lab run"])
 def test_what_never_makes_sense_is_refused_before_any_work(
     command: str, option: str, value: str, patchkit: Run, tmp_path: Path
 ) -> None:
