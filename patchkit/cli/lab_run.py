@@ -18,6 +18,7 @@ from patchkit.cli.options import (
     KnownBadOption,
     OfflineOption,
     OptionalVersionOption,
+    PatchOption,
 )
 
 
@@ -57,6 +58,7 @@ def run(
             autocompletion=completion.variants,
         ),
     ] = None,
+    patch: PatchOption = None,
     guard: GuardOption = False,
     client: Annotated[
         str | None, typer.Option("--client", metavar="V[+NAME]", help="The client of every arm, if it is another one.")
@@ -131,10 +133,15 @@ def run(
         refuse_no_pair,
     )  # fmt: skip
     from patchkit.lab.report.report import markdown
+    from patchkit.patching.own.choose import chosen
+    from patchkit.patching.variants import STOCK
     from patchkit.source.obtain import SourceRequest
     from patchkit.ui import data
 
-    pairs = pairs_of(version, variant or [], guard=guard, client=client, server=server, arms=arm or [])
+    names = chosen(variant, patch) if patch is None or variant else [STOCK, *chosen(None, patch)]
+    if version is None and not variant:
+        names = []  # --arm, --client and --server name them
+    pairs = pairs_of(version, names, guard=guard, client=client, server=server, arms=arm or [])
     changes = {
         "wrap": wrap and wrap.value, "max_packet_size": max_packet_size, "topology": topology and topology.value,
     }  # fmt: skip

@@ -15,7 +15,11 @@ from patchkit.cli.options import JsonOption
 def variants(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="Describe this one.", autocompletion=completion.variants),
+        typer.Argument(
+            metavar="NAME|./PATH",
+            help="Describe this one, or a patch or folder of your own.",
+            autocompletion=completion.variants,
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -26,10 +30,11 @@ def variants(
     """
     from patchkit.cli.output.document import print_json
     from patchkit.cli.output.variants import document, print_list, print_one
+    from patchkit.patching.own import load
     from patchkit.patching.variants import names, variant
 
     if name is not None:
-        described = variant(name)
+        described = load.any_of(name) if load.is_path(name) else variant(name)
         if as_json:
             print_json(document(described))
         else:
