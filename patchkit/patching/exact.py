@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from patchkit.errors import AlreadyPatchedError, PatchkitError, PatchMismatchError
 from patchkit.patching.edits import Edit
@@ -60,6 +60,38 @@ def misfits(change: FileChange, lines: Sequence[bytes] | None) -> list[Misfit]:
         end = hunk.start + len(old)
         drift += len(new) - len(old)
     return found
+
+
+def relocated(change: FileChange, lines: Sequence[bytes] | None) -> tuple[FileChange, list[str]]:
+    """Move each hunk of ``change`` that does not fit where it states to the one place in ``lines`` that has its lines.
+
+    They must stand there byte for byte, at no other place of the file, and behind the hunk in front. Returns the
+    change, in which other hunks are as they were, and a text for each hunk that was moved.
+    """
+    if change.is_new or lines is None:
+        return change, []
+    hunks: list[Hunk] = []
+    texts: list[str] = []
+    end = drift = 0
+    for hunk in change.hunks:
+        old, new = hunk.side(b"+"), hunk.side(b"-")
+        start = hunk.start
+        if list(lines[start : start + len(old)]) != old or start < end:
+            places = _places(old, lines)
+            if len(places) != 1 or places[0] < end:
+                return change, []
+            (start,) = places
+            texts.append(
+                f"{change.path}: hunk {hunk.number} of {len(change.hunks)} stands {start - hunk.start:+d} lines off"
+            )
+        hunks.append(replace(hunk, start=start, new_start=start + drift))
+        end, drift = start + len(old), drift + len(new) - len(old)
+    return replace(change, hunks=tuple(hunks)), texts
+
+
+def _places(old: Sequence[bytes], lines: Sequence[bytes]) -> list[int]:
+    first = [row for row, line in enumerate(lines) if old and line == old[0]]
+    return [row for row in first if list(lines[row : row + len(old)]) == list(old)]
 
 
 def edits(change: FileChange) -> list[Edit]:

@@ -17,7 +17,7 @@ from patchkit.patching.combination import combination
 from patchkit.patching.formats import quilt
 from patchkit.patching.own.mails import mails_of
 from patchkit.patching.own.reading import MAX_FOLDER, files_of, read_below, read_file
-from patchkit.patching.own.variant import OwnFolder, OwnPatch
+from patchkit.patching.own.variant import OwnFolder, OwnPatch, OwnVariant
 from patchkit.patching.unified import MAX_DIFF, FileChange, read
 from patchkit.patching.variants import Variant
 from patchkit.printable import in_one_line
@@ -53,6 +53,13 @@ def patch(text: str) -> Variant:
         raise BadPatchError(f"there is no file or folder {in_one_line(text)}", advice="--patch FILE|DIR")
     data = read_file(path, MAX_DIFF)
     return _known(_patch(path.name, _steps(path.name, data), [data]))
+
+
+def derived(own: Variant, diff: bytes, origin: str) -> Variant:
+    """Make the patch ``diff`` known, which was made of ``own`` and keeps its title. Raises BadPatchError."""
+    given = own.given if isinstance(own, OwnVariant) else own.name
+    made = _patch(given, ((given, read(diff, given)),), [diff], title=own.title, author=own.author)
+    return _known(made.model_copy(update={"origin": origin}))
 
 
 def folder(text: str) -> Variant:
