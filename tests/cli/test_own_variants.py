@@ -136,3 +136,14 @@ def test_variants_describes_a_patch_and_a_folder(patchkit: Run, tmp_path: Path) 
     shutil.copytree(resources.folder("patches") / "retransmit", tmp_path / "my-own")
     assert "my-own" in patchkit("variants", "./my-own").stdout
     assert patchkit("variants", "./missing").returncode == 38
+
+
+def test_a_new_variant_is_laid_out_and_taken(patchkit: Run, repository: Repository, tmp_path: Path) -> None:
+    done = patchkit("variants", "new", "my-change")
+    assert done.returncode == 0, done.stderr
+    assert "my-change/patch.toml" in done.stdout
+    matrix = patchkit("matrix", "--git", str(repository.path), "--variant", "./my-change", "--json")
+    assert {cell["verdict"] for row in json.loads(matrix.stdout)["rows"] for cell in row["cells"]} == {"exact"}
+    assert patchkit("variants", "new", "my-change").returncode == 51
+    assert patchkit("variants", "new").returncode == 2
+    assert patchkit("variants", "retransmit", "other").returncode == 2
