@@ -14,6 +14,8 @@ from patchkit.printable import in_one_line
 _SHOWN = 6  # hunks that a message lists
 _LONGEST = 100  # bytes of a line that a message shows
 _COMMON = 50  # places of a line that are worth a look; a blank line is everywhere
+_MOST = 50  # misfits of a file that are told
+_CANDIDATES = 40  # places that are compared line by line
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,10 @@ class Misfit:
 
 
 def misfits(change: FileChange, lines: Sequence[bytes] | None) -> list[Misfit]:
-    """List the hunks of ``change`` that do not fit the file with ``lines``; None is a file that is not there."""
+    """List the hunks of ``change`` that do not fit the file with ``lines``; None is a file that is not there.
+
+    The first fifty of them: to find out where a hunk's lines are takes time.
+    """
     of = len(change.hunks)
     if change.is_new:
         return [] if lines is None else [_new_file(change, lines)]
@@ -57,6 +62,8 @@ def misfits(change: FileChange, lines: Sequence[bytes] | None) -> list[Misfit]:
             found.append(Misfit(change.path, hunk, of, reason))
         elif _is_joined(hunk, lines):
             found.append(Misfit(change.path, hunk, of, "a line without a newline would not be the file's last"))
+        if len(found) == _MOST:
+            break
         end = hunk.start + len(old)
         drift += len(new) - len(old)
     return found
@@ -160,8 +167,8 @@ def nearest(old: Sequence[bytes], lines: Sequence[bytes], expected: int) -> tupl
     for offset, line in enumerate(old):
         rows = places[line]
         votes.update(row - offset for row in (rows if len(rows) <= _COMMON else ()) if row >= offset)
-    votes[expected] += 0
-    best = max(votes, key=lambda start: (_same(old, lines, start), -abs(start - expected)))
+    starts = [expected, *(start for start, _ in votes.most_common(_CANDIDATES))]
+    best = max(starts, key=lambda start: (_same(old, lines, start), -abs(start - expected)))
     same = _same(old, lines, best)
     return (best, same) if same else None
 

@@ -17,6 +17,7 @@ from patchkit.printable import in_one_line
 MAX_DIFF = 8 * 1024 * 1024
 """Bytes of a diff; upstream's whole source has some 12 MB."""
 _MAX_FILES = 1000
+_MAX_HUNKS = 5000  # of a file; upstream's largest has some 10,000 lines
 _MAX_LINE = 64 * 1024
 _LONGEST_PATH = 512
 
@@ -198,6 +199,8 @@ class _Reader:
         hunks: list[Hunk] = []
         while _HEAD.match(self._line(self._at)):
             hunks.append(self._hunk(len(hunks) + 1))
+            if len(hunks) > _MAX_HUNKS:
+                raise self._refusal(self._at - 1, f"has more than {_MAX_HUNKS} hunks for one file")
         if not hunks:
             raise self._refusal(row - 1, f"has no hunk for {in_one_line(new)}")
         behind = self._line(self._at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from patchkit.errors import AlreadyPatchedError, PatchMismatchError
@@ -92,3 +94,12 @@ def test_a_misnumbered_new_side() -> None:
 def test_hunks_that_overlap() -> None:
     (made,) = read(b"--- a/x.c\n+++ b/x.c\n@@ -1,2 +1,2 @@\n-a\n+A\n b\n@@ -2 +2 @@\n-b\n+B\n", "mine.diff")
     assert "before the hunk in front of it ends" in misfits("a\nb\n", made)[0]
+
+
+def test_a_long_hunk_is_looked_for_in_bounded_time() -> None:
+    """200,000 old lines, each of which is in the file, and none of them in its place."""
+    lines = [b"line %d\n" % number for number in range(4000)]
+    old = [lines[number * 7919 % 4000] for number in range(200_000)]
+    began = time.process_time()
+    assert exact.nearest(old, lines, 0) is not None
+    assert time.process_time() - began < 10

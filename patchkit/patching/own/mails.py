@@ -8,6 +8,8 @@ from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.message import Message
 
+from patchkit.errors import BadPatchError
+
 _FROM = re.compile(rb"^From (?:[0-9a-f]{40} |\S+@\S+ +\w{3} \w{3} ).*\n", re.MULTILINE)
 _BEGINS = re.compile(rb"\A(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*){2,}\r?\n")
 _TAG = re.compile(r"^\s*(?:\[[^\]]*\]\s*)+")
@@ -38,7 +40,10 @@ def mails_of(data: bytes) -> list[Mail]:
 
 
 def _mail(data: bytes) -> Mail:
-    message: Message = message_from_bytes(data)
+    try:
+        message: Message = message_from_bytes(data)
+    except RecursionError as error:
+        raise BadPatchError("a mail has too many parts inside of each other", advice="save the diff alone") from error
     text = b"\n".join(_body(part) for part in message.walk() if not part.is_multipart())
     return Mail(_TAG.sub("", _header(message, "Subject")).strip(), _header(message, "From"), text)
 

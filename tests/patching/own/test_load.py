@@ -240,3 +240,9 @@ def test_which_combinations_are_asked_for(tmp_path: Path, folder: Path) -> None:
 def test_an_own_name_that_was_not_given_is_unknown() -> None:
     with pytest.raises(UnknownVariantError):
         variant("mine-00000000")
+
+
+def test_a_mail_of_mails_of_mails_is_refused(tmp_path: Path) -> None:
+    nested = b"".join(b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(5000))
+    with pytest.raises(BadPatchError):
+        patch(tmp_path, b"From: a@example.org\nSubject: x\n" + nested, "nested.mbox")
