@@ -29,7 +29,10 @@ COMMANDS = (
 GROUPS = {
     "image": ("Images of the docker engine.", ("base",)),
     "mirror": ("Folders that hold all that builds need, for places without a network.", ("sync", "verify")),
-    "lab": ("Patched against stock on lossy links, with real netem.", ("run", "scenarios", "replay", "kernel", "pin")),
+    "lab": (
+        "Patched against stock on lossy links, with real netem.",
+        ("run", "merge", "compare", "scenarios", "replay", "kernel", "pin"),
+    ),
 }
 """``patchkit GROUP NAME`` is ``NAME`` in ``patchkit.cli.GROUP_NAME``."""
 
