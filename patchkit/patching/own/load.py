@@ -125,9 +125,9 @@ def _steps(name: str, data: bytes, strip: int = 1) -> _STEPS:
     mails = mails_of(data)
     if len(mails) <= 1:
         return ((shown, read(mails[0].text if mails else data, shown, strip)),)
-    with_diff = [mail for mail in mails if re.search(rb"^(?:diff --git |--- )\S", mail.text, re.MULTILINE)]
+    has_diff = re.compile(rb"^(?:diff --git |--- )\S", re.MULTILINE)
     numbered = [(f"{shown} (mail {number} of {len(mails)})", mail) for number, mail in enumerate(mails, 1)]
-    steps = tuple((label, read(mail.text, label, strip)) for label, mail in numbered if mail in with_diff)
+    steps = tuple((label, read(mail.text, label, strip)) for label, mail in numbered if has_diff.search(mail.text))
     if not steps:
         raise BadPatchError(f"{shown} has {len(mails)} mails, and none has a diff")
     return steps

@@ -12,6 +12,7 @@ from patchkit.errors import BadPatchError
 
 _FROM = re.compile(rb"^From (?:[0-9a-f]{40} |\S+@\S+ +\w{3} \w{3} ).*\n", re.MULTILINE)
 _BEGINS = re.compile(rb"\A(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*){2,}\r?\n")
+_MOST = 500  # mails of an mbox
 _TAG = re.compile(r"^\s*(?:\[[^\]]*\]\s*)+")
 
 
@@ -26,15 +27,14 @@ class Mail:
 
 
 def mails_of(data: bytes) -> list[Mail]:
-    """Split ``data`` into mails; empty where it is not an mbox and not a mail."""
-    starts = [
-        match.start() for match in _FROM.finditer(data) if match.start() == 0 or data[: match.start()][-2:] == b"\n\n"
-    ]
+    """Split ``data`` into mails; empty where it is not an mbox and not a mail. Raises BadPatchError for too many."""
+    found = [match.start() for match in _FROM.finditer(data)]
+    starts = [start for start in found if start == 0 or data[start - 2 : start] == b"\n\n"]
     if starts and starts[0] == 0:
-        pieces = [
-            data[start:end].partition(b"\n")[2] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)
-        ]
-        return [_mail(piece) for piece in pieces]
+        if len(starts) > _MOST:
+            raise BadPatchError(f"an mbox of {len(starts)} mails", why=f"{_MOST} are taken at most", advice="split it")
+        spans = zip(starts, [*starts[1:], len(data)], strict=True)
+        return [_mail(data[start:end].partition(b"\n")[2]) for start, end in spans]
     head = _BEGINS.match(data)
     return [_mail(data)] if head and re.search(rb"^(?:Subject|From):", head[0], re.MULTILINE | re.IGNORECASE) else []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -246,3 +247,10 @@ def test_a_mail_of_mails_of_mails_is_refused(tmp_path: Path) -> None:
     nested = b"".join(b"Content-Type: multipart/mixed; boundary=%d\n\n--%d\n" % (n, n) for n in range(5000))
     with pytest.raises(BadPatchError):
         patch(tmp_path, b"From: a@example.org\nSubject: x\n" + nested, "nested.mbox")
+
+
+def test_an_mbox_of_thousands_of_mails_is_refused_at_once(tmp_path: Path) -> None:
+    began = time.process_time()
+    with pytest.raises(BadPatchError, match="an mbox of 200000 mails"):
+        patch(tmp_path, b"From a@b Mon Jan 1\n\n" * 200_000, "large.mbox")
+    assert time.process_time() - began < 5
