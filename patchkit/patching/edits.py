@@ -176,11 +176,15 @@ def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
 
     Other directives stay.
     """
-    out: list[bytes] = []
+    starts = {b"#ifdef " + GUARD_MACRO.encode(): on, b"#ifndef " + GUARD_MACRO.encode(): not on}
+    # What lies before the first guard is taken as it stands.
+    first = next((row for row, line in enumerate(lines) if line[:1] == b"#" and line.rstrip(b"\r\n") in starts), None)
+    if first is None:
+        return list(lines)
+    out: list[bytes] = list(lines[:first])
     keep: bool | None = None  # None outside of a guard
     depth = 0
-    starts = {b"#ifdef " + GUARD_MACRO.encode(): on, b"#ifndef " + GUARD_MACRO.encode(): not on}
-    for line in lines:
+    for line in lines[first:]:
         word = line.rstrip(b"\r\n") if line.startswith(b"#") else b""
         if keep is None:
             keep = starts.get(word)

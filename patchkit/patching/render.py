@@ -9,7 +9,7 @@ preprocessor sees with the macro unset must be the original to the byte.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -323,7 +323,7 @@ def _change_in_views(combined: Combination, source: CSource, file: str, mode: in
 def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:
     """The change of one file; a part is checked against its pins alone, also when there are other parts."""
     path = source.name
-    plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
+    plain = tuple(_edits_of(part, file, source) for part in combined.parts)
     if guard:
         _check_seams(combined, source, [edit for edits in plain for edit in edits])
     by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
@@ -340,8 +340,41 @@ def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, 
     unguarded = _Change(path, source, mode, plain, plain) if guard else change
     if guard:
         _check_guard(combined, change, unguarded)
-    _check_after(combined, unguarded)
+    _once(_Once(combined, source, unguarded.after, lambda: _check_after(combined, unguarded)))
     return change
+
+
+@dataclass(frozen=True)
+class _Once:
+    """What is the same for the plain form and the guarded one, and is found out for the first of them alone.
+
+    Equal are the very same objects, and the same texts.
+    """
+
+    who: object
+    source: CSource
+    text: str | bytes
+    run: Callable[[], tuple[Edit, ...] | None]
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Once)
+            and self.who is other.who
+            and self.source is other.source
+            and self.text == other.text
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self.who), id(self.source), self.text))
+
+
+@lru_cache(maxsize=32)
+def _once(asked: _Once) -> tuple[Edit, ...] | None:
+    return asked.run()
+
+
+def _edits_of(part: Variant, file: str, source: CSource) -> tuple[Edit, ...]:
+    return _once(_Once(part, source, file, lambda: tuple(_edits(part, file, source)))) or ()
 
 
 def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) -> None:
