@@ -19,6 +19,7 @@ from patchkit.cli.options import (
     OfflineOption,
     OptionalVersionOption,
     PatchOption,
+    ShardOption,
 )
 
 
@@ -114,9 +115,7 @@ def run(
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")] = Path("report"),
     resume: Annotated[bool, typer.Option("--resume", help="Resume the campaign in --out.")] = False,
-    shard: Annotated[
-        str | None, typer.Option("--shard", metavar="K/N", help="Part K of N only; lab merge puts all together.")
-    ] = None,
+    shard: ShardOption = None,
     git: GitOption = None,
     compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
     offline: OfflineOption = False,

@@ -10,6 +10,7 @@ import inspect
 import io
 import json
 import marshal
+import re
 import stat
 import struct
 import sys
@@ -32,13 +33,17 @@ PYTHON = "usr/bin/python3.13"
 _STDLIB = "usr/lib/python3.13/"
 _IMAGES = 4  # that stay in the cache, some 20 MB each
 _PROGRAMS = (PYTHON, "usr/sbin/tc", LOADER)
-_APPLETS = ("ifconfig", "route", "sh")
+_BUSYBOX = "usr/bin/busybox"
+# What releases before 2.5, and builds with such a feature, set up their tun devices with: at the path that the program
+# holds as a string.
+_TOOLS = {b"ip": "usr/sbin/ip", b"ifconfig": _BUSYBOX, b"route": _BUSYBOX}
+_NAMED_TOOL = re.compile(rb"(?<=\0)/((?:usr/)?s?bin/(ip|ifconfig|route))(?=\0)")
 _DEVICES = {
     "dev/console": (5, 1), "dev/net/tun": (10, 200), "dev/null": (1, 3), "dev/random": (1, 8), "dev/ttyS0": (4, 64),
     "dev/urandom": (1, 9), "dev/zero": (1, 5),
 }  # fmt: skip
 _FOLDERS = ("proc", "root", "run", "sys", "tmp")
-_OPTIONAL = {"nft": ("usr/sbin/nft",), "ping": ("usr/bin/ping",), "busybox": ("usr/bin/busybox",)}
+_OPTIONAL = {"nft": ("usr/sbin/nft",), "ping": ("usr/bin/ping",), "busybox": (_BUSYBOX,)}
 """Programs that only some trials need, by the name of their part of the image."""
 POWEROFF = "lab/poweroff"
 # reboot(2) with LINUX_REBOOT_CMD_POWER_OFF (linux/reboot.h), which Python does not know; then an invalid instruction.
@@ -79,11 +84,21 @@ class UmlImage:
         for path, data in files.items():
             packed[f"lab/{path}"] = cpio.regular(data, executable=path in programs)
             if path in programs:
-                needed = self._libraries.libraries(data)
+                needed = {**self._libraries.libraries(data), **self._tools(data)}
                 packed |= {name: file for name, file in needed.items() if name not in self._names}
                 if first.setdefault(data, path) != path:  # one program for both sides is there once
                     packed[f"lab/{path}"] = cpio.link(f"/lab/{first[data]}")
         return cpio.archive(packed)
+
+    def _tools(self, program: bytes) -> dict[str, cpio.File]:
+        """Return the tools that ``program`` names, and busybox for a script."""
+        needed = self._libraries.programs(_BUSYBOX) if program.startswith(b"#!") else {}
+        for path, name in _NAMED_TOOL.findall(program):
+            tool = _TOOLS[name]
+            needed |= self._libraries.programs(tool)
+            place = path.decode() if path.startswith(b"usr/") else f"usr/{path.decode()}"
+            needed.setdefault(place, cpio.link(f"/{tool}"))
+        return needed
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -138,7 +153,7 @@ def _parts(pinned: Pins, runner: Mapping[str, bytes], boot: Boot, context: Conte
         **{name: cpio.folder() for name in _FOLDERS},
         **{path: cpio.character_device(*numbers) for path, numbers in _DEVICES.items()},
         "var/run": cpio.link("/run"),
-        **{f"usr/local/bin/{name}": cpio.link("/usr/bin/busybox") for name in _APPLETS},
+        "usr/local/bin/sh": cpio.link(f"/{_BUSYBOX}"),
         POWEROFF: cpio.regular(_program(_POWEROFF_CODE), executable=True),
         **needed,
         **userland.below(f"{LIBRARIES}tc/"),  # distributions of delays
@@ -163,6 +178,7 @@ def _parts(pinned: Pins, runner: Mapping[str, bytes], boot: Boot, context: Conte
         for path, file in userland.below(LIBRARIES).items()
         if ".so" in path and "/" not in path.removeprefix(LIBRARIES)
     }
+    libraries |= userland.programs(*_TOOLS.values())
     optional = {
         name: cpio.archive({path: file for path, file in userland.programs(*programs).items() if path not in base})
         for name, programs in _OPTIONAL.items()

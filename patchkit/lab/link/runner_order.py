@@ -9,7 +9,6 @@ from patchkit.lab.link import netem_rules, openvpn_options
 from patchkit.lab.model.scenario import Scenario
 from patchkit.lab.model.trial import DIRECTIONS
 from patchkit.lab.runner.task import FRAMES, LAST, LOGS
-from patchkit.releases.ranges import holds
 from patchkit.releases.version import Version
 
 _CPU_SHARE = 0.5  # of the trial's time that one peer may compute: beyond it, it is in an endless loop
@@ -71,7 +70,7 @@ def order(
         "acks_at": netem_rules.acks_at(scenario.wrap),
         "outages": netem_rules.outages(scenario),
         "peers": sides,
-        "shell": _needs_shell(scenario, client, server),
+        "shell": bool(scenario.client_options or scenario.server_options),  # they may name scripts
         "soak": {
             "duration_s": scenario.duration_s,
             "ping_s": scenario.ping_s,
@@ -95,11 +94,6 @@ def order(
             for number, turn in enumerate(turns, start=1)
         ],
     }
-
-
-def _needs_shell(scenario: Scenario, client: Version, server: Version) -> bool:
-    """Whether a peer may run scripts, or set up its device with ifconfig and route as releases before 2.5 do."""
-    return bool(scenario.client_options or scenario.server_options) or holds("<2.5a0", min(client, server))
 
 
 def _starts(scenario: Scenario, seed: int) -> list[float]:

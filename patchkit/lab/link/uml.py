@@ -69,8 +69,7 @@ def packed_peers(machine: Machine, files: Mapping[str, bytes], groups: ProcessGr
     Raises GuestError when one of them does not start there.
     """
     layer = machine.image.peers(files, PROGRAMS)
-    shell = any(files[program].startswith(b"#!") for program in PROGRAMS)
-    answer = _answer(machine, layer, {"turns": [], "shell": shell}, groups, _START_LIMIT, MEMORY)
+    answer = _answer(machine, layer, {"turns": []}, groups, _START_LIMIT, MEMORY)
     outcome = _unpacked(answer)[0].outcome
     if "complaint" in outcome:
         raise GuestError(str(outcome["complaint"]), why="the guest has the libraries of Debian's packages only")

@@ -124,6 +124,20 @@ def test_a_program_that_does_not_start(uml_machine: uml.Machine, program: bytes,
 
 
 @pytest.mark.slow
+def test_a_program_gets_the_tools_that_it_names(uml_machine: uml.Machine) -> None:
+    """Releases before 2.5 run /sbin/ip; a trial of theirs is in tests that need upstream's history."""
+
+    def layer(tools: bytes) -> bytes:
+        return uml_machine.image.peers(dict.fromkeys(uml.PROGRAMS, TRUE + b"\0" + tools), uml.PROGRAMS)
+
+    for name in (b"usr/sbin/ip\0", b"usr/sbin/route\0", b"usr/bin/ifconfig\0", b"usr/bin/busybox\0"):
+        assert name not in layer(b"")
+    assert b"usr/sbin/ip\0" in layer(b"/sbin/ip\0")
+    named = layer(b"/sbin/route\0/usr/bin/ifconfig\0")
+    assert all(name in named for name in (b"usr/sbin/route\0", b"usr/bin/ifconfig\0", b"usr/bin/busybox\0"))
+
+
+@pytest.mark.slow
 def test_too_little_memory(uml_machine: uml.Machine) -> None:
     with pytest.raises(MachineError, match=r"^the lab's machine has too little memory: 40 MiB$"):
         uml_process.boot(
