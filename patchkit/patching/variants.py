@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -28,6 +29,8 @@ DESCRIPTION = "patch.toml"
 """The file that describes a variant, in its folder."""
 GUARD_MACRO = "RETRY"
 """The macro that the patch of 2013 used; no release has a macro of that name."""
+
+_OF_A_PATCH = re.compile(r"-[0-9a-f]{8}$")  # how a user's own patch is called
 
 Status = Literal["recommended", "faithful", "experimental", "known-bad"]
 UpstreamStatus = Literal["needed", "superseded", "not-applicable"]
@@ -185,7 +188,9 @@ def variant(name: str) -> Variant:
         raise UnknownVariantError(
             f"there is no variant {shown(name)}",
             why=f"nearest: {', '.join(near)}",
-            advice="patchkit variants",
+            advice="give the --patch that it is called after again"
+            if _OF_A_PATCH.search(name)
+            else "patchkit variants",
         )
     folder = resources.folder("patches") / name
     path = folder / DESCRIPTION

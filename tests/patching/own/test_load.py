@@ -239,8 +239,9 @@ def test_which_combinations_are_asked_for(tmp_path: Path, folder: Path) -> None:
 
 
 def test_an_own_name_that_was_not_given_is_unknown() -> None:
-    with pytest.raises(UnknownVariantError):
+    with pytest.raises(UnknownVariantError) as caught:
         variant("mine-00000000")
+    assert "--patch" in caught.value.advice
 
 
 def test_a_mail_of_mails_of_mails_is_refused(tmp_path: Path) -> None:
