@@ -374,7 +374,10 @@ def _once(asked: _Once) -> tuple[Edit, ...] | None:
 
 
 def _edits_of(part: Variant, file: str, source: CSource) -> tuple[Edit, ...]:
-    return _once(_Once(part, source, file, lambda: tuple(_edits(part, file, source)))) or ()
+    if file not in part.files:
+        return ()
+    known_by = f"{file}\0{part.template(file)}"
+    return _once(_Once(part, source, known_by, lambda: tuple(_edits(part, file, source)))) or ()
 
 
 def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) -> None:
@@ -413,8 +416,6 @@ def _check_after(combined: Combination, unguarded: _Change) -> None:
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
     from jinja2 import TemplateError
 
-    if file not in part.files:
-        return []
     _refuse_patched(part, source)
     _refuse_broken(part, source)
     try:
