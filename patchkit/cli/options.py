@@ -71,14 +71,32 @@ def recommended() -> str:
 
 
 VariantOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--variant",
-        metavar="NAME",
-        default_factory=recommended,
+        metavar="NAME|./FOLDER",
         show_default="the recommended one",
-        help="See `patchkit variants`.",
+        help="See `patchkit variants`; a folder of your own is a path.",
         autocompletion=completion.variants,
+    ),
+]
+
+
+def _in_given_order(context: typer.Context, value: list[str] | None) -> list[str] | None:
+    """Mark patches that were given behind ``--variant``: options are handled in the order of the command line."""
+    from patchkit.patching.own.choose import PatchBehind
+
+    return [PatchBehind(text) for text in value] if value and context.params.get("variant") else value
+
+
+PatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--patch",
+        metavar="FILE|DIR",
+        help="A patch of your own: a unified diff, an mbox, or a quilt series; applied exactly, in front of --variant "
+        "or behind it as given. May be repeated.",
+        callback=_in_given_order,
     ),
 ]
 GuardOption = Annotated[
