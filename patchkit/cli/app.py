@@ -18,6 +18,7 @@ COMMANDS = (
     "apply",
     "export",
     "matrix",
+    "port",
     "prove",
     "verify",
     "fetch",

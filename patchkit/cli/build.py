@@ -18,6 +18,7 @@ from patchkit.cli.options import (
     KnownBadOption,
     OfflineOption,
     OptionalVersionOption,
+    PatchOption,
     ShardOption,
     SignWithOption,
     SinceOption,
@@ -40,11 +41,12 @@ def build(
         list[str] | None,
         typer.Option(
             "--variant",
-            metavar="NAME",
+            metavar="NAME|./FOLDER",
             help="May be given several times. Default: the recommended one.",
             autocompletion=completion.variants,
         ),
     ] = None,
+    patch: PatchOption = None,
     guard: GuardOption = False,
     target: Annotated[
         list[str] | None,
@@ -57,7 +59,7 @@ def build(
     ] = None,
     git: GitOption = None,
     source: SourceOption = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path("dist"),
     offline: OfflineOption = False,
     keep_going: Annotated[
@@ -99,6 +101,7 @@ def build(
     from patchkit.packaging.dist import CHECKSUMS
     from patchkit.packaging.signatures.keys import SigningKey
     from patchkit.packaging.signatures.sign import check_ready
+    from patchkit.patching.own.choose import chosen
     from patchkit.shard import Shard
     from patchkit.source.obtain import SourceRequest
 
@@ -110,7 +113,7 @@ def build(
     request = ReleasesRequest(
         BuildRequest(
             source=SourceRequest(version or "", git, source),
-            variants=variant or [recommended()],
+            variants=chosen(variant, patch) or [recommended()],
             settings=compiling.settings(allow_known_bad=allow_known_bad),
             guard=guard,
             out=out,

@@ -47,6 +47,12 @@ def build_request(artifact: Artifact, request: RebuildRequest, out: Path) -> Bui
         raise ManifestError(
             f"the manifest does not say which crypto library {artifact.name} has", why="an older patchkit wrote it"
         )
+    if artifact.patch.own:
+        raise ManifestError(
+            f"{artifact.name} has a patch of somebody's own: {artifact.patch.own[0].name}",
+            why="rebuild takes variants of the catalogue only",
+            advice="patchkit build with the same --patch or --variant, and compare the hashes",
+        )
     by_hand = crypto.source is not None and not crypto.verified
     if by_hand and not request.openssl_sources:
         raise BadUsageError(
