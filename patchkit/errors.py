@@ -305,6 +305,16 @@ class OutOfMemoryError(PatchkitError):
     meaning = "there is not enough memory"
 
 
+class UnreadableLogError(PatchkitError):
+    exit_code = 101
+    meaning = "a log can't be opened or read, or is not text"
+
+
+class NotALogError(PatchkitError):
+    exit_code = 102
+    meaning = "no line of OpenVPN's was recognised in the logs"
+
+
 class InterruptedByUserError(PatchkitError):
     exit_code = 130
     meaning = "interrupted; nothing unfinished was left"
