@@ -39,6 +39,7 @@ FLOORS = [
     "building",
     "proving",
     "packaging",
+    "diagnosis",
     "lab",
     "jobs",
     "cli",

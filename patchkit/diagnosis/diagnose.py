@@ -8,13 +8,14 @@ from pathlib import PurePath
 
 from pydantic import Field
 
-from patchkit.diagnosis.events import WORDS, recognised
+from patchkit.diagnosis.events import ORDINARY, WORDS, recognised
 from patchkit.diagnosis.finding import Finding
 from patchkit.diagnosis.incidents import Incidents
 from patchkit.diagnosis.input.files import LogFile
-from patchkit.diagnosis.input.framing import Framer
+from patchkit.diagnosis.input.framing import Framer, peer_of
 from patchkit.diagnosis.input.lines import numbered
 from patchkit.diagnosis.input.repair import JSON_WORDS, from_json, repaired
+from patchkit.diagnosis.ordinary import OrdinaryHandshakes, Place, Waiting, is_ordinary
 from patchkit.diagnosis.peers import End
 from patchkit.diagnosis.stream import Stream
 from patchkit.errors import NotALogError
@@ -84,39 +85,92 @@ def _age(file: LogFile) -> tuple[int, str]:
 
 
 def _read(files: Iterable[LogFile]) -> list[Incidents]:
-    streams: dict[str, tuple[Stream, Incidents]] = {}
-    framer = Framer()
+    reader = Reader()
     for file in files:
-        for number, raw in numbered(repaired(file.pieces()), (*WORDS, *JSON_WORDS)):
-            line = _text(from_json(raw) if raw.startswith((b"{", b" {", b"\t{")) else raw)
-            framed = framer.split(line)
-            message = framed.message
-            # The name and address of a peer are cut off by the stream, where they are needed.
-            event = recognised(message) or recognised(_without_peer(message))
-            if event is None:
-                continue
-            key = framed.program if framed.program in streams or len(streams) < _MOST_STREAMS else ""
-            if key not in streams:
-                streams[key] = _stream(f"{file.name} {key}".strip())
-            streams[key][0].feed(event, framed, file.name, number)
-    for stream, incidents in streams.values():
-        stream.finish()
-        incidents.finish()
-    return [incidents for _, incidents in streams.values()]
+        for number, raw, word in numbered(repaired(file.pieces()), (*WORDS, *JSON_WORDS)):
+            reader.take(file.name, number, raw, word)
+    return reader.finish()
+
+
+class Reader:
+    """The lines of one set of files: ordinary handshakes are told apart by their bytes, all else goes to a stream."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, tuple[Stream, Incidents]] = {}
+        self._framer = Framer()
+        self._ordinary = OrdinaryHandshakes()
+        self._by_tag: dict[bytes, tuple[Stream, Incidents]] = {}
+        """The streams of processes that ordinary handshakes were seen of, by the logger's tag."""
+        self._last_of: dict[bytes, bytes] = {}
+        """The last line of the last ordinary handshake of each."""
+
+    def take(self, file: str, number: int, raw: bytes, word: int) -> None:
+        """Take line ``number`` of ``file``, which has the word of that index."""
+        ordinary = self._ordinary
+        kind = ORDINARY[word] if word < len(ORDINARY) else ""
+        if kind:
+            place = ordinary.place(raw)
+            if place is not None:
+                done = ordinary.add(place, kind, (file, number, raw, word))
+                if done:
+                    self._settle(place, done)
+                return
+        elif ordinary.waiting:
+            place = ordinary.place(raw)
+            for earlier in ordinary.pop(place) if place is not None else ordinary.pop_all():
+                self._parse(*earlier)
+        self._parse(file, number, raw, word)
+
+    def _settle(self, place: Place, lines: Sequence[Waiting]) -> None:
+        """Take the ``lines`` of a whole handshake: at once where it was ordinary, otherwise one by one."""
+        start, tag, peer = place
+        known = self._by_tag.get(tag)
+        if known is not None and len(lines) > 1 and is_ordinary(lines[0][2], lines[-1][2], start):
+            stream, incidents = known
+            incidents.handshakes += 1
+            incidents.completed += 1
+            last = lines[-1][2]
+            name, slash, _ = last[last.rfind(b" ", 0, last.find(peer, start)) + 1 :].partition(b"/" + peer)
+            stream.ordinary(peer.decode("utf-8", "replace"), _text(name) if slash else "", 3)
+            self._last_of[tag] = last
+            return
+        for line in lines:
+            stream = self._parse(*line)
+            if stream is not None and len(self._by_tag) < _MOST_STREAMS:
+                self._by_tag[tag] = stream
+
+    def _parse(self, file: str, number: int, raw: bytes, word: int) -> tuple[Stream, Incidents] | None:
+        line = _text(from_json(raw) if raw.startswith((b"{", b" {", b"\t{")) else raw)
+        framed = self._framer.split(line)
+        prefix = peer_of(framed.message)
+        event = recognised(prefix[2], word)
+        if event is None:
+            return None
+        streams = self._streams
+        key = framed.program if framed.program in streams or len(streams) < _MOST_STREAMS else ""
+        if key not in streams:
+            streams[key] = _stream(f"{file} {key}".strip())
+        streams[key][0].feed(event, framed, prefix, file, number)
+        return streams[key]
+
+    def finish(self) -> list[Incidents]:
+        """Return the incidents of each end; all lines have been taken."""
+        for line in self._ordinary.pop_all():
+            self._parse(*line)
+        for tag, last in self._last_of.items():
+            framed = self._framer.split(_text(last))
+            if framed.time is not None:
+                self._by_tag[tag][0].end.see(framed.time, framed.stamp)
+        for stream, incidents in self._streams.values():
+            stream.finish()
+            incidents.finish()
+        return [incidents for _, incidents in self._streams.values()]
 
 
 def _stream(name: str) -> tuple[Stream, Incidents]:
     end = End(name)
     incidents = Incidents(end)
     return Stream(end, incidents.judge, incidents.ending), incidents
-
-
-def _without_peer(message: str) -> str:
-    head, blank, rest = message.partition(" ")
-    if blank and ":" in head:
-        return rest
-    slash = message.find("/")
-    return message[message.find(" ", slash) + 1 :] if 0 < slash < 65 else message
 
 
 def _text(line: bytes) -> str:

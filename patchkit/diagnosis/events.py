@@ -69,7 +69,7 @@ EVENTS: tuple[Event, ...] = (
     # The packets and the reliable layer.
     *_begins("broken", 7, "ACK output sequence broken: "),
     *_has("packet", 6, ": P_CONTROL_", ": P_ACK_V1 "),
-    *_begins("cookie", 6, "Connection Attempt ", word="Connection Attempt "),
+    *_begins("cookie", 4, "Connection Attempt ", word="Connection Attempt "),
     *_has("data-read", 6, " READ ["),
     # What refuses, by system calls.
     *_has("refused", 1, "(code=111)", "(code=10054)", "(code=61)", ",code=111)", ",code=10054)", ",code=61)", "ECONNREFUSED"),
@@ -123,25 +123,48 @@ EVENTS: tuple[Event, ...] = (
     *_has("mute", 1, "message(s) suppressed by --mute", "NOTE: --mute triggered"),
 )  # fmt: skip
 
-WORDS = tuple(dict.fromkeys((event.word or event.text).encode() for event in EVENTS if event.kind != "data-read"))
+_SOUGHT = tuple((event.word or event.text, event.kind) for event in EVENTS if event.kind != "data-read")
+
+
+def _is_covered(word: str, kind: str) -> bool:
+    """Whether each line with ``word`` has a shorter word of the same kind as well."""
+    return any(other != word and other in word and kind == other_kind for other, other_kind in _SOUGHT)
+
+
+WORDS = tuple(dict.fromkeys(word.encode() for word, kind in _SOUGHT if not _is_covered(word, kind)))
 """What every line that matters has in it."""
+
+_BY_WORD: dict[bytes, Event] = {}
+for _event in reversed(EVENTS):
+    if _event.kind != "data-read":
+        _BY_WORD[(_event.word or _event.text).encode()] = _event
+_OF_WORD = tuple(_BY_WORD[word] for word in WORDS)
+
+# What an ordinary handshake of a server consists of, and what ends it.
+_ORDINARY = frozenset((
+    "initial", "reneg", "verified-leaf", "peer-info", "tls-done", "initiated", "push-request", "push-reply", "instance",
+))  # fmt: skip
+ORDINARY = tuple(event.kind if event.kind in _ORDINARY else "" for event in _OF_WORD)
+"""By the index of a word: the kind of the event if it belongs to an ordinary handshake, otherwise empty."""
 
 _BY_BEGINNING: dict[str, list[Event]] = {}
 for _event in EVENTS:
     if not _event.anywhere:
         _BY_BEGINNING.setdefault(_event.text[:3], []).append(_event)
 _ANYWHERE = tuple(event for event in EVENTS if event.anywhere and event.kind != "data-read")
-# The most frequent ones, so that a long log is not tested for all others first.
-_FREQUENT = tuple(event for event in _ANYWHERE if event.kind in ("packet", "initiated", "push-reply", "completed"))
 
 
-def recognised(message: str) -> Event | None:
-    """Return the event that ``message`` is, without time and peer; None where it is none of them."""
+def recognised(message: str, word: int | None = None) -> Event | None:
+    """Return the event that ``message`` is, without time and peer; None where it is none of them.
+
+    ``word`` is the index of the first of ``WORDS`` that its line has.
+    """
+    if word is not None and word < len(_OF_WORD):
+        likely = _OF_WORD[word]
+        if likely.text in message if likely.anywhere else message.startswith(likely.text):
+            return likely
     for event in _BY_BEGINNING.get(message[:3], ()):
         if message.startswith(event.text):
-            return event
-    for event in _FREQUENT:
-        if event.text in message:
             return event
     for event in _ANYWHERE:
         if event.text in message:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from patchkit.diagnosis.finding import Evidence, Moment
+from patchkit.diagnosis.finding import Evidence
 from patchkit.diagnosis.reliable import Packet, Reliable
 
 _MOST_MARKS = 64  # of one handshake
 _MOST_MOMENTS = 400  # arrows in a drawing
+_MOST_OF_A_KIND = 8
+_LONGEST_LABEL = 80  # characters
 _LONGEST_TEXT = 300  # characters of a message that are quoted
+
+
+Drawn = tuple[float, str, str, int | None]
+"""A moment of a drawing: seconds, direction, label, and the packet's id."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,7 +47,7 @@ class Handshake:
     """The first mark of each kind."""
     counts: dict[str, int] = field(default_factory=dict)
     reliable: Reliable = field(default_factory=Reliable)
-    moments: list[Moment] = field(default_factory=list)
+    moments: list[Drawn] = field(default_factory=list)
     letters_read: int = 0
     letters_written: int = 0
     begin: Mark | None = None
@@ -56,12 +62,14 @@ class Handshake:
         if self.begin is None:
             self.begin = mark
         self.last = mark
-        if len(self.marks) < _MOST_MARKS and self.counts[kind] <= 8:
+        if len(self.marks) < _MOST_MARKS and self.counts[kind] <= _MOST_OF_A_KIND:
             self.marks.append(mark)
+            if not kind.startswith("packet"):
+                self._moment(mark.time, "event", mark.text[:_LONGEST_LABEL])
 
     def has(self, *kinds: str) -> bool:
         """Return whether a mark of one of ``kinds`` is there."""
-        return any(kind in self.first for kind in kinds)
+        return not self.first.keys().isdisjoint(kinds)
 
     def time(self, *kinds: str) -> float | None:
         """Return the time of the first mark of the first of ``kinds`` that is there."""
@@ -77,15 +85,16 @@ class Handshake:
 
     def moment(self, packet: Packet, time: float | None) -> None:
         """Keep ``packet`` for the drawing."""
-        begin = self.begin.time if self.begin else None
-        if time is None or begin is None or len(self.moments) >= _MOST_MOMENTS:
-            return
         name = packet.opcode.removeprefix("P_").removesuffix("_V1").removesuffix("_V2").removesuffix("_V3")
         label = name if packet.pid is None else f"{name} {packet.pid}"
         if packet.acks:
             label += f" [{' '.join(map(str, packet.acks))}]"
-        direction = "in" if packet.is_read else "out"
-        self.moments.append(Moment(seconds=round(time - begin, 6), direction=direction, label=label))
+        self._moment(time, "in" if packet.is_read else "out", label, packet.pid)
+
+    def _moment(self, time: float | None, direction: str, label: str, pid: int | None = None) -> None:
+        begin = self.begin.time if self.begin else None
+        if time is not None and begin is not None and len(self.moments) < _MOST_MOMENTS:
+            self.moments.append((round(time - begin, 6), direction, label, pid))
 
     @property
     def is_complete(self) -> bool:

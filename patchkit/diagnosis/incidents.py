@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from patchkit.diagnosis.advice import advice
-from patchkit.diagnosis.finding import RANK, Certainty, Finding, Kind
-from patchkit.diagnosis.handshake import Handshake, Mark
+from patchkit.diagnosis.finding import RANK, Certainty, Finding, Kind, Moment
+from patchkit.diagnosis.handshake import Drawn, Handshake, Mark
 from patchkit.diagnosis.judge import Verdict, verdict
 from patchkit.diagnosis.peers import End, Ending
 
@@ -27,7 +28,7 @@ class _Incident:
     count: int
     begin: str
     last: str
-    moments: list[object] = field(default_factory=list)
+    moments: Sequence[Drawn] = field(default_factory=list)
 
 
 @dataclass
@@ -82,20 +83,24 @@ class Incidents:
         if not end.is_server:
             for mark in end.left.values():
                 why = "--ping-restart ended the session, and the log does not show what came then"
-                self._keep(Verdict(Kind.PING_RESTART, Certainty.POSSIBLE, why, (mark,), "open"), "", mark.stamp, mark.stamp, [])
+                self._keep(
+                    Verdict(Kind.PING_RESTART, Certainty.POSSIBLE, why, (mark,), "open"), "", mark.stamp, mark.stamp, []
+                )
             if end.refused_when_up is not None:
                 mark = end.refused_when_up
                 why = "the server's host refused packets of a session that was up: OpenVPN does not run there any more"
                 found = Verdict(Kind.PORT_CLOSED, Certainty.LIKELY, why, (mark,), "stopped")
                 self._keep(found, "", mark.stamp, mark.stamp, [])
         if end.undecryptable_count >= _MANY:
-            why = f"{end.undecryptable_count} packets of the data channel could not be decrypted: ciphers or keys differ"
+            why = (
+                f"{end.undecryptable_count} packets of the data channel could not be decrypted: ciphers or keys differ"
+            )
             self._keep(Verdict(Kind.SETTINGS, Certainty.LIKELY, why, end.undecryptable, "cipher"), "", "", "", [])
         if end.replay_count >= _MANY_REPLAYS:
             why = f"{end.replay_count} packets came twice or far too late"
             self._keep(Verdict(Kind.SETTINGS, Certainty.POSSIBLE, why, end.replays, "replay"), "", "", "", [])
 
-    def _keep(self, found: Verdict, peer: str, begin: str, last: str, moments: list[object]) -> None:
+    def _keep(self, found: Verdict, peer: str, begin: str, last: str, moments: Sequence[Drawn]) -> None:
         key = (found.kind, _host(peer), found.detail)
         known = self._kept.get(key)
         if known is not None:
@@ -135,7 +140,10 @@ class Incidents:
             begin=incident.begin,
             end=incident.last,
             advice=advice(found.kind, found.detail, end.version, end.verb),
-            moments=incident.moments,  # type: ignore[arg-type]
+            moments=[
+                Moment(seconds=seconds, direction=direction, label=label, stuck=pid is not None and pid == found.stuck)
+                for seconds, direction, label, pid in incident.moments
+            ],
         )
 
 

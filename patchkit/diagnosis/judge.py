@@ -27,6 +27,8 @@ class Verdict:
     reason: str
     marks: Sequence[Mark]
     detail: str = ""
+    stuck: int | None = None
+    """The id of the packet that a window waited for."""
 
 
 def verdict(handshake: Handshake, end: End) -> Verdict | None:
@@ -105,7 +107,9 @@ def _system(handshake: Handshake, end: End) -> Verdict | None:
         why = "this host has no route to the other end"
         return Verdict(Kind.UNREACHABLE, CERTAIN, why, _marks(handshake, "unreachable"), "route")
     if handshake.has("resolve"):
-        return Verdict(Kind.UNREACHABLE, CERTAIN, "the server's name has no address", _marks(handshake, "resolve"), "name")
+        return Verdict(
+            Kind.UNREACHABLE, CERTAIN, "the server's name has no address", _marks(handshake, "resolve"), "name"
+        )
     if handshake.has("not-permitted") and (handshake.has_failed or handshake.counts["not-permitted"] > 1):
         why = "this host's own firewall or policy refuses to send"
         return Verdict(Kind.UNREACHABLE, LIKELY, why, _marks(handshake, "not-permitted"), "local")
@@ -131,8 +135,8 @@ def _stalled(handshake: Handshake, end: End) -> Verdict | None:
     reliable = handshake.reliable
     stuck = reliable.longest
     if stuck is None and reliable.longest_full >= _STUCK and not reliable.is_tcp and reliable.repeated:
-        why = f"a full window of packets waited {reliable.longest_full:.1f} s for packet {reliable.full_pid} alone"
-        return Verdict(Kind.STALL, LIKELY, why, _marks(handshake, "packet-written"))
+        why = f"a full window of packets waited {reliable.longest_full:.1f} s for packet {reliable.longest_full_pid} alone"
+        return Verdict(Kind.STALL, LIKELY, why, _marks(handshake, "packet-written"), stuck=reliable.longest_full_pid)
     if stuck is None or handshake.is_tcp:
         return None
     is_open = reliable.now is stuck and not handshake.is_complete
@@ -146,7 +150,7 @@ def _stalled(handshake: Handshake, end: End) -> Verdict | None:
     certainty = CERTAIN if stuck.seconds >= _STUCK and (reliable.repeated or stuck.seconds >= 3) else LIKELY
     if len(handshake.reliable.sends) == 0 and stuck.seconds < _STUCK:
         certainty = LIKELY
-    return Verdict(Kind.STALL, certainty, why, _marks(handshake, "broken"))
+    return Verdict(Kind.STALL, certainty, why, _marks(handshake, "broken"), stuck=stuck.pid)
 
 
 def _packets(handshake: Handshake, end: End) -> Verdict | None:
@@ -306,7 +310,10 @@ def _server_failed(handshake: Handshake, end: End) -> Verdict | None:
             "certificates and the client's version came, so TLS was through; then nobody decided on the user until "
             "the time was over. The network is not the reason, whatever the message says"
         )
-        marks = [*_marks(handshake, "verified-leaf", "peer-info", "auth-deferred", "timeout"), *end.management_marks[:4]]
+        marks = [
+            *_marks(handshake, "verified-leaf", "peer-info", "auth-deferred", "timeout"),
+            *end.management_marks[:4],
+        ]
         return Verdict(Kind.AUTH, LIKELY, why, marks, "pending")
     if (handshake.is_tcp or end.is_tcp) and has("timeout") and not has("verified-leaf"):
         return _tcp_hole(handshake)
@@ -341,7 +348,9 @@ def _client_failed(handshake: Handshake, end: End) -> Verdict | None:
 def _tcp_hole(handshake: Handshake) -> Verdict:
     letters = ""
     if handshake.letters_read + handshake.letters_written:
-        letters = f" ({handshake.letters_read} packets read and {handshake.letters_written} written by verb 5's letters)"
+        letters = (
+            f" ({handshake.letters_read} packets read and {handshake.letters_written} written by verb 5's letters)"
+        )
     why = (
         f"over TCP, which loses nothing, the first packets were exchanged{letters} and the certificates never came: "
         "full-sized segments do not get through"

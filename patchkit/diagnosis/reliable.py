@@ -110,6 +110,7 @@ class Reliable:
     longest: Stuck | None = None
     full_since: float | None = None
     full_pid: int = -1
+    longest_full_pid: int = -1
     longest_full: float = 0.0
     """Seconds for which a whole window was seen waiting for one packet, by the packets alone."""
 
@@ -169,7 +170,8 @@ class Reliable:
         lowest = min(pid for pid in self.sends if pid not in self.acked)
         if self.full_since is None or lowest != self.full_pid:
             self.full_since, self.full_pid = time, lowest
-        self.longest_full = max(self.longest_full, time - self.full_since)
+        if time - self.full_since > self.longest_full:
+            self.longest_full, self.longest_full_pid = time - self.full_since, lowest
 
     def broken(self, next_id: int, ids: list[int], time: float | None, mark: int) -> None:
         """Take a line "ACK output sequence broken" whose evidence is ``mark``."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from patchkit.diagnosis.events import Event
 from patchkit.diagnosis.handshake import Handshake, Mark
-from patchkit.diagnosis.input.framing import Framed, peer_of
+from patchkit.diagnosis.input.framing import Framed
 from patchkit.diagnosis.peers import Ending, End, Peer
 from patchkit.diagnosis.reliable import broken_ids, packet_of
 
@@ -53,9 +53,22 @@ class Stream:
             "duplicate-cn": self._anyone, "cipher": self._anyone, "bad-length": self._anyone,
         }  # fmt: skip
 
-    def feed(self, event: Event, framed: Framed, file: str, line: int) -> None:
-        """Take a line that was recognised as ``event``, ``line`` of ``file``."""
-        name, address, message = peer_of(framed.message)
+    def ordinary(self, address: str, name: str, verb: int) -> None:
+        """Take a handshake with ``address`` that completed within a second: the peer has a key that works."""
+        end = self.end
+        end.is_server = True
+        end.verb = max(end.verb, verb)
+        end.lines += 1
+        peer = self._peer(address, name)
+        if peer.handshake is not None:
+            self._close(peer)
+        peer.is_up, peer.settling = True, False
+        if end.left:
+            end.left.pop(peer.name or peer.host, None)
+
+    def feed(self, event: Event, framed: Framed, peer_prefix: tuple[str, str, str], file: str, line: int) -> None:
+        """Take a line that was recognised as ``event``, ``line`` of ``file``; see ``peer_of`` for ``peer_prefix``."""
+        name, address, message = peer_prefix
         mark = Mark(event.kind, framed.time, file, line, framed.stamp, message)
         end = self.end
         end.lines += 1

@@ -94,7 +94,9 @@ class Framer:
             time = self._known(whole)
             if us is not None and time is not None:
                 time += int(us) / 1e6
-            return Framed(time, whole if us is None else found[0][:-1], "", "", line[found.end() :], True, us is not None)
+            return Framed(
+                time, whole if us is None else found[0][:-1], "", "", line[found.end() :], True, us is not None
+            )
         found = _SYSLOG.match(line)
         if found is not None and found[2].endswith("]"):
             message = line[found.end() :]
@@ -146,6 +148,21 @@ class Framer:
         return seconds + float(f"0.{fraction}") if fraction and seconds is not None else seconds
 
     def _known(self, whole: str) -> float | None:
+        if whole[10:11] == " " and whole[13:14] == whole[16:17] == ":":  # of the plain kind only the day is read once
+            day, clock = whole[:10], whole[11:]
+        elif whole[6:7] == " " and len(whole) == 15:
+            day, clock = whole[:6], whole[7:]
+        else:
+            return self._day(whole)
+        midnight = self._day(f"{day} 00:00:00")
+        try:
+            return (
+                None if midnight is None else midnight + 3600 * int(clock[:2]) + 60 * int(clock[3:5]) + int(clock[6:])
+            )
+        except ValueError:
+            return None
+
+    def _day(self, whole: str) -> float | None:
         if whole not in self._times:
             if len(self._times) > 4096:
                 self._times.clear()

@@ -13,11 +13,12 @@ LONGEST = 8192
 """Bytes of a line that are looked at. OpenVPN's own lines end at 1280 bytes, with a PUSH_REPLY of several kB."""
 _RESIDUE = 1 << 20  # bytes without a line end that are kept: more is no line of a log
 
-Finder = Callable[[bytes], list[int]]
+Finder = Callable[[bytes], list[tuple[int, int]]]
+"""Lists the occurrences of words in a block: where each ends, and its index among the words."""
 
 
-def numbered(pieces: Iterable[bytes], words: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield each line of ``pieces`` that has one of ``words``, with its number, without its end.
+def numbered(pieces: Iterable[bytes], words: Sequence[bytes]) -> Iterator[tuple[int, bytes, int]]:
+    """Yield each line of ``pieces`` that has one of ``words``: its number, itself without its end, the word's index.
 
     A line is cut after ``LONGEST`` bytes. Memory is bounded whatever ``pieces`` hold.
     """
@@ -45,9 +46,9 @@ def numbered(pieces: Iterable[bytes], words: Sequence[bytes]) -> Iterator[tuple[
         yield from _found(residue, count, finder)
 
 
-def _found(block: bytes, first: int, finder: Finder) -> Iterator[tuple[int, bytes]]:
+def _found(block: bytes, first: int, finder: Finder) -> Iterator[tuple[int, bytes, int]]:
     number, counted, covered = first, 0, -1
-    for end in finder(block):
+    for end, word in finder(block):
         if end <= covered:
             continue
         start = block.rfind(b"\n", 0, end) + 1
@@ -57,12 +58,12 @@ def _found(block: bytes, first: int, finder: Finder) -> Iterator[tuple[int, byte
         number += block.count(b"\n", counted, start)
         counted = start
         line = block[start : min(covered, start + LONGEST)]
-        yield number, line[:-1] if line.endswith(b"\r") else line
+        yield number, line[:-1] if line.endswith(b"\r") else line, word
 
 
 @cache
 def find_with(words: tuple[bytes, ...]) -> Finder:
-    """Return a function that lists where in a block each occurrence of ``words`` ends, in order."""
+    """Return a function that finds ``words`` in a block, in the order of their ends."""
     return _hyperscan(words) or _python(words)
 
 
@@ -82,12 +83,12 @@ def _hyperscan(words: tuple[bytes, ...]) -> Finder | None:
     except hyperscan.error:  # a processor that lacks what it needs
         return None
 
-    def find(block: bytes) -> list[int]:
-        ends: list[int] = []
+    def find(block: bytes) -> list[tuple[int, int]]:
+        ends: list[tuple[int, int]] = []
         append = ends.append
 
-        def on_match(_id: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            append(end)
+        def on_match(word: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            append((end, word))
 
         database.scan(block, match_event_handler=on_match)
         return ends
@@ -97,4 +98,5 @@ def _hyperscan(words: tuple[bytes, ...]) -> Finder | None:
 
 def _python(words: tuple[bytes, ...]) -> Finder:
     any_word = re.compile(b"|".join(map(re.escape, words)))
-    return lambda block: [found.end() for found in any_word.finditer(block)]
+    index = {word: number for number, word in reversed(list(enumerate(words)))}
+    return lambda block: [(found.end(), index[found[0]]) for found in any_word.finditer(block)]

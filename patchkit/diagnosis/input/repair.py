@@ -26,16 +26,28 @@ JSON_WORDS = (b'"MESSAGE":[', b'"MESSAGE" : [')
 
 def repaired(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield ``pieces`` with one message on one line. Lines keep their numbers."""
+    head, rest = _head(pieces)
+    if _EXPORT.search(head) or _PRETTY.search(head):
+        return _records(rest)
+    width = broken_at(head[:_HEAD])
+    return _joined(rest, *width) if width else rest
+
+
+def unbroken(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the lines of ``pieces``, those that a terminal has broken joined."""
+    head, rest = _head(pieces)
+    is_export = _EXPORT.search(head) or _PRETTY.search(head)
+    width = None if is_export else broken_at(head[:_HEAD])
+    return _lines(_joined(rest, *width) if width else rest)
+
+
+def _head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     head = b""
     for piece in pieces:
         head += piece
         if len(head) >= _HEAD:
             break
-    rest = chain((head,), pieces)
-    if _EXPORT.search(head) or _PRETTY.search(head):
-        return _records(rest)
-    width = broken_at(head[:_HEAD])
-    return _joined(rest, *width) if width else rest
+    return head, chain((head,), pieces)
 
 
 def from_json(line: bytes) -> bytes:
@@ -55,7 +67,11 @@ def from_json(line: bytes) -> bytes:
     if not isinstance(message, str):
         return line
     program = fields.get("SYSLOG_IDENTIFIER")
-    tag = f"{program}[{fields.get('_PID', 0)}]: " if isinstance(program, str) and re.fullmatch(r"[\w.@/+-]+", program) else ""
+    tag = (
+        f"{program}[{fields.get('_PID', 0)}]: "
+        if isinstance(program, str) and re.fullmatch(r"[\w.@/+-]+", program)
+        else ""
+    )
     time = next((_iso(fields[name]) for name in _TIMES if name in fields), "")
     first, *_ = message.strip().split("\n") or [""]
     return f"{time}{tag}{first}".encode("utf-8", "replace")
@@ -105,7 +121,9 @@ def broken_at(head: bytes) -> tuple[int, bool] | None:
     if not any(framed):
         return None
     hard = soft = others = 0
-    for before, line, was_framed, is_framed in zip(lines, lines[1:], [framed[0], *framed[1:]], framed[1:], strict=False):
+    for before, line, was_framed, is_framed in zip(
+        lines, lines[1:], [framed[0], *framed[1:]], framed[1:], strict=False
+    ):
         if is_framed or not re.search(r"\w{2}", line):
             continue
         if len(before) == width:
