@@ -13,8 +13,8 @@ _MOST = 100_000  # different names, and different addresses
 _SHORTEST = 3  # letters of a name that is replaced wherever it stands
 # Such a name tells nothing, and a log has the word in many other places.
 _ORDINARY = frozenset((
-    "client", "server", "openvpn", "user", "test", "vpn", "tls", "undef", "tcp/udp", "easy-rsa ca", "ca", "root", "localhost",
-    "redacted", "connection attempt",
+    "client", "server", "openvpn", "user", "test", "vpn", "tls", "undef", "tcp/udp", "easy-rsa ca", "ca", "root",
+    "localhost", "redacted", "connection attempt",
 ))  # fmt: skip
 _V4 = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)")
 _V6 = re.compile(
@@ -25,14 +25,15 @@ _V6 = re.compile(
 _MAC = re.compile(r"(?<![\w:])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![\w:-])", re.IGNORECASE)
 _MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
 _DOMAIN = re.compile(r"(?<![\w.@/\\-])(?:[a-z0-9](?:[a-z0-9-]{0,61})\.){1,8}[a-z]{2,24}(?![\w-])", re.IGNORECASE)
-_FILES = frozenset(
-    "c h conf ovpn log crt key pem p12 so dll exe sh py pl txt json cfg sock pid status crl csr auth db gz xz service".split()
-)
+_FILES = frozenset((
+    "auth", "c", "cfg", "conf", "crl", "crt", "csr", "db", "dll", "exe", "gz", "h", "json", "key", "log", "ovpn", "p12",
+    "pem", "pid", "pl", "py", "service", "sh", "so", "sock", "status", "txt", "xz",
+))  # fmt: skip
+"""Endings of files, which look like the last part of a domain."""
 _HOME = re.compile(r"((?:/home/|/Users/|[A-Z]:\\+Users\\+))([^/\\\s'\"]{1,64})")
-_SUBJECT = re.compile(
-    r"\b(C|ST|L|O|OU|GN|SN|DC|UID|name|title|street|email|emailAddress)=((?:(?!, [A-Za-z]{1,20}=|/[A-Za-z]{1,20}=)[^\n])*)"
-)
-_CN = re.compile(r"\bCN=((?:(?!, [A-Za-z]{1,20}=|/[A-Za-z]{1,20}=|, serial=)[^\n\"])+)")
+_NEXT_FIELD = r"(?!, [A-Za-z]{1,20}=|/[A-Za-z]{1,20}=|, serial=)"
+_SUBJECT = re.compile(rf"\b(C|ST|L|O|OU|GN|SN|DC|UID|name|title|street|email|emailAddress)=((?:{_NEXT_FIELD}[^\n])*)")
+_CN = re.compile(rf"\bCN=((?:{_NEXT_FIELD}[^\n\"])+)")
 _QUOTED = re.compile(
     r"\b((?:user)?name|common name|client|CN|user|SENT CONTROL|password)( ?:? ?['\[])([^'\]\n]{1,64})(?=['\]])",
     re.IGNORECASE,

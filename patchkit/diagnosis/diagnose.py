@@ -135,9 +135,9 @@ class Reader:
             self._last_of[tag] = last
             return
         for line in lines:
-            stream = self._parse(*line)
-            if stream is not None and len(self._by_tag) < _MOST_STREAMS:
-                self._by_tag[tag] = stream
+            parsed = self._parse(*line)
+            if parsed is not None and len(self._by_tag) < _MOST_STREAMS:
+                self._by_tag[tag] = parsed
 
     def _parse(self, file: str, number: int, raw: bytes, word: int) -> tuple[Stream, Incidents] | None:
         line = _text(from_json(raw) if raw.startswith((b"{", b" {", b"\t{")) else raw)

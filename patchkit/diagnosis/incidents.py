@@ -148,11 +148,11 @@ class Incidents:
 
 
 SUMMARIES = {
-    Kind.STALL: "the control channel stalled on a full window: one lost packet or ACK stops everything until a timer fires",
+    Kind.STALL: "the control channel stalled on a full window: one lost packet or ACK stops all until a timer fires",
     Kind.LOSSY: "the link loses packets: handshakes get on, too slowly, since each loss waits for a timer",
-    Kind.NO_REPLY: "nothing comes from the other end: wrong address or port, a firewall, NAT, or a host that is down",
+    Kind.NO_REPLY: "nothing comes from the other end: a wrong address or port, a firewall, NAT, a host that is down",
     Kind.PORT_CLOSED: "nothing listens on that port, or a firewall rejects it",
-    Kind.ONE_WAY: "packets get through in one direction only: NAT, the route back, or the source address of the answers",
+    Kind.ONE_WAY: "packets get through in one direction only: NAT, the route back, or the answers' source address",
     Kind.CERTIFICATE: "a certificate, a revocation list or a clock is wrong",
     Kind.KEY: "the keys of tls-auth or tls-crypt differ, or only one end uses them",
     Kind.MTU: "large packets do not get through: an MTU or MSS black hole on the path",

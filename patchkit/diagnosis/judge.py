@@ -14,6 +14,7 @@ _TIMER = 2.0  # seconds: --tls-timeout, after which a packet is first sent again
 _STUCK = 1.5  # seconds: timers are whole seconds, and the line comes once a second at least
 _SLOW_OLD = 7.5  # seconds: up to 2.3.8 a handshake has 75 packets and takes 4.2 s on a link that loses none
 _LEAST_PAUSE = 0.9  # seconds that a lost packet costs, where times have fractions
+_LONGEST_PAUSE = 90.0  # seconds: a longer one is a gap in the log
 _WAITED = 9.0  # seconds without an answer that an attempt which is cut off must have had
 CERTAIN, LIKELY, POSSIBLE = Certainty.CERTAIN, Certainty.LIKELY, Certainty.POSSIBLE
 
@@ -48,31 +49,31 @@ _FINE = Verdict(Kind.NOT_ENOUGH, POSSIBLE, "", ())
 
 
 def _named(handshake: Handshake, _end: End) -> Verdict | None:
-    first = handshake.first
-    if handshake.has("verify-error"):
-        text = first["verify-error"].text
-        return Verdict(Kind.CERTIFICATE, CERTAIN, _certificate(text), _marks(handshake, "verify-error"), _cause(text))
-    if handshake.has("alert"):
-        return _alert(handshake)
-    if handshake.has("openssl"):
-        text = first["openssl"].text
-        if "verif" in text or "certificate" in text:
-            why = "TLS refused the other end's certificate"
-            return Verdict(Kind.CERTIFICATE, CERTAIN, why, _marks(handshake, "openssl"), _cause(text))
-        why = "the two ends have no TLS version, cipher or key size in common"
-        return Verdict(Kind.TLS, CERTAIN, why, _marks(handshake, "openssl"))
-    if handshake.has("cipher") and not handshake.has("completed"):
-        why = "the two ends have no cipher for the data channel in common"
-        return Verdict(Kind.SETTINGS, LIKELY, why, _marks(handshake, "cipher"), "cipher")
-    if handshake.has("auth-failed"):
-        why = "the server refused the user, the password or what the client sent"
-        return Verdict(Kind.AUTH, CERTAIN, why, _marks(handshake, "auth-failed"), "refused")
-    return None
+    found = next((kind for kind in _NAMED if handshake.has(kind)), None)
+    if found is None or (found == "cipher" and handshake.has("completed")):
+        return None
+    text, marks = handshake.first[found].text, _marks(handshake, found)
+    if found == "alert":
+        return _alert(text, marks)
+    if found == "verify-error":
+        return Verdict(Kind.CERTIFICATE, CERTAIN, _certificate(text), marks, _cause(text))
+    if found == "openssl" and ("verif" in text or "certificate" in text):
+        return Verdict(Kind.CERTIFICATE, CERTAIN, "TLS refused the other end's certificate", marks, _cause(text))
+    kind, certainty, why, detail = _NAMED[found]
+    return Verdict(kind, certainty, why, marks, detail)
 
 
-def _alert(handshake: Handshake) -> Verdict:
-    text = handshake.first["alert"].text
-    marks = _marks(handshake, "alert")
+_NAMED: dict[str, tuple[Kind, Certainty, str, str]] = {
+    "verify-error": (Kind.CERTIFICATE, CERTAIN, "", ""),
+    "alert": (Kind.TLS, LIKELY, "the other end refused our TLS version or cipher", ""),
+    "openssl": (Kind.TLS, CERTAIN, "the two ends have no TLS version, cipher or key size in common", ""),
+    "cipher": (Kind.SETTINGS, LIKELY, "the two ends have no cipher for the data channel in common", "cipher"),
+    "auth-failed": (Kind.AUTH, CERTAIN, "the server refused the user, the password or what the client sent", "refused"),
+}
+"""What an error line names, the most telling first: kind, certainty, reason, and detail for the advice."""
+
+
+def _alert(text: str, marks: Sequence[Mark]) -> Verdict:
     if "certificate" in text or "unknown ca" in text or "unknown_ca" in text:
         why = f"the other end refused our certificate: {text.rpartition('alert ')[2][:60]}"
         return Verdict(Kind.CERTIFICATE, CERTAIN, why, marks, _cause(text) or "alert")
@@ -103,17 +104,19 @@ def _system(handshake: Handshake, end: End) -> Verdict | None:
             "and none was answered"
         )
         return Verdict(Kind.PORT_CLOSED, CERTAIN if count > 1 else LIKELY, why, _marks(handshake, "refused"))
-    if handshake.has("unreachable"):
-        why = "this host has no route to the other end"
-        return Verdict(Kind.UNREACHABLE, CERTAIN, why, _marks(handshake, "unreachable"), "route")
-    if handshake.has("resolve"):
-        return Verdict(
-            Kind.UNREACHABLE, CERTAIN, "the server's name has no address", _marks(handshake, "resolve"), "name"
-        )
-    if handshake.has("not-permitted") and (handshake.has_failed or handshake.counts["not-permitted"] > 1):
-        why = "this host's own firewall or policy refuses to send"
-        return Verdict(Kind.UNREACHABLE, LIKELY, why, _marks(handshake, "not-permitted"), "local")
-    return _settings(handshake, end)
+    return _unreachable(handshake) or _settings(handshake, end)
+
+
+def _unreachable(handshake: Handshake) -> Verdict | None:
+    texts = {
+        "unreachable": (CERTAIN, "this host has no route to the other end", "route"),
+        "resolve": (CERTAIN, "the server's name has no address", "name"),
+        "not-permitted": (LIKELY, "this host's own firewall or policy refuses to send", "local"),
+    }
+    for kind, (certainty, why, detail) in texts.items():
+        if handshake.has(kind) and (kind != "not-permitted" or handshake.has_failed or handshake.counts[kind] > 1):
+            return Verdict(Kind.UNREACHABLE, certainty, why, _marks(handshake, kind), detail)
+    return None
 
 
 def _settings(handshake: Handshake, _end: End) -> Verdict | None:
@@ -131,11 +134,12 @@ def _settings(handshake: Handshake, _end: End) -> Verdict | None:
 # What packets show: verb 6 and more.
 
 
-def _stalled(handshake: Handshake, end: End) -> Verdict | None:
+def _stalled(handshake: Handshake, _end: End) -> Verdict | None:
     reliable = handshake.reliable
     stuck = reliable.longest
     if stuck is None and reliable.longest_full >= _STUCK and not reliable.is_tcp and reliable.repeated:
-        why = f"a full window of packets waited {reliable.longest_full:.1f} s for packet {reliable.longest_full_pid} alone"
+        waited = f"{reliable.longest_full:.1f} s"
+        why = f"a full window of packets waited {waited} for packet {reliable.longest_full_pid} alone"
         return Verdict(Kind.STALL, LIKELY, why, _marks(handshake, "packet-written"), stuck=reliable.longest_full_pid)
     if stuck is None or handshake.is_tcp:
         return None
@@ -161,15 +165,19 @@ def _packets(handshake: Handshake, end: End) -> Verdict | None:
         return _lossy_by_packets(handshake)
     if not _is_over(handshake, end):
         return _FINE
-    one_way = _one_way(handshake)
-    if one_way is not None:
-        return one_way
-    if reliable.reads == 0:
-        if handshake.side == "client" or reliable.resets_written:
-            why = f"{_times(reliable.writes, 'packet')} went out and none came"
-            return Verdict(Kind.NO_REPLY, CERTAIN if handshake.has_failed else LIKELY, why, _sent(handshake))
+    return _one_way(handshake) or (_unanswered(handshake) if reliable.reads == 0 else _interrupted(handshake, end))
+
+
+def _unanswered(handshake: Handshake) -> Verdict | None:
+    reliable = handshake.reliable
+    if handshake.side != "client" and not reliable.resets_written:
         return None
-    return _hole(handshake, end) or _lossy_by_packets(handshake) or _silence(handshake, end)
+    why = f"{_times(reliable.writes, 'packet')} went out and none came"
+    return Verdict(Kind.NO_REPLY, CERTAIN if handshake.has_failed else LIKELY, why, _sent(handshake))
+
+
+def _interrupted(handshake: Handshake, end: End) -> Verdict | None:
+    return _hole(handshake, end) or _lossy_by_packets(handshake) or _silence(handshake)
 
 
 def _one_way(handshake: Handshake) -> Verdict | None:
@@ -217,8 +225,8 @@ def _lossy_by_packets(handshake: Handshake) -> Verdict | None:
     if not (reliable.acked or reliable.got or reliable.control_read):
         return None
     why = (
-        f"{_times(reliable.repeated, 'packet')} of ours had to be sent again, and {_times(reliable.read_again, 'packet')} "
-        f"of the peer's came again; "
+        f"{_times(reliable.repeated, 'packet')} of ours had to be sent again, "
+        f"and {_times(reliable.read_again, 'packet')} of the peer's came again; "
         + ("it completed" if handshake.is_complete else "it got further, but not to its end")
         + (f" after {seconds:.1f} s" if seconds else "")
     )
@@ -226,7 +234,7 @@ def _lossy_by_packets(handshake: Handshake) -> Verdict | None:
     return Verdict(Kind.LOSSY, CERTAIN if reliable.repeated + reliable.read_again >= 3 else LIKELY, why, marks)
 
 
-def _silence(handshake: Handshake, end: End) -> Verdict | None:
+def _silence(handshake: Handshake) -> Verdict | None:
     if not handshake.has_failed:
         return None
     if handshake.has("verified-leaf", "peer-info") and handshake.side == "server":
@@ -243,33 +251,36 @@ def _slow(handshake: Handshake, end: End) -> Verdict | None:
     if handshake.is_tcp or end.is_tcp:
         return None
     pauses = list(_pauses(handshake, end))
-    total = handshake.seconds
-    if not pauses or total is None:
+    if not pauses:
         return None
+    longest, step = max(pauses)
     is_exact = end.verb >= 4 and any(mark.time is not None and mark.time % 1 for mark in handshake.marks)
-    longest = max(seconds for seconds, _ in pauses)
-    least = min((seconds for seconds, _ in pauses if seconds > 0), default=0.0)
-    limit = _SLOW_OLD if end.sends_small else (_TIMER - 0.1 if is_exact else _TIMER + 1)
-    if end.sends_small:
-        if sum(seconds for seconds, _ in pauses) < limit:
-            return None
-    elif longest < (_LEAST_PAUSE if is_exact else _TIMER) or sum(seconds for seconds, _ in pauses) < limit:
+    if not _is_slow(end, [seconds for seconds, _ in pauses], is_exact=is_exact):
         return None
-    if is_exact and len(pauses) > 1 and longest < 3 * least and not end.sends_small:
-        return None  # all steps take as long: a long way, not a lossy one
-    if not is_exact and longest > 90:
-        return None
-    step = next(name for seconds, name in pauses if seconds == longest)
     why = f"{longest:.1f} s passed up to {step}, which needs a few round trips: packets were lost and sent again"
     certainty = LIKELY if is_exact and (longest >= _TIMER - 0.1 or end.sends_small) else POSSIBLE
     return Verdict(Kind.LOSSY, certainty, why, handshake.marks[:8])
 
 
+def _is_slow(end: End, pauses: Sequence[float], *, is_exact: bool) -> bool:
+    """Whether a timer must have been waited for in one of ``pauses``."""
+    longest, total = max(pauses), sum(pauses)
+    if end.sends_small:
+        return total >= _SLOW_OLD
+    if is_exact:
+        least = min((seconds for seconds in pauses if seconds > 0), default=0.0)
+        # Where all steps take as long, the way is long, and not lossy.
+        is_even = len(pauses) > 1 and longest < 3 * least
+        return longest >= _LEAST_PAUSE and total >= _TIMER - 0.1 and not is_even
+    return _TIMER <= longest <= _LONGEST_PAUSE and total >= _TIMER + 1
+
+
 def _pauses(handshake: Handshake, end: End) -> Iterator[tuple[float, str]]:
     """The times between one step and the next, in seconds; not those in which a user or a script may be asked."""
     steps = [
-        ("link-remote", "the start"), ("contacting", "the start"), ("wait", "the start"), ("instance", "the first packet"),
-        ("initial", "the first packet"), ("reneg", "the start"), ("verified-leaf", "the other end's certificate"),
+        ("link-remote", "the start"), ("contacting", "the start"), ("wait", "the start"),
+        ("instance", "the first packet"), ("initial", "the first packet"), ("reneg", "the start"),
+        ("verified-leaf", "the other end's certificate"),
         ("tls-done", "the end of TLS"), ("initiated", "the end of TLS"),
     ]  # fmt: skip
     before: float | None = None
@@ -303,28 +314,26 @@ def _failed_steps(handshake: Handshake, end: End) -> Verdict | None:
 def _server_failed(handshake: Handshake, end: End) -> Verdict | None:
     has = handshake.has
     if has("peer-info", "auth-deferred", "auth-pending") and has("timeout"):
-        late = _slow(handshake, end)
-        if late is not None and not _asks_users(handshake, end):
-            return late
-        why = (
-            "certificates and the client's version came, so TLS was through; then nobody decided on the user until "
-            "the time was over. The network is not the reason, whatever the message says"
-        )
-        marks = [
-            *_marks(handshake, "verified-leaf", "peer-info", "auth-deferred", "timeout"),
-            *end.management_marks[:4],
-        ]
-        return Verdict(Kind.AUTH, LIKELY, why, marks, "pending")
+        return _undecided(handshake, end)
     if (handshake.is_tcp or end.is_tcp) and has("timeout") and not has("verified-leaf"):
         return _tcp_hole(handshake)
     if handshake.counts.get("cookie", 0) >= 3 and not has("initial", "instance", "verified-leaf"):
         why = "the client's first packet came several times; each was answered, and no answer was taken up"
         return Verdict(Kind.ONE_WAY, LIKELY, why, _marks(handshake, "cookie"))
-    if not has("initial", "instance", "verified-leaf", "timeout"):
-        return None
-    if has("verified-leaf") or not handshake.has_failed:
-        return _slow(handshake, end)
-    return None
+    is_begun = has("initial", "instance") and not handshake.has_failed
+    return _slow(handshake, end) if has("verified-leaf") or is_begun else None
+
+
+def _undecided(handshake: Handshake, end: End) -> Verdict:
+    late = None if _asks_users(handshake, end) else _slow(handshake, end)
+    if late is not None:
+        return late
+    why = (
+        "certificates and the client's version came, so TLS was through; then nobody decided on the user until "
+        "the time was over. The network is not the reason, whatever the message says"
+    )
+    marks = [*_marks(handshake, "verified-leaf", "peer-info", "auth-deferred", "timeout"), *end.management_marks[:4]]
+    return Verdict(Kind.AUTH, LIKELY, why, marks, "pending")
 
 
 def _client_failed(handshake: Handshake, end: End) -> Verdict | None:
@@ -333,10 +342,10 @@ def _client_failed(handshake: Handshake, end: End) -> Verdict | None:
         if (handshake.is_tcp or end.is_tcp) and has("timeout") and not has("verified-leaf", "initiated"):
             return _tcp_hole(handshake)
         return _slow(handshake, end) if has("verified-leaf") else None
-    if not has("link-remote", "wait", "contacting", "cookie") and not has("timeout"):
-        return None
     knows = end.verb >= 3 or has("wait", "contacting")
-    if not knows or not (handshake.has_failed or (handshake.seconds or 0) >= _WAITED):
+    is_begun = has("link-remote", "wait", "contacting", "cookie", "timeout")
+    has_waited = handshake.has_failed or (handshake.seconds or 0) >= _WAITED
+    if not (knows and is_begun and has_waited):
         return None
     why = 'nothing came from the server: there is no "TLS: Initial packet from"'
     if has("wait"):
@@ -371,7 +380,7 @@ def _unknown(handshake: Handshake, _end: End) -> Verdict | None:
 
 
 def _not_enough(handshake: Handshake, end: End) -> Verdict | None:
-    if not handshake.has_failed and not handshake.has("tls-object") or handshake.is_complete:
+    if (not handshake.has_failed and not handshake.has("tls-object")) or handshake.is_complete:
         return None
     if handshake.has("tls-object"):
         why = "TLS refused what came, and the line with the reason is not in this log"
@@ -406,7 +415,8 @@ _RULES: tuple[Callable[[Handshake, End], Verdict | None], ...] = (
 _CAUSES = (
     ("CRL has expired", "crl-expired"), ("CRL is not yet valid", "clock"), ("CRL not loaded", "crl-missing"),
     ("revoked", "revoked"), ("not yet valid", "clock"), ("expired", "expired"), ("self signed", "ca"),
-    ("self-signed", "ca"), ("unable to get", "ca"), ("unknown ca", "ca"), ("nsCertType", "usage"), ("KU ERROR", "usage"),
+    ("self-signed", "ca"), ("unable to get", "ca"), ("unknown ca", "ca"), ("nsCertType", "usage"),
+    ("KU ERROR", "usage"),
     ("X509NAME", "name"), ("SCRIPT", "script"), ("PLUGIN", "script"), ("fingerprint", "ca"), ("too weak", "weak"),
 )  # fmt: skip
 

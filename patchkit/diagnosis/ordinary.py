@@ -60,7 +60,8 @@ class OrdinaryHandshakes:
             waiting[key] = [line]
             return lines
         lines.append(line)
-        is_last = kind == "push-reply" or (kind == "tls-done" and lines[0][2].find(b" TLS: soft reset ", place[0]) > 0)
+        is_renegotiated = kind == "tls-done" and lines[0][2].find(b" TLS: soft reset ", place[0]) > 0
+        is_last = kind == "push-reply" or is_renegotiated
         return waiting.pop(key) if is_last or len(lines) > _MOST_LINES else []
 
     def pop(self, place: Place) -> list[Waiting]:
@@ -75,7 +76,7 @@ class OrdinaryHandshakes:
 
 
 def is_ordinary(first: bytes, last: bytes, start: int) -> bool:
-    """Return whether the lines ``first`` and ``last``, whose messages begin at ``start``, are a second apart at most."""
+    """Return whether the lines ``first`` and ``last``, whose messages begin at ``start``, are a second apart."""
     at = {20: 17, 25: 17}.get(start, 13)  # where the seconds stand
     if first[:at] != last[:at]:
         return False

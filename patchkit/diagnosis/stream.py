@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from patchkit.diagnosis.events import Event
 from patchkit.diagnosis.handshake import Handshake, Mark
 from patchkit.diagnosis.input.framing import Framed
-from patchkit.diagnosis.peers import Ending, End, Peer
+from patchkit.diagnosis.peers import End, Ending, Peer
 from patchkit.diagnosis.reliable import broken_ids, packet_of
 
 _MOST_PEERS = 20_000  # of which something is remembered: the one that was seen longest ago is judged and forgotten
@@ -80,13 +80,16 @@ class Stream:
             peer = self._peer(address, name)
         else:
             peer = self._addressed(message) if end.is_server and event.kind in _BY_ADDRESS else self._own
-        if framed.letters and self._current(peer) is not None:
-            self._current(peer).letters(framed.letters)  # type: ignore[union-attr]
+        before = peer.handshake
+        if before is not None:
+            before.letters(framed.letters)
         handler = self._handlers.get(event.kind)
         if handler is not None:
             handler(mark, message, peer)
         else:
             self._add(peer, mark)
+        if before is None and peer.handshake is not None:
+            peer.handshake.letters(framed.letters)
 
     def finish(self) -> None:
         """The log is over: judge what is open."""
@@ -95,7 +98,7 @@ class Stream:
 
     # Who it is.
 
-    def _version(self, mark: Mark, message: str, _peer: Peer) -> None:
+    def _version(self, _mark: Mark, message: str, _peer: Peer) -> None:
         found = _VERSION.search(message)
         if found and not message.startswith("OpenVPN 2.x"):
             self.end.version = found[1]
@@ -125,9 +128,6 @@ class Stream:
         return self._peer(found[1] or found[2], "") if found else self._own
 
     # Handshakes.
-
-    def _current(self, peer: Peer) -> Handshake | None:
-        return peer.handshake
 
     def _open(self, peer: Peer, mark: Mark, *, renegotiation: bool = False) -> Handshake:
         self._close(peer)

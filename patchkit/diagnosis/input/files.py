@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from patchkit.errors import UnreadableLogError
 
@@ -58,7 +58,7 @@ class LogFile:
             stream = sys.stdin
             if stream is None or stream.closed:
                 raise UnreadableLogError("standard input is closed", advice="name a file")
-            return open(stream.fileno(), "rb", closefd=False)  # noqa: PTH123 - a descriptor
+            return open(stream.fileno(), "rb", closefd=False)
         try:
             return self.path.open("rb")
         except IsADirectoryError as error:
@@ -68,22 +68,29 @@ class LogFile:
 
     def _decompressed(self, raw: _Counting) -> Iterator[bytes]:
         reader = decompressor(raw.peek(), raw)
+        read = raw.read if reader is raw else reader.read1  # type: ignore[union-attr]
+        held: list[bytes] = []
+        size = 0
         while True:
             try:
-                piece = reader.read(PIECE)
+                piece = read(PIECE)
             except _DAMAGE as error:
                 if reader is raw:
                     raise UnreadableLogError(f"{self.name} can't be read", why=str(error)) from error
                 self.damage = str(error) or type(error).__name__
-                return
+                piece = b""
             except Exception as error:
                 if type(error).__name__ != "ZstdError":
                     raise
                 self.damage = str(error)
-                return
+                piece = b""
+            held.append(piece)
+            size += len(piece)
+            if size >= PIECE // 4 or not piece:
+                yield b"".join(held)
+                held, size = [], 0
             if not piece:
                 return
-            yield piece
 
     def _utf8(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         first = next(pieces, b"")
@@ -130,18 +137,20 @@ class _Counting(io.RawIOBase):
         return len(data)
 
 
-def decompressor(head: bytes, raw: io.RawIOBase) -> IO[bytes] | io.RawIOBase:
+def decompressor(head: bytes, raw: io.RawIOBase) -> io.RawIOBase | io.BufferedIOBase:
     """Choose by its first bytes ``head`` what reads ``raw``: gzip, xz, zstd or bzip2, or ``raw`` itself."""
+    stream = cast(BinaryIO, raw)
     if head.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=raw)  # type: ignore[arg-type]
+        return gzip.GzipFile(fileobj=stream)
     if head.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMAFile(raw)  # type: ignore[arg-type]
+        return lzma.LZMAFile(stream)
     if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
-        return bz2.BZ2File(raw)  # type: ignore[arg-type]
+        return bz2.BZ2File(stream)
     if head.startswith(b"\x28\xb5\x2f\xfd"):
         import zstandard
 
-        return zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(raw, read_across_frames=True)  # type: ignore[arg-type,return-value]
+        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(stream, read_across_frames=True)
+        return cast(io.RawIOBase, reader)
     return raw
 
 

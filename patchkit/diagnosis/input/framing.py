@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-_MONTHS = {
-    name: number
-    for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), start=1)
-}  # fmt: skip
+_MONTH_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
 _NO_YEAR = 2000  # a leap year: what has no year is compared with its neighbours only
 _MONTH = "(?:" + "|".join(_MONTHS) + ")"
 _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -36,6 +34,7 @@ _STAMPS = (
 )
 _STAMP = re.compile(rf"\s*{_GLUED}(?:{'|'.join(_STAMPS)})(?=[\s,]|$)[\s,]*")
 _AGE = re.compile(r"\s*\[?\s*\d{1,9}\.\d{6}\]? (?=\S)")  # dmesg's kind of time, before another one
+_QUOTE = re.compile(r"(?:[>|\"'`*#] ?){1,8}(?=\S)")  # of a mail, a table or a list
 _SERVICE = re.compile(r"[\w.-]{1,60}\s*\| ?")  # docker compose
 _CRI = re.compile(r"(?:stdout|stderr) [FP] ")
 _TAG = re.compile(
@@ -53,13 +52,16 @@ _PEER = re.compile(
     r"(?P<address>(?:(?:udp|tcp)[46]?(?:-\w+)?:)?\[?[\w.:*<>%-]{1,64}\]?:\d{1,5}|"
     r"(?:\d{1,3}\.){3}\d{1,3}|(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{1,4}) (?=\S)"
 )
+_PARTS = (("iso", "isofrac", "us"), ("asc", "", "ascus"), ("bsd", "bsdfrac", ""), ("clock", "clockfrac", ""))
+"""Groups of a time: without its fraction, the fraction, OpenVPN's microseconds."""
 # The two most frequent kinds, at a fifth of the price of all others.
 _PLAIN = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:us=(\d{1,6}) )?(?=\S)")
 _SYSLOG = re.compile(
-    rf"({_MONTH} [ \d]\d \d\d:\d\d:\d\d) (?:[\w.:-]{{1,255}} )?([\w.@/+-]{{1,64}}(?:\[\d{{1,10}}\])?): (?=[^\s\d]|\d+[^\d-])"
+    rf"({_MONTH} [ \d]\d \d\d:\d\d:\d\d) (?:[\w.:-]{{1,255}} )?([\w.@/+-]{{1,64}}(?:\[\d{{1,10}}\])?): "
+    r"(?=[^\s\d]|\d+[^\d-])"
 )
 _TAG_ENDS = 160  # characters within which a tag ends
-_DAYS = frozenset("Mon Tue Wed Thu Fri Sat Sun".split())
+_DAYS = frozenset(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ class Framer:
         return Framed(time, stamp, program, letters, message, True, micro)
 
     def _unusual(self, line: str) -> Framed:
-        for pattern in (_AGE, _SERVICE, _CRI):
+        for pattern in (_AGE, _SERVICE, _CRI, _QUOTE):
             found = pattern.match(line)
             if found and (pattern is not _AGE or _STAMP.match(line, found.end())):
                 inner = self.split(line[found.end() :]) if pattern is not _CRI else None
@@ -195,22 +197,14 @@ def _program(found: re.Match[str]) -> str:
 def _whole(found: re.Match[str]) -> tuple[str, str]:
     """The time of ``found`` without its fraction, and the digits of the fraction."""
     group = found.group
-    if iso := group("iso"):
-        us = group("us")
-        return iso.replace("T", " "), us.zfill(6) if us else group("isofrac") or ""
-    if asc := group("asc"):
-        us = group("ascus")
-        return asc, us.zfill(6) if us else ""
-    if bsd := group("bsd"):
-        return bsd, group("bsdfrac") or ""
-    if epoch := group("epoch"):
-        whole, _, fraction = epoch.partition(".")
-        return whole, fraction
-    if logcat := group("logcat"):
-        whole, _, fraction = logcat.partition(".")
-        return whole, fraction
-    if clock := group("clock"):
-        return clock, group("clockfrac") or ""
+    for whole, fraction, micro in _PARTS:
+        if text := group(whole):
+            us = group(micro) if micro else None
+            return text.replace("T", " "), us.zfill(6) if us else group(fraction) or "" if fraction else ""
+    for joined in ("epoch", "logcat"):
+        if text := group(joined):
+            begin, _, rest = text.partition(".")
+            return begin, rest
     return group("us_date") or group("german") or group("app") or group("bracketed") or "", ""
 
 
@@ -244,7 +238,7 @@ def _date(text: str) -> tuple[int, int, int]:
             return numbers[0], numbers[1], numbers[2]
         first, second = numbers[0], numbers[1]
         is_american = "/" in text and first <= 12
-        return numbers[2], *((first, second) if is_american else (second, first))  # type: ignore[return-value]
+        return (numbers[2], first, second) if is_american else (numbers[2], second, first)
     if len(numbers) >= 2:
         return _NO_YEAR, numbers[0], numbers[1]
     return _NO_YEAR, 1, 1

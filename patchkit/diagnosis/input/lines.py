@@ -1,6 +1,6 @@
 """The lines that matter, found by the words that they must have: all others are passed over unread.
 
-hyperscan looks for all words in one pass. Where there is no wheel of it, Python's own ``re`` does, several times slower.
+hyperscan looks for all words in one pass. Where there is no wheel of it, Python's ``re`` does, several times slower.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def broken_at(head: bytes) -> tuple[int, bool] | None:
     for before, line, was_framed, is_framed in zip(
         lines, lines[1:], [framed[0], *framed[1:]], framed[1:], strict=False
     ):
-        if is_framed or not re.search(r"\w{2}", line):
+        if is_framed or not re.search(r"\w", line):
             continue
         if len(before) == width:
             hard += 1
