@@ -20,7 +20,16 @@ from patchkit.diagnosis.finding import Certainty
 from patchkit.diagnosis.input.files import LogFile
 from patchkit.errors import NotALogError, UnreadableLogError
 from tests.diagnosis.samples import (
-    AUTH, CERTIFICATE, HEALTHY, KEY, MSS, NO_REPLY, ONE_WAY, PORT_CLOSED, STALL, VERDICTS,
+    AUTH,
+    CERTIFICATE,
+    HEALTHY,
+    KEY,
+    MSS,
+    NO_REPLY,
+    ONE_WAY,
+    PORT_CLOSED,
+    STALL,
+    VERDICTS,
 )  # fmt: skip
 
 Diagnosed = Callable[..., Diagnosis]
@@ -117,7 +126,9 @@ def journald_json(log: str) -> str:
 def journald_bytes(log: str) -> str:
     """A message that is not UTF-8, or has control characters, is a list of numbers."""
     rows = [json.loads(row) for row in journald_json(log).splitlines()]
-    return "".join(json.dumps({**row, "MESSAGE": list(row["MESSAGE"].encode())}, separators=(",", ":")) + "\n" for row in rows)
+    return "".join(
+        json.dumps({**row, "MESSAGE": list(row["MESSAGE"].encode())}, separators=(",", ":")) + "\n" for row in rows
+    )
 
 
 def journald_export(log: str) -> str:
@@ -197,7 +208,7 @@ def test_a_broken_log_keeps_its_line_numbers(diagnosed: Diagnosed) -> None:
 def test_letters_of_verb_5_are_counted_and_the_day_is_not_one_of_them(diagnosed: Diagnosed) -> None:
     (finding,) = diagnosed(MSS.replace("Tue Feb 1", "Wed Feb 2")).findings
     assert finding.kind == "mtu"
-    assert "3 were read and 3 written" in finding.reason
+    assert "3 packets read and 3 written" in finding.reason
 
 
 def test_a_backoff_is_no_stall(diagnosed: Diagnosed) -> None:
@@ -244,11 +255,12 @@ def test_other_daemons_and_languages_between(diagnosed: Diagnosed) -> None:
 
 def test_a_replayed_packet_is_no_other_key(diagnosed: Diagnosed) -> None:
     """After a restart of the client, old packets fail with the same line."""
-    log = (
-        "2024-01-01 00:00:0{n} 198.51.100.3:4444 Authenticate/Decrypt packet error: bad packet ID (may be a replay): [ #1 ]\n"
-        "2024-01-01 00:00:0{n} 198.51.100.3:4444 TLS Error: incoming packet authentication failed from [AF_INET]198.51.100.3:4444\n"
+    texts = (
+        "Authenticate/Decrypt packet error: bad packet ID (may be a replay): [ #1 ]",
+        "TLS Error: incoming packet authentication failed from [AF_INET]198.51.100.3:4444",
     )
-    assert "key-mismatch" not in kinds(diagnosed("".join(log.replace("{n}", str(n)) for n in range(5))))
+    lines = [f"2024-01-01 00:00:0{second} 198.51.100.3:4444 {text}" for second in range(5) for text in texts]
+    assert kinds(diagnosed("\n".join(lines))) == []
 
 
 # Several files.

@@ -21,6 +21,8 @@ PIECE = 1 << 20
 """Bytes of a piece. Hyperscan and Python's own search are no faster with more."""
 STDIN = "-"
 _HEAD = 8192
+_COMPRESSED = 1 << 12  # bytes: even of a bomb, no more than 100 MB come out of so many at once
+_WINDOW = 1 << 27  # bytes: what zstd --long needs
 _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _UTF8_MARK = b"\xef\xbb\xbf"
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError)
@@ -147,11 +149,34 @@ def decompressor(head: bytes, raw: io.RawIOBase) -> io.RawIOBase | io.BufferedIO
     if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
         return bz2.BZ2File(stream)
     if head.startswith(b"\x28\xb5\x2f\xfd"):
+        return _Zstd(raw)
+    return raw
+
+
+class _Zstd(io.RawIOBase):
+    """What ``raw`` holds in one or more frames of zstd. Raises EOFError where the last one is not whole."""
+
+    def __init__(self, raw: io.RawIOBase) -> None:
         import zstandard
 
-        reader = zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(stream, read_across_frames=True)
-        return cast(io.RawIOBase, reader)
-    return raw
+        self._raw = raw
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+        self._frame = self._decompressor.decompressobj()
+        self._rest = b""
+
+    def read1(self, _size: int = -1) -> bytes:
+        """Read a piece of some size; empty at the end."""
+        while data := self._rest or self._raw.read(_COMPRESSED):
+            self._rest = b""
+            if self._frame.eof:
+                self._frame = self._decompressor.decompressobj()
+            piece = self._frame.decompress(data)
+            self._rest = self._frame.unused_data if self._frame.eof else b""
+            if piece:
+                return piece
+        if not self._frame.eof:
+            raise EOFError("the compressed file ended in the middle of a frame")
+        return b""
 
 
 def _checked(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:

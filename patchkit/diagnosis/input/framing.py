@@ -60,6 +60,7 @@ _SYSLOG = re.compile(
     rf"({_MONTH} [ \d]\d \d\d:\d\d:\d\d) (?:[\w.:-]{{1,255}} )?([\w.@/+-]{{1,64}}(?:\[\d{{1,10}}\])?): "
     r"(?=[^\s\d]|\d+[^\d-])"
 )
+_DEEPEST = 4  # frames within frames
 _TAG_ENDS = 160  # characters within which a tag ends
 _DAYS = frozenset(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
 
@@ -88,8 +89,8 @@ class Framer:
     def __init__(self) -> None:
         self._times: dict[str, float | None] = {}
 
-    def split(self, line: str) -> Framed:
-        """Split ``line`` into its frame and its message."""
+    def split(self, line: str, depth: int = 0) -> Framed:
+        """Split ``line`` into its frame and its message; it is inside of ``depth`` other frames."""
         found = _PLAIN.match(line)
         if found is not None and not _may_have_tag(line[found.end() : _TAG_ENDS]):
             whole, us = found.groups()
@@ -104,12 +105,12 @@ class Framer:
             message = line[found.end() :]
             if message[2:3] != "/" and message[4:5] not in "-/" and message[:3] not in _DAYS:
                 return Framed(self._known(found[1]), found[1], found[2], "", message, True)
-        return self._split(line)
+        return self._split(line, depth)
 
-    def _split(self, line: str) -> Framed:
+    def _split(self, line: str, depth: int) -> Framed:
         found = _STAMP.match(line)
         if found is None:
-            return self._unusual(line)
+            return self._unusual(line, depth)
         rest = found.end()
         time, letters = self._time(found), found["rw"] or ""
         stamp = line[found.end("rw") : rest].strip(" ,")
@@ -130,11 +131,11 @@ class Framer:
             message = message[found.end() :]
         return Framed(time, stamp, program, letters, message, True, micro)
 
-    def _unusual(self, line: str) -> Framed:
-        for pattern in (_AGE, _SERVICE, _CRI, _QUOTE):
+    def _unusual(self, line: str, depth: int) -> Framed:
+        for pattern in (_AGE, _SERVICE, _CRI, _QUOTE) if depth < _DEEPEST else ():
             found = pattern.match(line)
             if found and (pattern is not _AGE or _STAMP.match(line, found.end())):
-                inner = self.split(line[found.end() :]) if pattern is not _CRI else None
+                inner = self.split(line[found.end() :], depth + 1) if pattern is not _CRI else None
                 if inner is not None and (inner.is_framed or pattern is _SERVICE):
                     inner.program = inner.program or (line[: found.end()].strip(" |") if pattern is _SERVICE else "")
                     return inner
