@@ -33,7 +33,7 @@ def diagnose(
     """Read logs of OpenVPN and report what is wrong, how certainly, and whether a patch helps.
 
     \b
-    Example: patchkit diagnose /var/log/openvpn.log
+    Example: patchkit diagnose openvpn.log
     """
     from patchkit.cli.output.diagnose import print_findings
     from patchkit.cli.output.document import print_json

@@ -13,14 +13,17 @@ from patchkit.diagnosis.finding import Finding
 from patchkit.diagnosis.incidents import Incidents
 from patchkit.diagnosis.input.files import LogFile
 from patchkit.diagnosis.input.framing import Framer, peer_of
-from patchkit.diagnosis.input.lines import numbered
+from patchkit.diagnosis.input.lines import LONGEST, blocks, find_with, line_at
 from patchkit.diagnosis.input.repair import JSON_WORDS, from_json, repaired
-from patchkit.diagnosis.ordinary import OrdinaryHandshakes, Place, Waiting, is_ordinary
+from patchkit.diagnosis.ordinary import MOST_LINES, OrdinaryHandshakes, Place, Waiting, is_ordinary
 from patchkit.diagnosis.peers import End
 from patchkit.diagnosis.stream import Stream
 from patchkit.errors import NotALogError
 from patchkit.json_schema import Part
 
+_BLANK, _DASH, _U, _S = b" -us"
+_INSIDE = frozenset(("verified-leaf", "peer-info", "push-request", "initiated"))
+"""What neither begins nor ends an ordinary handshake."""
 _MOST_STREAMS = 64  # processes that one log is split into; a container that is restarted has one more each time
 _ROTATED = re.compile(r"(?:[-.]\d{1,10})?(?:\.(?:gz|xz|zst|bz2))?$")
 
@@ -87,8 +90,8 @@ def _age(file: LogFile) -> tuple[int, str]:
 def _read(files: Iterable[LogFile]) -> list[Incidents]:
     reader = Reader()
     for file in files:
-        for number, raw, word in numbered(repaired(file.pieces()), (*WORDS, *JSON_WORDS)):
-            reader.take(file.name, number, raw, word)
+        for first, block in blocks(repaired(file.pieces())):
+            reader.block(file.name, first, block)
     return reader.finish()
 
 
@@ -99,24 +102,54 @@ class Reader:
         self._streams: dict[str, tuple[Stream, Incidents]] = {}
         self._framer = Framer()
         self._ordinary = OrdinaryHandshakes()
+        self._find = find_with((*WORDS, *JSON_WORDS))
         self._by_tag: dict[bytes, tuple[Stream, Incidents]] = {}
         """The streams of processes that ordinary handshakes were seen of, by the logger's tag."""
         self._last_of: dict[bytes, bytes] = {}
         """The last line of the last ordinary handshake of each."""
 
+    def block(self, file: str, first: int, block: bytes) -> None:
+        """Take the lines of ``block``, whose first one is line ``first`` of ``file``.
+
+        This is the inner loop: for a line of an ordinary handshake it calls nothing but methods of bytes.
+        """
+        number, counted, covered = first, 0, -1
+        find, rfind, count, waiting = block.find, block.rfind, block.count, self._ordinary.waiting
+        for end, word in self._find(block):
+            if end <= covered:
+                continue
+            start = rfind(b"\n", 0, end) + 1
+            covered = find(b"\n", end)
+            if covered < 0:
+                covered = len(block)
+            number += count(b"\n", counted, start)
+            counted = start
+            kind = ORDINARY[word]
+            if kind and 40 < covered - start < LONGEST and block[start + 10] == _BLANK and block[start + 4] == _DASH:
+                begin = start + 20
+                if block[begin] == _U and block[begin + 1] == _S:
+                    begin = find(b" ", begin) + 1
+                peer = block[begin : find(b" ", begin, covered)].rpartition(b"/")[2]
+                if peer[-1:].isdigit() and b":" in peer:
+                    line = (file, number, block[start:covered], word)
+                    lines = waiting.get(peer)
+                    if lines is not None and kind in _INSIDE and len(lines) < MOST_LINES:
+                        lines.append(line)
+                    elif done := self._ordinary.add((20, b"", peer), kind, line):
+                        self._settle((20, b"", peer), done)
+                    continue
+            self.take(file, number, line_at(block, start, covered), word)
+
     def take(self, file: str, number: int, raw: bytes, word: int) -> None:
         """Take line ``number`` of ``file``, which has the word of that index."""
         ordinary = self._ordinary
-        kind = ORDINARY[word] if word < len(ORDINARY) else ""
-        if kind:
-            place = ordinary.place(raw)
+        place = ordinary.place(raw) if ordinary.waiting or ORDINARY[word] else None
+        if ORDINARY[word]:
             if place is not None:
-                done = ordinary.add(place, kind, (file, number, raw, word))
-                if done:
+                if done := ordinary.add(place, ORDINARY[word], (file, number, raw, word)):
                     self._settle(place, done)
                 return
         elif ordinary.waiting:
-            place = ordinary.place(raw)
             for earlier in ordinary.pop(place) if place is not None else ordinary.pop_all():
                 self._parse(*earlier)
         self._parse(file, number, raw, word)

@@ -150,8 +150,11 @@ _OF_WORD = tuple(_BY_WORD[word] for word in WORDS)
 _ORDINARY = frozenset((
     "initial", "reneg", "verified-leaf", "peer-info", "tls-done", "initiated", "push-request", "push-reply", "instance",
 ))  # fmt: skip
-ORDINARY = tuple(event.kind if event.kind in _ORDINARY else "" for event in _OF_WORD)
-"""By the index of a word: the kind of the event if it belongs to an ordinary handshake, otherwise empty."""
+ORDINARY = (*(event.kind if event.kind in _ORDINARY else "" for event in _OF_WORD), *[""] * 8)
+"""By the index of a word: the kind of the event if it belongs to an ordinary handshake, otherwise empty.
+
+Behind them are those of words that are no event's.
+"""
 
 _BY_BEGINNING: dict[str, list[Event]] = {}
 for _event in EVENTS:

@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 _MOST_WAITING = 4096  # peers in the middle of a handshake
-_MOST_LINES = 24  # of one
+MOST_LINES = 24
+"""Of one handshake."""
 _TAG_ENDS = 160  # bytes within which a logger's own prefix ends
 _SYSLOG_TIME = 15  # bytes of "Nov  4 21:09:32"
 
@@ -62,7 +63,7 @@ class OrdinaryHandshakes:
         lines.append(line)
         is_renegotiated = kind == "tls-done" and lines[0][2].find(b" TLS: soft reset ", place[0]) > 0
         is_last = kind == "push-reply" or is_renegotiated
-        return waiting.pop(key) if is_last or len(lines) > _MOST_LINES else []
+        return waiting.pop(key) if is_last or len(lines) > MOST_LINES else []
 
     def pop(self, place: Place) -> list[Waiting]:
         """Return the lines that wait for the peer at ``place``; they wait no longer."""

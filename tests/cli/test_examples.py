@@ -20,8 +20,11 @@ from patchkit.building.engine.docker import connect
 from patchkit.cli.app import app
 from patchkit.errors import PatchkitError
 from tests.conftest import ROOT
+from tests.diagnosis.samples import HEALTHY
 
-QUICK = {"releases", "variants", "lab scenarios"}
+QUICK = {"releases", "variants", "lab scenarios", "diagnose"}
+FILES = {"diagnose": ("openvpn.log", HEALTHY)}
+"""What an example reads that no other one has left."""
 BEFORE = {"apply": ["fetch"], "lab replay": ["lab run"], "mirror verify": ["mirror sync"]}
 """Examples that work on what another example has left."""
 WANTS_DOCKER = {"image base"}
@@ -66,6 +69,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
     def run(command: str) -> Ran:
         before = BEFORE.get(command)
         folder = run(before[-1])[0] if before else tmp_path_factory.mktemp("example")
+        if command in FILES:
+            name, text = FILES[command]
+            (folder / name).write_text(text)
         done = subprocess.run(
             [sys.executable, "-P", "-m", "patchkit", *example(command)],
             cwd=folder, env=os.environ, capture_output=True, text=True, check=False,

@@ -17,8 +17,8 @@ from patchkit.diagnosis.diagnose import Diagnosis, Reader, diagnose
 from patchkit.diagnosis.events import EVENTS, WORDS
 from patchkit.diagnosis.input.files import LogFile
 from patchkit.diagnosis.input.framing import Framer, peer_of
-from patchkit.diagnosis.input.lines import _hyperscan, _python, numbered
-from patchkit.diagnosis.input.repair import JSON_WORDS, from_json, repaired
+from patchkit.diagnosis.input.lines import _hyperscan, _python, blocks, numbered
+from patchkit.diagnosis.input.repair import from_json, repaired
 from patchkit.errors import PatchkitError
 from patchkit.jobs.diagnose.page import html
 from tests.diagnosis.samples import HEALTHY, VERDICTS
@@ -48,8 +48,8 @@ LINES = st.builds("".join, st.tuples(STAMPS, PEERS, TEXTS, REST))
 
 def read(data: bytes) -> Reader:
     reader = Reader()
-    for number, raw, word in numbered(repaired(iter([data])), (*WORDS, *JSON_WORDS)):
-        reader.take("log", number, raw, word)
+    for first, block in blocks(repaired(iter([data]))):
+        reader.block("log", first, block)
     return reader
 
 
@@ -134,8 +134,8 @@ def test_many_peers_take_bounded_memory() -> None:
         for n in range(30_000)
     )
     reader = Reader()
-    for number, raw, word in numbered(lines, WORDS):
-        reader.take("log", number, raw, word)
+    for first, block in blocks(lines):
+        reader.block("log", first, block)
     (incidents,) = reader.finish()
     assert len(incidents.findings()) == 2000
     assert sum(incidents.left_out.values()) == 28_000

@@ -17,12 +17,11 @@ Finder = Callable[[bytes], list[tuple[int, int]]]
 """Lists the occurrences of words in a block: where each ends, and its index among the words."""
 
 
-def numbered(pieces: Iterable[bytes], words: Sequence[bytes]) -> Iterator[tuple[int, bytes, int]]:
-    """Yield each line of ``pieces`` that has one of ``words``: its number, itself without its end, the word's index.
+def blocks(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield ``pieces`` cut at the ends of lines, each block with the number of its first line.
 
-    A line is cut after ``LONGEST`` bytes. Memory is bounded whatever ``pieces`` hold.
+    Of a line that is longer than a megabyte, the first megabyte is a block. Memory is bounded whatever ``pieces`` hold.
     """
-    finder = find_with(tuple(words))
     count, residue, skipping = 1, b"", False
     for piece in pieces:
         if skipping:
@@ -35,30 +34,44 @@ def numbered(pieces: Iterable[bytes], words: Sequence[bytes]) -> Iterator[tuple[
         if not cut:
             residue += piece
             if len(residue) > _RESIDUE:
-                yield from _found(residue, count, finder)
+                yield count, residue
                 residue, skipping = b"", True
             continue
         block = residue + piece[:cut] if residue else piece[:cut]
         residue = piece[cut:]
-        yield from _found(block, count, finder)
+        yield count, block
         count += block.count(b"\n")
     if residue:
-        yield from _found(residue, count, finder)
+        yield count, residue
 
 
-def _found(block: bytes, first: int, finder: Finder) -> Iterator[tuple[int, bytes, int]]:
-    number, counted, covered = first, 0, -1
-    for end, word in finder(block):
-        if end <= covered:
-            continue
-        start = block.rfind(b"\n", 0, end) + 1
-        covered = block.find(b"\n", end)
-        if covered < 0:
-            covered = len(block)
-        number += block.count(b"\n", counted, start)
-        counted = start
-        line = block[start : min(covered, start + LONGEST)]
-        yield number, line[:-1] if line.endswith(b"\r") else line, word
+def numbered(pieces: Iterable[bytes], words: Sequence[bytes]) -> Iterator[tuple[int, bytes, int]]:
+    """Yield each line of ``pieces`` that has one of ``words``: its number, itself without its end, the word's index.
+
+    A line is cut after ``LONGEST`` bytes.
+    """
+    finder = find_with(tuple(words))
+    for first, block in blocks(pieces):
+        number, counted, covered = first, 0, -1
+        for end, word in finder(block):
+            if end <= covered:
+                continue
+            start, covered = bounds(block, end)
+            number += block.count(b"\n", counted, start)
+            counted = start
+            yield number, line_at(block, start, covered), word
+
+
+def bounds(block: bytes, end: int) -> tuple[int, int]:
+    """Return where the line of ``block`` that has the byte before ``end`` begins and ends."""
+    stop = block.find(b"\n", end)
+    return block.rfind(b"\n", 0, end) + 1, stop if stop >= 0 else len(block)
+
+
+def line_at(block: bytes, start: int, stop: int) -> bytes:
+    """Return the line of ``block`` from ``start`` to ``stop``, cut after ``LONGEST`` bytes, without its end."""
+    line = block[start : min(stop, start + LONGEST)]
+    return line[:-1] if line.endswith(b"\r") else line
 
 
 @cache
