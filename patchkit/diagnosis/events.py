@@ -78,6 +78,9 @@ EVENTS: tuple[Event, ...] = (
     *_has("unreachable", 1, ",code=10051)", ",code=10065)", "etwork is unreachable", "No route to host"),
     *_has("not-permitted", 1, "(code=1)", ",code=1)", "(code=10013)", ",code=10013)"),
     *_has("too-long", 1, "(code=90)", ",code=90)", "(code=10040)", ",code=10040)", "Message too long", "EMSGSIZE"),
+    *_has("connect-timeout", 1, "failed: Connection timed out", "failed: Operation timed out"),
+    *_has("connect-timeout", 1, "code=110)", "code=10060)"),
+    *_has("too-long", 1, "packet too large on write to ", "truncated/expanded on write to "),
     *_has("tcp-reset", 1, "Connection reset, restarting", "(code=104)", ",code=104)"),
     *_begins("resolve", 1, "RESOLVE: Cannot resolve host", "Cannot resolve host", "RESOLVE: NOTE: "),
     *_has("in-use", 1, "Address already in use"),
@@ -85,6 +88,7 @@ EVENTS: tuple[Event, ...] = (
     *_begins("wrap", 1, "tls-crypt unwrap error: ", "TLS Error: tls-crypt unwrapping failed from "),
     *_begins("wrap", 1, "TLS Error: incoming packet authentication failed from ", "TLS Error: cannot locate HMAC in "),
     *_begins("wrap", 1, "TLS Error: can not extract tls-crypt-v2 client key", "Can not unwrap tls-crypt-v2 client key"),
+    *_begins("wrap", 1, "TLS Error: reading acknowledgement record from packet"),
     *_begins("wrap", 1, "TLS Error: could not determine wrapping from ", "Client wants tls-crypt-v2, but no "),
     *_begins("decrypt", 1, "Authenticate/Decrypt packet error: "),
     # Certificates.
@@ -124,7 +128,8 @@ EVENTS: tuple[Event, ...] = (
     *_begins("bad-length", 1, "Non-OpenVPN client protocol detected"),
     *_begins("options", 1, "Options error: "),
     *_begins("fatal", 1, "Exiting due to fatal error", "Cannot open TUN/TAP dev", "Cannot allocate TUN/TAP dev"),
-    *_begins("fatal", 1, "All TAP-Win", "All tap-windows6 adapters", "ERROR: Cannot open TUN/TAP dev"),
+    *_begins("fatal", 1, "There are no TAP-Win", "All TAP-Win"),
+    *_begins("fatal", 1, "All tap-windows6 adapters", "ERROR: Cannot open TUN/TAP dev"),
     *_has("cipher", 1, "no common cipher", "No common cipher", "incompatible cipher", "failed to negotiate cipher"),
     *_has("mute", 1, "message(s) suppressed by --mute", "NOTE: --mute triggered"),
 )  # fmt: skip

@@ -16,6 +16,7 @@ _MOST = 2_000  # findings of one kind; more are counted
 _MOST_EVIDENCE = 8
 _BACK_WITHIN = 120.0  # seconds: who comes back so soon had a link that works
 _MANY = 3
+_SOON = 600.0  # seconds between two sessions with one name that fight each other
 _MANY_REPLAYS = 20
 _DRAWN = 12  # findings of a kind whose packets are kept
 
@@ -42,7 +43,7 @@ class Incidents:
     completed: int = 0
     _kept: OrderedDict[tuple[Kind, str, str], _Incident] = field(default_factory=OrderedDict)
     _by_kind: dict[Kind, int] = field(default_factory=dict)
-    _names: dict[str, int] = field(default_factory=dict)
+    _names: dict[str, tuple[float | None, int]] = field(default_factory=dict)
 
     def judge(self, handshake: Handshake, end: End) -> None:
         """Judge ``handshake``, which is over."""
@@ -71,7 +72,12 @@ class Incidents:
             if not end.is_server:
                 self._keep(found, ending.peer, ending.mark.stamp, ending.mark.stamp, [])
         elif ending.kind == "duplicate-cn":
-            count = self._names[ending.peer] = self._names.get(ending.peer, 0) + 1
+            before, count = self._names.get(ending.peer, (None, 0))
+            time = ending.mark.time
+            is_soon = before is None or time is None or 0 <= time - before <= _SOON
+            count = count + 1 if is_soon else 1
+            if len(self._names) < _MOST or ending.peer in self._names:
+                self._names[ending.peer] = (time, count)
             if count >= _MANY:
                 why = "sessions with one common name end each other again and again: two clients share a certificate"
                 found = Verdict(Kind.SETTINGS, Certainty.LIKELY, why, (ending.mark,), "duplicate-cn")

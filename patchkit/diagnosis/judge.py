@@ -104,6 +104,9 @@ def _system(handshake: Handshake, end: End) -> Verdict | None:
             "and none was answered"
         )
         return Verdict(Kind.PORT_CLOSED, CERTAIN if count > 1 else LIKELY, why, _marks(handshake, "refused"))
+    if handshake.has("connect-timeout"):
+        why = "the TCP connection was not answered"
+        return Verdict(Kind.NO_REPLY, CERTAIN, why, _marks(handshake, "connect-timeout"))
     return _unreachable(handshake) or _settings(handshake, end)
 
 
@@ -119,7 +122,7 @@ def _unreachable(handshake: Handshake) -> Verdict | None:
     return None
 
 
-def _settings(handshake: Handshake, _end: End) -> Verdict | None:
+def _settings(handshake: Handshake, end: End) -> Verdict | None:
     kinds = ("options", "in-use", "fatal", "bad-length")
     texts = {
         "options": "OpenVPN refuses an option", "in-use": "another program has the address and port",
@@ -127,7 +130,9 @@ def _settings(handshake: Handshake, _end: End) -> Verdict | None:
     }  # fmt: skip
     for kind in kinds:
         if handshake.has(kind):
-            return Verdict(Kind.SETTINGS, CERTAIN, texts[kind], _marks(handshake, kind), kind)
+            # Servers on the internet meet programs that look for other servers.
+            is_stray = kind == "bad-length" and end.is_server
+            return Verdict(Kind.SETTINGS, POSSIBLE if is_stray else CERTAIN, texts[kind], _marks(handshake, kind), kind)
     return None
 
 
@@ -300,12 +305,13 @@ def _asks_users(handshake: Handshake, end: End) -> bool:
 
 def _failed_steps(handshake: Handshake, end: End) -> Verdict | None:
     """An attempt that ran into its limit, by the last step that it reached."""
-    if handshake.is_complete or not _is_over(handshake, end):
-        return None
     has = handshake.has
-    if has("no-push-reply") or (has("push-asked") and not has("push-reply")):
+    is_asking = has("push-asked") and not has("push-reply", "completed") and _is_over(handshake, end)
+    if has("no-push-reply") or is_asking:
         why = "TLS completed, and the server did not answer the request for the client's options"
         return Verdict(Kind.AUTH, LIKELY, why, _marks(handshake, "push-asked", "no-push-reply", "timeout"), "pending")
+    if handshake.is_complete or not _is_over(handshake, end):
+        return None
     if handshake.side == "server":
         return _server_failed(handshake, end)
     return _client_failed(handshake, end)

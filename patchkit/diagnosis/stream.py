@@ -50,7 +50,7 @@ class Stream:
             "too-long": self._call, "tcp-reset": self._call, "management-client": self._management,
             "auth-deferred": self._management, "closing": self._nothing, "mute": self._mute, "buffers": self._nothing,
             "fatal": self._anyone, "options": self._anyone, "resolve": self._anyone, "in-use": self._anyone,
-            "duplicate-cn": self._anyone, "cipher": self._anyone, "bad-length": self._anyone,
+            "duplicate-cn": self._duplicate, "cipher": self._anyone, "bad-length": self._anyone,
         }  # fmt: skip
 
     def ordinary(self, address: str, name: str, verb: int) -> None:
@@ -92,7 +92,7 @@ class Stream:
             peer.handshake.letters(framed.letters)
 
     def finish(self) -> None:
-        """The log is over: judge what is open."""
+        """Judge what is open: the log is over."""
         for peer in [*self._peers.values(), self._own]:
             self._close(peer)
 
@@ -161,6 +161,10 @@ class Stream:
 
     def _anyone(self, mark: Mark, _message: str, peer: Peer) -> None:
         self._add(peer, mark)
+
+    def _duplicate(self, mark: Mark, message: str, _peer: Peer) -> None:
+        name = message.partition("client '")[2].partition("'")[0][:64]
+        self._ending(Ending("duplicate-cn", name, mark, None, None), self.end)
 
     def _link_remote(self, mark: Mark, message: str, _peer: Peer) -> None:
         transport = message[:4]
@@ -307,8 +311,8 @@ class Stream:
         handshake = peer.handshake
         if "CLIENT" in packet.opcode and "HARD_RESET" in packet.opcode and not self.end.is_server and packet.is_read:
             self.end.is_server = not self.end.is_multi and self.end.is_server
-        if handshake is None and peer.is_up and packet.opcode == "P_ACK_V1":
-            return
+        if handshake is None and peer.is_up and "SOFT_RESET" in packet.opcode:
+            self._open(peer, mark, renegotiation=True)
         kind = "packet-read" if packet.is_read else "packet-written"
         added = self._add(peer, Mark(kind, mark.time, mark.file, mark.line, mark.stamp, mark.text))
         if added is not None:
@@ -432,7 +436,7 @@ _BY_ADDRESS = frozenset(("wrap", "unknown-session", "timeout", "refused", "initi
 _MEANS_NOTHING_WHEN_UP = frozenset((
     "peer-info", "push-request", "push-reply", "push-asked", "verified-leaf", "tls-done", "ended", "management-client",
     "auth-ok", "wait", "auth-state", "handshake-failed", "tls-object", "initiated", "packet-written", "packet-read",
-    "broken", "buffers", "completed", "instance", "auth-deferred",
+    "buffers", "completed", "instance", "auth-deferred", "connect-timeout",
 ))  # fmt: skip
 _STATES = {
     "WAIT": "wait", "AUTH": "auth-state", "GET_CONFIG": "initiated", "CONNECTED": "completed",

@@ -151,9 +151,10 @@ class Framer:
         return seconds + float(f"0.{fraction}") if fraction and seconds is not None else seconds
 
     def _known(self, whole: str) -> float | None:
-        if whole[10:11] == " " and whole[13:14] == whole[16:17] == ":":  # of the plain kind only the day is read once
+        if len(whole) == 19 and whole[10:11] == " " and whole[13:14] == whole[16:17] == ":":
+            # Of the plain kinds, only the day is read once.
             day, clock = whole[:10], whole[11:]
-        elif whole[6:7] == " " and len(whole) == 15:
+        elif len(whole) == 15 and whole[6:7] == " ":
             day, clock = whole[:6], whole[7:]
         else:
             return self._day(whole)

@@ -28,7 +28,6 @@ NOT_RUN = {
     ("docs/diagnose.md", "patchkit diagnose server.log"): _LOG,
     ("docs/diagnose.md", "patchkit diagnose client.log server.log.gz --html incident.html"): _LOG,
     ("docs/diagnose.md", "patchkit diagnose server.log --anonymize for-the-bug-report.log"): _LOG,
-    ("README.md", "./ci/patchkit diagnose server.log"): _LOG,
     ("CONTRIBUTING.md", "./ci/test"): _TESTS,
     ("CONTRIBUTING.md", './ci/test -m "not slow" -n auto'): _TESTS,
     ("CONTRIBUTING.md", "./ci/test --nightly"): _TESTS,
