@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from pydantic import Field
 
+from patchkit.diagnosis.both_ends import together
 from patchkit.diagnosis.events import ORDINARY, WORDS, recognised
 from patchkit.diagnosis.finding import Finding
 from patchkit.diagnosis.incidents import Incidents
@@ -60,7 +61,7 @@ def diagnose(files: Sequence[LogFile]) -> Diagnosis:
             f"no line of OpenVPN's was recognised in {', '.join(file.name for file in files)[:300]}",
             advice="patchkit diagnose --help lists what it reads",
         )
-    findings = [finding for part in parts for finding in part.findings()]
+    findings = together([(part.end, part.findings()) for part in parts])
     return Diagnosis(
         ends=[_summary(part) for part in parts if part.end.lines],
         findings=findings,

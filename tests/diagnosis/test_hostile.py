@@ -131,14 +131,14 @@ def test_long_lines_take_no_quadratic_time(line: str) -> None:
 def test_many_peers_take_bounded_memory() -> None:
     lines = (
         f"2024-01-01 00:00:00 10.1.{n >> 8 & 255}.{n & 255}:1000 TLS Error: TLS handshake failed\n".encode()
-        for n in range(30_000)
+        for n in range(2_500)
     )
     reader = Reader()
     for first, block in blocks(lines):
         reader.block("log", first, block)
     (incidents,) = reader.finish()
     assert len(incidents.findings()) == 2000
-    assert sum(incidents.left_out.values()) == 28_000
+    assert sum(incidents.left_out.values()) == 500
 
 
 @pytest.fixture

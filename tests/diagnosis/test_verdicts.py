@@ -26,7 +26,6 @@ from tests.diagnosis.samples import (
     KEY,
     MSS,
     NO_REPLY,
-    ONE_WAY,
     PORT_CLOSED,
     STALL,
     VERDICTS,
@@ -65,6 +64,22 @@ def test_nothing_is_found_in_a_healthy_log(diagnosed: Diagnosed) -> None:
     assert (found.ends[0].handshakes, found.ends[0].completed, found.ends[0].side) == (2, 2, "server")
 
 
+@pytest.mark.parametrize("kind", ["no-reply", "port-closed", "certificate", "mtu", "key-mismatch", "one-way", "auth"])
+def test_that_no_patch_will_help_is_said_plainly(diagnosed: Diagnosed, kind: str) -> None:
+    (finding,) = diagnosed(VERDICTS[kind]).findings
+    assert finding.advice.helps is False
+    assert finding.advice.patch.startswith("No patch will help: ")
+    assert finding.advice.instead
+
+
+def test_the_patch_comes_with_the_figures_of_the_release(diagnosed: Diagnosed) -> None:
+    version = "2014-05-02 10:11:11 OpenVPN 2.3.2 x86_64-pc-linux-gnu\n"
+    (finding,) = diagnosed(version + STALL).findings
+    assert finding.advice.helps is True
+    assert "`recommended`" in finding.advice.patch
+    assert finding.advice.figures[0].startswith("2.3.2 ")
+
+
 def test_evidence_names_the_lines(diagnosed: Diagnosed) -> None:
     (finding,) = diagnosed(STALL).findings
     assert [line.line for line in finding.evidence] == [3, 5]
@@ -92,7 +107,7 @@ def test_compressed_logs(diagnosed: Diagnosed, compress: Callable[[bytes], bytes
 
 @pytest.mark.parametrize("compress", [gzip.compress, lzma.compress, zstd])
 def test_what_was_read_of_a_truncated_file_counts(diagnosed: Diagnosed, compress: Callable[[bytes], bytes]) -> None:
-    filler = "".join(f"2024-01-01 00:00:00 us={n * 7919 % 1000000} MULTI: REAP range {n} -> 2\n" for n in range(40_000))
+    filler = "".join(f"2024-01-01 00:00:00 us={n * 7919 % 1000000} MULTI: REAP range {n} -> 2\n" for n in range(9_000))
     whole = compress((AUTH + filler).encode())
     found = diagnosed(whole[: len(whole) // 2])
     assert kinds(found) == ["auth"]
@@ -276,10 +291,38 @@ def test_parts_of_a_rotated_log_are_one_end(diagnosed: Diagnosed, tmp_path: Path
     assert len(found.ends) == 1
 
 
-def test_two_ends(diagnosed: Diagnosed) -> None:
-    found = diagnosed(ONE_WAY, NO_REPLY)
-    assert sorted(kinds(found)) == ["no-reply", "one-way"]
+SERVER_HEARS = """\
+2021-03-04 08:00:00 MULTI: multi_init called, r=256 v=256
+2021-03-04 08:00:02 198.51.100.3:5000 TLS: Initial packet from [AF_INET]198.51.100.3:5000, sid=01020304 05060708
+2021-03-04 08:01:02 198.51.100.3:5000 TLS Error: TLS key negotiation failed to occur within 60 seconds
+2021-03-04 08:01:02 198.51.100.3:5000 TLS Error: TLS handshake failed
+2021-03-04 08:01:02 198.51.100.3:5000 SIGUSR1[soft,tls-error] received, client-instance restarting
+"""
+SERVER_REFUSES = """\
+2021-03-04 08:00:02 tls-crypt unwrap error: packet authentication failed
+2021-03-04 08:00:02 TLS Error: tls-crypt unwrapping failed from [AF_INET]198.51.100.3:5000
+2021-03-04 08:00:04 tls-crypt unwrap error: packet authentication failed
+2021-03-04 08:00:04 TLS Error: tls-crypt unwrapping failed from [AF_INET]198.51.100.3:5000
+"""
+
+
+def test_both_ends_show_together_that_one_direction_is_dead(diagnosed: Diagnosed) -> None:
+    assert kinds(diagnosed(SERVER_HEARS)) == ["not-enough"]
+    assert kinds(diagnosed(NO_REPLY)) == ["no-reply"]
+    (finding,) = diagnosed(SERVER_HEARS, NO_REPLY).findings
+    assert finding.kind == "one-way"
+    assert {line.file for line in finding.evidence} == {"openvpn0.log", "openvpn1.log"}
+
+
+def test_the_reason_may_be_in_the_other_ends_log(diagnosed: Diagnosed) -> None:
+    found = diagnosed(NO_REPLY, SERVER_REFUSES)
+    assert kinds(found) == ["key-mismatch"]
     assert sorted(end.side for end in found.ends) == ["client", "server"]
+
+
+def test_logs_of_different_days_explain_nothing(diagnosed: Diagnosed) -> None:
+    other_day = NO_REPLY.replace("2021-03-04", "2021-03-06")
+    assert sorted(kinds(diagnosed(other_day, SERVER_REFUSES))) == ["key-mismatch", "no-reply"]
 
 
 def test_daemons_in_one_syslog_are_ends_of_their_own(diagnosed: Diagnosed) -> None:
