@@ -201,11 +201,17 @@ class Stream:
 
     def _instance(self, mark: Mark, _message: str, peer: Peer) -> None:
         if peer.address and self.end.is_server and peer is not self._own:
-            self._open(peer, mark)
+            if peer.handshake is not None and peer.handshake.first.keys() == {"cookie"}:
+                peer.handshake.mark(mark)
+            else:
+                self._open(peer, mark)
 
     def _initial(self, mark: Mark, message: str, peer: Peer) -> None:
         handshake = peer.handshake
-        is_fresh = handshake is not None and not handshake.has("initial", "verified-leaf", "timeout", "packet-read")
+        # The packet itself may be logged before this line; a later one of the same peer begins anew.
+        is_fresh = handshake is not None and not (
+            handshake.has("initial", "verified-leaf", "timeout") or handshake.reliable.control_read
+        )
         if peer is self._own and not peer.address and (found := _ADDRESS.search(message)):
             peer.address = found[1] or found[2]
         if is_fresh:
