@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from patchkit.diagnosis.advice import advice
-from patchkit.diagnosis.finding import Certainty, Finding, Kind
+from patchkit.diagnosis.finding import Certainty, Kind, LogFinding
 from patchkit.diagnosis.peers import End
 
 _APART = 120.0  # seconds that clocks may differ by
@@ -14,7 +14,7 @@ _REASONS = frozenset((Kind.KEY, Kind.CERTIFICATE, Kind.AUTH, Kind.TLS, Kind.ONE_
 _ONE_WAY = "the server got packets of the client, and the client got none of the server's"
 
 
-def together(ends: Sequence[tuple[End, list[Finding]]]) -> list[Finding]:
+def together(ends: Sequence[tuple[End, list[LogFinding]]]) -> list[LogFinding]:
     """Join the findings of ``ends`` that are of the same time: drop what another end explains."""
     servers = [(end, findings) for end, findings in ends if end.is_server]
     for client, found in ends:
@@ -26,7 +26,7 @@ def together(ends: Sequence[tuple[End, list[Finding]]]) -> list[Finding]:
     return [finding for _, findings in ends for finding in findings]
 
 
-def _explain(client: list[Finding], server: list[Finding], end: End) -> None:
+def _explain(client: list[LogFinding], server: list[LogFinding], end: End) -> None:
     """Change the findings of a ``client`` and its ``server`` in place."""
     if any(finding.kind in _REASONS and finding.certainty != Certainty.POSSIBLE for finding in server):
         client[:] = [finding for finding in client if finding.kind not in (Kind.NOT_ENOUGH, Kind.NO_REPLY)]

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from patchkit.diagnosis.both_ends import together
 from patchkit.diagnosis.events import ORDINARY, WORDS, recognised
-from patchkit.diagnosis.finding import Finding
+from patchkit.diagnosis.finding import LogFinding
 from patchkit.diagnosis.incidents import Incidents
 from patchkit.diagnosis.input.files import LogFile
 from patchkit.diagnosis.input.framing import Framer, peer_of
@@ -46,7 +46,7 @@ class Diagnosis(Part):
     """What the logs show."""
 
     ends: list[EndSummary] = Field(description="the ends whose logs were read")
-    findings: list[Finding] = Field(description="what is wrong; empty where nothing is")
+    findings: list[LogFinding] = Field(description="what is wrong; empty where nothing is")
     left_out: int = Field(default=0, description="findings beyond those listed")
     damaged: list[str] = Field(default=[], description="files whose end could not be read, with the reason")
 

@@ -70,7 +70,7 @@ class Advice(Part):
     figures: list[str] = Field(default=[], description="what the lab has measured, where it has")
 
 
-class Finding(Part):
+class LogFinding(Part):
     """Something that is wrong with one peer."""
 
     kind: Kind = Field(description="what is wrong")

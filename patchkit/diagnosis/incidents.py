@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from patchkit.diagnosis.advice import advice
-from patchkit.diagnosis.finding import RANK, Certainty, Finding, Kind, Moment
+from patchkit.diagnosis.finding import RANK, Certainty, Kind, LogFinding, Moment
 from patchkit.diagnosis.handshake import Drawn, Handshake, Mark
 from patchkit.diagnosis.judge import Verdict, verdict
 from patchkit.diagnosis.peers import End, Ending
@@ -121,7 +121,7 @@ class Incidents:
             return
         self._kept[key] = _Incident(found, self.end, peer, 1, begin, last, moments)
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[LogFinding]:
         """Return the findings, the most certain ones first."""
         explained = {_host(one.peer) for one in self._kept.values() if one.verdict.kind != Kind.NOT_ENOUGH}
         found = [
@@ -131,10 +131,10 @@ class Incidents:
         ]
         return sorted(found, key=lambda finding: (finding.kind == Kind.NOT_ENOUGH, RANK[finding.certainty]))
 
-    def _finding(self, incident: _Incident) -> Finding:
+    def _finding(self, incident: _Incident) -> LogFinding:
         found, end = incident.verdict, incident.end
         marks: list[Mark] = sorted(set(found.marks), key=lambda mark: (mark.file, mark.line))
-        return Finding(
+        return LogFinding(
             kind=found.kind,
             certainty=found.certainty,
             peer=incident.peer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from patchkit.diagnosis.diagnose import Diagnosis, EndSummary
-from patchkit.diagnosis.finding import Finding
+from patchkit.diagnosis.finding import LogFinding
 from patchkit.printable import in_one_line, without_passwords
 from patchkit.ui import data
 
@@ -33,7 +33,7 @@ def _end(end: EndSummary) -> str:
     return f"{end.name}: {version}, {end.side}{verb}; {handshakes}"
 
 
-def _finding(finding: Finding) -> Iterator[str]:
+def _finding(finding: LogFinding) -> Iterator[str]:
     peer = f" {finding.peer}" if finding.peer else ""
     count = f", {finding.count} times" if finding.count > 1 else ""
     yield f"{finding.kind.value} ({finding.certainty.value}){peer}{count}"
