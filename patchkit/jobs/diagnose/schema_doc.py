@@ -12,8 +12,8 @@ def markdown() -> str:
     out = [
         "# The report of a diagnosis",
         "",
-        "This page documents each field of what `patchkit diagnose --json` prints. [diagnose.md](diagnose.md) describes",
-        "what is found, and how.",
+        "This page documents each field of what `patchkit diagnose --json` prints. [diagnose.md](diagnose.md)",
+        "describes what is found, and how.",
         "",
         "Generated from the models in `patchkit/diagnosis/` by "
         "`python -m patchkit.jobs.diagnose.schema_doc`: do not edit.",
