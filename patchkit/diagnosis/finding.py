@@ -40,8 +40,6 @@ class Certainty(StrEnum):
 
 RANK = {Certainty.CERTAIN: 0, Certainty.LIKELY: 1, Certainty.POSSIBLE: 2}
 
-Side = str
-
 
 class Evidence(Part):
     """A line of a log."""
@@ -76,7 +74,7 @@ class LogFinding(Part):
     kind: Kind = Field(description="what is wrong")
     certainty: Certainty = Field(description="certain, likely or possible")
     peer: str = Field(description="the other end's address and name; empty where the log does not name it")
-    side: str = Field(description="the end whose log shows it: client, server, p2p; empty where that is not known")
+    side: str = Field(description="the end whose log shows it: client or server; empty where that is not known")
     summary: str = Field(description="one sentence")
     reason: str = Field(description="what in the log shows it")
     evidence: list[Evidence] = Field(description="the lines, the first ones if there are many")
