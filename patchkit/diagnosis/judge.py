@@ -13,6 +13,7 @@ from patchkit.diagnosis.peers import End
 _TIMER = 2.0  # seconds: --tls-timeout, after which a packet is first sent again
 _STUCK = 1.5  # seconds: timers are whole seconds, and the line comes once a second at least
 _SLOW_OLD = 7.5  # seconds: up to 2.3.8 a handshake has 75 packets and takes 4.2 s on a link that loses none
+_MANY_LETTERS = 10  # packets: more than a first packet that is sent again for a minute
 _LEAST_PAUSE = 0.9  # seconds that a lost packet costs, where times have fractions
 _LONGEST_PAUSE = 90.0  # seconds: a longer one is a gap in the log
 _WAITED = 9.0  # seconds without an answer that an attempt which is cut off must have had
@@ -327,7 +328,7 @@ def _server_failed(handshake: Handshake, end: End) -> Verdict | None:
         why = "the client's first packet came several times; each was answered, and no answer was taken up"
         return Verdict(Kind.ONE_WAY, LIKELY, why, _marks(handshake, "cookie"))
     is_begun = has("initial", "instance") and not handshake.has_failed
-    return _slow(handshake, end) if has("verified-leaf") or is_begun else None
+    return (_slow(handshake, end) if has("verified-leaf") or is_begun else None) or _busy(handshake)
 
 
 def _undecided(handshake: Handshake, end: End) -> Verdict:
@@ -347,7 +348,8 @@ def _client_failed(handshake: Handshake, end: End) -> Verdict | None:
     if has("initial", "auth-state", "verified-leaf", "tls-done", "initiated"):
         if (handshake.is_tcp or end.is_tcp) and has("timeout") and not has("verified-leaf", "initiated"):
             return _tcp_hole(handshake)
-        return _slow(handshake, end) if has("verified-leaf") else None
+        late = _slow(handshake, end) if has("verified-leaf") else None
+        return late or _busy(handshake) or _crept(handshake, end)
     knows = end.verb >= 3 or has("wait", "contacting")
     is_begun = has("link-remote", "wait", "contacting", "cookie", "timeout")
     has_waited = handshake.has_failed or (handshake.seconds or 0) >= _WAITED
@@ -358,6 +360,26 @@ def _client_failed(handshake: Handshake, end: End) -> Verdict | None:
         why += ", and the state stays WAIT"
     marks = _marks(handshake, "link-remote", "contacting", "wait", "timeout", "poll-timeout")
     return Verdict(Kind.NO_REPLY, CERTAIN if has("timeout", "poll-timeout") else LIKELY, why, marks)
+
+
+def _busy(handshake: Handshake) -> Verdict | None:
+    """An attempt without an end in which, by the letters of verb 5, much went both ways."""
+    read, written = handshake.letters_read, handshake.letters_written
+    if min(read, written) < _MANY_LETTERS or handshake.is_tcp:
+        return None
+    why = f"{read} packets were read and {written} written by verb 5's letters, and it did not come to its end"
+    return Verdict(Kind.LOSSY, LIKELY, why, _marks(handshake, "initial", "verified-leaf", "timeout"))
+
+
+def _crept(handshake: Handshake, end: End) -> Verdict | None:
+    """A client of a release whose packets have 100 bytes got the server's first packet, and never the certificate."""
+    if not (end.sends_small and handshake.has("initial") and handshake.has("timeout")) or end.is_tcp:
+        return None
+    why = (
+        "both directions worked for the first packets, and the server's certificate, which this release sends in some "
+        "twenty packets of 100 bytes, did not come whole within the limit"
+    )
+    return Verdict(Kind.LOSSY, LIKELY, why, _marks(handshake, "initial", "verified-leaf", "timeout"))
 
 
 def _tcp_hole(handshake: Handshake) -> Verdict:
