@@ -161,13 +161,14 @@ class Reader:
         known = self._by_tag.get(tag)
         if known is not None and len(lines) > 1 and is_ordinary(lines[0][2], lines[-1][2], start):
             stream, incidents = known
-            incidents.handshakes += 1
-            incidents.completed += 1
             last = lines[-1][2]
-            name, slash, _ = last[last.rfind(b" ", 0, last.find(peer, start)) + 1 :].partition(b"/" + peer)
-            stream.ordinary(peer.decode("utf-8", "replace"), _text(name) if slash else "", 3)
-            self._last_of[tag] = last
-            return
+            head, slash, _ = last[start:].partition(b"/" + peer)
+            name = _text(head[head.rfind(b" ") + 1 :] if head.startswith(b"us=") else head) if slash else ""
+            if stream.ordinary(peer.decode("utf-8", "replace"), name, 3):
+                incidents.handshakes += 1
+                incidents.completed += 1
+                self._last_of[tag] = last
+                return
         for line in lines:
             parsed = self._parse(*line)
             if parsed is not None and len(self._by_tag) < _MOST_STREAMS:

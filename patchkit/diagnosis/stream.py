@@ -53,18 +53,22 @@ class Stream:
             "duplicate-cn": self._duplicate, "cipher": self._anyone, "bad-length": self._anyone,
         }  # fmt: skip
 
-    def ordinary(self, address: str, name: str, verb: int) -> None:
-        """Take a handshake with ``address`` that completed within a second: the peer has a key that works."""
+    def ordinary(self, address: str, name: str, verb: int) -> bool:
+        """Take a handshake with ``address`` that completed within a second: the peer has a key that works.
+
+        Returns False, and takes nothing, where the peer had gone before: then its return counts.
+        """
         end = self.end
+        peer = self._peer(address, name)
+        if end.left and not end.left.keys().isdisjoint((peer.name, peer.host)):
+            return False
         end.is_server = True
         end.verb = max(end.verb, verb)
         end.lines += 1
-        peer = self._peer(address, name)
         if peer.handshake is not None:
             self._close(peer)
         peer.is_up, peer.settling = True, False
-        if end.left:
-            end.left.pop(peer.name or peer.host, None)
+        return True
 
     def feed(self, event: Event, framed: Framed, peer_prefix: tuple[str, str, str], file: str, line: int) -> None:
         """Take a line that was recognised as ``event``, ``line`` of ``file``; see ``peer_of`` for ``peer_prefix``."""
