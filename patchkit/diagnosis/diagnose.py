@@ -164,7 +164,7 @@ class Reader:
             last = lines[-1][2]
             head, slash, _ = last[start:].partition(b"/" + peer)
             name = _text(head[head.rfind(b" ") + 1 :] if head.startswith(b"us=") else head) if slash else ""
-            if stream.ordinary(peer.decode("utf-8", "replace"), name, 3):
+            if stream.ordinary(peer.decode("utf-8", "replace"), name, 3, lambda: self._framer.split(_text(last)).time):
                 incidents.handshakes += 1
                 incidents.completed += 1
                 self._last_of[tag] = last

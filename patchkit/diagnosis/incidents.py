@@ -10,11 +10,10 @@ from patchkit.diagnosis.advice import advice
 from patchkit.diagnosis.finding import RANK, Certainty, Kind, LogFinding, Moment
 from patchkit.diagnosis.handshake import Drawn, Handshake, Mark
 from patchkit.diagnosis.judge import Verdict, verdict
-from patchkit.diagnosis.peers import End, Ending
+from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending
 
 _MOST = 2_000  # findings of one kind; more are counted
 _MOST_EVIDENCE = 8
-_BACK_WITHIN = 120.0  # seconds: who comes back so soon had a link that works
 _MANY = 3
 _SOON = 600.0  # seconds between two sessions with one name that fight each other
 _MANY_REPLAYS = 20
@@ -59,7 +58,7 @@ class Incidents:
         """Take the end of a session."""
         if ending.kind == "ping-restart" and ending.back is not None:
             gone, back = ending.mark.time, ending.back.time
-            if gone is None or back is None or not 0 <= back - gone <= _BACK_WITHIN:
+            if gone is None or back is None or not 0 <= back - gone <= BACK_WITHIN:
                 return
             why = (
                 f"--ping-restart ended a session, and the peer was back after {back - gone:.0f} s: "

@@ -9,6 +9,10 @@ from patchkit.diagnosis.handshake import Handshake, Mark
 _WINDOW = 6  # where the series is not known: what a window of 4 also reaches in time is judged by its lines
 
 
+BACK_WITHIN = 120.0
+"""Seconds: who comes back so soon after a session's end had a link that works."""
+
+
 @dataclass(slots=True)
 class Peer:
     """The other end of a session: its ``address`` with the port, and its ``name``, the common name."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from patchkit.diagnosis.events import Event
 from patchkit.diagnosis.handshake import Handshake, Mark
 from patchkit.diagnosis.input.framing import Framed
-from patchkit.diagnosis.peers import End, Ending, Peer
+from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending, Peer
 from patchkit.diagnosis.reliable import broken_ids, packet_of
 
 _MOST_PEERS = 20_000  # of which something is remembered: the one that was seen longest ago is judged and forgotten
@@ -53,15 +53,20 @@ class Stream:
             "duplicate-cn": self._duplicate, "cipher": self._anyone, "bad-length": self._anyone,
         }  # fmt: skip
 
-    def ordinary(self, address: str, name: str, verb: int) -> bool:
+    def ordinary(self, address: str, name: str, verb: int, time: Callable[[], float | None]) -> bool:
         """Take a handshake with ``address`` that completed within a second: the peer has a key that works.
 
-        Returns False, and takes nothing, where the peer had gone before: then its return counts.
+        Returns False, and takes nothing, where the peer had gone shortly before ``time()``: then its return counts.
         """
         end = self.end
         peer = self._peer(address, name)
-        if end.left and not end.left.keys().isdisjoint((peer.name, peer.host)):
-            return False
+        gone = (end.left.get(peer.name) or end.left.get(peer.host)) if end.left else None
+        if gone is not None:
+            now = time()
+            if now is None or gone.time is None or 0 <= now - gone.time <= BACK_WITHIN:
+                return False
+            end.left.pop(peer.name, None)
+            end.left.pop(peer.host, None)
         end.is_server = True
         end.verb = max(end.verb, verb)
         end.lines += 1
