@@ -10,6 +10,7 @@ from patchkit.diagnosis.reliable import Packet, Reliable
 _MOST_MARKS = 64  # of one handshake
 _MOST_MOMENTS = 400  # arrows in a drawing
 _MOST_OF_A_KIND = 8
+_PATIENCE = 30.0  # seconds: half of --hand-window
 _LONGEST_LABEL = 80  # characters
 _LONGEST_TEXT = 300  # characters of a message that are quoted
 
@@ -103,8 +104,10 @@ class Handshake:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the log states that it failed."""
-        return self.has("timeout", "handshake-failed", "poll-timeout")
+        """Whether the log states that it failed, or somebody ended it who had waited long enough."""
+        if self.has("timeout", "handshake-failed", "poll-timeout"):
+            return True
+        return self.has("ended") and (self.seconds or 0.0) >= _PATIENCE
 
     @property
     def seconds(self) -> float | None:

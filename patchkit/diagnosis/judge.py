@@ -15,6 +15,7 @@ _STUCK = 1.5  # seconds: timers are whole seconds, and the line comes once a sec
 _SLOW_OLD = 7.5  # seconds: up to 2.3.8 a handshake has 75 packets and takes 4.2 s on a link that loses none
 _MANY_LETTERS = 10  # packets: more than a first packet that is sent again for a minute
 _LEAST_PAUSE = 0.9  # seconds that a lost packet costs, where times have fractions
+_LOOKS = 1.1  # seconds
 _LONGEST_PAUSE = 90.0  # seconds: a longer one is a gap in the log
 _WAITED = 9.0  # seconds without an answer that an attempt which is cut off must have had
 CERTAIN, LIKELY, POSSIBLE = Certainty.CERTAIN, Certainty.LIKELY, Certainty.POSSIBLE
@@ -287,7 +288,7 @@ def _pauses(handshake: Handshake, end: End) -> Iterator[tuple[float, str]]:
         ("link-remote", "the start"), ("contacting", "the start"), ("wait", "the start"),
         ("instance", "the first packet"), ("initial", "the first packet"), ("reneg", "the start"),
         ("verified-leaf", "the other end's certificate"),
-        ("tls-done", "the end of TLS"), ("initiated", "the end of TLS"),
+        ("tls-done", "the end of TLS"), ("initiated", "the end of TLS"), ("push-request", "the request for options"),
     ]  # fmt: skip
     before: float | None = None
     for kind, name in steps:
@@ -296,7 +297,8 @@ def _pauses(handshake: Handshake, end: End) -> Iterator[tuple[float, str]]:
             continue
         is_asked = handshake.side == "server" and kind in ("tls-done", "initiated") and _asks_users(handshake, end)
         if before is not None and time >= before and not is_asked and name != "the start":
-            yield time - before, name
+            # A client up to 2.5 looks once a second whether it should ask for its options.
+            yield max(0.0, time - before - (_LOOKS if kind == "push-request" else 0.0)), name
         before = time
 
 
@@ -373,7 +375,7 @@ def _busy(handshake: Handshake) -> Verdict | None:
 
 def _crept(handshake: Handshake, end: End) -> Verdict | None:
     """A client of a release whose packets have 100 bytes got the server's first packet, and never the certificate."""
-    if not (end.sends_small and handshake.has("initial") and handshake.has("timeout")) or end.is_tcp:
+    if not (end.sends_small and handshake.has("initial") and handshake.has_failed) or end.is_tcp:
         return None
     why = (
         "both directions worked for the first packets, and the server's certificate, which this release sends in some "
