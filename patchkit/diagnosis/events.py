@@ -40,7 +40,7 @@ EVENTS: tuple[Event, ...] = (
     *_begins("contacting", 0, "Contacting ", "Connecting to ["),
     *_begins("tcp-accepted", 1, "TCP connection established with "),
     *_begins("tcp-attempt", 1, "Attempting to establish TCP connection with "),
-    *_begins("instance", 4, "Control Channel MTU parms ["),
+    *_begins("instance", 0, "Control Channel MTU parms ["),
     *_begins("initial", 3, "TLS: Initial packet from "),
     *_begins("reneg", 3, "TLS: soft reset "),
     *_begins("state", 3, "MANAGEMENT: >STATE:"),
@@ -64,7 +64,7 @@ EVENTS: tuple[Event, ...] = (
     *_has("ping-restart", 1, "Inactivity timeout (--ping-restart)", "Inactivity timeout (--ping-exit)"),
     *_begins("ping-restart", 0, "Session invalidated: KEEPALIVE_TIMEOUT"),
     *_begins("timeout", 0, "Session invalidated: HANDSHAKE_TIMEOUT"),
-    *_begins("closing", 3, "TCP/UDP: Closing socket"),
+    *_begins("closing", 2, "TCP/UDP: Closing socket"),
     *_has("duplicate-cn", 1, "MULTI: new connection by client '"),
     # The packets and the reliable layer.
     *_begins("broken", 7, "ACK output sequence broken: "),

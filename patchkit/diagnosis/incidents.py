@@ -122,11 +122,13 @@ class Incidents:
 
     def findings(self) -> list[LogFinding]:
         """Return the findings, the most certain ones first."""
-        explained = {_host(one.peer) for one in self._kept.values() if one.verdict.kind != Kind.NOT_ENOUGH}
+        by_host: dict[str, set[Kind]] = {}
+        for one in self._kept.values():
+            by_host.setdefault(_host(one.peer), set()).add(one.verdict.kind)
         found = [
             self._finding(incident)
             for incident in self._kept.values()
-            if incident.verdict.kind != Kind.NOT_ENOUGH or _host(incident.peer) not in explained
+            if not _is_explained(incident.verdict, by_host[_host(incident.peer)] - {incident.verdict.kind})
         ]
         return sorted(found, key=lambda finding: (finding.kind == Kind.NOT_ENOUGH, RANK[finding.certainty]))
 
@@ -150,6 +152,19 @@ class Incidents:
                 for seconds, direction, label, pid in incident.moments
             ],
         )
+
+
+_REFUSALS = frozenset((Kind.CERTIFICATE, Kind.KEY, Kind.TLS, Kind.AUTH))
+_LOSSES = frozenset((Kind.STALL, Kind.LOSSY))
+
+
+def _is_explained(found: Verdict, others: set[Kind]) -> bool:
+    """Whether ``others``, findings about the same peer, explain ``found``: what is refused or lost leaves traces."""
+    if found.kind in (Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION):
+        return bool(others - {Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION})
+    if found.kind == Kind.NO_REPLY and found.certainty != Certainty.CERTAIN:
+        return bool(others & (_REFUSALS | _LOSSES))
+    return False
 
 
 SUMMARIES = {

@@ -9,14 +9,25 @@ from dataclasses import dataclass
 from patchkit.diagnosis.finding import Certainty, Kind
 from patchkit.diagnosis.handshake import Handshake, Mark
 from patchkit.diagnosis.peers import End
+from patchkit.diagnosis.reliable import Stuck
 
 _TIMER = 2.0  # seconds: --tls-timeout, after which a packet is first sent again
 _STUCK = 1.5  # seconds: timers are whole seconds, and the line comes once a second at least
 _SLOW_OLD = 7.5  # seconds: up to 2.3.8 a handshake has 75 packets and takes 4.2 s on a link that loses none
 _MANY_LETTERS = 10  # packets: more than a first packet that is sent again for a minute
+_SPREAD = 1.5  # times what was to be expected
+_LONGEST_TRIP = 0.75  # seconds of a round trip: a satellite
+_AT_ONCE = 0.01  # seconds: no round trip, but computing
+# Round trips up to each step, up to 2.3.8, with RSA 2048: 4 packets of 100 bytes at a time.
+_TRIPS = {
+    "client": {"the first packet": 1, "the other end's certificate": 5, "the end of TLS": 11},
+    "server": {"the other end's certificate": 12, "the end of TLS": 5},
+}
 _LEAST_PAUSE = 0.9  # seconds that a lost packet costs, where times have fractions
 _LOOKS = 1.1  # seconds
 _LONGEST_PAUSE = 90.0  # seconds: a longer one is a gap in the log
+_LOST_ONCE = 2  # packets that an attempt without an end must have lost: an ACK may have gone with a larger packet
+_PATIENCE = 20.0  # seconds in which a packet is sent again four times
 _WAITED = 9.0  # seconds without an answer that an attempt which is cut off must have had
 CERTAIN, LIKELY, POSSIBLE = Certainty.CERTAIN, Certainty.LIKELY, Certainty.POSSIBLE
 
@@ -144,7 +155,7 @@ def _settings(handshake: Handshake, end: End) -> Verdict | None:
 def _stalled(handshake: Handshake, _end: End) -> Verdict | None:
     reliable = handshake.reliable
     stuck = reliable.longest
-    if stuck is None and reliable.longest_full >= _STUCK and not reliable.is_tcp and reliable.repeated:
+    if stuck is None and reliable.longest_full >= _STUCK and not reliable.is_tcp and reliable.repeated_alive:
         waited = f"{reliable.longest_full:.1f} s"
         why = f"a full window of packets waited {waited} for packet {reliable.longest_full_pid} alone"
         return Verdict(Kind.STALL, LIKELY, why, _marks(handshake, "packet-written"), stuck=reliable.longest_full_pid)
@@ -152,6 +163,8 @@ def _stalled(handshake: Handshake, _end: End) -> Verdict | None:
         return None
     is_open = reliable.now is stuck and not handshake.is_complete
     if stuck.seconds < _STUCK and not (is_open and (stuck.lines > 1 or handshake.has_failed)):
+        return None
+    if _is_gone(handshake, stuck):
         return None
     long = f"for {stuck.seconds:.1f} s" if stuck.seconds >= 1 else "at the end of this log"
     why = (
@@ -162,6 +175,16 @@ def _stalled(handshake: Handshake, _end: End) -> Verdict | None:
     if len(handshake.reliable.sends) == 0 and stuck.seconds < _STUCK:
         certainty = LIKELY
     return Verdict(Kind.STALL, certainty, why, _marks(handshake, "broken"), stuck=stuck.pid)
+
+
+def _is_gone(handshake: Handshake, stuck: Stuck) -> bool:
+    """Whether nothing at all was read since ``stuck`` began, and nothing had been lost before: the peer is gone."""
+    reliable = handshake.reliable
+    if handshake.is_complete or not reliable.reads or reliable.repeated_alive or reliable.read_again:
+        return False
+    return (
+        stuck.since is not None and reliable.last_read is not None and reliable.last_read <= stuck.since + _LEAST_PAUSE
+    )
 
 
 def _packets(handshake: Handshake, end: End) -> Verdict | None:
@@ -215,8 +238,9 @@ def _hole(handshake: Handshake, end: End) -> Verdict | None:
             "and never was"
         )
         return Verdict(Kind.MTU, LIKELY, why, _marks(handshake, "packet-written", "packet-read"))
-    if handshake.has_failed and reliable.largest_read < 1000 and reliable.is_gap_stuck and not reliable.repeated:
-        why = "small packets of the peer's came again and again, and those before them, which are larger, never did"
+    has_waited = handshake.has("timeout") or (handshake.seconds or 0.0) >= _PATIENCE
+    if has_waited and reliable.largest_read < 1000 and reliable.has_gap and not reliable.repeated_alive:
+        why = "small packets of the peer's came, and one before them, which is larger, never did"
         return Verdict(Kind.MTU, LIKELY, why, _marks(handshake, "packet-read"))
     return None
 
@@ -225,20 +249,23 @@ def _lossy_by_packets(handshake: Handshake) -> Verdict | None:
     reliable = handshake.reliable
     if handshake.is_tcp or reliable.is_tcp:
         return None
-    lost = reliable.repeated + reliable.read_again
+    repeated = reliable.repeated_alive
+    lost = repeated + reliable.read_again
     seconds = handshake.seconds or 0.0
-    if not (reliable.repeated >= 2 or (lost and seconds >= _TIMER - 0.1) or reliable.read_again >= 2):
+    if not handshake.is_complete and lost < _LOST_ONCE:
+        return None
+    if not (repeated >= 2 or (lost and seconds >= _TIMER - 0.1) or reliable.read_again >= 2):
         return None
     if not (reliable.acked or reliable.got or reliable.control_read):
         return None
     why = (
-        f"{_times(reliable.repeated, 'packet')} of ours had to be sent again, "
+        f"{_times(repeated, 'packet')} of ours had to be sent again, "
         f"and {_times(reliable.read_again, 'packet')} of the peer's came again; "
         + ("it completed" if handshake.is_complete else "it got further, but not to its end")
         + (f" after {seconds:.1f} s" if seconds else "")
     )
     marks = _marks(handshake, "packet-written", "packet-read", "timeout", "initiated")
-    return Verdict(Kind.LOSSY, CERTAIN if reliable.repeated + reliable.read_again >= 3 else LIKELY, why, marks)
+    return Verdict(Kind.LOSSY, CERTAIN if lost >= 3 else LIKELY, why, marks)
 
 
 def _silence(handshake: Handshake) -> Verdict | None:
@@ -246,8 +273,8 @@ def _silence(handshake: Handshake) -> Verdict | None:
         return None
     if handshake.has("verified-leaf", "peer-info") and handshake.side == "server":
         return None
-    why = "packets went both ways, and then none came any more"
-    return Verdict(Kind.NO_REPLY, POSSIBLE, why, _marks(handshake, "packet-read", "timeout"), "silent")
+    why = "packets went both ways, and then none came any more: the other end refused, ended, or is cut off"
+    return Verdict(Kind.NOT_ENOUGH, POSSIBLE, why, _marks(handshake, "packet-read", "timeout"), "one-end")
 
 
 # What steps and times show: verb 3 to 5.
@@ -262,24 +289,32 @@ def _slow(handshake: Handshake, end: End) -> Verdict | None:
         return None
     longest, step = max(pauses)
     is_exact = end.verb >= 4 and any(mark.time is not None and mark.time % 1 for mark in handshake.marks)
-    if not _is_slow(end, [seconds for seconds, _ in pauses], is_exact=is_exact):
+    if not _is_slow(end, pauses, is_exact=is_exact):
         return None
     why = f"{longest:.1f} s passed up to {step}, which needs a few round trips: packets were lost and sent again"
     certainty = LIKELY if is_exact and (longest >= _TIMER - 0.1 or end.sends_small) else POSSIBLE
     return Verdict(Kind.LOSSY, certainty, why, handshake.marks[:8])
 
 
-def _is_slow(end: End, pauses: Sequence[float], *, is_exact: bool) -> bool:
+def _is_slow(end: End, pauses: Sequence[tuple[float, str]], *, is_exact: bool) -> bool:
     """Whether a timer must have been waited for in one of ``pauses``."""
-    longest, total = max(pauses), sum(pauses)
+    seconds = [pause for pause, _ in pauses]
+    longest, total = max(seconds), sum(seconds)
     if end.sends_small:
-        return total >= _SLOW_OLD
+        return total >= max(_SLOW_OLD, _SPREAD * _round_trips(end, pauses))
     if is_exact:
-        least = min((seconds for seconds in pauses if seconds > 0), default=0.0)
-        # Where all steps take as long, the way is long, and not lossy.
-        is_even = len(pauses) > 1 and longest < 3 * least
+        least = min((pause for pause in seconds if pause > _AT_ONCE), default=0.0)
+        # Where all steps take as long, the way is long, and not lossy; if it is not longer than any way is.
+        is_even = len(seconds) > 1 and longest < min(3 * least, _TIMER - 0.1)
         return longest >= _LEAST_PAUSE and total >= _TIMER - 0.1 and not is_even
     return _TIMER <= longest <= _LONGEST_PAUSE and total >= _TIMER + 1
+
+
+def _round_trips(end: End, pauses: Sequence[tuple[float, str]]) -> float:
+    """What a handshake of packets of 100 bytes takes, in seconds, if the shortest step had no losses."""
+    trips = _TRIPS["server" if end.is_server else "client"]
+    one = min((pause / trips[step] for pause, step in pauses if step in trips and pause > _AT_ONCE), default=0.0)
+    return min(one, _LONGEST_TRIP) * sum(trips.values())
 
 
 def _pauses(handshake: Handshake, end: End) -> Iterator[tuple[float, str]]:
@@ -334,7 +369,7 @@ def _server_failed(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def _undecided(handshake: Handshake, end: End) -> Verdict:
-    late = None if _asks_users(handshake, end) else _slow(handshake, end)
+    late = None if _asks_users(handshake, end) else _slow(handshake, end) or _late(handshake)
     if late is not None:
         return late
     why = (
@@ -343,6 +378,19 @@ def _undecided(handshake: Handshake, end: End) -> Verdict:
     )
     marks = [*_marks(handshake, "verified-leaf", "peer-info", "auth-deferred", "timeout"), *end.management_marks[:4]]
     return Verdict(Kind.AUTH, LIKELY, why, marks, "pending")
+
+
+def _late(handshake: Handshake) -> Verdict | None:
+    """By the limit in the message, the attempt's begin is known: certificates that came late met losses."""
+    timeout, verified = handshake.first.get("timeout"), handshake.time("verified-leaf", "peer-info")
+    limit = re.search(r"within (\d{1,5}) seconds", timeout.text) if timeout else None
+    if timeout is None or limit is None or timeout.time is None or verified is None:
+        return None
+    seconds = verified - (timeout.time - int(limit[1]))
+    if not _TIMER + 1 <= seconds <= int(limit[1]):
+        return None
+    why = f"{seconds:.0f} s of the {limit[1]} passed up to the other end's certificate, which needs a few round trips"
+    return Verdict(Kind.LOSSY, POSSIBLE, why, _marks(handshake, "verified-leaf", "peer-info", "timeout"))
 
 
 def _client_failed(handshake: Handshake, end: End) -> Verdict | None:
@@ -367,7 +415,8 @@ def _client_failed(handshake: Handshake, end: End) -> Verdict | None:
 def _busy(handshake: Handshake) -> Verdict | None:
     """An attempt without an end in which, by the letters of verb 5, much went both ways."""
     read, written = handshake.letters_read, handshake.letters_written
-    if min(read, written) < _MANY_LETTERS or handshake.is_tcp:
+    is_begun = handshake.has("initial", "instance", "verified-leaf") and handshake.has("timeout")
+    if min(read, written) < _MANY_LETTERS or handshake.is_tcp or not is_begun:
         return None
     why = f"{read} packets were read and {written} written by verb 5's letters, and it did not come to its end"
     return Verdict(Kind.LOSSY, LIKELY, why, _marks(handshake, "initial", "verified-leaf", "timeout"))
@@ -375,7 +424,8 @@ def _busy(handshake: Handshake) -> Verdict | None:
 
 def _crept(handshake: Handshake, end: End) -> Verdict | None:
     """A client of a release whose packets have 100 bytes got the server's first packet, and never the certificate."""
-    if not (end.sends_small and handshake.has("initial") and handshake.has_failed) or end.is_tcp:
+    is_begun = handshake.has("initial") and not handshake.has("verified-leaf")
+    if not (end.sends_small and is_begun and handshake.has_failed) or end.is_tcp:
         return None
     why = (
         "both directions worked for the first packets, and the server's certificate, which this release sends in some "

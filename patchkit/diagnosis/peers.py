@@ -73,7 +73,6 @@ class End:
     last_stamp: str = ""
     completions: int = 0
     restarts: int = 0
-    server_calls: int = 0
     left: dict[str, Mark] = field(default_factory=dict)
     accepted: Mark | None = None
     wrap_line: Mark | None = None

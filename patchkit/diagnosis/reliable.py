@@ -93,6 +93,8 @@ class Reliable:
     control_written: int = 0
     repeated: int = 0
     """Packets of ours that were sent again after a second or more: a timer was over."""
+    repeated_alive: int = 0
+    """Of these, how many before something was last read: behind it the peer may be gone."""
     read_again: int = 0
     """Packets of the peer's that came again: it did not get our ACK, or not in time."""
     is_tcp: bool = False
@@ -128,6 +130,7 @@ class Reliable:
     def _read(self, packet: Packet, time: float | None) -> None:
         self.reads += 1
         self.last_read = time
+        self.repeated_alive = self.repeated
         self.largest_read = max(self.largest_read, packet.size)
         is_new = False
         if "HARD_RESET" in packet.opcode:
@@ -219,10 +222,6 @@ class Reliable:
         return sum(self.sizes.get(pid, 0) >= _BIG for pid in self.acked)
 
     @property
-    def is_gap_stuck(self) -> bool:
-        """Whether a later packet of the peer's came again and again while an earlier one never came."""
-        if not self.got or self.is_garbled:
-            return False
-        highest = max(self.got)
-        missing = [pid for pid in range(highest) if pid not in self.got]
-        return bool(missing) and max(self.got[pid] for pid in self.got if pid > missing[0]) >= 3
+    def has_gap(self) -> bool:
+        """Whether a later packet of the peer's came and an earlier one never did."""
+        return bool(self.got) and not self.is_garbled and len(self.got) <= max(self.got)

@@ -389,10 +389,8 @@ class Stream:
     def _call(self, mark: Mark, message: str, peer: Peer) -> None:
         if _OUR_CALLS.match(message) is None:
             return
-        if self.end.is_server and peer is self._own:
-            self.end.server_calls += 1  # a client that is gone: its host refuses what was still on its way
-            if mark.kind == "refused":
-                return
+        if self.end.is_server and mark.kind == "refused":
+            return  # a client that is gone: its host refuses what was still on its way
         if peer.is_up and peer.handshake is None:
             if mark.kind == "too-long":
                 self._add(peer, mark)
