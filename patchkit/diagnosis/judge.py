@@ -26,7 +26,7 @@ _TRIPS = {
 _LEAST_PAUSE = 0.9  # seconds that a lost packet costs, where times have fractions
 _LOOKS = 1.1  # seconds
 _LONGEST_PAUSE = 90.0  # seconds: a longer one is a gap in the log
-_LOST_ONCE = 2  # packets that an attempt without an end must have lost: an ACK may have gone with a larger packet
+_LOST, _LOST_OF_ONE = 2, 3  # repeats that an attempt without an end must have, to be one that met losses
 _PATIENCE = 20.0  # seconds in which a packet is sent again four times
 _WAITED = 9.0  # seconds without an answer that an attempt which is cut off must have had
 CERTAIN, LIKELY, POSSIBLE = Certainty.CERTAIN, Certainty.LIKELY, Certainty.POSSIBLE
@@ -252,7 +252,9 @@ def _lossy_by_packets(handshake: Handshake) -> Verdict | None:
     repeated = reliable.repeated_alive
     lost = repeated + reliable.read_again
     seconds = handshake.seconds or 0.0
-    if not handshake.is_complete and lost < _LOST_ONCE:
+    # An ACK may have gone with a larger packet that a hole swallowed: one packet that is sent again is no proof then.
+    is_one = not reliable.read_again and sum(len(times) > 1 for times in reliable.sends.values()) == 1
+    if not handshake.is_complete and lost < (_LOST_OF_ONE if is_one else _LOST):
         return None
     if not (repeated >= 2 or (lost and seconds >= _TIMER - 0.1) or reliable.read_again >= 2):
         return None

@@ -219,7 +219,9 @@ class Stream:
         handshake = peer.handshake
         # The packet itself may be logged before this line; a later one of the same peer begins anew.
         is_fresh = handshake is not None and not (
-            handshake.has("initial", "verified-leaf", "timeout") or handshake.reliable.control_read
+            handshake.is_renegotiation
+            or handshake.has("initial", "verified-leaf", "timeout")
+            or handshake.reliable.control_read
         )
         if peer is self._own and not peer.address and (found := _ADDRESS.search(message)):
             peer.address = found[1] or found[2]
