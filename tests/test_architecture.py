@@ -22,6 +22,7 @@ FLOORS = [
     "errors",
     "printable",
     "json_schema",
+    "shard",
     "signals",
     "children",
     "storage",

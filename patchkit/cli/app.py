@@ -28,8 +28,12 @@ COMMANDS = (
 """Commands without a group, in the order of the help: ``patchkit NAME`` is ``NAME`` in ``patchkit.cli.NAME``."""
 GROUPS = {
     "image": ("Images of the docker engine.", ("base",)),
+    "dist": ("Folders of artifacts.", ("merge",)),
     "mirror": ("Folders that hold all that builds need, for places without a network.", ("sync", "verify")),
-    "lab": ("Patched against stock on lossy links, with real netem.", ("run", "scenarios", "replay", "kernel", "pin")),
+    "lab": (
+        "Patched against stock on lossy links, with real netem.",
+        ("run", "merge", "compare", "scenarios", "replay", "kernel", "pin"),
+    ),
 }
 """``patchkit GROUP NAME`` is ``NAME`` in ``patchkit.cli.GROUP_NAME``."""
 

@@ -18,6 +18,7 @@ from patchkit.cli.options import (
     KnownBadOption,
     OfflineOption,
     OptionalVersionOption,
+    ShardOption,
     SinceOption,
     SourceOption,
     VerboseOption,
@@ -33,6 +34,7 @@ def build(
         bool, typer.Option("--all-releases", help="Build every final release that the pins know, several at a time.")
     ] = False,
     since: SinceOption = None,
+    shard: ShardOption = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,6 +84,7 @@ def build(
     from patchkit.errors import BadUsageError
     from patchkit.jobs.build.all_releases import build_releases
     from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
+    from patchkit.shard import Shard
     from patchkit.source.obtain import SourceRequest
 
     began = time.monotonic()
@@ -103,6 +106,7 @@ def build(
         targets=target or ["linux-amd64"],
         all_releases=all_releases,
         since=since,
+        shard=Shard.parse(shard) if shard else None,
         sign_key=sign_key,
         sign_cert=sign_cert,
     )

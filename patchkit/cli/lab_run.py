@@ -18,6 +18,7 @@ from patchkit.cli.options import (
     KnownBadOption,
     OfflineOption,
     OptionalVersionOption,
+    ShardOption,
 )
 
 
@@ -59,14 +60,21 @@ def run(
     ] = None,
     guard: GuardOption = False,
     client: Annotated[
-        str | None, typer.Option("--client", metavar="V[+NAME]", help="The client of every arm, if it is another one.")
+        str | None,
+        typer.Option("--client", metavar="V[+NAME] [OPTION...]", help="The client of every arm, if it is another one."),
     ] = None,
     server: Annotated[
-        str | None, typer.Option("--server", metavar="V[+NAME]", help="The server of every arm, if it is another one.")
+        str | None,
+        typer.Option("--server", metavar="V[+NAME] [OPTION...]", help="The server of every arm, if it is another one."),
     ] = None,
     arm: Annotated[
         list[str] | None,
-        typer.Option("--arm", metavar="CLIENT:SERVER", help="An arm whose sides differ; may be repeated."),
+        typer.Option(
+            "--arm",
+            metavar="CLIENT[:SERVER] [OPTION...]",
+            help='An arm whose sides differ, or that has options of OpenVPN: "2.6.14 --tls-timeout 1", "2.6.14 --proto '
+            'tcp". May be repeated, also beside --version and its variants.',
+        ),
     ] = None,
     scenario: Annotated[
         list[str] | None,
@@ -105,6 +113,7 @@ def run(
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")] = Path("report"),
     resume: Annotated[bool, typer.Option("--resume", help="Resume the campaign in --out.")] = False,
+    shard: ShardOption = None,
     git: GitOption = None,
     compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
     offline: OfflineOption = False,
@@ -119,6 +128,7 @@ def run(
     from patchkit.cli.output.document import print_json
     from patchkit.context import Context
     from patchkit.errors import BadUsageError
+    from patchkit.jobs.lab.arms import arms_of, refuse_no_arm
     from patchkit.jobs.lab.campaign import run as run_campaign
     from patchkit.jobs.lab.request import (
         CampaignRequest,
@@ -127,31 +137,30 @@ def run(
         check_profiles,
         chosen_scenarios,
         link_name,
-        pairs_of,
-        refuse_no_pair,
     )  # fmt: skip
     from patchkit.lab.report.report import markdown
+    from patchkit.shard import Shard
     from patchkit.source.obtain import SourceRequest
     from patchkit.ui import data
 
-    pairs = pairs_of(version, variant or [], guard=guard, client=client, server=server, arms=arm or [])
+    arms = arms_of(version, variant or [], guard=guard, client=client, server=server, arms=arm or [])
     changes = {
         "wrap": wrap and wrap.value, "max_packet_size": max_packet_size, "topology": topology and topology.value,
     }  # fmt: skip
     places, settings = SourceRequest(git=git), compiling.settings(allow_known_bad=allow_known_bad)
     check_profiles(credentials or [])
     request: CampaignRequest
-    if resume and not pairs:
-        if scenario or credentials or link or seed is not None or trials or guard or any(changes.values()):
+    if resume and not arms:
+        if scenario or credentials or link or seed is not None or trials or guard or shard or any(changes.values()):
             raise BadUsageError(
                 "--resume without a version goes on with all that the report was asked for",
                 advice="leave the other options away, or give all of them",
             )
         request = ResumeRequest.of(out, places, settings)
     else:
-        refuse_no_pair(pairs)
+        refuse_no_arm(arms)
         request = NewCampaignRequest(
-            pairs=pairs,
+            arms=arms,
             scenarios=chosen_scenarios(scenario or [], changes),
             source=places,
             settings=settings,
@@ -161,6 +170,7 @@ def run(
             link=link_name(link.value) if link else None,
             out=out,
             resume=resume,
+            shard=Shard.parse(shard) if shard else None,
         )
     context = Context.default(offline=offline)
     done = run_campaign(request, context)

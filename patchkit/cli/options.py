@@ -133,3 +133,6 @@ FeatureOption = Annotated[
         autocompletion=completion.features,
     ),
 ]
+ShardOption = Annotated[
+    str | None, typer.Option("--shard", metavar="K/N", help="Only part K of N; lab merge and dist merge join them.")
+]

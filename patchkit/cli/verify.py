@@ -82,7 +82,7 @@ def verify(
     ] = None,
     compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
     trials: Annotated[
-        int | None, typer.Option("--trials", metavar="N", min=1, help="Of the lab, for each side. Default: 50.")
+        int | None, typer.Option("--trials", metavar="N", min=1, help="Of the lab, for each side. Default: 200.")
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Gets a folder for the release, with the reports.")

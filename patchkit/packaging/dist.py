@@ -55,6 +55,10 @@ class Dist:
                     stale.unlink(missing_ok=True)
             replace_all({self.folder / name: data for name, data in named.items()}, journal=self._journal)
 
+    def artifacts(self) -> list[Artifact]:
+        """Return what the manifest names. Raises StorageError as ``find`` does."""
+        return self._read().artifacts
+
     def check(self, artifact: Artifact) -> None:
         """Check that the files of ``artifact`` are as its entry of the manifest states. Raises StorageError."""
         for file in artifact.files:

@@ -23,8 +23,12 @@ def lab_run(folder: Path, **asked: Any) -> None:
     ("asked", "what"),
     [
         ({}, "what is to be compared"),
-        ({"arm": ["2.6.14:2.5.1"], "version": "2.6.14"}, "--arm names both sides"),
-        ({"arm": ["2.6.14:2.5.1"], "variant": ["stock"]}, "--arm names both sides"),
+        ({"arm": ["2.6.14:2.5.1"], "variant": ["stock"]}, "of which version"),
+        ({"arm": ["2.6.14 tls-timeout 1"]}, "no build with options"),
+        ({"arm": ["2.6.14 --remote 10.1.1.1"]}, "--remote is set by the lab itself"),
+        ({"arm": ["2.6.14 --proto sctp"]}, "--proto sctp: the lab has udp and tcp"),
+        ({"arm": ['2.6.14 --x "']}, "cannot be split into words"),
+        ({"client": "2.6.14 --proto tcp", "server": "2.5.1"}, "--proto of one side alone"),
         ({"arm": ["2.6.14:2.5.1"], "client": "2.6.14"}, "--arm names both sides"),
         ({"arm": [":2.5.1"]}, "'' names no build"),
         ({"arm": ["2.6.14+"]}, "names no build"),
@@ -95,5 +99,5 @@ def test_exit_codes(tmp_path: Path, patchkit: Run) -> None:
     assert (done.returncode, done.stdout) == (61, "")
     assert "the lab's kernel can't be compiled" in done.stderr
     assert not (tmp_path / "report").exists()
-    done = patchkit("lab", "run", "--arm", "2.6.14", "--version", "2.6.14")
+    done = patchkit("lab", "run", "--arm", "2.6.14", "--client", "2.6.14")
     assert (done.returncode, done.stdout) == (2, "")

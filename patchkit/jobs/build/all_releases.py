@@ -23,31 +23,15 @@ from packaging.version import Version as Pep440
 from patchkit import signals
 from patchkit.context import Context
 from patchkit.errors import PatchkitError, UnknownVersionError, fault
-from patchkit.jobs.build.release import Outcome, build
+from patchkit.jobs.build import parts
+from patchkit.jobs.build.outcome import ReleaseOutcome
+from patchkit.jobs.build.release import build
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
 from patchkit.ui import Ui
 
 _TIDYING = 60.0  # seconds for all processes to remove their containers and folders
-
-
-@dataclass(frozen=True)
-class ReleaseOutcome:
-    """What became of one release on one target."""
-
-    version: str
-    target: str
-    outcomes: Sequence[Outcome] = ()
-    error: PatchkitError | None = None
-    """What failed before any variant could be tried."""
-    seconds: float = 0.0
-    warnings: Sequence[str] = ()
-
-    @property
-    def failure(self) -> PatchkitError | None:
-        """The first thing that went wrong."""
-        return self.error or next((outcome.error for outcome in self.outcomes if outcome.error), None)
 
 
 def final_releases(since: str | None) -> list[Release]:
@@ -76,13 +60,15 @@ def build_releases(request: ReleasesRequest, context: Context) -> list[ReleaseOu
     outcomes: list[ReleaseOutcome] = []
     for build_request in request.by_target():
         if request.all_releases:
-            versions = [release.version.text for release in final_releases(request.since)]
+            versions = parts.of(request, [release.version.text for release in final_releases(request.since)])
             jobs = build_request.settings.jobs
             context.ui.step(f"{len(versions)} releases for {build_request.target}, {jobs} at a time")
             built = list(build_many(build_request, versions, context))
             outcomes += sorted(built, key=lambda outcome: versions.index(outcome.version))
         else:
             outcomes.append(_build_one(build_request, context, alone=len(set(request.targets)) == 1))
+    if request.shard is not None:
+        parts.record(request, outcomes)
     return outcomes
 
 

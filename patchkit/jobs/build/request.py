@@ -12,6 +12,7 @@ from patchkit.errors import BadUsageError, KnownBadError
 from patchkit.packaging.authenticode import Signer
 from patchkit.patching.combination import Combination, combination
 from patchkit.releases.version import Version
+from patchkit.shard import Shard
 from patchkit.source.obtain import SourceRequest, version_of
 from patchkit.storage import check_writable
 
@@ -98,6 +99,8 @@ class ReleasesRequest:
     all_releases: bool = False
     since: str | None = None
     """The oldest release, or series, of ``all_releases``."""
+    shard: Shard | None = None
+    """The part of ``all_releases`` that is built; None: all of them."""
     sign_key: Path | None = None
     sign_cert: Path | None = None
 
@@ -106,6 +109,8 @@ class ReleasesRequest:
         source = self.build.source
         if self.since is not None and not self.all_releases:
             raise BadUsageError("--since goes with --all-releases")
+        if self.shard is not None and not self.all_releases:
+            raise BadUsageError("--shard goes with --all-releases")
         if self.all_releases and source.source is not None:
             raise BadUsageError("--source is one release", advice="--git takes a repository with all of them")
         if self.all_releases and self.build.keep_build:

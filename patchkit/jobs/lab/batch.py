@@ -28,7 +28,7 @@ def run_batch(
     usual. Raises what the link raises.
     """
     client, server = pair
-    scenario = campaign.scenarios[cell.scenario]
+    scenario = arm_of(campaign, cell).over(cell.scenario, campaign.scenarios[cell.scenario])
     size = campaign.machine.shift
     numbers = range(first_of_batch(last, size), first_of_batch(last, size) + size)
     count = last + 1 - numbers[0]

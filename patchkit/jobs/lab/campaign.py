@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from patchkit.context import Context
-from patchkit.errors import InterruptedByUserError, NoEvidenceError, PatchkitError, StormError
+from patchkit.errors import InterruptedByUserError, PatchkitError
 from patchkit.jobs.lab.batch import arm_of, batches, run_batch
 from patchkit.jobs.lab.binaries import programs
+from patchkit.jobs.lab.finished import TIMING, Done, refuse_storms, refuse_void, write_report
 from patchkit.jobs.lab.links import Link, ready
 from patchkit.jobs.lab.request import CampaignRequest
 from patchkit.lab.link.binaries import Binary
@@ -24,25 +25,12 @@ from patchkit.lab.link.openvpn_options import refuse_unknown
 from patchkit.lab.model.campaign import Campaign, Cell
 from patchkit.lab.model.new_campaign import REFERENCE_TRIALS, arm
 from patchkit.lab.model.trial import Trial
-from patchkit.lab.observe.storm_limit import exceeded
-from patchkit.lab.report.folder import TRIALS, Folder, file_stem, in_order, line
-from patchkit.lab.report.report import Timing, html, markdown
-from patchkit.lab.results.results import Results, results
+from patchkit.lab.report.folder import Folder, file_stem
+from patchkit.lab.report.report import Timing
 from patchkit.storage import check_writable
 from patchkit.ui import Ui
 
-TIMING = "timing.json"
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True)
-class Done:
-    """A campaign, as far as it came."""
-
-    campaign: Campaign
-    trials: list[Trial]
-    results: Results
-    timing: Timing
 
 
 def run(request: CampaignRequest, context: Context) -> Done:
@@ -64,12 +52,17 @@ def run(request: CampaignRequest, context: Context) -> Done:
 
 
 def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context) -> Done:
-    sides = [side for pair in request.pairs for side in pair]
+    sides = [side for asked in request.arms for side in (asked.client, asked.server)]
     binaries = programs(sides, request.source, request.settings, context)
-    arms = [arm(binaries[client].program, binaries[server].program) for client, server in request.pairs]
-    for side in sides:
-        for name, scenario in request.scenarios.items():
+    arms = [
+        arm(binaries[it.client].program, binaries[it.server].program, it.client_options, it.server_options, it.proto)
+        for it in request.arms
+    ]
+    for name, scenario in request.scenarios.items():
+        for side in sides:
             refuse_unknown(name, scenario, binaries[side].version)
+        for its_arm in arms:
+            its_arm.over(name, scenario)  # refused now, and not at its first trial
     todo = request.campaign(arms, link.described)
     kept = folder.resume(todo) if request.resume else folder.begin(todo)
     by_hash = {binary.program.sha256: binary for binary in binaries.values()}
@@ -88,7 +81,7 @@ def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context)
         job.finish()  # what is there is evidence
         raise
     done = job.finish()
-    _refuse_void(done)
+    refuse_void(done)
     refuse_storms(done)
     return done
 
@@ -134,24 +127,12 @@ class _Job:
 
     def finish(self) -> Done:
         """Write the report of what is there."""
-        trials = in_order(self.campaign, self.trials)
-        figures = results(self.campaign, trials)
-        timing = self._timing()
-        self.folder.write(
-            {
-                TRIALS: "".join(map(line, trials)),
-                "results.json": figures.model_dump_json(indent=2) + "\n",
-                TIMING: timing.model_dump_json(indent=2) + "\n",
-                "report.md": markdown(self.campaign, figures, timing),
-                "report.html": html(self.campaign, trials, figures, timing),
-            }
-        )
-        return Done(self.campaign, trials, figures, timing)
+        return write_report(self.folder, self.campaign, self.trials, self._timing())
 
     def _missing(self) -> Iterator[tuple[Cell, int]]:
         """By number first: whenever it is interrupted, every cell has as many trials as the others."""
         there = {(trial.cell, trial.trial) for trial in self.trials}
-        for number in range(1, self.campaign.trials + 1):
+        for number in self.campaign.numbers():
             for cell in self.campaign.cells:
                 if (cell.id, number) not in there:
                     yield cell, number
@@ -241,32 +222,3 @@ class _Job:
         with contextlib.suppress(ValueError):
             return Timing.model_validate_json(path.read_bytes())
         return None
-
-
-def _refuse_void(done: Done) -> None:
-    void = [trial for trial in done.trials if trial.outcome == "void"]
-    if len(void) * 10 > len(done.trials):
-        reasons = Counter(trial.detail.splitlines()[0] for trial in void)
-        raise NoEvidenceError(
-            f"{len(void)} of {len(done.trials)} trials are void",
-            why="\n".join(f"{count} times: {reason}" for reason, count in reasons.most_common(3)),
-            advice="the report holds them all; nothing is concluded from a link that does not do what it is told",
-        )
-
-
-def refuse_storms(done: Done) -> None:
-    """Raise StormError where a side sent more than its variant promises."""
-    arms = {cell.id: arm_of(done.campaign, cell) for cell in [*done.campaign.cells, *done.campaign.reference]}
-    clients = {cell.id: done.campaign.scenarios[cell.scenario].clients for cell in done.campaign.cells}
-    faults = [
-        (trial, fault)
-        for trial in done.trials
-        for fault in exceeded(arms[trial.cell], trial, clients.get(trial.cell, 1))
-    ]
-    if faults:
-        trial, fault = faults[0]
-        raise StormError(
-            f"trial {trial.trial} of {trial.cell}: {fault}",
-            why=f"what the variant promises in its patch.toml was exceeded {len(faults)} times",
-            advice=f"look at it: patchkit lab replay REPORT --cell {trial.cell} --trial {trial.trial}",
-        )

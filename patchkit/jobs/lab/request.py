@@ -8,26 +8,24 @@ from pathlib import Path
 
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import BadUsageError
+from patchkit.jobs.lab.arms import ArmRequest, refuse_no_arm
 from patchkit.jobs.lab.links import LinkName
 from patchkit.lab.link.binaries import BinaryRequest
 from patchkit.lab.model.campaign import Arm, Campaign, LinkDescription, Program
 from patchkit.lab.model.new_campaign import campaign
 from patchkit.lab.model.scenario import Scenario, changed, named
 from patchkit.lab.report.folder import Folder
-from patchkit.patching.variants import default_variant
 from patchkit.pki.profile import profile
+from patchkit.shard import Shard
 from patchkit.source.obtain import SourceRequest
-
-Pair = tuple[BinaryRequest, BinaryRequest]
-"""The client and the server of an arm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewCampaignRequest:
     """A campaign of its own."""
 
-    pairs: Sequence[Pair]
-    """One for each arm; the first arm is what the others are compared with."""
+    arms: Sequence[ArmRequest]
+    """The first one is what the others are compared with."""
     scenarios: Mapping[str, Scenario]
     source: SourceRequest = field(default_factory=SourceRequest)
     """Where the programs' sources are taken from, whatever their version."""
@@ -42,16 +40,19 @@ class NewCampaignRequest:
     out: Path = Path("report")
     resume: bool = False
     """Whether ``out`` may hold a part of this very campaign, which is completed."""
+    shard: Shard | None = None
+    """The part of the campaign that is run; None: all of it."""
 
     def validate(self) -> None:
         """Raise ScenarioError for an unknown profile of credentials, BadUsageError where nothing is compared."""
         check_profiles(self.credentials)
-        refuse_no_pair(self.pairs)
+        refuse_no_arm(self.arms)
 
     def campaign(self, arms: Sequence[Arm], machine: LinkDescription) -> Campaign:
         """Return the campaign of ``arms`` on ``machine``."""
         profiles = list(dict.fromkeys(self.credentials))
-        return campaign(arms, self.scenarios, profiles, seed=self.seed, trials=self.trials, machine=machine)
+        whole = campaign(arms, self.scenarios, profiles, seed=self.seed, trials=self.trials, machine=machine)
+        return whole.model_copy(update={"shard": self.shard})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +70,18 @@ class ResumeRequest:
         return cls(begun=Folder(out).campaign(), source=source, settings=settings, out=out)
 
     @property
-    def pairs(self) -> list[Pair]:
-        """The client and the server of each arm of the campaign."""
-        return [(asked_for(arm.client), asked_for(arm.server)) for arm in self.begun.arms]
+    def arms(self) -> list[ArmRequest]:
+        """The arms of the campaign."""
+        return [
+            ArmRequest(
+                asked_for(arm.client),
+                asked_for(arm.server),
+                tuple(arm.client_options),
+                tuple(arm.server_options),
+                arm.proto,
+            )
+            for arm in self.begun.arms
+        ]
 
     @property
     def scenarios(self) -> Mapping[str, Scenario]:
@@ -131,48 +141,6 @@ def check_profiles(names: Sequence[str]) -> None:
     """Raise ScenarioError where one of ``names`` is not a profile of credentials."""
     for name in names:
         profile(name)
-
-
-def refuse_no_pair(pairs: Sequence[Pair]) -> None:
-    """Raise BadUsageError where ``pairs`` is empty: there is nothing to compare."""
-    if not pairs:
-        raise BadUsageError(
-            "what is to be compared?", advice=f"--version V --variant stock --variant {default_variant()}"
-        )
-
-
-def pairs_of(
-    version: str | None,
-    variants: Sequence[str],
-    *,
-    guard: bool = False,
-    client: str | None = None,
-    server: str | None = None,
-    arms: Sequence[str] = (),
-) -> list[Pair]:
-    """Return the client and the server of each arm that the options of ``lab run`` name, each pair once.
-
-    Raises BadUsageError where the options do not name a build, exclude each other, or leave a side open.
-    """
-    if arms and (version or client or server or variants):
-        raise BadUsageError("--arm names both sides", advice="leave --version, --variant, --client and --server away")
-    if variants and version is None:
-        raise BadUsageError("--variant NAME is of which version?", advice="--version V")
-    pairs = []
-    for text in arms:
-        first, _, second = text.partition(":")
-        pairs.append((BinaryRequest.parse(first), BinaryRequest.parse(second or first)))
-    if version is not None:
-        for variant in dict.fromkeys(variants or ["stock", default_variant()]):
-            both = BinaryRequest(version, variant, guard and variant != "stock")
-            pairs.append(
-                (BinaryRequest.parse(client) if client else both, BinaryRequest.parse(server) if server else both)
-            )
-    elif client and server:
-        pairs.append((BinaryRequest.parse(client), BinaryRequest.parse(server)))
-    elif client or server:
-        raise BadUsageError("one side is not enough", advice="--version V for the other one")
-    return list(dict.fromkeys(pairs))
 
 
 def chosen_scenarios(texts: Sequence[str], changes: Mapping[str, object]) -> dict[str, Scenario]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from patchkit.building.settings import BuildSettings
 from patchkit.context import Context
 from patchkit.errors import HarmError, NoBenefitError
+from patchkit.jobs.lab.arms import ArmRequest
 from patchkit.jobs.lab.binaries import programs
 from patchkit.jobs.lab.campaign import run
 from patchkit.jobs.lab.request import NewCampaignRequest
@@ -50,7 +51,7 @@ def compare(request: LabStepRequest, context: Context) -> StepOutcome:
     inputs = [SCENARIO, str(request.trials), *(built[side].program.sha256 for side in sides)]
     folder = request.out / f"lab-{hashlib.sha256(' '.join(inputs).encode()).hexdigest()[:12]}"
     campaign_request = NewCampaignRequest(
-        pairs=[(side, side) for side in sides],
+        arms=[ArmRequest.both(side) for side in sides],
         scenarios=named(SCENARIO),
         source=request.source,
         settings=request.settings,

@@ -12,7 +12,7 @@ from patchkit.errors import PatchkitError
 from patchkit.json_schema import Part
 
 StepName = Literal["source", "vulnerabilities", "variants", "prove", "build", "smoke", "lab"]
-TRIALS = 50
+TRIALS = 200
 """Pairs of handshakes in the lab, unless asked otherwise."""
 STEPS: Sequence[StepName] = get_args(StepName)
 EvidenceName = Literal["pin", "signature", "tag", "tarball", "comparison"]

@@ -10,11 +10,13 @@ import inspect
 import io
 import json
 import marshal
+import re
 import stat
+import struct
 import sys
 import tarfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -30,16 +32,25 @@ from patchkit.storage import replace_all, sha256_of
 PYTHON = "usr/bin/python3.13"
 _STDLIB = "usr/lib/python3.13/"
 _IMAGES = 4  # that stay in the cache, some 20 MB each
-# busybox switches the machine off; releases before 2.5 set up their tun devices with ifconfig and route.
-_PROGRAMS = (PYTHON, "usr/bin/busybox", "usr/sbin/tc", LOADER)
-_APPLETS = ("ifconfig", "route", "sh")
+_PROGRAMS = (PYTHON, "usr/sbin/tc", LOADER)
+_BUSYBOX = "usr/bin/busybox"
+# What releases before 2.5, and builds with such a feature, set up their tun devices with: at the path that the program
+# holds as a string.
+_TOOLS = {b"ip": "usr/sbin/ip", b"ifconfig": _BUSYBOX, b"route": _BUSYBOX}
+_NAMED_TOOL = re.compile(rb"(?<=\0)/((?:usr/)?s?bin/(ip|ifconfig|route))(?=\0)")
 _DEVICES = {
     "dev/console": (5, 1), "dev/net/tun": (10, 200), "dev/null": (1, 3), "dev/random": (1, 8), "dev/ttyS0": (4, 64),
     "dev/urandom": (1, 9), "dev/zero": (1, 5),
 }  # fmt: skip
 _FOLDERS = ("proc", "root", "run", "sys", "tmp")
-_OPTIONAL = {"nft": ("usr/sbin/nft",), "ping": ("usr/bin/ping",)}
-"""Programs that only some scenarios need, by the name of their part of the image."""
+_OPTIONAL = {"nft": ("usr/sbin/nft",), "ping": ("usr/bin/ping",), "busybox": (_BUSYBOX,)}
+"""Programs that only some trials need, by the name of their part of the image."""
+POWEROFF = "lab/poweroff"
+# reboot(2) with LINUX_REBOOT_CMD_POWER_OFF (linux/reboot.h), which Python does not know; then an invalid instruction.
+_POWEROFF_CODE = b"".join((
+    b"\xb8", struct.pack("<I", 169), b"\xbf", struct.pack("<I", 0xFEE1DEAD), b"\xbe", struct.pack("<I", 672274793),
+    b"\xba", struct.pack("<I", 0x4321FEDC), b"\x0f\x05\x0f\x0b",
+))  # fmt: skip
 _SUMS = "sha256.json"
 Boot = Callable[[bytes, str], bytes]
 """Boots an initramfs, runs the Python file of that path in it, and returns what was answered."""
@@ -52,6 +63,8 @@ class UmlImage:
     folder: Path
     digest: str
     """A hash of all parts, in hex."""
+    _parts: dict[str, bytes] = field(default_factory=dict, compare=False)
+    """What was read already."""
 
     @cached_property
     def base(self) -> bytes:
@@ -59,8 +72,10 @@ class UmlImage:
         return self.part("base")
 
     def part(self, name: str) -> bytes:
-        """Return the part ``name``: ``nft`` or ``ping``, which some scenarios need."""
-        return (self.folder / name).read_bytes()
+        """Return the part ``name``: ``nft``, ``ping`` or ``busybox``, which some trials need."""
+        if name not in self._parts:
+            self._parts[name] = (self.folder / name).read_bytes()
+        return self._parts[name]
 
     def peers(self, files: Mapping[str, bytes], programs: tuple[str, ...]) -> bytes:
         """Pack ``files`` below /lab, of which ``programs`` are executable, with the libraries that these need."""
@@ -69,11 +84,21 @@ class UmlImage:
         for path, data in files.items():
             packed[f"lab/{path}"] = cpio.regular(data, executable=path in programs)
             if path in programs:
-                needed = self._libraries.libraries(data)
+                needed = {**self._libraries.libraries(data), **self._tools(data)}
                 packed |= {name: file for name, file in needed.items() if name not in self._names}
                 if first.setdefault(data, path) != path:  # one program for both sides is there once
                     packed[f"lab/{path}"] = cpio.link(f"/lab/{first[data]}")
         return cpio.archive(packed)
+
+    def _tools(self, program: bytes) -> dict[str, cpio.File]:
+        """Return the tools that ``program`` names, and busybox for a script."""
+        needed = self._libraries.programs(_BUSYBOX) if program.startswith(b"#!") else {}
+        for path, name in _NAMED_TOOL.findall(program):
+            tool = _TOOLS[name]
+            needed |= self._libraries.programs(tool)
+            place = path.decode() if path.startswith(b"usr/") else f"usr/{path.decode()}"
+            needed.setdefault(place, cpio.link(f"/{tool}"))
+        return needed
 
     @cached_property
     def _names(self) -> frozenset[str]:
@@ -128,7 +153,8 @@ def _parts(pinned: Pins, runner: Mapping[str, bytes], boot: Boot, context: Conte
         **{name: cpio.folder() for name in _FOLDERS},
         **{path: cpio.character_device(*numbers) for path, numbers in _DEVICES.items()},
         "var/run": cpio.link("/run"),
-        **{f"usr/local/bin/{name}": cpio.link("/usr/bin/busybox") for name in _APPLETS},
+        "usr/local/bin/sh": cpio.link(f"/{_BUSYBOX}"),
+        POWEROFF: cpio.regular(_program(_POWEROFF_CODE), executable=True),
         **needed,
         **userland.below(f"{LIBRARIES}tc/"),  # distributions of delays
     }
@@ -152,12 +178,23 @@ def _parts(pinned: Pins, runner: Mapping[str, bytes], boot: Boot, context: Conte
         for path, file in userland.below(LIBRARIES).items()
         if ".so" in path and "/" not in path.removeprefix(LIBRARIES)
     }
+    libraries |= userland.programs(*_TOOLS.values())
     optional = {
         name: cpio.archive({path: file for path, file in userland.programs(*programs).items() if path not in base})
         for name, programs in _OPTIONAL.items()
     }
     names = json.dumps(sorted(base)).encode()
     return {"libraries": _to_tar(libraries), "names": names, **optional, "base": cpio.archive(base)}
+
+
+def _program(code: bytes) -> bytes:
+    """Wrap machine ``code`` for x86-64 into the smallest program: see elf(5)."""
+    address, header = 0x400000, 64 + 56
+    elf = struct.pack(
+        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, address + header, 64, 0, 0, 64, 56, 1, 64, 0, 0
+    )
+    size = header + len(code)
+    return elf + struct.pack("<IIQQQQQQ", 1, 5, 0, address, address, size, size, 4096) + code
 
 
 def _to_tar(files: Mapping[str, cpio.File]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from patchkit.lab.model.scenario import Drop, Flow, Scenario, Wrap
+from patchkit.lab.model.scenario import Drop, Flow, Proto, Scenario, Wrap
 from patchkit.lab.model.trial import DIRECTIONS, Direction
 from patchkit.lab.runner.network import TO_CLIENT, TO_SERVER
 from patchkit.lab.runner.task import PORT
@@ -65,13 +65,16 @@ def rules(scenario: Scenario) -> str:
     lines = [line for n, drop in enumerate(scenario.drop) for line in _drop(drop, scenario.wrap, f"nth_{n}")]
     counted = "".join(f"chain nth_{n} {{\n{_nth(drop)}}}\n" for n, drop in enumerate(scenario.drop) if _shared(drop))
     # A long soak's data packets are not captured: they are dropped like the others, and not counted either.
-    apart = f"@th,64,5 {_OPCODES['data']} drop\n" if scenario.run == "soak" else ""
+    apart = f"@th,64,5 {_OPCODES['data']} drop\n" if scenario.run == "soak" and scenario.proto == "udp" else ""
     counters = "".join(f"counter ruled_{direction} {{ }}\n" for direction in DIRECTIONS)
     counters += "".join(
         f"chain ruled_out_{direction} {{\n{apart}counter name ruled_{direction} drop\n}}\n" for direction in DIRECTIONS
     )
     chains = "".join(f"chain {direction} {{\n" + "".join(_of(direction, lines)) + "}\n" for direction in DIRECTIONS)
-    jumps = "".join(f'iifname "{_INTO[direction]}" {_ours(direction)} jump {direction}\n' for direction in DIRECTIONS)
+    jumps = "".join(
+        f'iifname "{_INTO[direction]}" {_ours(direction, scenario.proto)} jump {direction}\n'
+        for direction in DIRECTIONS
+    )
     hook = "type filter hook forward priority 0; policy accept;"
     forward = f"chain forward {{ {hook}\njump outage\n{jumps}}}\n"
     return f"flush ruleset\ntable ip lab {{\n{counters}chain outage {{ }}\n{counted}{chains}{forward}}}\n"
@@ -80,9 +83,9 @@ def rules(scenario: Scenario) -> str:
 def outages(scenario: Scenario) -> list[tuple[float, str]]:
     """List when the link of ``scenario`` dies or comes back, in its seconds, each time with nft's rules for it."""
     dead = "".join(
-        f'add rule ip lab outage iifname "{_INTO[direction]}" {_ours(direction)} jump ruled_out_{direction}\n'
-        f'add rule ip lab outage iifname "{_INTO[direction]}" drop\n'
+        f"{rule} {_ours(direction, scenario.proto)} jump ruled_out_{direction}\n{rule} drop\n"
         for direction in DIRECTIONS
+        for rule in [f'add rule ip lab outage iifname "{_INTO[direction]}"']
     )
     merged: list[tuple[float, float]] = []
     for begin, end in sorted((outage.at_s, outage.at_s + outage.for_s) for outage in scenario.outage):
@@ -93,9 +96,9 @@ def outages(scenario: Scenario) -> list[tuple[float, str]]:
     return [moment for begin, end in merged for moment in ((begin, dead), (end, "flush chain ip lab outage\n"))]
 
 
-def _ours(direction: Direction) -> str:
+def _ours(direction: Direction, proto: Proto) -> str:
     """Match what the capture counts: not, say, the ICMP packets that a peer's absence causes."""
-    return f"udp {'d' if direction == 'up' else 's'}port {PORT}"
+    return f"{proto} {'d' if direction == 'up' else 's'}port {PORT}"
 
 
 def _of(direction: Direction, lines: Sequence[tuple[Direction, str]]) -> list[str]:

@@ -27,11 +27,17 @@ DONE = {
     ("p2p", "server"): "Initialization Sequence Completed",
     ("p2p", "client"): "Initialization Sequence Completed",
 }
-READY = {"server": "Initialization Sequence Completed", "p2p": "link local (bound)"}
+_READY = {("server", "udp"): "Initialization Sequence Completed", ("p2p", "udp"): "link local (bound)"}
+_LISTENING = "Listening for incoming TCP connection"
 
 
 # The first release that knows an option, by Changes.rst of 2.4 and 2.6.
 _TLS_CRYPT, _MAX_PACKET_SIZE = ">=2.4a0", ">=2.6a0"
+
+
+def ready_message(scenario: Scenario) -> str:
+    """Return what the server of ``scenario`` prints once it can be reached."""
+    return _READY.get((scenario.topology, scenario.proto), _LISTENING)
 
 
 def refuse_unknown(name: str, scenario: Scenario, own: Version) -> None:
@@ -53,7 +59,7 @@ def command(program: str, side: Side, scenario: Scenario, own: Version, other: V
     """Write the command line of ``program`` as ``side`` of ``scenario``, for the folder that holds ``credentials``."""
     ping, restart = scenario.keepalive
     limit = math.ceil(scenario.limit_s)
-    words = [program, "--verb", verbosity, "--proto", "udp", "--ca", "credentials/ca.crt"]
+    words = [program, "--verb", verbosity, "--proto", _proto(side, scenario), "--ca", "credentials/ca.crt"]
     words += ["--cert", f"credentials/{side}.crt", "--key", f"credentials/{side}.key", "--hand-window", str(limit)]
     words += ["--persist-tun", "--persist-key"]
     match (scenario.topology, side):
@@ -82,6 +88,11 @@ def command(program: str, side: Side, scenario: Scenario, own: Version, other: V
         words += ["--reneg-sec", str(scenario.reneg_s), "--tran-window", str(scenario.tran_window_s)]
     extra = scenario.server_options if side == "server" else scenario.client_options
     return [*words, *for_old_releases(own, other, scenario), *extra]
+
+
+def _proto(side: Side, scenario: Scenario) -> str:
+    """Name the protocol as ``side`` has to: releases before 2.4 do not know a plain ``tcp`` with ``--mode server``."""
+    return f"tcp-{side}" if scenario.proto == "tcp" else scenario.proto
 
 
 def for_old_releases(own: Version, other: Version, scenario: Scenario) -> Sequence[str]:

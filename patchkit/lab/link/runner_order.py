@@ -54,7 +54,7 @@ def order(
             counted["completions"] = _COMPLETED
         sides[side] = {
             "command": openvpn_options.command(f"peers/{side}", side, scenario, own, other, verbosity=VERB),
-            "ready": openvpn_options.READY[scenario.topology],
+            "ready": openvpn_options.ready_message(scenario),
             "done": openvpn_options.DONE[scenario.topology, side],
             "count": counted,
         }
@@ -70,6 +70,7 @@ def order(
         "acks_at": netem_rules.acks_at(scenario.wrap),
         "outages": netem_rules.outages(scenario),
         "peers": sides,
+        "shell": bool(scenario.client_options or scenario.server_options),  # they may name scripts
         "soak": {
             "duration_s": scenario.duration_s,
             "ping_s": scenario.ping_s,

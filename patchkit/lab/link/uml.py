@@ -18,6 +18,7 @@ from patchkit.errors import GuestError, MachineError
 from patchkit.lab.guest import initramfs as cpio
 from patchkit.lab.guest.kernel.obtain import UmlKernel, kernel
 from patchkit.lab.guest.uml_image import UmlImage, uml_image
+from patchkit.lab.link.initrd_files import InitrdFiles
 from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
 from patchkit.lab.link.uml_process import MEMORY, WallTimeError, boot
 from patchkit.lab.runner.task import FRAMES, LAST, LOGS
@@ -33,6 +34,7 @@ class Machine:
 
     kernel: UmlKernel
     image: UmlImage
+    initrds: InitrdFiles
 
     @cached_property
     def digest(self) -> str:
@@ -46,12 +48,14 @@ def machine(context: Context, groups: ProcessGroups) -> Machine:
     Raises GuestError when something is not available, LinkError when this host cannot run it, and what compiling a
     kernel raises.
     """
-    compiled = kernel(context)
+    compiled, initrds = kernel(context), InitrdFiles()
 
     def run_python(initramfs: bytes, script: str) -> bytes:
-        return boot(compiled, [initramfs], script, wall_limit=_START_LIMIT, groups=groups, memory=2 * MEMORY)
+        return boot(
+            compiled, [initramfs], script, wall_limit=_START_LIMIT, groups=groups, initrds=initrds, memory=2 * MEMORY
+        )
 
-    return Machine(compiled, uml_image(context, run_python))
+    return Machine(compiled, uml_image(context, run_python), initrds)
 
 
 def check(machine: Machine, groups: ProcessGroups) -> None:
@@ -138,8 +142,13 @@ def _answer(
         parts.append(machine.image.part("nft"))
     if order.get("run") == "soak":
         parts.append(machine.image.part("ping"))
+    if order.get("shell"):
+        parts.append(machine.image.part("busybox"))
     document = cpio.archive({"lab/order": cpio.regular(json.dumps(order, sort_keys=True).encode())})
-    return boot(machine.kernel, [*parts, peers, document], _SCRIPT, wall_limit=wall_limit, groups=groups, memory=memory)
+    return boot(
+        machine.kernel, [*parts, peers, document], _SCRIPT,
+        wall_limit=wall_limit, groups=groups, initrds=machine.initrds, memory=memory,
+    )  # fmt: skip
 
 
 def _kept(output: RunOutput, wish: int) -> RunOutput:

@@ -15,13 +15,13 @@ from pathlib import Path
 from patchkit.errors import LinkError, MachineError, PatchkitError
 from patchkit.lab.guest.kernel.obtain import UmlKernel
 from patchkit.lab.link import cores
+from patchkit.lab.link.initrd_files import InitrdFiles
 from patchkit.lab.link.processes import ProcessGroups
 from patchkit.lab.link.qemu_process import GUEST_TIME
 from patchkit.lab.link.uml_memory import memory_folder, no_room
 from patchkit.signals import held_off
-from patchkit.storage import writing
 
-MEMORY = 160
+MEMORY = 192
 """MiB of a guest with two peers; what it does not touch, the host does not give."""
 ENVIRONMENT = {"LC_ALL": "C"}
 """Of the kernel's process."""
@@ -46,17 +46,17 @@ def parameters(memory: int, script: str) -> list[str]:
     """
     return [
         f"mem={memory}M", "time-travel=inf-cpu", f"time-travel-start={int(GUEST_TIME.timestamp())}000000000",
-        "seccomp=on", "initrd=initrd", "rdinit=/usr/bin/python3.13", "con=null", "con0=null,fd:2", "ssl=null",
-        "ssl0=null,fd:1", "norandmaps", "panic=-1", "loglevel=4", "PYTHONHASHSEED=0", "PYTHONHOME=/usr",
-        "PATH=/usr/bin", "--", "-I", "-S", "-X", "frozen_modules=on", script,
+        "seccomp=on", "initrd=/proc/self/fd/0", "retain_initrd", "rdinit=/usr/bin/python3.13", "con=null",
+        "con0=null,fd:2", "ssl=null", "ssl0=null,fd:1", "norandmaps", "panic=-1", "loglevel=4", "PYTHONHASHSEED=0",
+        "PYTHONHOME=/usr", "PATH=/usr/bin", "--", "-I", "-S", "-X", "frozen_modules=on", script,
     ]  # fmt: skip
 
 
 def boot(
     kernel: UmlKernel, initramfs: Sequence[bytes], script: str, *, wall_limit: float, groups: ProcessGroups,
-    memory: int = MEMORY,
+    initrds: InitrdFiles, memory: int = MEMORY,
 ) -> bytes:  # fmt: skip
-    """Boot ``kernel`` with the archives ``initramfs``, and return what its ``script`` answered.
+    """Boot ``kernel`` with the archives ``initramfs``, in one of ``initrds``; return what its ``script`` answered.
 
     Raises WallTimeError after ``wall_limit`` seconds, LinkError when the host does not let it run, MachineError when it
     ends abnormally or without an answer, DiskFullError when there is no room for its memory.
@@ -64,11 +64,10 @@ def boot(
     with (
         tempfile.TemporaryDirectory(prefix="patchkit-uml-", dir=memory_folder(memory)) as name,
         cores.reserved() as core,
+        initrds.holding(initramfs) as initrd,
     ):
         work = Path(name)
-        with writing(work), (work / "initrd").open("wb") as out:
-            out.writelines(initramfs)
-        code = _run(kernel, work, parameters(memory, script), core, wall_limit, groups)
+        code = _run(kernel, work, initrd, parameters(memory, script), core, wall_limit, groups)
         answered, console = (work / "answer").read_bytes(), (work / "console").read_text(errors="replace")
         # A guest's kernel ends a peer for want of memory, and the runner lives to answer.
         if code == 0 and answered and not _OUT_OF_MEMORY.search(console):
@@ -79,16 +78,25 @@ def boot(
 
 
 def _run(
-    kernel: UmlKernel, work: Path, words: Sequence[str], core: int, wall_limit: float, groups: ProcessGroups
+    kernel: UmlKernel,
+    work: Path,
+    initrd: int,
+    words: Sequence[str],
+    core: int,
+    wall_limit: float,
+    groups: ProcessGroups,
 ) -> int:
-    """Run the kernel in the folder ``work``, and return its exit code. Raises WallTimeError, MachineError."""
+    """Run the kernel in the folder ``work``, and return its exit code. Raises WallTimeError, MachineError.
+
+    It opens its initramfs by way of stdin, since its command line must be the same wherever that lies.
+    """
     # It makes the file of its memory in TMPDIR, and a folder of its own in HOME.
     environment = {**ENVIRONMENT, "TMPDIR": str(work), "HOME": str(work)}
     with (work / "answer").open("wb") as answer, (work / "console").open("wb") as console:
         with cores.bound_to(core), held_off():
             process = subprocess.Popen(
                 [str(kernel.program), *words], cwd=work, env=environment,
-                stdin=subprocess.DEVNULL, stdout=answer, stderr=console, process_group=0,
+                stdin=initrd, stdout=answer, stderr=console, process_group=0,
             )  # fmt: skip
             groups.add(process.pid)
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from patchkit.json_schema import Part
-from patchkit.lab.model.scenario import Scenario
+from patchkit.lab.model.scenario import Proto, Scenario, changed
 from patchkit.patching.variants import Bound
+from patchkit.shard import Shard
 
 
 class Program(Part):
@@ -32,9 +34,21 @@ class Program(Part):
 class Arm(Part):
     """A client and a server, compared with those of other arms."""
 
-    name: str = Field(description="2.6.14+retransmit, or client→server where they differ")
+    name: str = Field(description="2.6.14+retransmit, or client:server where they differ, with their options")
     client: Program = Field(description="what connects")
     server: Program = Field(description="what it connects to")
+    client_options: list[str] = Field(default=[], description="words of the client's command line, beside its own")
+    server_options: list[str] = Field(default=[], description="words of the server's command line, beside its own")
+    proto: Proto | None = Field(default=None, description="what carries OpenVPN's packets; null: as the scenario says")
+
+    def over(self, name: str, scenario: Scenario) -> Scenario:
+        """Return ``scenario``, called ``name``, with this arm's options. Raises ScenarioError where they do not fit."""
+        changes: dict[str, object] = {} if self.proto is None else {"proto": self.proto}
+        if self.client_options:
+            changes["client_options"] = [*scenario.client_options, *self.client_options]
+        if self.server_options:
+            changes["server_options"] = [*scenario.server_options, *self.server_options]
+        return changed(name, scenario, changes) if changes else scenario
 
 
 class Cell(Part):
@@ -87,6 +101,18 @@ class Campaign(Part):
     reference: list[Cell] = Field(
         description="lossless cells of the first arm, a few trials each: what packets are compared with"
     )
+
+    shard: Shard | None = Field(
+        default=None,
+        description="the parts of the campaign that are here; null: all of it. Trials of one number are in "
+        "one part, whatever their cell",
+    )
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers of each cell's trials that belong here."""
+        for number in range(1, self.trials + 1):
+            if self.shard is None or self.shard.holds((number - 1) // self.machine.shift):
+                yield number
 
     def cell(self, cell_id: str) -> Cell | None:
         """Find the cell with ``cell_id``, reference cells included; None when there is none."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from patchkit import __version__
 from patchkit.errors import BadUsageError
 from patchkit.lab.model.campaign import Arm, Campaign, Cell, LinkDescription, Program
-from patchkit.lab.model.scenario import Flow, Scenario
+from patchkit.lab.model.scenario import Flow, Proto, Scenario
 from patchkit.lab.model.trial import DIRECTIONS
 
 REFERENCE_TRIALS = 3
@@ -15,15 +16,38 @@ REFERENCE_TRIALS = 3
 _REFERENCE = "reference"
 _SUMMARY = "nothing lost: what packets are compared with"
 _SET_UP = (
-    "clients", "spread_s", "topology", "wrap", "max_packet_size", "limit_s", "keepalive", "client_options",
+    "clients", "spread_s", "topology", "wrap", "proto", "max_packet_size", "limit_s", "keepalive", "client_options",
     "server_options",
 )  # fmt: skip
 
 
-def arm(client: Program, server: Program) -> Arm:
-    """Name the arm in which ``client`` meets ``server``."""
-    name = client.name if client == server else f"{client.name}:{server.name}"
-    return Arm(name=name, client=client, server=server)
+def arm(
+    client: Program,
+    server: Program,
+    client_options: Sequence[str] = (),
+    server_options: Sequence[str] = (),
+    proto: Proto | None = None,
+) -> Arm:
+    """Name the arm in which ``client`` meets ``server``, each with its options, over ``proto``."""
+    transport = ["--proto", proto] if proto else []
+    sides = [
+        shlex.join([program.name, *transport, *options])
+        for program, options in ((client, client_options), (server, server_options))
+    ]
+    if client == server and client_options == server_options:
+        name = sides[0]
+    elif client_options == server_options:
+        name = shlex.join([f"{client.name}:{server.name}", *transport, *client_options])
+    else:
+        name = ":".join(sides)
+    return Arm(
+        name=name,
+        client=client,
+        server=server,
+        client_options=list(client_options),
+        server_options=list(server_options),
+        proto=proto,
+    )
 
 
 def campaign(

@@ -18,6 +18,7 @@ from patchkit.storage import reading
 
 BUILT_IN = Path(__file__).with_name("scenarios.toml")
 Wrap = Literal["none", "tls-auth", "tls-crypt"]
+Proto = Literal["udp", "tcp"]
 
 
 class _Part(Part):
@@ -136,6 +137,7 @@ class Scenario(_Part):
     )
     credentials: str = Field(default="leaf-rsa2048", description="a profile of patchkit/pki: leaf-rsa2048, chain-8, …")
     wrap: Wrap = Field(default="none", description="what is put around control packets")
+    proto: Proto = Field(default="udp", description="what carries OpenVPN's packets; of tcp, segments are counted")
     max_packet_size: int | None = Field(
         default=None, ge=154, le=2048, description="--max-packet-size, of 2.6 and later; None: the release's own"
     )
@@ -168,6 +170,8 @@ class Scenario(_Part):
         inside = any(rule.packet_id is not None or rule.acknowledges is not None for rule in self.drop)
         if inside and self.wrap == "tls-crypt":
             raise ValueError("tls-crypt hides packet IDs: a rule cannot read them")
+        if self.proto == "tcp" and any(rule.kind != "any" for rule in self.drop):
+            raise ValueError('proto = "tcp": a segment has no opcode, rules can drop any of them only')
         profile(self.credentials)
         if not 0 < self.keepalive[0] < self.keepalive[1]:
             raise ValueError("keepalive: a ping every so many seconds, and a restart after more of them")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
@@ -14,8 +15,21 @@ Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 
 
+Number = TypeVar("Number", int, float)
 CONTROL = "P_CONTROL_"
 """The beginning of the names of control packets' opcodes, without pure ACKs."""
+TCP, TCP_ACK = "TCP", "TCP_ACK"
+"""Stand for an opcode where OpenVPN runs over TCP: segments with data, a SYN or a FIN, and those with an ACK alone."""
+
+
+def control_of(opcodes: Mapping[str, Number]) -> Number | int:
+    """Add up the control packets (P_CONTROL_*) among ``opcodes``, and the TCP segments that carry something."""
+    return sum(count for opcode, count in opcodes.items() if opcode.startswith(CONTROL) or opcode == TCP)
+
+
+def acks_of(opcodes: Mapping[str, Number]) -> Number | int:
+    """Add up the pure ACKs among ``opcodes``, OpenVPN's or TCP's."""
+    return sum(count for opcode, count in opcodes.items() if opcode in ("P_ACK_V1", TCP_ACK))
 
 
 class Sending(Part):
@@ -31,8 +45,8 @@ class Sending(Part):
 class Traffic(Part):
     """The packets of one direction of the link, counted at the router, not taken from logs."""
 
-    sent: int = Field(description="UDP packets that came to the router")
-    delivered: int = Field(description="UDP packets that left it, duplicates included")
+    sent: int = Field(description="UDP packets, or TCP segments, that came to the router")
+    delivered: int = Field(description="those that left it, duplicates included")
     dropped: int = Field(description="packets that came and never left, whatever dropped them")
     duplicated: int = Field(description="packets that left more than once")
     reordered: int = Field(description="packets that left behind one that had come later")
@@ -40,21 +54,26 @@ class Traffic(Part):
         description="of the dropped ones, those that the scenario's own rules dropped: outages, the n-th packet"
     )
     delay_ms: float | None = Field(description="median time between the two, in ms; null when nothing was delivered")
-    opcodes: dict[str, int] = Field(description="packets sent, by opcode: P_CONTROL_V1, P_ACK_V1, …")
-    control_bytes: int = Field(description="bytes of UDP payload sent in control packets and ACKs")
+    opcodes: dict[str, int] = Field(
+        description="packets sent, by opcode: P_CONTROL_V1, P_ACK_V1, …; of TCP, segments: TCP with data, a SYN or a "
+        "FIN, TCP_ACK without"
+    )
+    control_bytes: int = Field(
+        description="bytes of UDP payload sent in control packets and ACKs; of TCP, of all segments, with their headers"
+    )
     sending: Sending | None = Field(
-        description="how control packets were sent; null when their IDs cannot be read, as with tls-crypt"
+        description="how control packets were sent; null when their IDs cannot be read, as with tls-crypt and over TCP"
     )
 
     @property
     def control(self) -> int:
-        """Control packets sent (P_CONTROL_*), without ACKs and data."""
-        return sum(count for opcode, count in self.opcodes.items() if opcode.startswith(CONTROL))
+        """Control packets sent (P_CONTROL_*), without ACKs and data; of TCP, segments that carry something."""
+        return control_of(self.opcodes)
 
     @property
     def acks(self) -> int:
-        """Pure ACKs sent."""
-        return self.opcodes.get("P_ACK_V1", 0)
+        """Pure ACKs sent, OpenVPN's or TCP's."""
+        return acks_of(self.opcodes)
 
 
 class Soak(Part):

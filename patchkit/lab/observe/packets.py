@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from patchkit.lab.model.scenario import Flow
-from patchkit.lab.model.trial import CONTROL, DIRECTIONS, Direction, Sending, Traffic
+from patchkit.lab.model.trial import CONTROL, DIRECTIONS, TCP, TCP_ACK, Direction, Sending, Traffic
 from patchkit.lab.runner import capture
 
 # ssl_pkt.h of 2.6, ssl.h before it: the upper five bits of a packet's first byte.
@@ -61,10 +61,16 @@ class _Fates:
 def read(records: bytes) -> list[Packet]:
     """Unpack the runner's ``records``, by time. Raises struct.error when the last one is not complete."""
     packets = [
-        Packet(when, point, OPCODES.get(first >> 3, f"opcode {first >> 3}"), size, crc, message)
+        Packet(when, point % capture.TCP, _opcode(point, first), size, crc, message)
         for when, point, first, size, crc, message in capture.RECORD.iter_unpack(records)
     ]
     return sorted(packets, key=lambda packet: packet.when)
+
+
+def _opcode(point: int, first: int) -> str:
+    if point >= capture.TCP:
+        return TCP if first else TCP_ACK
+    return OPCODES.get(first >> 3, f"opcode {first >> 3}")
 
 
 def traffic(
@@ -92,7 +98,7 @@ def traffic(
         delay_ms=_delay_ms(fates),
         opcodes=dict(sorted(Counter(packet.opcode for packet in counted).items())),
         control_bytes=sum(packet.size for packet in counted if packet.opcode not in _DATA),
-        sending=_sending([packet for packet in counted if packet.opcode.startswith(CONTROL)]),
+        sending=_sending([packet for packet in counted if packet.opcode.startswith((CONTROL, TCP))]),
     )
 
 

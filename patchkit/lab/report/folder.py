@@ -48,7 +48,7 @@ class Folder:
         """
         if (self.path / CAMPAIGN).exists():
             before = self.campaign()
-            differing = _differences(before, campaign)
+            differing = differences(before, campaign)
             if differing:
                 raise ReportError(
                     f"{self.path} is another campaign's",
@@ -118,8 +118,8 @@ class Folder:
 
 
 def file_stem(cell: str, trial: int) -> str:
-    """Name the files of one ``trial`` of ``cell``: a cell's id has slashes."""
-    return f"{cell.replace('/', '_')}-{trial}"
+    """Name the files of one ``trial`` of ``cell``: a cell's id has slashes, and spaces before options."""
+    return f"{cell.replace('/', '_').replace(' ', '_')}-{trial}"
 
 
 def line(trial: Trial) -> str:
@@ -134,7 +134,7 @@ def in_order(campaign: Campaign, trials: Iterable[Trial]) -> list[Trial]:
     return sorted(unique.values(), key=lambda trial: (order[trial.cell], trial.trial))
 
 
-def _differences(before: Campaign, now: Campaign) -> list[str]:
+def differences(before: Campaign, now: Campaign) -> list[str]:
     """List the fields that differ; the number of trials may differ, so that a campaign can be extended."""
     fields = [name for name in Campaign.model_fields if name not in ("trials", "patchkit")]
     return [name for name in fields if getattr(before, name) != getattr(now, name)]

@@ -38,7 +38,15 @@ class Timing(Part):
 
 def markdown(campaign: Campaign, results: Results, timing: Timing) -> str:
     """Write the summary of ``results`` of ``campaign`` in Markdown, as GitHub renders it."""
-    out = [f"## {marked(_title(campaign))}", ""]
+    out = [summary(_title(campaign), results)]
+    out += [*(marked(line) for line in _circumstances(campaign, timing)), "", "To repeat a trial:", ""]
+    out += ["```", "patchkit lab replay REPORT --cell CELL --trial K", "```", ""]
+    return "\n".join(out)
+
+
+def summary(title: str, results: Results) -> str:
+    """Write what ``results`` show, below ``title``, in Markdown."""
+    out = [f"## {marked(title)}", ""]
     for headline, grounds, _ in _verdicts(results):
         out.append(f"- **{marked(headline)}** {marked(grounds)}".rstrip())
     out += _pipes(tables.cells(results.cells))
@@ -47,9 +55,7 @@ def markdown(campaign: Campaign, results: Results, timing: Timing) -> str:
     for table in (tables.soaks(results.cells), tables.crowds(results.cells, results.comparisons)):
         if table.rows:
             out += _pipes(table)
-    out += ["", *(marked(line) for line in _circumstances(campaign, timing)), "", "To repeat a trial:", ""]
-    out += ["```", "patchkit lab replay REPORT --cell CELL --trial K", "```", ""]
-    return "\n".join(out)
+    return "\n".join([*out, ""])
 
 
 def html(campaign: Campaign, trials: Sequence[Trial], results: Results, timing: Timing) -> str:
@@ -111,9 +117,10 @@ def _circumstances(campaign: Campaign, timing: Timing) -> list[str]:
     priced = f" (configuration {link.config}, {link.syscall_ns} ns a system call)" if link.syscall_ns else ""
     qemu = f", QEMU {link.qemu}" if link.qemu else ""
     speed = timing.guest_per_wall
+    part = f"{campaign.shard} of the campaign: ".capitalize() if campaign.shard else ""
     return [
-        f"patchkit {campaign.patchkit}, seed {campaign.seed}, {campaign.trials} trials a cell, {where}{qemu}, netem of "
-        f"kernel {link.kernel}{priced}, guest {link.guest}.",
+        f"{part}patchkit {campaign.patchkit}, seed {campaign.seed}, {campaign.trials} trials a cell, {where}{qemu}, "
+        f"netem of kernel {link.kernel}{priced}, guest {link.guest}.",
         f"{timing.guest_seconds:.0f} guest seconds in {timing.wall_seconds:.0f} s with {timing.jobs} at a time"
         + (f": {speed:.1f} guest seconds a second." if speed is not None else "."),
     ]

@@ -12,6 +12,7 @@ from patchkit.lab.results.crowd import CrowdSum
 from patchkit.lab.results.figures import Estimate
 from patchkit.lab.results.results import Results
 from patchkit.patching.variants import Bound
+from patchkit.shard import Shard
 
 DOCUMENTS = {
     "results.json": (
@@ -21,7 +22,7 @@ DOCUMENTS = {
     ),
     "campaign.json": (
         "Arms, scenarios and cells. With it any trial can be repeated.",
-        (Campaign, Arm, Program, Bound, Cell, LinkDescription, Scenario, Flow, Burst, Drop, Outage),
+        (Campaign, Arm, Program, Bound, Cell, LinkDescription, Shard, Scenario, Flow, Burst, Drop, Outage),
     ),
     "trials.jsonl": ("A line a trial.", (Trial, Traffic, Sending, Soak, Crowd)),
 }

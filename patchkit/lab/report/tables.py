@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from patchkit.lab.model.campaign import Campaign
-from patchkit.lab.model.trial import DIRECTIONS, Trial
+from patchkit.lab.model.trial import DIRECTIONS, Trial, acks_of, control_of
 from patchkit.lab.results.cell import CellResult
 from patchkit.lab.results.comparison import Comparison
 from patchkit.lab.results.figures import Estimate
@@ -142,7 +142,7 @@ def crowds(results: Iterable[CellResult], compared: Iterable[Comparison]) -> Tab
                 _number(result.crowd.median),
                 _number(result.crowd.p90),
                 _number(result.crowd.p99),
-                *(_number(sent) for way in DIRECTIONS for sent in _control_and_acks(result.crowd.opcodes[way])),
+                *(_number(sent) for way in DIRECTIONS for sent in _sent(result.crowd.opcodes[way])),
                 _thousandths(result.crowd.server_cpu),
                 _thousandths(ratios.get(result.cell)),
             )
@@ -152,9 +152,8 @@ def crowds(results: Iterable[CellResult], compared: Iterable[Comparison]) -> Tab
     )  # fmt: skip
 
 
-def _control_and_acks(opcodes: Mapping[str, float]) -> tuple[float, float]:
-    control = sum(count for opcode, count in opcodes.items() if opcode.startswith("P_CONTROL_"))
-    return control, opcodes.get("P_ACK_V1", 0.0)
+def _sent(opcodes: Mapping[str, float]) -> tuple[float, float]:
+    return control_of(opcodes), acks_of(opcodes)
 
 
 def programs(campaign: Campaign) -> Table:

@@ -112,8 +112,8 @@ def reference(campaign: Campaign, cell: Cell, trials: Mapping[str, Sequence[Tria
 def _peers(scenario: Scenario) -> tuple[object, ...]:
     """Collect what decides the options of the two peers, whatever the link."""
     return (
-        scenario.clients, scenario.spread_s, scenario.topology, scenario.wrap, scenario.max_packet_size,
-        scenario.client_options, scenario.server_options,
+        scenario.clients, scenario.spread_s, scenario.topology, scenario.wrap, scenario.proto,
+        scenario.max_packet_size, scenario.client_options, scenario.server_options,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Every OpenVPN packet that comes to the router, and every one that leaves it, with the kernel's time stamps.
+"""Every packet of OpenVPN's port that comes to the router, and every one that leaves it, with the kernel's time stamps.
 
 On each of the router's devices, what comes in has not yet been through netem, and what goes out has been: a
 packet socket is shown incoming packets by the driver, and outgoing ones when the queue lets them go.
@@ -20,22 +20,30 @@ _PACKET_OUTGOING = 4
 _BUFFER = 48 << 20  # bytes: a storm of 20,000 packets between two looks
 _FRAMES = 12 << 20  # bytes: the guest has no room for every frame of a storm, which it holds four times to answer
 _SNAP = 400  # bytes of a frame that a capture file keeps
-_HEADERS = 14 + 20 + 8  # Ethernet, IPv4 without options, UDP
+_SEGMENT = 14 + 20  # Ethernet, IPv4 without options
+_HEADERS = _SEGMENT + 8  # and UDP
+_TCP = 6  # IP's number of it
+_FLAGS, _SYN_OR_FIN = 13, 0x03  # in TCP's header
 RECORD = struct.Struct("<QBBHII")
-"""Time (ns since 1970), point, first byte, length of the UDP payload, its CRC-32, which message it is."""
+"""Time (ns since 1970), point, first byte, length of the UDP payload, its CRC-32, which message it is.
+
+Of a TCP segment: time, point and :data:`TCP`, whether it carries data or opens or ends the connection, its length with
+TCP's header, its CRC-32, and 0."""
 FRAME = struct.Struct("<QBHH")
 """Time, point, the frame's length and how many bytes of it follow."""
 UP_SENT, UP_DELIVERED, DOWN_SENT, DOWN_DELIVERED = range(4)
 """Points."""
+TCP = 4
+"""Added to the point where a segment of TCP was seen."""
 
-# A classic BPF program: IPv4, UDP, from or to the port; see linux/filter.h and bpf(4).
+# A classic BPF program: IPv4, UDP or TCP, from or to the port; see linux/filter.h and bpf(4).
 _LDH, _LDB, _JEQ, _RET = 0x28, 0x30, 0x15, 0x06
 
 
 def _filter(port: int) -> bytes:
     program = (
-        (_LDH, 0, 0, 12), (_JEQ, 0, 7, 0x0800),
-        (_LDB, 0, 0, 23), (_JEQ, 0, 5, 17),
+        (_LDH, 0, 0, 12), (_JEQ, 0, 8, 0x0800),
+        (_LDB, 0, 0, 23), (_JEQ, 1, 0, 17), (_JEQ, 0, 5, _TCP),
         (_LDH, 0, 0, 34), (_JEQ, 2, 0, port),
         (_LDH, 0, 0, 36), (_JEQ, 0, 1, port),
         (_RET, 0, 0, 0xFFFF), (_RET, 0, 0, 0),
@@ -92,15 +100,23 @@ class Capture:
             point = outgoing if address[2] == _PACKET_OUTGOING else incoming
             seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
             when = seconds * 1_000_000_000 + nanoseconds
-            payload = frame[_HEADERS:]
             if point == UP_SENT and self.first_up is None:
                 self.first_up = when
+            # Always, though few are asked for: a trial must take the same steps when somebody looks closely.
+            kept = frame[:_SNAP]
+            if frame[23] == _TCP:
+                if not self.control_only:
+                    segment = frame[_SEGMENT:]
+                    data = len(segment) - (segment[12] >> 4) * 4
+                    carries = bool(data or segment[_FLAGS] & _SYN_OR_FIN)
+                    self.records += pack(when, point + TCP, carries, len(segment), crc(segment), 0)
+                    self.frames += FRAME.pack(when, point, len(frame), len(kept)) + kept
+                continue
+            payload = frame[_HEADERS:]
             if self.control_only and payload[:1] and payload[0] >> 3 in (6, 9):  # P_DATA_V1, P_DATA_V2
                 continue
             message = self.message(payload) if point in (UP_SENT, DOWN_SENT) else 0
             self.records += pack(when, point, payload[0] if payload else 0, len(payload), crc(payload), message)
-            # Always, though few are asked for: a trial must take the same steps when somebody looks closely.
-            kept = frame[:_SNAP]
             self.frames += FRAME.pack(when, point, len(frame), len(kept)) + kept
 
     def message(self, payload: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,8 +47,8 @@ def test_only_final_releases_are_meant() -> None:
     "arguments",
     [["build"], ["build", "--all-releases", "--version", "2.6.14"], ["build", "--version", "2.6.14", "--since", "2.6"],
      ["build", "--all-releases", "--source", "x"], ["build", "--all-releases", "--keep-build"],
-     ["build", "--all-releases", "--verbose"]],
-    ids=["neither", "both", "since-of-one", "source-of-all", "keep-all", "all-at-length"],
+     ["build", "--all-releases", "--verbose"], ["build", "--version", "2.6.14", "--shard", "1/2"]],
+    ids=["neither", "both", "since-of-one", "source-of-all", "keep-all", "all-at-length", "part-of-one"],
 )  # fmt: skip
 def test_which_releases_must_be_said_once(arguments: list[str]) -> None:
     run(*arguments, code=BadUsageError.exit_code)
@@ -94,6 +95,16 @@ def test_all_are_built_or_listed_and_found_again(tmp_path: Path) -> None:
     )  # fmt: skip
     assert time.monotonic() - began < 60
     assert [outcome["version"] for outcome in json.loads(again.stdout)["outcomes"] if not outcome["fresh"]] == built
+    parts = []
+    for number in (1, 2):
+        # A copy of what is there: each part finds its own in it, and takes no other's.
+        parts.append(tmp_path / f"part-{number}")
+        shutil.copytree(tmp_path, parts[-1], ignore=shutil.ignore_patterns("part-*"))
+        words = build_all(parts[-1], "--variant", "stock", "--keep-going", "--shard", f"{number}/2")
+        subprocess.run([sys.executable, "-P", "-m", "patchkit", *words], capture_output=True, timeout=300, check=False)
+    run("dist", "merge", *map(str, parts), "--out", str(tmp_path / "whole"))
+    for name in ("manifest.json", "SHA256SUMS"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from patchkit.source.obtain import SourceRequest
 
 
 def test_the_command_that_resumes_asks_for_the_same_settings() -> None:
-    request = NewCampaignRequest(pairs=[], scenarios={}, out=Path("r"))
+    request = NewCampaignRequest(arms=[], scenarios={}, out=Path("r"))
     assert resume_command(request, offline=False) == ["patchkit", "lab", "run", "--resume", "--out", "r"]
     settings = BuildSettings(engine="host", openssl_sources=["x", "y"], features=["systemd"], cflags=["-std=gnu17"])
     request = replace(request, source=SourceRequest(git="/a b"), settings=settings)

@@ -15,6 +15,7 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import LinkError
+from patchkit.jobs.lab.arms import ArmRequest
 from patchkit.jobs.lab.campaign import run
 from patchkit.jobs.lab.links import materials
 from patchkit.jobs.lab.request import NewCampaignRequest
@@ -196,7 +197,7 @@ def test_without_root_nothing_is_built(cache: Cache, tmp_path: Path, monkeypatch
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     stock = BinaryRequest(PINNED)
     request = NewCampaignRequest(
-        pairs=[(stock, stock)], scenarios={"clean": SCENARIOS["clean"]}, link="netns", out=tmp_path / "report"
+        arms=[ArmRequest.both(stock)], scenarios={"clean": SCENARIOS["clean"]}, link="netns", out=tmp_path / "report"
     )
     with pytest.raises(LinkError, match="needs root") as refusal:
         run(request, Context(cache, ui))

@@ -23,6 +23,7 @@ from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.processes import ProcessGroups, RunOutput
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import Scenario, built_in
+from patchkit.lab.observe.trial_from_run import observed
 from patchkit.releases.version import Version
 from tests.conftest import PINNED
 from tests.support.processes import marked, marked_by_id, running_in_group
@@ -59,6 +60,19 @@ def test_a_trial_is_the_same_whatever_is_kept_of_it(uml_machine: uml.Machine, pe
 
 
 @pytest.mark.slow
+def test_over_tcp_segments_are_counted(uml_machine: uml.Machine, peers: bytes) -> None:
+    scenario = built_in()["loss-20"].model_copy(update={"proto": "tcp"})
+    output = trial(uml_machine, peers, scenario, Turn(7, keep_logs=True), ProcessGroups())
+    seen = observed("a cell", 1, 7, scenario, output.outcome, output.parts)
+    assert seen.outcome == "completed", seen.detail
+    assert b"Attempting to establish TCP connection" in output.parts["client.log"]
+    for carried in seen.traffic.values():
+        assert set(carried.opcodes) == {"TCP", "TCP_ACK"}
+        assert carried.dropped > 0
+        assert carried.control_bytes > 32 * (carried.control + carried.acks)  # TCP's header, with time stamps
+
+
+@pytest.mark.slow
 def test_scenarios_that_need_more_programs(uml_machine: uml.Machine, peers: bytes) -> None:
     ruled = trial(uml_machine, peers, built_in()["lose-5th-packet"], Turn(1), ProcessGroups())
     counters = json.loads(str(ruled.outcome["counters"]))["nftables"]
@@ -83,10 +97,11 @@ def test_as_a_user_without_rights(uml_machine: uml.Machine, tmp_path: Path) -> N
         for path in (folder, *folder.iterdir()):
             shutil.chown(path, "nobody")
         words = [str(folder / "linux"), *uml_process.parameters(160, "/lab/start.pyc")]
-        done = subprocess.run(
-            words, cwd=folder, env={"TMPDIR": str(folder), "HOME": str(folder)}, user="nobody", group="nogroup",
-            extra_groups=[], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
+        with (folder / "initrd").open("rb") as initrd:
+            done = subprocess.run(
+                words, cwd=folder, env={"TMPDIR": str(folder), "HOME": str(folder)}, user="nobody", group="nogroup",
+                extra_groups=[], stdin=initrd, capture_output=True, timeout=60, check=False,
+            )  # fmt: skip
         assert b"No such file or directory: 'order'" in done.stderr, done.stderr[-2000:]
     finally:
         shutil.rmtree(folder)
@@ -109,11 +124,25 @@ def test_a_program_that_does_not_start(uml_machine: uml.Machine, program: bytes,
 
 
 @pytest.mark.slow
+def test_a_program_gets_the_tools_that_it_names(uml_machine: uml.Machine) -> None:
+    """Releases before 2.5 run /sbin/ip; a trial of theirs is in tests that need upstream's history."""
+
+    def layer(tools: bytes) -> bytes:
+        return uml_machine.image.peers(dict.fromkeys(uml.PROGRAMS, TRUE + b"\0" + tools), uml.PROGRAMS)
+
+    for name in (b"usr/sbin/ip\0", b"usr/sbin/route\0", b"usr/bin/ifconfig\0", b"usr/bin/busybox\0"):
+        assert name not in layer(b"")
+    assert b"usr/sbin/ip\0" in layer(b"/sbin/ip\0")
+    named = layer(b"/sbin/route\0/usr/bin/ifconfig\0")
+    assert all(name in named for name in (b"usr/sbin/route\0", b"usr/bin/ifconfig\0", b"usr/bin/busybox\0"))
+
+
+@pytest.mark.slow
 def test_too_little_memory(uml_machine: uml.Machine) -> None:
     with pytest.raises(MachineError, match=r"^the lab's machine has too little memory: 40 MiB$"):
         uml_process.boot(
             uml_machine.kernel, [uml_machine.image.base], "/lab/start.pyc", wall_limit=60, groups=ProcessGroups(),
-            memory=40,
+            initrds=uml_machine.initrds, memory=40,
         )  # fmt: skip
 
 
@@ -151,7 +180,10 @@ def test_a_container_that_forbids_seccomp_and_ptrace(uml_machine: uml.Machine, t
     strict.chmod(0o755)
     kernel = replace(uml_machine.kernel, program=strict)
     with pytest.raises(LinkError, match="does not run on this host") as refusal:
-        uml_process.boot(kernel, [uml_machine.image.base], "/lab/start.pyc", wall_limit=60, groups=ProcessGroups())
+        uml_process.boot(
+            kernel, [uml_machine.image.base], "/lab/start.pyc", wall_limit=60, groups=ProcessGroups(),
+            initrds=uml_machine.initrds,
+        )  # fmt: skip
     assert "seccomp" in refusal.value.why
     assert "--link qemu" in refusal.value.advice
 

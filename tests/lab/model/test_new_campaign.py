@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from patchkit.errors import BadUsageError
+from patchkit.errors import BadUsageError, ScenarioError
 from patchkit.lab.link.binaries import BinaryRequest
 from patchkit.lab.model.campaign import Campaign, LinkDescription, Program
 from patchkit.lab.model.new_campaign import arm, campaign
@@ -54,6 +54,22 @@ def test_a_scenarios_own_credentials_and_a_reference_for_each_set_up() -> None:
     assert {cell.scenario for cell in todo.reference} == {"reference", "reference-2"}
     assert todo.scenarios["reference-2"].up.delay_ms == 350
     assert all(todo.scenarios[cell.scenario].drop == [] for cell in todo.reference)
+
+
+def test_an_arm_is_named_by_its_options_and_changes_the_scenario() -> None:
+    stock, patched = program("2.6.14"), program("2.6.14+recommended")
+    assert arm(stock, stock, ["--tls-timeout", "1"], ["--tls-timeout", "1"]).name == "2.6.14 --tls-timeout 1"
+    assert arm(stock, patched, proto="tcp").name == "2.6.14:2.6.14+recommended --proto tcp"
+    sides = arm(stock, patched, ["--a", "b c"])
+    assert sides.name == "2.6.14 --a 'b c':2.6.14+recommended"
+    scenario = built_in()["shaped"]
+    assert sides.over("shaped", scenario).client_options == ["--shaper", "1000", "--a", "b c"]
+    assert sides.over("shaped", scenario).server_options == []
+    assert arm(stock, stock, proto="tcp").over("shaped", scenario).proto == "tcp"
+    assert arm(stock, stock).over("shaped", scenario) is scenario
+    with pytest.raises(ScenarioError) as refusal:
+        arm(stock, stock, proto="tcp").over("lose-ack-of-8", built_in()["lose-ack-of-8"])
+    assert "a segment has no opcode" in refusal.value.why
 
 
 def test_what_is_no_handshake_has_no_reference() -> None:

@@ -12,16 +12,18 @@ import pytest
 from patchkit.lab.model.scenario import Flow
 from patchkit.lab.model.trial import Traffic
 from patchkit.lab.observe.packets import OPCODES, read, traffic
-from patchkit.lab.runner.capture import DOWN_DELIVERED, DOWN_SENT, RECORD, UP_DELIVERED, UP_SENT
+from patchkit.lab.runner.capture import DOWN_DELIVERED, DOWN_SENT, RECORD, TCP, UP_DELIVERED, UP_SENT
 
 BEGAN = 1_796_083_200_000_000_000
 CONTROL, ACK, DATA = 4 << 3, 5 << 3, 9 << 3
 
 
 def records(*seen: tuple[float, int, bytes], first: int = CONTROL) -> bytes:
-    """(ms, point, contents), in any order."""
+    """(ms, point, contents), in any order. Of a TCP segment nobody knows which message it is."""
     return b"".join(
-        RECORD.pack(BEGAN + round(ms * 1e6), point, first, len(data), zlib.crc32(data), zlib.crc32(data))
+        RECORD.pack(
+            BEGAN + round(ms * 1e6), point, first, len(data), zlib.crc32(data), 0 if point >= TCP else zlib.crc32(data)
+        )
         for ms, point, data in seen
     )
 
@@ -51,6 +53,21 @@ def test_records_are_read_by_time_and_opcode() -> None:
     with pytest.raises(struct.error):
         read(data[:-1])
     assert read(b"") == []
+
+
+def test_segments_of_tcp_have_no_opcode_and_no_bound() -> None:
+    syn, data, ack = b"s" * 40, b"d" * 132, b"a" * 32
+    carried = traffic(
+        read(
+            records((0, UP_SENT + TCP, syn), (100, UP_SENT + TCP, data), (150, UP_DELIVERED + TCP, data), first=1)
+            + records((101, UP_SENT + TCP, ack), (5000, UP_SENT + TCP, b"last"), first=0)
+        ),
+        "up", Flow(delay_ms=50), until_ns=BEGAN + 10**9, ruled_out=0,
+    )  # fmt: skip
+    assert carried.opcodes == {"TCP": 2, "TCP_ACK": 1}
+    assert (carried.control, carried.acks, carried.control_bytes) == (2, 1, 40 + 132 + 32)
+    assert (carried.sent, carried.dropped, carried.delay_ms) == (3, 2, 50.0)
+    assert carried.sending is None
 
 
 def test_nothing_at_all() -> None:

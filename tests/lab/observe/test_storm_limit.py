@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from patchkit.errors import StormError
-from patchkit.jobs.lab.campaign import Done, refuse_storms
+from patchkit.jobs.lab.finished import Done, refuse_storms
 from patchkit.lab.model.campaign import Arm, Program
 from patchkit.lab.model.scenario import Flow
 from patchkit.lab.model.trial import Sending, Trial

@@ -1,4 +1,4 @@
-"""Made-up sources of a kernel: two files that patchkit's changes fit, and packages like Debian's that hold a source."""
+"""Made-up sources of a kernel: files that patchkit's changes fit, and packages like Debian's that hold a source."""
 
 from __future__ import annotations
 
@@ -47,7 +47,50 @@ void os_warn(const char *text)
 	warn(text);
 }
 """
-FILES = {"arch/um/kernel/skas/syscall.c": SYSCALL, "arch/um/os-Linux/util.c": UTIL}
+LOAD_FILE = b"""\
+/* ours: shaped like the kernel's */
+static int __init __uml_load_file(const char *filename, void *buf, int size)
+{
+	int fd, n;
+
+	fd = os_open_file(filename, of_read(OPENFLAGS()), 0);
+	n = os_read_file(fd, buf, size);
+	if (n != size)
+		return -1;
+	os_close_file(fd);
+	return 0;
+}
+
+void *uml_load_file(const char *filename, unsigned long long *size)
+{
+	void *area;
+
+	area = memblock_alloc_or_panic(*size, SMP_CACHE_BYTES);
+	if (__uml_load_file(filename, area, *size))
+		return NULL;
+	return area;
+}
+"""
+TRAP = b"""\
+/* ours: shaped like the kernel's */
+int handle_page_fault(unsigned long address, unsigned long ip,
+			int is_write, int is_user, int *code_out)
+{
+	struct vm_area_struct *vma;
+	int err = -EFAULT;
+
+	vma = found(address);
+	if (!vma)
+		goto out;
+	err = 0;
+out:
+	return err;
+}
+"""
+FILES = {
+    "arch/um/kernel/load_file.c": LOAD_FILE, "arch/um/kernel/skas/syscall.c": SYSCALL,
+    "arch/um/kernel/trap.c": TRAP, "arch/um/os-Linux/util.c": UTIL,
+}  # fmt: skip
 
 
 def package(files: Mapping[str, bytes], *, packing: str = "xz", tarball: str = "linux-source-7.2.tar.xz") -> bytes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from patchkit.lab.model.campaign import Arm, Campaign, Cell, LinkDescription, Program
 from patchkit.lab.model.scenario import built_in
 from patchkit.lab.model.trial import Crowd, Sending, Soak, Traffic, Trial
+from patchkit.lab.report.folder import Folder, in_order
 from patchkit.lab.report.report import Timing
 
 Outcome = Literal["completed", "timeout", "crash", "hang", "void"]
@@ -92,3 +94,13 @@ def lossy(campaign: Campaign, trials: int | None = None, seed: int = 1) -> list[
             control = chance.randint(10, 20) * (1 + rank)
             out.append(trial(cell.id, number, seconds if seconds < 60 else "timeout", control))
     return out
+
+
+def written(folder: Path, this: Campaign, trials: Sequence[Trial]) -> Path:
+    """What others read of a report of those of ``trials`` that belong to the part that ``this`` is."""
+    numbers = set(this.numbers())
+    target = Folder(folder)
+    target.begin(this)
+    target.add(in_order(this, [trial for trial in trials if trial.trial in numbers]))
+    target.write({"timing.json": TIMING.model_dump_json()})
+    return folder

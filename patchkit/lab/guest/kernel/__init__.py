@@ -1,1 +1,1 @@
-"""The kernel of the link ``uml``: a pinned source, two changes, a configuration, and the program that they become."""
+"""The kernel of the link ``uml``: a pinned source, some changes, a configuration, and the program that they become."""

@@ -1,4 +1,4 @@
-"""The two changes to the kernel that make a run of the lab repeatable, as an exact diff for the very source."""
+"""The changes to the kernel that make the lab repeatable, and fast, as an exact diff for the very source."""
 
 from __future__ import annotations
 
@@ -29,12 +29,16 @@ machines of today, and so little beside a round trip that a handshake's time doe
 MARK = "patchkit-lab-syscall-ns="
 """What the program holds, with :data:`SYSCALL_NS` behind it: so a kernel that someone brings can be asked for it."""
 FOLDER = Path(__file__).with_name("changes")
-FILES = ("arch/um/kernel/skas/syscall.c", "arch/um/os-Linux/util.c")
+FILES = (
+    "arch/um/kernel/load_file.c", "arch/um/kernel/skas/syscall.c", "arch/um/kernel/trap.c", "arch/um/os-Linux/util.c",
+)  # fmt: skip
 """The files that change, by their paths in the kernel's source; each has a template in ``changes/``."""
 _HEADER = """\
 Description: A clock and random numbers that depend on nothing of the host
  Each system call takes {ns} ns of the guest's time in time-travel mode, and the
  random generator of the guest begins with the same numbers in each run.
+ A fault of a process takes the pages behind it as well, and the initramfs is
+ read where the host has it: that saves the host's time, and no guest's.
 Author: patchkit
 Forwarded: not-needed
 ---
@@ -56,7 +60,7 @@ def texts() -> list[str]:
 
 
 def render(files: Mapping[str, bytes], release: str) -> Rendered:
-    """Render the changes for ``files``, the two of :data:`FILES` of the kernel ``release``.
+    """Render the changes for ``files``, those of :data:`FILES` of the kernel ``release``.
 
     Raises GuestError where they do not fit exactly.
     """
@@ -84,8 +88,8 @@ def _variant() -> Variant:
         last_update=datetime.date(2026, 11, 29),
         guard=False,
         files=list(FILES),
-        functions=["handle_syscall", "os_getrandom"],
-        markers=["time_travel_ndelay", "0x9e3779b97f4a7c15"],
+        functions=["uml_load_file", "handle_syscall", "handle_page_fault", "os_getrandom"],
+        markers=["os_map_memory", "time_travel_ndelay", "page + 16", "0x9e3779b97f4a7c15"],
         order=0,
         conflicts=[],
         upstream=[],

@@ -19,7 +19,7 @@ from patchkit.source.tree.tree import Entry, Origin, SourceTree
 from patchkit.ui import Ui
 from tests.support.lab.kernel_source import FILES, SYSCALL, UTIL
 
-SYSCALL_C, UTIL_C = changes.FILES
+LOAD_FILE_C, SYSCALL_C, TRAP_C, UTIL_C = changes.FILES
 
 
 def test_a_call_takes_time_once_its_value_is_set() -> None:
@@ -29,6 +29,14 @@ def test_a_call_takes_time_once_its_value_is_set() -> None:
     assert after.index("time_travel_ndelay") < after.index("if (failed(ret))")
     assert after.count("schedule();") == 2
     assert "\t\t\ttime_travel_ndelay" in after  # laid out as the kernel is
+
+
+def test_the_initramfs_is_mapped_and_the_pages_behind_a_fault_come_along() -> None:
+    files = changes.render(FILES, "7.2.1").files
+    loaded, trap = files[LOAD_FILE_C].decode(), files[TRAP_C].decode()
+    assert "memblock_alloc_or_panic" not in loaded
+    assert loaded.index("memblock_alloc_raw(PAGE_ALIGN(*size), PAGE_SIZE)") < loaded.index("os_map_memory(area, fd")
+    assert trap.index("err = 0;") < trap.index("handle_mm_fault") < trap.index("out:")
 
 
 def test_the_random_numbers_are_those_of_splitmix64(tmp_path: Path) -> None:
@@ -61,6 +69,8 @@ def test_the_diff_is_an_ordinary_one() -> None:
         (SYSCALL_C, b"(regs, ret)", b"(regs, value)", "PT_REGS_SET_SYSCALL_RETURN with ret"),
         (SYSCALL_C, b"(regs, -ENOSYS)", b"(regs, ret)", "2 times"),
         (SYSCALL_C, b"\t\tif (failed", b"\t\ttime_travel_ndelay(1);\n\t\tif (failed", "patched already"),
+        (LOAD_FILE_C, b"area = memblock", b"*size = memblock", "area"),
+        (TRAP_C, b"err = 0;", b"err = 1;", "err"),
         (UTIL_C, b"return getrandom", b"return random_bytes", "getrandom"),
         (UTIL_C, b"\treturn getrandom", b"\tif (len)\n\t\treturn getrandom", "without braces"),
         (UTIL_C, b"void *buf", b"char *buf", "parameters of the type void"),

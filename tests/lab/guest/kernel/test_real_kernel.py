@@ -88,8 +88,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def boot(kernel: UmlKernel, image: Path, *words: str) -> dict[str, str]:
     """Run a guest; what its first process has found, by name."""
     clock = ("time-travel=inf-cpu", "time-travel-start=1796083200000000000")
-    command = [str(kernel.program), "mem=64M", *clock, "seccomp=on", f"initrd={image}", "rdinit=/init", "con=null",
-               "con0=null,fd:1", "panic=-1", "loglevel=1", *words]  # fmt: skip
+    command = [str(kernel.program), "mem=64M", *clock, "seccomp=on", f"initrd={image}", "retain_initrd", "rdinit=/init",
+               "con=null", "con0=null,fd:1", "panic=-1", "loglevel=1", *words]  # fmt: skip
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
     found = dict(re.findall(r"^([a-z ]+) ([0-9a-f]+)\r?$", done.stdout, re.MULTILINE))
     assert "sleep" in found, done.stdout + done.stderr
