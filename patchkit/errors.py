@@ -145,6 +145,16 @@ class NotProvenError(PatchkitError):
     meaning = "the object files differ where the variant states that they do not"
 
 
+class BadPatchError(PatchkitError):
+    exit_code = 38
+    meaning = "a patch or a variant of your own is not one that patchkit takes"
+
+
+class PortConflictError(PatchkitError):
+    exit_code = 39
+    meaning = "a patch can't be ported: it and upstream change the same lines, or its files are gone"
+
+
 class DockerMissingError(PatchkitError):
     exit_code = 40
     meaning = "--engine docker was given, and Docker is not available"

@@ -26,6 +26,7 @@ FLOORS = [
     "signals",
     "children",
     "storage",
+    "temporary",
     "cache",
     "encoding",
     "streams",

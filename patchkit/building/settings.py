@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from patchkit.building.engine.protocol import EngineName, cores
 from patchkit.building.flags import check_flags
-from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.building.toolchain import Toolchain, check_crypto, feature_of, toolchain
 from patchkit.releases.version import Version
 
 
@@ -24,8 +24,18 @@ class BuildSettings:
     cflags: Sequence[str] = ()
     """Compiler flags that follow the toolchain's own."""
     jobs: int = field(default_factory=cores)
+    timeout: int | None = None
+    """Seconds that one command may take; None: what ``PATCHKIT_BUILD_TIMEOUT`` has, or four hours."""
     allow_known_bad: bool = False
     """Whether variants of the status known-bad are built."""
+
+    def check(self) -> None:
+        """Raise BadUsageError for what makes no sense for any release: before anything is looked for or fetched."""
+        check_flags(self.cflags)
+        if self.crypto is not None:
+            check_crypto(self.crypto)
+        for feature in self.features:
+            feature_of(feature)
 
     def toolchain(self, version: Version, target: str, *, linking: bool = True) -> Toolchain:
         """Choose the toolchain of ``version`` for ``target``.
@@ -45,4 +55,5 @@ class BuildSettings:
         words += [word for source in self.openssl_sources for word in ("--openssl-source", source)]
         words += [word for feature in self.features for word in ("--with", feature)]
         words += [f"--cflag={flag}" for flag in self.cflags]
+        words += ["--timeout", str(self.timeout)] if self.timeout is not None else []
         return words + (["--allow-known-bad"] if self.allow_known_bad else [])

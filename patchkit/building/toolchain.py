@@ -272,7 +272,7 @@ def toolchain(
         )
     series = _series(name, of_target.system)
     library = _crypto(series, version, crypto, linking=linking)
-    requested = [_feature(feature) for feature in dict.fromkeys(features)]
+    requested = [feature_of(feature) for feature in dict.fromkeys(features)]
     pinned = library.pinned
     ported = [
         entry for entry in series.portability if of_target.system in entry.systems and holds(entry.releases, version)
@@ -295,15 +295,21 @@ def toolchain(
     )
 
 
-def _crypto(series: Series, version: Version, choice: str | None, *, linking: bool) -> Crypto:
+def check_crypto(name: str) -> None:
+    """Raise BadUsageError where ``name`` is neither a kind of crypto library nor a pinned one, whatever the release."""
     known = [SYSTEM, PINNED, *crypto_libraries()]
-    if choice is not None and choice not in known:
-        near = difflib.get_close_matches(choice, known, n=2, cutoff=0.5)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
         raise BadUsageError(
-            f"there is no crypto library {shown(choice)}",
+            f"there is no crypto library {shown(name)}",
             why=f"there are: {', '.join(known)}",
             advice=f"perhaps you meant --crypto {near[0]}" if near else _ELSEWHERE,
         )
+
+
+def _crypto(series: Series, version: Version, choice: str | None, *, linking: bool) -> Crypto:
+    if choice is not None:
+        check_crypto(choice)
     fitting = [
         library for library in series.crypto if holds(library.releases, version) and (library.links or not linking)
     ]
@@ -319,7 +325,8 @@ def _crypto(series: Series, version: Version, choice: str | None, *, linking: bo
     )
 
 
-def _feature(name: str) -> Feature:
+def feature_of(name: str) -> Feature:
+    """Return the feature ``name``. Raises BadUsageError where there is none."""
     known = {feature.name: feature for feature in features()}
     if name not in known:
         raise BadUsageError(

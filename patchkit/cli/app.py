@@ -17,6 +17,7 @@ COMMANDS = (
     "apply",
     "export",
     "matrix",
+    "port",
     "prove",
     "verify",
     "fetch",

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import CheckCompileOption, GuardOption, JsonOption, VariantOption
+from patchkit.cli.options import CheckCompileOption, GuardOption, JsonOption, PatchOption, VariantOption
 
 
 @command
 def apply(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="An OpenVPN source tree.")],
-    variant: VariantOption,
+    variant: VariantOption = None,
+    patch: PatchOption = None,
     guard: GuardOption = False,
     check_compile: CheckCompileOption = False,
     as_json: JsonOption = False,
@@ -31,15 +32,17 @@ def apply(
     from patchkit.errors import BadSourceError
     from patchkit.patching.apply import write_all
     from patchkit.patching.combination import combination
+    from patchkit.patching.own.choose import one
     from patchkit.patching.render import render
     from patchkit.source.tree.directory import tree_from
     from patchkit.ui import Ui, table
 
-    combined = combination(variant)
+    combined = combination(one(variant, patch))
     warn_known_bad(combined, Ui())
     if not directory.is_dir():
         raise BadSourceError(f"there is no folder {directory}", advice="patchkit fetch --version V --to DIR")
-    rendered = render(combined, tree_from(directory), "a tree at hand", guard=guard)
+    tree = tree_from(directory)
+    rendered = render(combined, tree, "a tree at hand", guard=guard)
     if check_compile:
         from patchkit.building.settings import BuildSettings
         from patchkit.context import Context
@@ -49,7 +52,7 @@ def apply(
         context = Context.default(offline=False)
         obtained = obtain(SourceRequest(source=directory), context)
         compiled(obtained, rendered, context, BuildSettings(engine="host"))
-    write_all(directory, rendered.files)
+    write_all(directory, rendered.files, [path for path in rendered.files if path not in tree])
     sums = {path: hashlib.sha256(data).hexdigest() for path, data in rendered.files.items()}
     if as_json:
         files = [{"path": path, "sha256": digest} for path, digest in sums.items()]

@@ -18,6 +18,7 @@ from patchkit.cli.options import (
     KnownBadOption,
     OfflineOption,
     OptionalVersionOption,
+    PatchOption,
     ShardOption,
     SinceOption,
     SourceOption,
@@ -39,11 +40,12 @@ def build(
         list[str] | None,
         typer.Option(
             "--variant",
-            metavar="NAME",
+            metavar="NAME|./FOLDER",
             help="May be given several times. Default: the recommended one.",
             autocompletion=completion.variants,
         ),
     ] = None,
+    patch: PatchOption = None,
     guard: GuardOption = False,
     target: Annotated[
         list[str] | None,
@@ -56,7 +58,7 @@ def build(
     ] = None,
     git: GitOption = None,
     source: SourceOption = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path("dist"),
     offline: OfflineOption = False,
     keep_going: Annotated[
@@ -84,6 +86,7 @@ def build(
     from patchkit.errors import BadUsageError
     from patchkit.jobs.build.all_releases import build_releases
     from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
+    from patchkit.patching.own.choose import chosen
     from patchkit.shard import Shard
     from patchkit.source.obtain import SourceRequest
 
@@ -95,7 +98,7 @@ def build(
     request = ReleasesRequest(
         BuildRequest(
             source=SourceRequest(version or "", git, source),
-            variants=variant or [recommended()],
+            variants=chosen(variant, patch) or [recommended()],
             settings=compiling.settings(allow_known_bad=allow_known_bad),
             guard=guard,
             out=out,

@@ -16,6 +16,7 @@ from patchkit.cli.options import (
     JsonOption,
     OfflineOption,
     OptionalVersionOption,
+    PatchOption,
     SourceOption,
     VariantOption,
     VulnerableOption,
@@ -26,7 +27,8 @@ from patchkit.cli.options import (
 def export(
     *,
     version: OptionalVersionOption = None,
-    variant: VariantOption,
+    variant: VariantOption = None,
+    patch: PatchOption = None,
     guard: GuardOption = False,
     form: Annotated[
         FormatChoice, typer.Option("--format", help="The program that is to read it: quilt, git am, or patch.")
@@ -52,13 +54,20 @@ def export(
     from patchkit.jobs.export import ExportRequest
     from patchkit.jobs.export import export as exported_by
     from patchkit.patching.combination import combination
+    from patchkit.patching.own.choose import one
     from patchkit.source.obtain import SourceRequest
 
     context = Context.default(offline=offline)
     wanted = SourceRequest(version or "", git, source)
     wanted.check_named()
     request = ExportRequest(
-        wanted, combination(variant), guard, form.value, to, check_compile, fail_on_vulnerable=fail_on_vulnerable
+        wanted,
+        combination(one(variant, patch)),
+        guard,
+        form.value,
+        to,
+        check_compile,
+        fail_on_vulnerable=fail_on_vulnerable,
     )
     warn_known_bad(request.variant, context.ui)
     exported = exported_by(request, context)

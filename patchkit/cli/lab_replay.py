@@ -20,7 +20,7 @@ def replay(
     verb: Annotated[int, typer.Option("--verb", metavar="N", min=1, max=11, help="OpenVPN's --verb.")] = 7,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: REPORT/replay/...")] = None,
     git: GitOption = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     offline: OfflineOption = False,
     allow_known_bad: KnownBadOption = False,
     as_json: JsonOption = False,

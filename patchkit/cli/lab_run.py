@@ -18,6 +18,7 @@ from patchkit.cli.options import (
     KnownBadOption,
     OfflineOption,
     OptionalVersionOption,
+    PatchOption,
     ShardOption,
 )
 
@@ -58,6 +59,7 @@ def run(
             autocompletion=completion.variants,
         ),
     ] = None,
+    patch: PatchOption = None,
     guard: GuardOption = False,
     client: Annotated[
         str | None,
@@ -115,7 +117,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Resume the campaign in --out.")] = False,
     shard: ShardOption = None,
     git: GitOption = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     offline: OfflineOption = False,
     allow_known_bad: KnownBadOption = False,
     as_json: JsonOption = False,
@@ -139,11 +141,17 @@ def run(
         link_name,
     )  # fmt: skip
     from patchkit.lab.report.report import markdown
+    from patchkit.patching.own.choose import chosen
+    from patchkit.patching.variants import STOCK
     from patchkit.shard import Shard
     from patchkit.source.obtain import SourceRequest
     from patchkit.ui import data
 
-    arms = arms_of(version, variant or [], guard=guard, client=client, server=server, arms=arm or [])
+    names = chosen(variant, patch)
+    if patch and not variant:
+        # Without a version, the patches are only made known: --arm, --client, --server or the report name them.
+        names = [STOCK, *names] if version is not None else []
+    arms = arms_of(version, names, guard=guard, client=client, server=server, arms=arm or [])
     changes = {
         "wrap": wrap and wrap.value, "max_packet_size": max_packet_size, "topology": topology and topology.value,
     }  # fmt: skip

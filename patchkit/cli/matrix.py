@@ -10,7 +10,7 @@ import typer
 
 from patchkit.cli import completion
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import GitOption, JsonOption, OfflineOption, SinceOption, SourceOption
+from patchkit.cli.options import GitOption, JsonOption, OfflineOption, PatchOption, SinceOption, SourceOption
 
 
 @command
@@ -33,6 +33,7 @@ def matrix(
             "--variant", metavar="NAME", help="Only this one; may be repeated.", autocompletion=completion.variants
         ),
     ] = None,
+    patch: PatchOption = None,
     offline: OfflineOption = False,
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
@@ -54,11 +55,12 @@ def matrix(
     from patchkit.errors import BadUsageError
     from patchkit.jobs.matrix.collect_sources import MatrixRequest
     from patchkit.jobs.matrix.job import matrix as rows_of
+    from patchkit.patching.own.choose import chosen
     from patchkit.source.obtain import SourceRequest
 
     if as_json and as_markdown:
         raise BadUsageError("--json and --markdown exclude each other")
-    request = MatrixRequest(SourceRequest(git=git, source=source), since, ref or [], variant or [])
+    request = MatrixRequest(SourceRequest(git=git, source=source), since, ref or [], chosen(variant, patch))
     request.validate()
     began = time.monotonic()
     context = Context.default(offline=offline)

@@ -59,12 +59,14 @@ def sync(
     from patchkit.jobs.mirror.sync import sync as synced_by
     from patchkit.source.obtain import SourceRequest
 
+    settings = BuildSettings(engine.value, crypto, openssl_source or [], features or [])
+    settings.check()
     context = Context.default()
     request = MirrorRequest(
         versions=[version.strip() for text in versions for version in text.split(",") if version.strip()],
         to=to,
         source=SourceRequest(git=git),
-        settings=BuildSettings(engine.value, crypto, openssl_source or [], features or []),
+        settings=settings,
         target=target,
         lab=lab,
     )

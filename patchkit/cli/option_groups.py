@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -16,6 +17,7 @@ from patchkit.cli.options import (
     FeatureOption,
     JobsOption,
     OpensslSourceOption,
+    TimeoutOption,
 )
 
 if TYPE_CHECKING:
@@ -32,21 +34,27 @@ class CompileOptions:
     features: FeatureOption = None
     cflag: CflagOption = None
     jobs: JobsOption = None
+    timeout: TimeoutOption = None
 
     def settings(self, *, allow_known_bad: bool = False) -> BuildSettings:
-        """Return the settings that these options ask for."""
-        from patchkit.building.engine.protocol import cores
+        """Return the settings that these options ask for. Raises BadUsageError for those that never make sense."""
+        from patchkit.building.engine.protocol import TIMEOUT, cores
         from patchkit.building.settings import BuildSettings
 
-        return BuildSettings(
+        if self.timeout is not None:
+            os.environ[TIMEOUT] = str(self.timeout)  # for all that compiles, also in threads and other processes
+        settings = BuildSettings(
             engine=self.engine.value,
             crypto=self.crypto,
             openssl_sources=self.openssl_source or [],
             features=self.features or [],
             cflags=self.cflag or [],
             jobs=self.jobs or cores(),
+            timeout=self.timeout,
             allow_known_bad=allow_known_bad,
         )
+        settings.check()
+        return settings
 
     @property
     def given(self) -> dict[str, object]:
@@ -58,6 +66,7 @@ class CompileOptions:
             "--with": self.features,
             "--cflag": self.cflag,
             "--jobs": self.jobs,
+            "--timeout": self.timeout,
         }
 
 

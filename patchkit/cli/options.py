@@ -71,14 +71,32 @@ def recommended() -> str:
 
 
 VariantOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--variant",
-        metavar="NAME",
-        default_factory=recommended,
+        metavar="NAME|./FOLDER",
         show_default="the recommended one",
-        help="See `patchkit variants`.",
+        help="See `patchkit variants`; a folder of your own is a path.",
         autocompletion=completion.variants,
+    ),
+]
+
+
+def _in_given_order(context: typer.Context, value: list[str] | None) -> list[str] | None:
+    """Mark patches that were given behind ``--variant``: options are handled in the order of the command line."""
+    from patchkit.patching.own.choose import PatchBehind
+
+    return [PatchBehind(text) for text in value] if value and context.params.get("variant") else value
+
+
+PatchOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--patch",
+        metavar="FILE|DIR",
+        help="A patch of your own: a unified diff, an mbox, or a quilt series; applied exactly, in front of --variant "
+        "or behind it as given. May be repeated.",
+        callback=_in_given_order,
     ),
 ]
 GuardOption = Annotated[
@@ -102,6 +120,12 @@ VulnerableOption = Annotated[
 ]
 KnownBadOption = Annotated[bool, typer.Option("--allow-known-bad", help="Take variants that are known to be bad, too.")]
 JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Default: one a core.")]
+TimeoutOption = Annotated[
+    int | None,
+    typer.Option(
+        "--timeout", metavar="SECONDS", min=1, max=9_999_999, help="For one command of a build. Default: four hours."
+    ),
+]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")]
 CryptoOption = Annotated[
     str | None,

@@ -14,6 +14,7 @@ from patchkit.cli.options import (
     JsonOption,
     OfflineOption,
     OptionalVersionOption,
+    PatchOption,
     SourceOption,
     TargetOption,
     VariantOption,
@@ -25,11 +26,12 @@ from patchkit.cli.options import (
 def prove(
     *,
     version: OptionalVersionOption = None,
-    variant: VariantOption,
+    variant: VariantOption = None,
+    patch: PatchOption = None,
     target: TargetOption = "linux-amd64",
     git: GitOption = None,
     source: SourceOption = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     configure: Annotated[
         list[str] | None,
         typer.Option("--configure", metavar="ARG", help="A further argument for configure; may be repeated."),
@@ -48,13 +50,14 @@ def prove(
     from patchkit.errors import NotProvenError
     from patchkit.jobs.prove.job import ProveRequest
     from patchkit.jobs.prove.job import prove as proof_of
+    from patchkit.patching.own.choose import one
     from patchkit.source.obtain import SourceRequest
 
     began = time.monotonic()
     context = Context.default(offline=offline, verbose=verbose)
     wanted = SourceRequest(version or "", git, source)
     wanted.check_named()
-    request = ProveRequest(wanted, variant, compiling.settings(), target, configure or [])
+    request = ProveRequest(wanted, one(variant, patch), compiling.settings(), target, configure or [])
     proof = proof_of(request, context)
     if as_json:
         print_document(proof)

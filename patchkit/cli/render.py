@@ -8,6 +8,7 @@ from patchkit.cli.options import (
     GuardOption,
     OfflineOption,
     OptionalVersionOption,
+    PatchOption,
     SourceOption,
     VariantOption,
 )
@@ -17,7 +18,8 @@ from patchkit.cli.options import (
 def render(
     *,
     version: OptionalVersionOption = None,
-    variant: VariantOption,
+    variant: VariantOption = None,
+    patch: PatchOption = None,
     guard: GuardOption = False,
     git: GitOption = None,
     source: SourceOption = None,
@@ -31,12 +33,13 @@ def render(
     from patchkit.cli.output.known_bad import warn_known_bad
     from patchkit.context import Context
     from patchkit.patching.combination import combination
+    from patchkit.patching.own.choose import one
     from patchkit.patching.render import render as rendered
     from patchkit.source.obtain import SourceRequest, obtain
     from patchkit.ui import data
 
     context = Context.default(offline=offline)
-    combined = combination(variant)
+    combined = combination(one(variant, patch))
     warn_known_bad(combined, context.ui)
     request = SourceRequest(version or "", git, source)
     request.check_named()

@@ -17,6 +17,7 @@ from patchkit.cli.options import (
     JsonOption,
     OfflineOption,
     OptionalVersionOption,
+    PatchOption,
     SinceOption,
     VerboseOption,
     VulnerableOption,
@@ -46,6 +47,7 @@ def verify(
             autocompletion=completion.patches,
         ),
     ] = None,
+    patch: PatchOption = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,7 +82,7 @@ def verify(
         list[Path] | None,
         typer.Option("--key", metavar="FILE", help="Further OpenPGP keys that count as upstream's; may be repeated."),
     ] = None,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     trials: Annotated[
         int | None, typer.Option("--trials", metavar="N", min=1, help="Of the lab, for each side. Default: 200.")
     ] = None,
@@ -105,6 +107,7 @@ def verify(
     from patchkit.jobs.verify.job import VerifyRequest, chosen_steps, required_evidence
     from patchkit.jobs.verify.model import TRIALS
     from patchkit.jobs.verify.new_tags import NewTagsRequest
+    from patchkit.patching.own.choose import chosen
     from patchkit.source.obtain import SourceRequest
 
     if new == (version is not None):
@@ -117,7 +120,7 @@ def verify(
             "--trials": trials, **compiling.given, "--out": out != OUT, "--keep-going": keep_going,
             "--offline": offline, "--fail-on-vulnerable": fail_on_vulnerable,
         })  # fmt: skip
-        tags_request = NewTagsRequest(SourceRequest(git=git), since, variant or [], key or [])
+        tags_request = NewTagsRequest(SourceRequest(git=git), since, chosen(variant, patch), key or [])
         _list_new_tags(tags_request, Context.default(verbose=verbose), as_json=as_json)
         return
     steps = chosen_steps(only or [], skip or [])
@@ -125,7 +128,7 @@ def verify(
         raise BadUsageError("--require needs the step source", advice="leave --skip source away")
     request = VerifyRequest(
         EvidenceRequest(SourceRequest(version or "", git, source), signature, tuple(key or [])),
-        variants=variant or [],
+        variants=chosen(variant, patch),
         settings=compiling.settings(),
         steps=steps,
         trials=trials or TRIALS,

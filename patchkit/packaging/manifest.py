@@ -34,8 +34,17 @@ class PatchedFile(Part):
     """A file that the variant changed."""
 
     path: str = Field(description="below the top of the source tree")
-    before: str = Field(description="sha256 before, in hex")
+    before: str | None = Field(description="sha256 before, in hex; null for a file that a patch of a user's own brings")
     after: str = Field(description="sha256 after, in hex")
+
+
+class OwnVariant(Part):
+    """A part of the change that is not of patchkit's catalogue, but the user's own."""
+
+    name: str = Field(description="in the variant's name and in file names")
+    kind: Literal["patch", "folder"] = Field(description="diffs, or a folder with patch.toml and templates")
+    given: str = Field(description="name of the file or folder")
+    sha256: str = Field(description="of the file, or of all files of the folder or series, in hex")
 
 
 class Patch(Part):
@@ -46,6 +55,7 @@ class Patch(Part):
     guard: bool = Field(description="true when the change stands between #ifdef RETRY and #endif, built with -DRETRY")
     diff_sha256: str | None = Field(description="of the rendered diff; null for stock")
     files: list[PatchedFile] = Field(description="every file that the diff changes")
+    own: list[OwnVariant] = Field(default=[], description="the parts that the user brought, in the variant's order")
 
 
 class Crypto(Part):
@@ -190,6 +200,7 @@ def markdown() -> str:
                     Artifact,
                     Source,
                     Patch,
+                    OwnVariant,
                     PatchedFile,
                     Build,
                     Crypto,

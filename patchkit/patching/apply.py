@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from patchkit.errors import PatchMismatchError
 from patchkit.source.tree.tree import blob_id
-from patchkit.storage import replace_all
+from patchkit.storage import folder_made, replace_all
 
 if TYPE_CHECKING:
     from unidiff.patch import Hunk, PatchedFile
@@ -25,8 +26,10 @@ class Readable(Protocol):
         ...
 
 
-def apply(diff: bytes, tree: Readable) -> Mapping[str, bytes]:
+def apply(diff: bytes, tree: Readable, new: Collection[str] = ()) -> Mapping[str, bytes]:
     """Apply ``diff`` to ``tree`` in memory: the post-images of all files that it touches, by path. Nothing is written.
+
+    The files ``new`` are not in the tree, and the diff may bring them.
 
     Raises PatchMismatchError when a hunk does not match at its very line, when the diff is malformed, or when its
     ``index`` line names other blobs than the file before and after; BadSourceError when a file is not in the tree.
@@ -42,14 +45,15 @@ def apply(diff: bytes, tree: Readable) -> Mapping[str, bytes]:
         raise PatchMismatchError("the diff changes no file")
     after: dict[str, bytes] = {}
     for file in patch:
-        if file.path in after or not file.is_modified_file:
+        is_new = file.is_added_file and file.path in new
+        if file.path in after or not (file.is_modified_file or is_new):
             raise PatchMismatchError(
                 f"the diff does something to {file.path} other than changing it once",
                 why="variants change existing files; they add, remove and rename none",
             )
-        before = tree.read(file.path)
+        before = b"" if is_new else tree.read(file.path)
         after[file.path] = _patched(file, before)
-        _check_index(file, before, after[file.path])
+        _check_index(file, None if is_new else before, after[file.path])
     return after
 
 
@@ -64,11 +68,11 @@ def _patched(file: PatchedFile, before: bytes) -> bytes:
     out: list[bytes] = []
     at = 0
     for hunk in file:
-        start = hunk.source_start - 1
         old = _side(hunk, "+")
+        start = hunk.source_start - (1 if old else 0)  # of no lines, the number of the one in front
         if start < at or lines[start : start + len(old)] != old:
             raise _mismatch(file.path, hunk, lines, start, old)
-        if hunk.target_start - 1 != len(out) + start - at:
+        if hunk.target_start - (1 if hunk.target_length else 0) != len(out) + start - at:
             raise PatchMismatchError(
                 f"the diff for {file.path} misnumbers its hunk at line {hunk.source_start}",
                 why=f"the new side begins at line {len(out) + start - at + 1}, not {hunk.target_start}",
@@ -110,18 +114,25 @@ def _mismatch(path: str, hunk: Hunk, lines: list[bytes], start: int, old: list[b
     )
 
 
-def _check_index(file: PatchedFile, before: bytes, after: bytes) -> None:
+def _check_index(file: PatchedFile, before: bytes | None, after: bytes) -> None:
+    known = [blob_id(before) if before is not None else "0" * 40, blob_id(after)]
     for line in map(str.strip, map(str, file.patch_info or [])):
         if not line.startswith("index "):
             continue
         ids = line.split()[1].split("..")
-        if ids != [blob_id(before), blob_id(after)]:
+        if ids != known:
             raise PatchMismatchError(
                 f"{file.path} is not the file that the diff was made for, or does not become what it should",
-                why=f"stated {line}\nfound index {blob_id(before)}..{blob_id(after)}",
+                why=f"stated {line}\nfound index {'..'.join(known)}",
             )
 
 
-def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Replace ``files`` below ``folder``; raises what :func:`patchkit.storage.replace_all` raises."""
-    replace_all({folder / path: data for path, data in files.items()})
+def write_all(folder: Path, files: Mapping[str, bytes], new: Collection[str] = ()) -> None:
+    """Replace ``files`` below ``folder``, and make the folders of those that are ``new``.
+
+    Raises what :func:`patchkit.storage.replace_all` raises; then no folder is left that was made.
+    """
+    with ExitStack() as made:
+        for above in dict.fromkeys((folder / path).parent for path in new):
+            made.enter_context(folder_made(above))
+        replace_all({folder / path: data for path, data in files.items()})

@@ -77,7 +77,8 @@ def attempt(
         pinned(part, path, files[path], guard=guard)
         for part in combined.parts
         for path in rendered.files
-        if path.rpartition("/")[2] in part.files
+        if path in files  # others are new
+        if path in part.files or path.rpartition("/")[2] in part.files
     )
     digests = {path: hashlib.sha256(data).hexdigest() for path, data in rendered.files.items()}
     return Attempt(digests, pinned=bool(digests) and all(known))

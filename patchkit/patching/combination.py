@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 
 from patchkit.errors import BadUsageError, ConflictError
 from patchkit.patching.variants import Bound, Status, UpstreamStatus, Variant, variant
@@ -19,6 +21,34 @@ class Combination:
     """One or more variants that go into one source, in their order."""
 
     parts: tuple[Variant, ...]
+
+    @property
+    def stages(self) -> tuple[Combination, ...]:
+        """The steps in which a source changes: templates that stand together are rendered for the same source, a
+        user's diffs are applied to what the stage before has left.
+        """
+        runs = groupby(self.parts, lambda part: part.name if part.diffs is not None else None)
+        return tuple(Combination(tuple(run)) for _, run in runs)
+
+    @property
+    def has_diffs(self) -> bool:
+        """Whether a part is made of a user's diffs."""
+        return any(part.diffs is not None for part in self.parts)
+
+    @property
+    def own(self) -> tuple[Variant, ...]:
+        """The parts that are a user's own."""
+        return tuple(part for part in self.parts if part.is_own)
+
+    @property
+    def brought(self) -> frozenset[str]:
+        """The paths of files that are new."""
+        return frozenset(path for part in self.parts for path in part.brought)
+
+    def touches(self, path: str) -> bool:
+        """Return whether a part changes the file ``path``; one of the catalogue names files without their folder."""
+        name = path.rpartition("/")[2]
+        return any(path in part.files or (part.diffs is None and name in part.files) for part in self.parts)
 
     @property
     def name(self) -> str:
@@ -93,7 +123,7 @@ class Combination:
 
 @cache
 def combination(text: str) -> Combination:
-    """Read the combination that ``text`` names: ``retransmit`` or ``a+b``.
+    """Read the combination that ``text`` names: ``retransmit`` or ``a+b``. A user's own parts stay where they stand.
 
     Raises UnknownVariantError when there is no such variant, BadUsageError for ``a+a`` or ``stock+a``, ConflictError
     when two variants exclude each other, and BadVariantError when a patch.toml is not valid.
@@ -101,7 +131,7 @@ def combination(text: str) -> Combination:
     pieces = text.split("+")
     if len(pieces) > 1 and "" in pieces:
         raise BadUsageError(f"{shown(text)} does not name a combination", why="a + stands between two names: a+b")
-    parts = sorted(map(variant, pieces), key=lambda part: (part.order, part.name))
+    parts = _in_order([variant(piece) for piece in pieces])
     names = [part.name for part in parts]
     if len(set(names)) < len(names) or (len(parts) > 1 and any(part.is_stock for part in parts)):
         raise BadUsageError(
@@ -116,3 +146,12 @@ def combination(text: str) -> Combination:
                 advice=f"--variant {part.name} --variant {against[0]} builds one of each",
             )
     return Combination(tuple(parts))
+
+
+def _in_order(parts: Sequence[Variant]) -> list[Variant]:
+    """Parts of the catalogue in their order; a user's own divide them."""
+    ordered: list[Variant] = []
+    for is_own, group in groupby(parts, lambda part: part.is_own):
+        run = list(group)
+        ordered += run if is_own else sorted(run, key=lambda part: (part.order, part.name))
+    return ordered

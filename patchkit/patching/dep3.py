@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from patchkit import __version__
 from patchkit.patching.combination import Combination
-from patchkit.patching.variants import GUARD_MACRO, Upstream, UpstreamStatus
+from patchkit.patching.variants import GUARD_MACRO, UNDATED, Upstream, UpstreamStatus
 from patchkit.releases.version import Version, base_of
 
 _UPSTREAM: dict[UpstreamStatus, str] = {
@@ -25,7 +25,9 @@ def header(combined: Combination, label: str, series: str | None, *, guard: bool
     lines = [f"Description: {title}", *(f" {line}" if line else " ." for line in paragraphs.split("\n"))]
     lines += dict.fromkeys(f"Author: {part.author}" for part in combined.parts)
     lines.append("Origin: " + "; ".join(dict.fromkeys(part.origin for part in combined.parts)))
-    lines += ["Forwarded: no", f"Last-Update: {max(part.last_update for part in combined.parts).isoformat()}"]
+    lines.append("Forwarded: no")
+    dates = [part.last_update for part in combined.parts if part.last_update != UNDATED]
+    lines += [f"Last-Update: {max(dates).isoformat()}"] if dates else []
     return "\n".join([*lines, *fields(combined, label, series, guard=guard), "---\n"]).encode()
 
 

@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from patchkit.errors import AnchorError, BadVariantError
+from patchkit.patching.unified import Pair
 from patchkit.patching.variants import GUARD_MACRO, Variant
 from patchkit.source.tree.tree import blob_id
 
 CONTEXT = 3
 """Lines of context, diff's and git's default."""
-
-Pair = tuple[bytes, bytes]
-"""A sign (blank, minus, plus) and a line with its end."""
 
 
 @dataclass(frozen=True)
@@ -178,11 +176,15 @@ def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
 
     Other directives stay.
     """
-    out: list[bytes] = []
+    starts = {b"#ifdef " + GUARD_MACRO.encode(): on, b"#ifndef " + GUARD_MACRO.encode(): not on}
+    # What lies before the first guard is taken as it stands.
+    first = next((row for row, line in enumerate(lines) if line[:1] == b"#" and line.rstrip(b"\r\n") in starts), None)
+    if first is None:
+        return list(lines)
+    out: list[bytes] = list(lines[:first])
     keep: bool | None = None  # None outside of a guard
     depth = 0
-    starts = {b"#ifdef " + GUARD_MACRO.encode(): on, b"#ifndef " + GUARD_MACRO.encode(): not on}
-    for line in lines:
+    for line in lines[first:]:
         word = line.rstrip(b"\r\n") if line.startswith(b"#") else b""
         if keep is None:
             keep = starts.get(word)
@@ -215,6 +217,15 @@ def spliced(lines: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:
     return out + list(lines[at:])
 
 
+def new_file_diff(path: str, lines: Sequence[bytes], mode: int) -> bytes:
+    """Write the part of a unified diff that brings the file ``path``; ``mode`` is its permissions."""
+    name = path.encode()
+    head = b"diff --git a/%b b/%b\nnew file mode 100%o\n" % (name, name, mode)
+    head += f"index {'0' * 40}..{blob_id(b''.join(lines))}\n".encode()
+    body = b"".join(_written(b"+", line) for line in lines)
+    return head + b"--- /dev/null\n+++ b/%b\n@@ -0,0 +1,%d @@\n" % (name, len(lines)) + body
+
+
 def file_diff(path: str, lines: Sequence[bytes], edits: Sequence[Edit], mode: int) -> bytes:
     """Write one file's part of a unified diff, with git's header lines; ``mode`` is the file's permissions."""
     name = path.encode()
@@ -229,12 +240,16 @@ def file_diff(path: str, lines: Sequence[bytes], edits: Sequence[Edit], mode: in
         pairs, start = _with_context(lines, group)
         old = sum(sign != b"+" for sign, _ in pairs)
         new = sum(sign != b"-" for sign, _ in pairs)
-        out.append(b"@@ -%d,%d +%d,%d @@\n" % (start + 1, old, start + 1 + drift, new))
-        out += [
-            sign + line + (b"" if line.endswith(b"\n") else b"\n\\ No newline at end of file\n") for sign, line in pairs
-        ]
+        # Of a side without lines, the number is that of the line in front.
+        rows = start + (old > 0), start + drift + (new > 0)
+        out.append(b"@@ -%d,%d +%d,%d @@\n" % (rows[0], old, rows[1], new))
+        out += [_written(sign, line) for sign, line in pairs]
         drift += new - old
     return b"".join(out)
+
+
+def _written(sign: bytes, line: bytes) -> bytes:
+    return sign + line + (b"" if line.endswith(b"\n") else b"\n\\ No newline at end of file\n")
 
 
 def _groups(edits: Sequence[Edit]) -> list[list[Edit]]:

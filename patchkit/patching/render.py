@@ -9,12 +9,13 @@ preprocessor sees with the macro unset must be the original to the byte.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from patchkit import resources
 from patchkit.errors import (
     AlreadyPatchedError,
     AnchorError,
@@ -26,6 +27,7 @@ from patchkit.errors import (
 from patchkit.patching import dep3, names, pins, traces
 from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
+from patchkit.patching.composed import Composed, ComposedFile, compose, with_files
 from patchkit.patching.csource import conditionals
 from patchkit.patching.csource.anchors import Anchors
 from patchkit.patching.csource.file import MAX_SOURCE, CSource, parse, split_lines
@@ -35,6 +37,7 @@ from patchkit.patching.edits import (
     file_diff,
     guarded,
     in_order,
+    new_file_diff,
     overlapping,
     read_edits,
     resolved,
@@ -42,10 +45,17 @@ from patchkit.patching.edits import (
     spliced,
 )
 from patchkit.patching.variants import Variant
-from patchkit.source.tree.tree import SYMLINK, Entry, SourceTree
+from patchkit.source.tree.tree import SYMLINK, SourceTree
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
+
+    class _Layout(TypedDict):
+        trim_blocks: bool
+        lstrip_blocks: bool
+        keep_trailing_newline: bool
+        autoescape: bool
+
 
 _SHOWN = 4  # lines that a message lists
 
@@ -91,6 +101,9 @@ def render(
     if combined.is_stock:
         return Rendered(combined.name, guard=False, diff=b"", files={})
     header = dep3.header(combined, label, series, guard=guard)
+    if combined.has_diffs:
+        composed = _composed(combined, tree, guard=guard, check_names=check_names)
+        return _rendered(combined.name, guard, header, composed.changes, tree)
     return render_below(header, combined, tree, guard=guard, check_names=check_names)
 
 
@@ -121,6 +134,8 @@ def render_series(
 
     Raises what :func:`render` raises.
     """
+    if combined.has_diffs:
+        return _series_with_diffs(combined, tree, label, series=series, guard=guard, check_names=check_names)
     changes = _changes(combined, tree, guard=guard, check_names=check_names)
     rendered = []
     for number, part in enumerate(combined.parts):
@@ -129,14 +144,57 @@ def render_series(
         diff = dep3.header(Combination((part,)), label, series, guard=guard) + body
         expected = {change.path: b"".join(spliced(lines, edits)) for change, lines, edits in steps}
         patch = Rendered(part.name, guard, diff, _applied(diff, tree, expected))
-        entries = {path: Entry.of(data, mode=tree.entries[path].mode) for path, data in patch.files.items()}
-        tree = SourceTree(tree.origin, {**tree.entries, **entries})
+        tree = with_files(tree, patch.files)
         rendered.append(patch)
     return rendered
 
 
-def _applied(diff: bytes, tree: SourceTree, expected: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    applied = apply(diff, tree)
+def _series_with_diffs(
+    combined: Combination, tree: SourceTree, label: str, *, series: str | None, guard: bool, check_names: bool
+) -> list[Rendered]:
+    """One diff for each part of a combination in which there are a user's diffs."""
+    _composed(combined, tree, guard=guard, check_names=check_names)  # an error that names both sides of a conflict
+    rendered: list[Rendered] = []
+    for stage in combined.stages:
+        if stage.has_diffs:
+            header = dep3.header(stage, label, series, guard=guard)
+            composed = _composed(stage, tree, guard=guard, check_names=check_names)
+            patches = [_rendered(stage.name, guard, header, composed.changes, tree)]
+        else:
+            patches = render_series(stage, tree, label, series=series, guard=guard, check_names=check_names)
+        for patch in patches:
+            tree = with_files(tree, patch.files)
+        rendered += patches
+    return rendered
+
+
+def _composed(combined: Combination, tree: SourceTree, *, guard: bool, check_names: bool) -> Composed:
+    if guard:
+        combined.check_guard()
+
+    def templates(stage: Combination, before: SourceTree) -> dict[str, list[Edit]]:
+        changes = _changes(stage, before, guard=guard, check_names=check_names)
+        return {change.path: change.edits for change in changes}
+
+    return compose(combined, tree, templates)
+
+
+def _rendered(name: str, guard: bool, header: bytes, changes: Sequence[ComposedFile], tree: SourceTree) -> Rendered:
+    body = b"".join(
+        new_file_diff(change.path, change.after, change.mode)
+        if change.is_new
+        else file_diff(change.path, change.before, change.edits, change.mode)
+        for change in changes
+    )
+    expected = {change.path: b"".join(change.after) for change in changes}
+    new = [change.path for change in changes if change.is_new]
+    return Rendered(name, guard, header + body, _applied(header + body, tree, expected, new))
+
+
+def _applied(
+    diff: bytes, tree: SourceTree, expected: Mapping[str, bytes], new: Sequence[str] = ()
+) -> Mapping[str, bytes]:
+    applied = apply(diff, tree, new)
     if dict(applied) != expected:
         raise PatchMismatchError(
             "the diff does not give what was rendered", why="a fault in patchkit; please report it"
@@ -265,7 +323,7 @@ def _change_in_views(combined: Combination, source: CSource, file: str, mode: in
 def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:
     """The change of one file; a part is checked against its pins alone, also when there are other parts."""
     path = source.name
-    plain = tuple(tuple(_edits(part, file, source)) for part in combined.parts)
+    plain = tuple(_edits_of(part, file, source) for part in combined.parts)
     if guard:
         _check_seams(combined, source, [edit for edits in plain for edit in edits])
     by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
@@ -282,8 +340,44 @@ def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, 
     unguarded = _Change(path, source, mode, plain, plain) if guard else change
     if guard:
         _check_guard(combined, change, unguarded)
-    _check_after(combined, unguarded)
+    _once(_Once(combined, source, unguarded.after, lambda: _check_after(combined, unguarded)))
     return change
+
+
+@dataclass(frozen=True)
+class _Once:
+    """What is the same for the plain form and the guarded one, and is found out for the first of them alone.
+
+    Equal are the very same objects, and the same texts.
+    """
+
+    who: object
+    source: CSource
+    text: str | bytes
+    run: Callable[[], tuple[Edit, ...] | None]
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Once)
+            and self.who is other.who
+            and self.source is other.source
+            and self.text == other.text
+        )
+
+    def __hash__(self) -> int:
+        return hash((id(self.who), id(self.source), self.text))
+
+
+@lru_cache(maxsize=32)
+def _once(asked: _Once) -> tuple[Edit, ...] | None:
+    return asked.run()
+
+
+def _edits_of(part: Variant, file: str, source: CSource) -> tuple[Edit, ...]:
+    if file not in part.files:
+        return ()
+    known_by = f"{file}\0{part.template(file)}"
+    return _once(_Once(part, source, known_by, lambda: tuple(_edits(part, file, source)))) or ()
 
 
 def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) -> None:
@@ -322,13 +416,11 @@ def _check_after(combined: Combination, unguarded: _Change) -> None:
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
     from jinja2 import TemplateError
 
-    if file not in part.files:
-        return []
     _refuse_patched(part, source)
     _refuse_broken(part, source)
     try:
-        text = _template(part.folder.parent, part.template(file)).render(source=Anchors(source))
-    except TemplateError as error:
+        text = _template_of(part, file).render(source=Anchors(source))
+    except (TemplateError, *_CARELESS) as error:
         raise BadVariantError(f"the template of {part.name} for {file} fails", why=str(error)) from error
     edits = read_edits(text, source.lines, part, file)
     _hold_inside(part, edits, source)
@@ -385,20 +477,48 @@ def _environment(folder: Path) -> Environment:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
-        loader=FileSystemLoader(folder),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701
+    environment = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, **_LAYOUT)  # noqa: S701
+    return _with_filters(environment)
+
+
+def _own_environment(texts: Mapping[str, str], catalogue: Path) -> Environment:
+    """Templates of a user's own folder: in jinja's sandbox, without its global functions, and with what was read.
+
+    They may include each other and the catalogue's. Nothing is opened for them.
+    """
+    from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        loader=ChoiceLoader([DictLoader(texts), FileSystemLoader(catalogue)]), undefined=StrictUndefined, **_LAYOUT
     )
+    environment.globals = {"namespace": environment.globals["namespace"]}
+    return _with_filters(environment)
+
+
+_LAYOUT: _Layout = {
+    "trim_blocks": True,
+    "lstrip_blocks": True,
+    "keep_trailing_newline": True,
+    "autoescape": False,
+}
+# What a template raises that takes a value for something else: a fault of the template, not of patchkit.
+_CARELESS = (TypeError, ValueError, AttributeError, ArithmeticError, LookupError, RecursionError)
+
+
+def _with_filters(environment: Environment) -> Environment:
     environment.filters |= {
         "added": lambda lines: _signed("+", lines),
         "removed": lambda lines: _signed("-", lines),
         "kept": lambda lines: _signed(" ", lines),
     }
     return environment
+
+
+def _template_of(part: Variant, file: str) -> Template:
+    if part.templates is None:
+        return _template(part.folder.parent, part.template(file))
+    return _own_environment(part.templates, resources.folder("patches")).from_string(part.template(file))
 
 
 @lru_cache(maxsize=64)

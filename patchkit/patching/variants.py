@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import re
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -17,9 +19,18 @@ from patchkit.json_schema import Part
 from patchkit.releases.ranges import Range, holds
 from patchkit.releases.version import Version, shown
 
+if TYPE_CHECKING:
+    from patchkit.patching.unified import FileChange
+
 STOCK = "stock"
+UNDATED = datetime.date(1970, 1, 1)
+"""The date of a user's own diff, which states none that can be trusted."""
+DESCRIPTION = "patch.toml"
+"""The file that describes a variant, in its folder."""
 GUARD_MACRO = "RETRY"
 """The macro that the patch of 2013 used; no release has a macro of that name."""
+
+_OF_A_PATCH = re.compile(r"-[0-9a-f]{8}$")  # how a user's own patch is called
 
 Status = Literal["recommended", "faithful", "experimental", "known-bad"]
 UpstreamStatus = Literal["needed", "superseded", "not-applicable"]
@@ -106,6 +117,26 @@ class Variant(_Table):
         return not self.files
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is a user's own, and not of the catalogue."""
+        return False
+
+    @property
+    def diffs(self) -> tuple[tuple[str, tuple[FileChange, ...]], ...] | None:
+        """The diffs that it is made of, by name; None where it is made of templates."""
+        return None
+
+    @property
+    def templates(self) -> Mapping[str, str] | None:
+        """The templates that were read at once, by file name; None for the catalogue's, which are files."""
+        return None
+
+    @property
+    def brought(self) -> frozenset[str]:
+        """The paths of the files that are new: no release may have them."""
+        return frozenset()
+
+    @property
     def touched(self) -> list[str]:
         """The functions that change, and the new ones."""
         return [*self.functions, *self.added]
@@ -121,8 +152,21 @@ class Variant(_Table):
 
 def names() -> list[str]:
     """List the names of all variants, stock first."""
-    folders = [toml.parent.name for toml in resources.folder("patches").glob("*/patch.toml")]
+    folders = [toml.parent.name for toml in resources.folder("patches").glob(f"*/{DESCRIPTION}")]
     return sorted(folders, key=lambda name: (name != STOCK, name))
+
+
+_own: dict[str, Variant] = {}
+
+
+def register(own: Variant) -> Variant:
+    """Make a user's ``own`` variant known by its name in this process, and return it.
+
+    Every command resolves names here, so that what a user brings goes wherever a variant of the catalogue goes.
+    """
+    _own[own.name] = own
+    variant.cache_clear()
+    return own
 
 
 def default_variant() -> str:
@@ -132,20 +176,24 @@ def default_variant() -> str:
 
 @cache
 def variant(name: str) -> Variant:
-    """Read the variant ``name``.
+    """Return the variant ``name``: of the catalogue, or one that :func:`register` has made known.
 
     Raises UnknownVariantError when there is none, and BadVariantError when its patch.toml is not valid or a template is
     missing.
     """
+    if name in _own:
+        return _own[name]
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4) or names()
         raise UnknownVariantError(
             f"there is no variant {shown(name)}",
             why=f"nearest: {', '.join(near)}",
-            advice="patchkit variants",
+            advice="give the --patch that it is called after again"
+            if _OF_A_PATCH.search(name)
+            else "patchkit variants",
         )
     folder = resources.folder("patches") / name
-    path = folder / "patch.toml"
+    path = folder / DESCRIPTION
     try:
         described = Variant.model_validate({"name": name, "folder": folder, **tomllib.loads(path.read_text("utf-8"))})
     except (ValidationError, tomllib.TOMLDecodeError) as error:

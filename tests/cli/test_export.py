@@ -17,12 +17,12 @@ from patchkit.cli.export import export
 from patchkit.cli.options import FormatChoice
 from patchkit.errors import (
     AlreadyPatchedError,
+    BadPatchError,
     BadUsageError,
     ConflictError,
     DiskFullError,
     PatchkitError,
     StorageError,
-    UnknownVariantError,
 )
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
@@ -161,7 +161,7 @@ tls_process (struct ks *ks)
         ({"variant": "stock"}, BadUsageError, "stock"),
         ({"variant": "stock", "source": Path("nowhere")}, BadUsageError, "stock"),
         ({"variant": "retransmit+retransmit-flag"}, ConflictError, "retransmit-flag"),
-        ({"variant": "../x"}, UnknownVariantError, "../x"),
+        ({"variant": "../x"}, BadPatchError, "../x"),
         ({"to": "configure.ac"}, StorageError, "configure.ac is not a folder"),
         ({"to": "configure.ac/sub/dir"}, StorageError, "configure.ac is not a folder"),
         ({"to": "x" * 300}, StorageError, "name too long"),

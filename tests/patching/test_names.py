@@ -183,3 +183,15 @@ def test_the_headers_that_are_read_are_those_that_are_included() -> None:
     assert names.files_of(made(), ["src/openvpn/reliable.c"]) == [
         "src/openvpn/buffer.h", "src/openvpn/reliable.h", "src/openvpn/syshead.h",
     ]  # fmt: skip
+
+
+def test_a_parameter_is_known_within_a_loop_whose_head_is_a_macro() -> None:
+    """``EACH(rel) { … }`` looks like the definition of a function within the function."""
+    head = '#include "syshead.h"\n#define EACH(r) for (int each = 0; each < (r)->size; ++each)\n'
+    loop = "    struct reliable_entry *best = &rel->array[0];\n    EACH(rel)\n    {\n        if (best->active)\n"
+    source = SOURCE.replace('#include "syshead.h"\n', head).replace(
+        "    struct reliable_entry *best = &rel->array[0];\n    if (best->active)\n    {\n", f"{loop}        {{\n"
+    )
+    source = source.replace("return &best->buf;\n    }\n", "return &best->buf;\n        }\n    }\n")
+    assert "EACH(rel)" in source
+    assert render(combination("early"), made(source=(SOURCE, source)), "sample").files

@@ -116,6 +116,9 @@ def test_a_file_without_final_newline() -> None:
         (GNU.replace("struct reliable *rel", "struct reliable *rel, struct reliable *two"), "2 parameters"),
         (GNU[: GNU.index("return")], "reliable_get_buf_output_sequenced"),
         ("", "reliable_get_buf_output_sequenced"),
+        # What is garbled behind the function is no second one, and is told with its line.
+        (GNU + "\nreliable_get_buf_output_sequenced (", f"can't be parsed as C from line {GNU.count(chr(10)) + 2} on"),
+        (GNU + 'reliable_get_buf_output_sequenced ("x', f"can't be parsed as C from line {GNU.count(chr(10)) + 1} on"),
     ],
 )
 def test_a_missing_or_doubtful_anchor_is_refused_by_name(source: str, named: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import os
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from patchkit import temporary
 from patchkit.building.engine.protocol import Identity, Workspace, longest_command, too_long, versions
 from patchkit.building.toolchain import Target, Toolchain, known_target
 from patchkit.errors import ToolchainError, UnknownTargetError
@@ -24,13 +24,13 @@ from patchkit.signals import GROUPS, held_off
 from patchkit.storage import writing
 from patchkit.ui import Ui
 
+LAB_PACKAGES = ("bc", "bison", "flex")
+"""The Debian packages that the lab's kernel is compiled with, besides those of a build."""
 _COMMANDS = ("make", "pkg-config", "autoreconf", "libtoolize")
 _OF_RECIPE = {"autotools": (), "cmake": ("cmake", "ninja")}
 _TOOLS = ("gcc", "strip")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # by Debian's name, the kernel's
 # The variables of the caller that a compiler gets; flags set there must not leak into a build.
-_PREFIX = "patchkit-"
-_IN_USE = ".in-use"
 _ANSWER = 60.0  # seconds for a question that takes milliseconds
 _ENVIRONMENT = ("PATH", "HOME", "LD_LIBRARY_PATH")
 
@@ -71,7 +71,7 @@ class HostEngine:
             raise ToolchainError(
                 f"this host lacks {', '.join(lacking)}",
                 why=f"OpenVPN {toolchain.series.name} is compiled with them",
-                advice=_advice(missing, target) if missing else "install them, or use --engine docker",
+                advice=install_line(target, missing) if missing else "install them, or use --engine docker",
             )
         _check_compiler(toolchain)
         output = subprocess.run(
@@ -83,49 +83,19 @@ class HostEngine:
     def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:  # noqa: ARG002
         """Make a temporary folder, and remove those of killed builds. Raises DiskFullError or StorageError."""
         parent = Path(tempfile.gettempdir())
-        remove_left(parent)
+        temporary.remove_left(parent)
         with writing(parent):
-            top = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            mark = _mark(top)
+            top, mark = temporary.marked("", parent)
         try:
             yield HostWorkspace(top)
         finally:
-            (top / _IN_USE).unlink(missing_ok=True)
+            (top / temporary.MARK).unlink(missing_ok=True)
             os.close(mark)
             if keep:
                 self._ui.note(f"kept: {top}")
             else:
                 with held_off():
                     shutil.rmtree(top, ignore_errors=True)
-
-
-def remove_left(parent: Path) -> list[Path]:
-    """Remove the folders in ``parent`` of builds on this host that were killed; return those that were there."""
-    left = [path.parent for path in parent.glob(f"{_PREFIX}*/{_IN_USE}") if _is_left(path)]
-    for path in left:
-        shutil.rmtree(path, ignore_errors=True)
-    return left
-
-
-def _mark(top: Path) -> int:
-    """Mark ``top`` as in use: by a lock, which the kernel frees when this process ends."""
-    new = top / f"{_IN_USE}.new"
-    mark = os.open(new, os.O_CREAT | os.O_RDWR, 0o600)
-    fcntl.flock(mark, fcntl.LOCK_EX)
-    new.rename(top / _IN_USE)
-    return mark
-
-
-def _is_left(mark: Path) -> bool:
-    """Whether the build that made ``mark`` has ended without removing it; other users' are left alone."""
-    try:
-        if mark.parent.stat().st_uid != os.getuid():
-            return False
-        with mark.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 class HostWorkspace:
@@ -221,11 +191,16 @@ def _kill(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _advice(missing: Sequence[str], target: Target) -> str:
-    """Return the line that installs all that builds for ``target`` need, as ``patchkit doctor`` prints it."""
-    all_packages = known_target(target.name).packages
-    there = installed(all_packages, target.debian_arch) or {}
-    packages = [name for name in dict.fromkeys([*all_packages, *missing]) if name not in there]
+def install_line(target: Target, missing: Sequence[str]) -> str:
+    """Return the line that installs ``missing`` and all else that builds for ``target`` need.
+
+    For this machine's own target that is what the lab needs too: ``build``, ``lab run``, ``verify`` and
+    ``doctor build lab`` print one and the same line, so that nobody has to become root twice.
+    """
+    own = () if target.cross else LAB_PACKAGES
+    wanted = sorted({*known_target(target.name).packages, *own, *missing})
+    there = installed(wanted, target.debian_arch) or {}
+    packages = [name for name in wanted if name in missing or name not in there]
     line = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
     if target.foreign is not None and any(name.endswith(f":{target.foreign}") for name in packages):
         line = f"dpkg --add-architecture {target.foreign} && {line}"

@@ -23,6 +23,8 @@ OWNER = 1000
 EngineName = Literal["auto", "docker", "host"]
 
 
+TIMEOUT = "PATCHKIT_BUILD_TIMEOUT"
+"""The variable with the seconds that one command of a build may take; ``--timeout`` sets it."""
 _COMMAND = 4 * 3600.0  # seconds; OpenSSL takes some minutes on one old core
 
 
@@ -31,12 +33,12 @@ def longest_command() -> float:
 
     Raises BadUsageError where the variable is not a number of seconds.
     """
-    text = os.environ.get("PATCHKIT_BUILD_TIMEOUT", "")
+    text = os.environ.get(TIMEOUT, "")
     if not text:
         return _COMMAND
     if not re.fullmatch(r"[1-9]\d{0,6}", text, re.ASCII):
         raise BadUsageError(
-            f"PATCHKIT_BUILD_TIMEOUT is not a number of seconds: {shown(text)}", advice="PATCHKIT_BUILD_TIMEOUT=7200"
+            f"{TIMEOUT} is not a number of seconds: {shown(text)}", advice=f"{TIMEOUT}=7200, or --timeout 7200"
         )
     return float(text)
 
@@ -46,7 +48,7 @@ def too_long(command: Sequence[str], limit: float) -> ToolError:
     return ToolError(
         f"{command[0]} did not end within {limit:g} s",
         why="it was ended, with its children",
-        advice="PATCHKIT_BUILD_TIMEOUT=SECONDS sets another limit",
+        advice="--timeout SECONDS sets another limit",
     )
 
 

@@ -159,6 +159,10 @@ class OpenVpnTree(ABC):
         config_h, mtime = self._config
         branded = _VERSION_MACRO.sub(rb"\1" + suffix.encode() + b'"', config_h)
         reset = self._changed - changes.keys()
+        brought = sorted(path for path in reset if path not in self._source)
+        if brought:
+            self._run("rm", "-f", *brought)
+            reset -= set(brought)
         sources = {**{path: self._source.read(path) for path in reset}, **changes}
         # config.h keeps its time stamp: nearly everything includes it, and hardly anything uses what changed.
         content = {**{f"{TREE}/{path}": data for path, data in sources.items()}, self.config_h: branded}

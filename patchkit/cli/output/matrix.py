@@ -8,13 +8,14 @@ from dataclasses import asdict
 
 from patchkit.cli.output.document import error_document, print_json
 from patchkit.cli.output.refusals import column, reasons
-from patchkit.errors import PatchkitError
+from patchkit.errors import PatchkitError, PatchMismatchError
 from patchkit.jobs.matrix.job import Row
 from patchkit.patching.attempt import MatrixCell, MatrixVerdict
 from patchkit.printable import in_one_line, without_passwords
 from patchkit.ui import Painted, Ui, data, table
 
 _VERDICTS: tuple[MatrixVerdict, ...] = ("exact", "superseded", "not-applicable", "refused")
+_LISTED = 8  # releases of one error
 _COLOURS: dict[MatrixVerdict, str] = {
     "exact": "green",
     "superseded": "cyan",
@@ -63,11 +64,25 @@ def _counted(number: int, thing: str) -> str:
 
 
 def report_refusals(rows: Sequence[Row], ui: Ui) -> list[PatchkitError]:
-    """Print each refusal on stderr once, with the columns that it is the reason of; return all errors, in order."""
+    """Print each refusal on stderr once, with the columns that it is the reason of; return all errors, in order.
+
+    Releases that a patch of the user's own does not fit for one and the same reason are listed together.
+    """
     refusals = [(row, reason) for row in rows for reason in reasons(row)]
+    alike: dict[tuple[object, ...], list[str]] = {}
     for row, reason in refusals:
-        ui.error(f"{reason.where(row)}: {reason.error.what}", reason.error.why, reason.error.advice)
+        error = reason.error
+        same = isinstance(error, PatchMismatchError)
+        key = (error.what, error.why, error.advice, "; ".join(reason.columns), "" if same else row.name)
+        alike.setdefault(key, []).append(row.name)
+    for (what, why, advice, columns, _), names in alike.items():
+        ui.error(f"{_listed(names)}{f' ({columns})' if columns else ''}: {what}", str(why), str(advice))
     return [reason.error for _, reason in refusals]
+
+
+def _listed(names: Sequence[str]) -> str:
+    few = names if len(names) <= _LISTED else [*names[: _LISTED - 1], f"and {len(names) - _LISTED + 1} more"]
+    return ", ".join(few)
 
 
 def _headings(rows: Sequence[Row]) -> list[str]:

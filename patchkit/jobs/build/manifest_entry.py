@@ -15,7 +15,9 @@ from patchkit.jobs.build.plan import BuildInputs, Planned
 from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
+from patchkit.patching.own.variant import OwnVariant
 from patchkit.patching.variants import GUARD_MACRO
+from patchkit.source.tree.tree import SourceTree
 
 
 def describe(
@@ -48,8 +50,13 @@ def describe(
             guard=rendered.guard,
             diff_sha256=rendered.sha256 if rendered.diff else None,
             files=[
-                manifest.PatchedFile(path=path, before=_sha256(inputs.obtained.tree.read(path)), after=_sha256(data))
+                manifest.PatchedFile(path=path, before=_before(inputs.obtained.tree, path), after=_sha256(data))
                 for path, data in sorted(rendered.files.items())
+            ],
+            own=[
+                manifest.OwnVariant(name=part.name, kind=part.kind, given=part.given, sha256=part.digest)
+                for part in planned.variant.parts
+                if isinstance(part, OwnVariant)
             ],
         ),
         build=manifest.Build(
@@ -121,6 +128,10 @@ def _crypto(inputs: BuildInputs) -> manifest.Crypto:
         source=manifest.Source(**asdict(source.tree.origin)),
         end_of_life=pinned.end_of_life.isoformat() if pinned.end_of_life else None,
     )
+
+
+def _before(tree: SourceTree, path: str) -> str | None:
+    return _sha256(tree.read(path)) if path in tree else None
 
 
 def _sha256(data: bytes) -> str:

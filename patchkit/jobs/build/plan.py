@@ -70,6 +70,7 @@ def plan(variant: Combination, rendered: Rendered, inputs: BuildInputs) -> Plann
         "contents": hashlib.sha256(tree.tar("x")).hexdigest() if tree.origin.kind == "directory" else None,
         "variant": variant.name,
         "diff": rendered.sha256,
+        "own": [part.model_dump(mode="json", include={"name", "digest", "given"}) for part in variant.own],
         "guard": rendered.guard,
         "toolchain": inputs.tools.model_dump(),
         "identity": inputs.identity.digest,

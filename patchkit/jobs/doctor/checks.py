@@ -73,6 +73,7 @@ def probes(distribution: Distribution, context: Context) -> list[Probe]:
         Probe("tarballs", "every release that is not in the cache", network.tarballs),
         Probe("debian", "images, the lab's packages, some tarballs", network.debian_mirror),
         Probe("disk", "builds, lab run", partial(disk.room, context.cache)),
+        Probe("leftovers", "room on the disk", disk.leftovers),
         Probe("cache", "everything", partial(cache_health.checked, context.cache)),
     ]  # fmt: skip
 

@@ -7,9 +7,12 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from patchkit import temporary
 from patchkit.building.engine.docker import connect
 from patchkit.cache import Cache
 from patchkit.errors import DiskFullError, PatchkitError
+from patchkit.jobs.doctor.distribution import Step
+from patchkit.jobs.doctor.model import FaultError
 from patchkit.storage import reading
 
 _MB = 10**6
@@ -19,6 +22,21 @@ _MB = 10**6
 IN_CACHE = 1500 * _MB
 IN_TMPDIR = 400 * _MB
 IN_DOCKER = 2700 * _MB
+
+
+def leftovers() -> str:
+    """Look for temporary folders that killed builds and trials have left; report in a line that there are none.
+
+    The next build or campaign removes them, too. Raises FaultError, with the command that removes them now.
+    """
+    found = [folder for parent in temporary.parents() for folder in temporary.left(parent)]
+    if found:
+        raise FaultError(
+            f"{len(found)} temporary folder{'s' if len(found) > 1 else ''} of killed runs",
+            why=f"no process works in them any more: {found[0]}" + (" and others" if len(found) > 1 else ""),
+            steps=[Step(["rm", "-rf", "--", *map(str, found)], root=False)],
+        )
+    return f"no killed run has left a folder in {', '.join(map(str, temporary.parents()))}"
 
 
 def room(cache: Cache) -> str:

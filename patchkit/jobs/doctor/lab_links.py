@@ -32,10 +32,8 @@ def kernel(distribution: Distribution, context: Context) -> str:
         "the cache has no kernel for the lab",
         why=f"this host lacks {', '.join(missing)}, to compile one" if missing else "it is compiled in some minutes",
         state="missing",
-        steps=[
-            *distribution.install(distribution.kit("kernel") if missing else ()),
-            Step([sys.executable, "-m", "patchkit", "lab", "kernel"], root=False),
-        ],
+        packages=(distribution.lacking("kernel") or distribution.kit("kernel")) if missing else (),
+        steps=[Step([sys.executable, "-m", "patchkit", "lab", "kernel"], root=False)],
     )
 
 

@@ -19,13 +19,21 @@ class FaultError(Exception):
     """A probe failed, and names what helps. Raised and caught within this package, so it has no exit code."""
 
     def __init__(
-        self, what: str, *, why: str = "", advice: str = "", state: State = "broken", steps: Sequence[Step] = ()
+        self,
+        what: str,
+        *,
+        why: str = "",
+        advice: str = "",
+        state: State = "broken",
+        packages: Sequence[str] = (),
+        steps: Sequence[Step] = (),
     ) -> None:
         super().__init__(what)
         self.what = what
         self.why = why
         self.advice = advice
         self.state: State = state
+        self.packages = packages
         self.steps = steps
 
 
@@ -82,7 +90,7 @@ def run_probe(probe: Probe, distribution: Distribution) -> ProbeResult:
 
 def _failed(probe: Probe, fault: FaultError, distribution: Distribution) -> ProbeResult:
     absent = any(shutil.which(command) is None for command in probe.commands)
-    packages: Sequence[str] = ()
+    packages = fault.packages
     if probe.kit and not fault.steps:
         packages = distribution.lacking(probe.kit)
         if not packages and absent:

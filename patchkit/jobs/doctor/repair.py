@@ -23,7 +23,8 @@ _QUIET = ("DEBIAN_FRONTEND", "noninteractive")  # or packages ask questions of t
 def plan(results: Sequence[ProbeResult], distribution: Distribution) -> list[Step]:
     """Return every command that helps, once: one installation of all packages, then the other steps in order."""
     failed = [result for result in results if result.state != "works"]
-    packages = list(dict.fromkeys(name for result in failed for name in result.packages))
+    # In the order of the line that a build prints, which is then the same.
+    packages = sorted({name for result in failed for name in result.packages})
     steps = [*distribution.install(packages), *(step for result in failed for step in result.steps)]
     return list({tuple(step.command): step for step in steps}.values())
 

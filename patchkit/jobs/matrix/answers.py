@@ -93,6 +93,8 @@ def _variants(name: str) -> str:
     parts = combination(name).parts
     described = [
         (part.model_dump_json(), [part.template(file) for file in part.files], dict(pins.load(part.folder)))
+        if not part.is_own
+        else (part.model_dump_json(), dict(pins.load(part.folder)) if part.diffs is None else {})
         for part in parts
     ]
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=dict).encode()).hexdigest()

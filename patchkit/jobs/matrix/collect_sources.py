@@ -10,6 +10,7 @@ from packaging.version import Version as Pep440
 from patchkit.context import Context
 from patchkit.errors import BadSourceError, BadUsageError, GitError, PatchkitError, TagMovedError, UnknownVersionError
 from patchkit.jobs.matrix.answers import Answers
+from patchkit.patching import pins
 from patchkit.patching.combination import Combination
 from patchkit.patching.names import files_of
 from patchkit.patching.variants import UpstreamStatus, names, variant
@@ -145,13 +146,22 @@ class SourceCollector:
             return row
 
     def _place(self, tree: SourceTree, file: str) -> tuple[str, str]:
-        """Look up ``file`` in ``tree``, by reading it."""
+        """Look up ``file`` in ``tree``; it is read where the tree does not know its blob id."""
         path = tree.find(file)
-        data = tree.read(path)
-        blob = blob_id(data)
-        self.blobs[blob] = data
+        blob = tree.entries[path].blob or self._kept(tree, path)
         self.answers.learn_place(tree.origin.tree, file, path, blob)
         return path, blob
+
+    def _exact_place(self, tree: SourceTree, path: str) -> str | None:
+        """Look up the very path ``path``: the blob id, or None where there is no such file."""
+        key = f"/{path}"
+        known = self.answers.place(tree.origin.tree, key)
+        if known is not None:
+            return known[1] or None
+        entry = tree.entries.get(path)
+        blob = "" if entry is None else entry.blob or self._kept(tree, path)
+        self.answers.learn_place(tree.origin.tree, key, path, blob)
+        return blob or None
 
     def _read_needed(self, rows: list[ReleaseFiles]) -> list[ReleaseFiles]:
         """Read what has to be rendered. Raises GitError where it is not what the pins or an earlier run say."""
@@ -167,7 +177,13 @@ class SourceCollector:
         row.origin = tree.origin
         known = {path.rpartition("/")[2]: (path, blob) for path, blob in pinned.items()}
         applicable = [combined for combined in self.chosen if _status(combined, row) != "not-applicable"]
-        for file in sorted({file for combined in applicable for file in combined.files}):
+        parts = [part for combined in applicable for part in combined.parts]
+        for path in sorted({path for part in parts if part.diffs is not None for path in part.files}):
+            found = pinned.get(path) or self._exact_place(tree, path)
+            if found is not None:
+                row.files[path] = found
+                self.unread.setdefault(found, (tree, path))
+        for file in sorted({file for part in parts if part.diffs is None for file in part.files}):
             try:
                 path, blob = known.get(file) or self.answers.place(tree.origin.tree, file) or self._place(tree, file)
                 if blob not in self.blobs:
@@ -175,7 +191,8 @@ class SourceCollector:
                 row.files[path] = blob
             except BadSourceError as error:
                 row.missing[file] = error
-        if not tree.origin.verified:
+        # Nothing is pinned that was not looked at: pins are believed afterwards, also where a name is missing.
+        if not tree.origin.verified or pins.are_ignored():
             others = [
                 path for file in _touched_by_any() for path in (f"src/openvpn/{file}", file) if path in tree.entries
             ]

@@ -76,11 +76,17 @@ def matrix(request: MatrixRequest, context: Context) -> list[Row]:
 
 def _is_attempted(combined: Combination, row: ReleaseFiles) -> bool:
     applies = row.version is None or combined.upstream_status(row.version) != "not-applicable"
-    return row.error is None and applies and not row.missing.keys() & set(combined.files)
+    return row.error is None and applies and not _lacking(combined, row)
+
+
+def _lacking(combined: Combination, row: ReleaseFiles) -> list[str]:
+    """The files that a variant needs and a release does not have; what a diff needs is seen when it is applied."""
+    needed = {file for part in combined.parts if part.diffs is None for file in part.files}
+    return [file for file in combined.files if file in row.missing and file in needed]
 
 
 def _key(combined: Combination, row: ReleaseFiles) -> Key:
-    touched = tuple((path, blob) for path, blob in row.files.items() if path.rpartition("/")[2] in combined.files)
+    touched = tuple((path, blob) for path, blob in row.files.items() if combined.touches(path))
     if row.beside is None:
         return combined.name, touched, None
     others = {**row.files, **row.beside}
@@ -90,7 +96,7 @@ def _key(combined: Combination, row: ReleaseFiles) -> Key:
 def _row(row: ReleaseFiles, chosen: Sequence[Combination], attempts: Mapping[Key, list[Attempt]]) -> Row:
     cells = []
     for combined in chosen if row.error is None else []:
-        lacks = [Attempt({}, pinned=False, error=row.missing[file]) for file in combined.files if file in row.missing]
+        lacks = [Attempt({}, pinned=False, error=row.missing[file]) for file in _lacking(combined, row)]
         by_form = lacks[:1] * 2 or attempts.get(_key(combined, row), [])
         for number, guard in enumerate(forms(combined.name)):
             upstream = combined.upstream_status(row.version) if row.version else None

@@ -21,6 +21,7 @@ from patchkit.jobs.prove.compare_objects import Prover
 from patchkit.jobs.prove.result import Proof
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
+from patchkit.patching.touched import named
 from patchkit.source.obtain import SourceRequest, obtain
 
 
@@ -62,6 +63,14 @@ def prove(request: ProveRequest, context: Context) -> Proof:
     refuse_needless_openssl(tools, request.settings)
     source = library_source(tools, request.settings.openssl_sources, context)
     plain = render(combined, obtained.tree, obtained.label, series=obtained.series)
+    brought = sorted(path for path in plain.files if path not in obtained.tree)
+    if brought:
+        raise BadUsageError(
+            f"there is no proof for {combined.name}: it brings {brought[0]}",
+            why="sources that stock does not have can't be compared with stock's",
+            advice="patchkit build compiles and tests it",
+        )
+    combined = named(combined, plain, obtained.tree)
     guard = None
     if combined.guard:
         guard = render(combined, obtained.tree, obtained.label, series=obtained.series, guard=True)

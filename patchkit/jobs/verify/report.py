@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from patchkit.jobs.verify.model import State, Verification
+from patchkit.jobs.verify.model import State, StepResult, Verification
 from patchkit.lab.report.page import marked, page, pipes
+from patchkit.lab.report.tables import Table
 from patchkit.printable import without_passwords
 from patchkit.storage import replace_all, writing
 
@@ -32,17 +33,14 @@ def write(verification: Verification, folder: Path) -> None:
 
 def markdown(verification: Verification) -> str:
     """Return a summary of ``verification`` as Markdown, for GitHub and GitLab."""
-    rows = [
-        (f"{TICKS[step.state]} {step.title}", step.state, step.summary, f"{step.seconds:.1f}")
-        for step in verification.steps
-    ]
+    steps = _steps(verification)
     lines = [
         f"## {marked(_title(verification))}",
         "",
         f"**{marked(verification.verdict)}** {marked(_circumstances(verification))}",
         "",
     ]
-    lines += pipes(("step", "state", "result", "seconds"), rows)
+    lines += pipes(steps.head, steps.rows)
     for finding in verification.findings:
         lines += ["", f"- **{marked(finding.what)}** (exit code {finding.exit_code}, `{finding.error}`)"]
         lines += [f"  - {marked(line)}" for line in finding.why.splitlines() if line.strip()]
@@ -50,10 +48,8 @@ def markdown(verification: Verification) -> str:
     for step in verification.steps:
         if step.facts:
             lines += ["", f"<details><summary>{marked(step.title)}</summary>", ""]
-            lines += pipes(
-                ("what was looked at", "what it showed"),
-                [(f"{_MARKS[fact.good]} {fact.name}", fact.value) for fact in step.facts],
-            )
+            facts = _facts(step)
+            lines += pipes(facts.head, facts.rows)
             lines += ["", "</details>"]
     return "\n".join([*lines, ""])
 
@@ -66,7 +62,29 @@ def html(verification: Verification) -> str:
         verification=verification,
         circumstances=_circumstances(verification),
         ticks=TICKS,
-        marks=_MARKS,
+        steps=_steps(verification),
+        shown=[(step, _facts(step)) for step in verification.steps if step.facts or step.findings],
+    )
+
+
+def _steps(verification: Verification) -> Table:
+    return Table(
+        "What was verified",
+        ("step", "state", "result", "seconds"),
+        [
+            (f"{TICKS[step.state]} {step.title}", step.state, step.summary, f"{step.seconds:.1f}")
+            for step in verification.steps
+        ],
+        words=True,
+    )
+
+
+def _facts(step: StepResult) -> Table:
+    return Table(
+        f"{step.title}: each fact",
+        ("what was looked at", "what it showed"),
+        [(f"{_MARKS[fact.good]} {fact.name}", fact.value) for fact in step.facts],
+        words=True,
     )
 
 

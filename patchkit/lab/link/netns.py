@@ -22,6 +22,7 @@ from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
 from patchkit.lab.runner.process import call
 from patchkit.lab.runner.process import run as run_program
 from patchkit.lab.runner.source import sources
+from patchkit.temporary import temporary
 
 _TOOLS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "ping": "iputils-ping"}
 _SEED = re.compile(r" seed \d+")
@@ -78,8 +79,7 @@ def run(
 
     Raises LinkError when the runner does not answer.
     """
-    with tempfile.TemporaryDirectory(prefix="patchkit-netns-") as name:
-        work = Path(name)
+    with temporary("netns-", Path(tempfile.gettempdir())) as work:
         runner = {f"runner/{path}": data for path, data in sources().items()}
         for path, data in {**files, **runner}.items():
             file = work / path

@@ -28,6 +28,7 @@ from patchkit.lab.link.qemu_process import (
     write_order,
 )
 from patchkit.storage import writing
+from patchkit.temporary import temporary
 
 _STATES = 8  # that stay in the cache, some 145 MB each
 
@@ -75,8 +76,7 @@ def run(
 
     Raises MachineError when the copy does not answer, GuestError when its runner complains about the guest.
     """
-    with tempfile.TemporaryDirectory(prefix="patchkit-trial-") as name:
-        work = Path(name)
+    with temporary("trial-", Path(tempfile.gettempdir())) as work:
         write_order(work, order)
         incoming = ["-incoming", f"exec:cat {shlex.quote(str(snapshot.state))}"]
         with QemuProcess(snapshot.guest, work, incoming, groups or ProcessGroups()) as process:

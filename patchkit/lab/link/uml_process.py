@@ -7,7 +7,6 @@ import re
 import select
 import signal
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from patchkit.lab.link.processes import ProcessGroups
 from patchkit.lab.link.qemu_process import GUEST_TIME
 from patchkit.lab.link.uml_memory import memory_folder, no_room
 from patchkit.signals import held_off
+from patchkit.temporary import temporary
 
 MEMORY = 192
 """MiB of a guest with two peers; what it does not touch, the host does not give."""
@@ -62,11 +62,10 @@ def boot(
     ends abnormally or without an answer, DiskFullError when there is no room for its memory.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="patchkit-uml-", dir=memory_folder(memory)) as name,
+        temporary("uml-", memory_folder(memory)) as work,
         cores.reserved() as core,
         initrds.holding(initramfs) as initrd,
     ):
-        work = Path(name)
         code = _run(kernel, work, initrd, parameters(memory, script), core, wall_limit, groups)
         answered, console = (work / "answer").read_bytes(), (work / "console").read_text(errors="replace")
         # A guest's kernel ends a peer for want of memory, and the runner lives to answer.

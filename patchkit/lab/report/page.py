@@ -13,15 +13,19 @@ STYLE = Path(__file__).with_name("page.css")
 
 
 def page(template: Path, **values: object) -> str:
-    """Render ``template`` with ``values``, which are escaped, and with ``style``, which is not."""
-    from jinja2 import Environment, StrictUndefined
+    """Render ``template`` with ``values``, which are escaped, and with ``style``, which is not.
+
+    It may import ``parts.html.j2``.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown
-    )
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown,
+        loader=FileSystemLoader([template.parent, STYLE.parent]),
+    )  # fmt: skip
     style = Markup(STYLE.read_text(encoding="utf-8"))  # noqa: S704 - a file of our own
-    return environment.from_string(template.read_text(encoding="utf-8")).render(style=style, **values)
+    return environment.get_template(template.name).render(style=style, **values)
 
 
 def _shown(value: object) -> object:

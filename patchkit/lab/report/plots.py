@@ -25,22 +25,25 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LINES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _INK = "#010203"  # becomes currentColor
+_WIDTH = 4.6  # inches: on a telephone's 400 pixels, the letters of a plot are as large as those of the text
 _GOLDEN = 0.6180339887498949  # multiples of it, less their whole part, spread evenly: jitter without chance
 
 
-def completion(arms: Mapping[str, Sequence[Trial]], limit: float, name: str) -> str:
+def completion(
+    arms: Mapping[str, Sequence[Trial]], limit: float, name: str, size: tuple[float, float] | None = None
+) -> str:
     """Plot the share of each arm's trials that has completed, over time up to ``limit``, with 95 % bands.
 
-    ``arms`` holds the trials that count, by arm; ``name`` is unique in its page.
+    ``arms`` holds the trials that count, by arm; ``name`` is unique in its page; ``size`` is in inches.
     """
     with _style():
-        figure, axes = _figure(6.6, 3.4)
+        figure, axes = _figure(*(size or (_WIDTH, 3.1 + 0.2 * len(arms))))
         start = _completion_start(axes, arms, limit)
         for rank, trials in enumerate(arms.values()):
             if trials:
                 _completion_curve(axes, curve(trials, limit), start, limit, rank)
         axes.set(xlim=(start, limit), ylim=(-2, 102), xlabel="seconds", ylabel="completed, %")
-        _legend(axes, arms)
+        _legend(figure, arms)
         return _svg(figure, name, "Completion over time, with 95 % bands: " + ", ".join(arms))
 
 
@@ -72,14 +75,14 @@ def packets(arms: Mapping[str, Sequence[Trial]], name: str) -> str:
     ``name`` is unique in its page.
     """
     with _style():
-        figure, axes = _figure(6.6, 1.1 + 0.55 * len(arms))
+        figure, axes = _figure(_WIDTH, 0.9 + 0.8 * len(arms))
         sent = [[trial.control_packets for trial in trials] for trials in arms.values()]
         every = [count for counts in sent for count in counts]
         if every and min(every) > 0 and max(every) > 20 * min(every):
             axes.set_xscale("log")
             _plain_ticks(axes.xaxis, min(every), max(every))
         for rank, counts in enumerate(sent):
-            heights = [rank + 0.62 * ((place * _GOLDEN) % 1 - 0.5) for place in range(len(counts))]
+            heights = [rank + 0.52 * ((place * _GOLDEN) % 1 - 0.5) for place in range(len(counts))]
             axes.plot(
                 counts, heights, linestyle="", marker=_MARKERS[rank % len(_MARKERS)], markersize=_size(len(counts)),
                 color=_COLOURS[rank % len(_COLOURS)], alpha=0.55, markeredgewidth=0,
@@ -87,12 +90,15 @@ def packets(arms: Mapping[str, Sequence[Trial]], name: str) -> str:
         shown = [rank for rank, counts in enumerate(sent) if counts]
         if shown:
             axes.boxplot(
-                [sent[rank] for rank in shown], positions=shown, orientation="horizontal", widths=0.72, whis=(5, 95),
+                [sent[rank] for rank in shown], positions=shown, orientation="horizontal", widths=0.6, whis=(5, 95),
                 showfliers=False, manage_ticks=False, medianprops={"color": _INK, "linewidth": 2.0},
                 boxprops={"color": _INK}, whiskerprops={"color": _INK}, capprops={"color": _INK},
             )  # fmt: skip
-        axes.set(ylim=(len(arms) - 0.5, -0.5), xlabel="control packets sent in a trial, both directions")
-        axes.set_yticks(range(len(arms)), [_short(arm) for arm in arms])
+        axes.set(ylim=(len(arms) - 0.5, -0.75), xlabel="control packets sent in a trial")
+        axes.set_yticks([])
+        # Above its box, not beside it: a long name would leave no room for the box.
+        for rank, arm in enumerate(arms):
+            axes.text(0.01, rank - 0.42, _short(arm), transform=axes.get_yaxis_transform(), va="bottom", color=_INK)
         return _svg(figure, name, "Control packets sent in each trial: " + ", ".join(arms))
 
 
@@ -102,7 +108,7 @@ def pairs(first: str, other: str, trials: Sequence[tuple[Trial, Trial]], limit: 
     What did not complete is on the edge. The first arm's trial comes first; ``name`` is unique in its page.
     """
     with _style():
-        figure, axes = _figure(4.6, 4.4)
+        figure, axes = _figure(_WIDTH, 4.6)
         times = [(restricted(trial, limit), restricted(partner, limit)) for trial, partner in trials]
         scale = _pair_scale(axes, min((seconds for pair in times for seconds in pair), default=0.0), limit)
         axes.plot([scale.start, limit], [scale.start, limit], color=_INK, linewidth=0.8, alpha=0.6)
@@ -194,7 +200,7 @@ def _plain_ticks(axis: Any, low: float, high: float) -> None:
     axis.set_ticks([], minor=True)
 
 
-def _legend(axes: Axes, arms: Mapping[str, Sequence[Trial]]) -> None:
+def _legend(figure: Figure, arms: Mapping[str, Sequence[Trial]]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -203,7 +209,7 @@ def _legend(axes: Axes, arms: Mapping[str, Sequence[Trial]]) -> None:
     ]
     # A leading underscore would hide it.
     labels = [f" {_short(arm)} ({len(trials)})" for arm, trials in arms.items()]
-    axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, handlelength=3)
+    figure.legend(handles, labels, loc="outside upper left", ncols=1, frameon=False, handlelength=3)
 
 
 def _size(points: int) -> float:
@@ -211,7 +217,7 @@ def _size(points: int) -> float:
     return 5.0 if points <= 100 else 3.5 if points <= 400 else 2.5
 
 
-def _short(name: str, most: int = 44) -> str:
+def _short(name: str, most: int = 32) -> str:
     return name if len(name) <= most else name[: most // 2] + "…" + name[-most // 2 :]
 
 

@@ -12,6 +12,7 @@ from patchkit.json_schema import Part
 from patchkit.lab.model.campaign import Campaign, Cell
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report import tables
+from patchkit.lab.report.lead import lead
 from patchkit.lab.report.page import marked, page, pipes
 from patchkit.lab.report.tables import Table
 from patchkit.lab.results.results import Results, by_cell, first_cell
@@ -38,15 +39,15 @@ class Timing(Part):
 
 def markdown(campaign: Campaign, results: Results, timing: Timing) -> str:
     """Write the summary of ``results`` of ``campaign`` in Markdown, as GitHub renders it."""
-    out = [summary(_title(campaign), results)]
+    out = [summary(_title(campaign), results, lead(campaign, results))]
     out += [*(marked(line) for line in _circumstances(campaign, timing)), "", "To repeat a trial:", ""]
     out += ["```", "patchkit lab replay REPORT --cell CELL --trial K", "```", ""]
     return "\n".join(out)
 
 
-def summary(title: str, results: Results) -> str:
-    """Write what ``results`` show, below ``title``, in Markdown."""
-    out = [f"## {marked(title)}", ""]
+def summary(title: str, results: Results, opening: str = "") -> str:
+    """Write what ``results`` show, below ``title`` and the sentence ``opening``, in Markdown."""
+    out = [f"## {marked(title)}", "", *([marked(opening), ""] if opening else [])]
     for headline, grounds, _ in _verdicts(results):
         out.append(f"- **{marked(headline)}** {marked(grounds)}".rstrip())
     out += _pipes(tables.cells(results.cells))
@@ -66,6 +67,7 @@ def html(campaign: Campaign, trials: Sequence[Trial], results: Results, timing: 
     return page(
         TEMPLATE,
         title=_title(campaign),
+        lead=lead(campaign, results),
         verdicts=_verdicts(results),
         tables=[
             tables.cells(everything),
@@ -87,8 +89,6 @@ def _title(campaign: Campaign) -> str:
 
 def _verdicts(results: Results) -> list[tuple[str, str, str]]:
     """List the headlines, each with the figures that it is based on and its tone."""
-    if not results.comparisons:
-        return [("There is nothing to compare with the first arm.", "", "none")]
     return [
         (
             comparison.headline,

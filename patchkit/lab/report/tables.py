@@ -78,8 +78,8 @@ def comparisons(compared: Iterable[Comparison]) -> Table:
     """Tabulate the arms of ``compared`` against the first one."""
     return Table(
         "Against the first arm, by pairs of trials with the same seeds. In brackets: 95 % intervals; p after Holm",
-        ("cell", "pairs", "both", "only this", "only first", "neither", "completion, points", "p", "time, s", "p",
-         "packets, ratio", "p"),
+        ("cell", "pairs", "both", "only this", "only first", "neither", "completion, points", "p of that",
+         "time, s", "p of the time", "packets, ratio", "p of the packets"),
         [
             (
                 comparison.cell,

@@ -204,7 +204,12 @@ def local(node: Node, name: str) -> Declared | None:
             here = above
             continue
         if above.type == "function_definition":
-            return _parameter(above, name)
+            found = _parameter(above, name)
+            # A loop's head that is a macro looks like a function within the function.
+            if found is not None or all(outer.type != "function_definition" for outer in syntax.ancestors(above)):
+                return found
+            here = above
+            continue
         earlier = here.prev_named_sibling
         while earlier is not None:
             for part in _declarations(earlier):

@@ -97,10 +97,25 @@ class CSource:
             for node in (syntax.declared_by(node) for node in self._identifiers(name, what))
             if node is not None and node.type == kind
         ]
+        unread = next((node for node in self._identifiers(name, what) if syntax.is_stray(node)), None)
+        outside = unread or next((node for node in self._identifiers(name, what) if syntax.declared_by(node)), None)
+        if not declared and outside is not None:
+            row = outside.start_point.row + 1
+            raise AnchorError(
+                f"{name} stands in {self.name}, and no {kind.removeprefix('function_')} of it can be read there",
+                why=f"line {row}: {self.text(row)}\nmacros that stand for braces or for a type are not looked into",
+                advice="a variant never guesses; render it against an unaltered source",
+            )
+        if len(declared) != 1:
+            raise self.refusal(what, name, [node.start_point.row + 1 for node in declared])
         # A definition without its type, as a lost line leaves it, looks like a call outside of all functions.
-        strays = [node for node in self._identifiers(name, what) if syntax.is_stray(node)] if declared else []
-        if len(declared) != 1 or strays:
-            raise self.refusal(what, name, sorted(node.start_point.row + 1 for node in [*declared, *strays]))
+        if unread is not None:
+            row = unread.start_point.row + 1
+            raise AnchorError(
+                f"{self.name} can't be parsed as C from line {row} on, so {what} may not be the only one",
+                why=f"line {row}, where {name} is neither called nor declared: {self.text(row)}",
+                advice="render it against a whole source: patchkit fetch --version V --to DIR",
+            )
         return self._parsed(declared[0], what)
 
     def struct(self, name: str, what: str) -> Node:

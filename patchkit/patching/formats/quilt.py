@@ -18,7 +18,7 @@ def file_name(variant: str, *, guard: bool) -> str:
 
 def listed(before: bytes) -> list[str]:
     """List the patches that ``before``, the contents of a ``series`` file, names; in its order."""
-    return [name for name, _ in _entries(before)]
+    return [name for name, _ in entries(before)]
 
 
 def with_patches(before: bytes, combined: Combination, *, guard: bool) -> bytes:
@@ -35,7 +35,7 @@ def with_patches(before: bytes, combined: Combination, *, guard: bool) -> bytes:
             why="quilt takes the CR for a part of the patch's name; nothing was written",
             advice=r"sed -i 's/\r$//' series",
         )
-    for name, options in _entries(before):
+    for name, options in entries(before):
         if name in names and options not in ([], ["-p1"]):
             raise StorageError(
                 f"the series file lists {name} with {' '.join(options)}",
@@ -61,8 +61,8 @@ def touches(patch: bytes, paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path.encode() in named]
 
 
-def _entries(series: bytes) -> Iterator[tuple[str, list[str]]]:
-    """Names and options, read as quilt does: a comment line begins with ``#`` in the first column."""
+def entries(series: bytes) -> Iterator[tuple[str, list[str]]]:
+    """Yield names and options, read as quilt does: a comment line begins with ``#`` in the first column."""
     for line in series.decode("utf-8", "surrogateescape").split("\n"):
         words = line.split()
         if words and not line.startswith("#"):

@@ -68,7 +68,7 @@ class _GitEntries(Mapping[str, Entry]):
             item = item.join(name)
         if item.type != "blob":
             raise KeyError(path)
-        return Entry(_mode(item.mode), self._mtime, _reader(item))
+        return Entry(_mode(item.mode), self._mtime, _reader(item), item.hexsha)
 
     def _checked(self, tree: Any) -> Any:
         if tree.hexsha not in self._genuine:

@@ -153,6 +153,15 @@ def open_repository(path: Path, protocols: str = _READ_ONLY) -> git.Repo:
     return repository
 
 
+def git_folder(path: Path) -> Path:
+    """Return the folder in which the local repository ``path`` keeps its objects. Raises GitError."""
+    repository = open_repository(path)
+    try:
+        return Path(repository.git_dir)
+    finally:
+        repository.close()
+
+
 def _settings(folder: object, protocols: str) -> dict[str, str]:
     return {
         "GIT_DIR": str(folder),

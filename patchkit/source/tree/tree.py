@@ -37,11 +37,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file or symbolic link. ``mode`` is 0o644, 0o755 or SYMLINK; ``read`` returns its bytes or its target."""
+    """One file or symbolic link. ``mode`` is 0o644, 0o755 or SYMLINK; ``read`` returns its bytes or its target.
+
+    ``blob`` is the git id of these bytes where it is known without reading them.
+    """
 
     mode: int
     mtime: int
     read: Callable[[], bytes]
+    blob: str | None = None
 
     @classmethod
     def of(cls, data: bytes, *, mode: int = 0o644, mtime: int = 0) -> Entry:

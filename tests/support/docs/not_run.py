@@ -8,6 +8,8 @@ _UPSTREAM = "needs upstream's own places; tests/jobs/verify/test_source.py has t
 _WINDOWS = "takes minutes; tests/jobs/build/test_windows.py builds the same"
 _TESTS = "runs this test"
 _LOG = "needs a log with a fault, and ends with 100; tests/cli/test_diagnose.py runs the same on logs of its own"
+_OWN_PATCH = "needs the reader's own patch; tests/cli/test_own_variants.py has the same with a made-up one"
+_PORT = "needs the reader's own patch; tests/cli/test_port.py has the same with a made-up one"
 _RECORD = "takes ten minutes, and compares two checkouts"
 
 NOT_RUN = {
@@ -60,6 +62,13 @@ NOT_RUN = {
     ("docs/verify.md", "patchkit verify --new --since 2.7.6"): (
         "needs upstream's git; tests/jobs/verify/test_new_tags.py has the same with a local repository"
     ),
+    ("docs/variants.md", "patchkit matrix --patch mine.diff"): _OWN_PATCH,
+    (
+        "docs/variants.md",
+        "patchkit export --version 2.6.14 --patch mine.diff --variant recommended --format git --to patches",
+    ): _OWN_PATCH,
+    ("docs/variants.md", "patchkit build --version 2.6.14 --patch debian/patches --variant recommended"): _OWN_PATCH,
+    ("docs/variants.md", "patchkit port mine.diff --from 2.6.12 --to 2.7.7 > ported.diff"): _PORT,
     ("docs/windows.md", "patchkit build --version 2.6.14 --target windows-amd64 --target linux-amd64"): _WINDOWS,
     (
         "docs/windows.md",

@@ -15,6 +15,8 @@ from tests.support.lab.alone import alone
 NETNS = (
     "__init__.py",
     "errors.py",
+    "signals.py",
+    "temporary.py",
     "lab/__init__.py",
     "lab/link/__init__.py",
     "lab/link/netns.py",

@@ -10,9 +10,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from patchkit.building.engine.choose import choose
-from patchkit.building.engine.host import HostEngine
+from patchkit.building.engine.host import HostEngine, install_line
 from patchkit.building.engine.protocol import Identity, Workspace
-from patchkit.building.toolchain import Toolchain, newest, toolchain
+from patchkit.building.toolchain import Toolchain, known_target, newest, toolchain
 from patchkit.context import Context
 from patchkit.errors import DockerMissingError, DockerSilentError, GuestError
 from patchkit.releases.version import Version
@@ -57,8 +57,8 @@ def lacking() -> list[str]:
 
 
 def install(missing: list[str]) -> str:
-    """Return the command that installs what :func:`lacking` has named."""
-    return f"apt-get install {' '.join(dict.fromkeys(_PACKAGE_OF.get(name, _LIBC) for name in missing))}"
+    """Return the line that installs what :func:`lacking` has named, and what programs for the lab are compiled with."""
+    return install_line(known_target(_TARGET), [_PACKAGE_OF.get(name, _LIBC) for name in missing])
 
 
 @contextmanager

@@ -188,7 +188,11 @@ def test_a_host_without_tools_and_docker(context: Context, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(GuestError, match="this host lacks flex, bison, bc") as caught:
         kernel(context)
-    assert caught.value.advice.startswith("apt-get install flex bison bc; or")
+    line = caught.value.advice.partition(";")[0]
+    assert line.startswith(
+        "as root: apt-get update && apt-get install -y --no-install-recommends autoconf automake bc "
+    )
+    assert {"bison", "flex", "libssl-dev"} <= {*line.split()}
     (folder / "gcc").unlink()
     with pytest.raises(GuestError, match="lacks gcc, flex"):
         kernel(context)
@@ -202,7 +206,7 @@ def test_a_compiler_without_a_static_library(monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / "gcc").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert tools.lacking() == ["libc.a"]
-    assert tools.install(["libc.a"]) == "apt-get install libc6-dev"
+    assert "libc6-dev" in tools.install(["libc.a"]).split()
 
 
 def test_another_processor(monkeypatch: pytest.MonkeyPatch, context: Context) -> None:

@@ -1,0 +1,207 @@
+"""Read a user's own variant from ``--patch FILE|DIR`` or ``--variant ./FOLDER``. Nothing of it is run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from patchkit import resources
+from patchkit.errors import BadPatchError
+from patchkit.patching import variants
+from patchkit.patching.combination import combination
+from patchkit.patching.formats import quilt
+from patchkit.patching.own.mails import mails_of
+from patchkit.patching.own.reading import MAX_FOLDER, files_of, read_below, read_file
+from patchkit.patching.own.variant import OwnFolder, OwnPatch, OwnVariant
+from patchkit.patching.unified import MAX_DIFF, FileChange, read
+from patchkit.patching.variants import Variant
+from patchkit.printable import in_one_line
+from patchkit.storage import expanded
+
+_MOST_DIFFS = 500
+_LONGEST = 32  # characters of a file's name that go into names
+_TITLE = 80
+_STEPS = tuple[tuple[str, tuple[FileChange, ...]], ...]
+_RESERVED = {"name", "folder", "kind", "digest", "given", "texts", "steps"}
+
+
+def is_path(name: str) -> bool:
+    """Return whether ``name``, given for a variant's name, is a path: ``./FOLDER``, ``../x``, ``/x``, ``~/x``."""
+    return name.startswith((".", "/", "~"))
+
+
+def any_of(text: str) -> Variant:
+    """Read the patch or the variant's folder at the path ``text``. Raises BadPatchError and StorageError."""
+    path = expanded(text)
+    return folder(text) if (path / variants.DESCRIPTION).exists() else patch(text)
+
+
+def patch(text: str) -> Variant:
+    """Read the diffs in the file or folder ``text``, and make them known under their name.
+
+    Raises BadPatchError where they are not plain diffs, and StorageError where they can't be read.
+    """
+    path = expanded(text)
+    if path.is_dir():
+        return _known(_series(path))
+    if not path.exists():
+        raise BadPatchError(f"there is no file or folder {in_one_line(text)}", advice="--patch FILE|DIR")
+    data = read_file(path, MAX_DIFF)
+    return _known(_patch(path.name, _steps(path.name, data), [data]))
+
+
+def derived(own: Variant, diff: bytes, origin: str) -> Variant:
+    """Make the patch ``diff`` known, which was made of ``own`` and keeps its title. Raises BadPatchError."""
+    given = own.given if isinstance(own, OwnVariant) else own.name
+    made = _patch(given, ((given, read(diff, given)),), [diff], title=own.title, author=own.author)
+    return _known(made.model_copy(update={"origin": origin}))
+
+
+def folder(text: str) -> Variant:
+    """Read the variant in the folder ``text``, and make it known under the folder's name; the catalogue's stay its own.
+
+    Raises BadPatchError where the folder is not a valid variant, StorageError where it can't be read.
+    """
+    path = expanded(text).resolve()
+    if not path.is_dir():
+        raise BadPatchError(
+            f"there is no folder {in_one_line(text)}",
+            advice="patchkit variants new NAME lays one out; --patch takes a diff",
+        )
+    if path.parent == resources.folder("patches").resolve():
+        return variants.variant(path.name)
+    files = files_of(path)
+    if variants.DESCRIPTION not in files:
+        raise BadPatchError(
+            f"{in_one_line(text)} has no {variants.DESCRIPTION}",
+            why="a variant's folder has one, and a template for each file that changes",
+            advice="patchkit variants new NAME lays one out; --patch takes a quilt series",
+        )
+    return _known(_folder(path, files))
+
+
+def _known(own: Variant) -> Variant:
+    """Make a variant known under its name; another one of that name may have been combined before."""
+    combination.cache_clear()
+    return variants.register(own)
+
+
+def _patch(given: str, steps: _STEPS, parts: Sequence[bytes], *, title: str = "", author: str = "") -> OwnPatch:
+    whole = b"".join(b"%d %b" % (len(part), part) for part in parts) if parts[1:] else parts[0]
+    digest = hashlib.sha256(whole).hexdigest()
+    paths = list(dict.fromkeys(change.path for _, changes in steps for change in changes))
+    mail = next(iter(mails_of(parts[0])), None)
+    title, author = title or (mail.title if mail else ""), author or (mail.author if mail else "")
+    return OwnPatch(
+        name=f"{_slug(given)}-{digest[:8]}",
+        folder=Path(),
+        title=in_one_line(title or given)[:_TITLE],
+        description=f"A patch of the user's own: {in_one_line(given)[:200]}, sha256 {digest}",
+        author=in_one_line(author or "unknown")[:200],
+        origin="other, given with --patch",
+        status="experimental",
+        last_update=variants.UNDATED,
+        guard=False,
+        files=paths,
+        functions=[],
+        markers=[],
+        order=0,
+        conflicts=[],
+        upstream=[],
+        digest=digest,
+        given=in_one_line(given)[:200],
+        steps=steps,
+    )
+
+
+def _steps(name: str, data: bytes, strip: int = 1) -> _STEPS:
+    """The diffs in one file: one for each mail of an mbox that has a diff, otherwise one."""
+    shown = in_one_line(name)[:200]
+    mails = mails_of(data)
+    if len(mails) <= 1:
+        return ((shown, read(mails[0].text if mails else data, shown, strip)),)
+    has_diff = re.compile(rb"^(?:diff --git |--- )\S", re.MULTILINE)
+    numbered = [(f"{shown} (mail {number} of {len(mails)})", mail) for number, mail in enumerate(mails, 1)]
+    steps = tuple((label, read(mail.text, label, strip)) for label, mail in numbered if has_diff.search(mail.text))
+    if not steps:
+        raise BadPatchError(f"{shown} has {len(mails)} mails, and none has a diff")
+    return steps
+
+
+def _series(path: Path) -> OwnPatch:
+    """A quilt series: all of its patches, in its order."""
+    series = path / quilt.SERIES
+    if not series.is_file():
+        raise BadPatchError(
+            f"{in_one_line(str(path))} has no file {quilt.SERIES}",
+            why="a folder of patches needs one: it lists them in the order in which they are applied",
+            advice="ls *.patch > series, in that folder",
+        )
+    text = read_below(path, quilt.SERIES, MAX_DIFF)
+    entries = list(quilt.entries(text))
+    if not entries or len(entries) > _MOST_DIFFS:
+        raise BadPatchError(f"{in_one_line(str(series))} lists {len(entries)} patches", why=f"1 to {_MOST_DIFFS} are")
+    steps: list[tuple[str, tuple[FileChange, ...]]] = []
+    parts = [text]
+    for name, options in entries:
+        if options not in ([], ["-p1"], ["-p0"]):
+            raise BadPatchError(
+                f"{in_one_line(str(series))} lists {in_one_line(name)} with {in_one_line(' '.join(options))}",
+                why="patchkit knows -p1 and -p0",
+            )
+        data = read_below(path, name, MAX_DIFF)
+        parts.append(data)
+        if sum(map(len, parts)) > MAX_FOLDER:
+            raise BadPatchError(f"{in_one_line(str(path))} has more than {MAX_FOLDER >> 20} MiB of patches")
+        steps += _steps(name, data, 0 if options == ["-p0"] else 1)
+    given = path.resolve().name
+    if given == "patches" and path.resolve().parent.name == "debian":
+        given = "debian-patches"
+    return _patch(given, tuple(steps), parts, title=f"{len(steps)} patches of {given}")
+
+
+def _folder(path: Path, files: dict[str, bytes]) -> OwnFolder:
+    where = in_one_line(str(path / variants.DESCRIPTION))
+    try:
+        table = tomllib.loads(files[variants.DESCRIPTION].decode("utf-8"))
+        texts = {name: data.decode("utf-8") for name, data in files.items() if name.endswith(".j2")}
+        reserved = sorted(_RESERVED & table.keys())
+        if reserved:
+            raise BadPatchError(f"{where} has a field that is not its own: {reserved[0]}")
+        own = {"name": path.name, "folder": path, "given": path.name, "digest": _digest(files), "texts": texts}
+        described = OwnFolder(**{**table, **own})
+    except (UnicodeDecodeError, ValidationError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadPatchError(
+            f"{where} is not valid", why=str(error), advice="docs/variants.md explains the fields"
+        ) from error
+    if described.name in variants.names():
+        raise BadPatchError(
+            f"{described.name} is a variant of the catalogue",
+            why="a folder of your own must have another name: it goes into file names and versions",
+            advice=f"rename {in_one_line(str(path))}",
+        )
+    missing = [file for file in described.files if f"{file}.diff.j2" not in texts]
+    if missing:
+        raise BadPatchError(f"{where} lists files without a template", why=", ".join(missing[:6]))
+    if not described.files:
+        raise BadPatchError(f"{where} lists no file that changes", advice='files = ["reliable.c"]')
+    return described
+
+
+def _digest(files: dict[str, bytes]) -> str:
+    whole = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        whole.update(b"%d %b %d " % (len(name), name.encode("utf-8", "surrogateescape"), len(data)))
+        whole.update(data)
+    return whole.hexdigest()
+
+
+def _slug(given: str) -> str:
+    stem = re.sub(r"(\.(diff|patch|mbox|txt|eml))+$", "", given.lower())
+    slug = re.sub(r"[^a-z0-9]+", "-", stem)[:_LONGEST].strip("-")
+    return slug or "patch"
