@@ -31,7 +31,7 @@ def port(
     prove: Annotated[
         bool, typer.Option("--prove", help="Compile both, and compare each with its source without the patch.")
     ] = False,
-    compiling: CompileOptions = CompileOptions(),  # noqa: B008 - frozen
+    compiling: CompileOptions = CompileOptions(),
     offline: OfflineOption = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
