@@ -3,7 +3,7 @@
 One class an error, one exit code a class (docs/exit-codes.md is made from this module). 0 is success,
 1 is a fault in patchkit itself, 2 is a wrong command line; from 10 on the tens group the codes: 10 names, 20 sources,
 30 patching, 40 building, 50 storage, 60 the lab, 70 what ``verify`` finds, 80 requirements, 90
-this machine.
+this machine, 100 what ``diagnose`` finds.
 """
 
 from __future__ import annotations
@@ -332,6 +332,21 @@ class ToolError(PatchkitError):
 class OutOfMemoryError(PatchkitError):
     exit_code = 93
     meaning = "there is not enough memory"
+
+
+class FaultFoundError(PatchkitError):
+    exit_code = 100
+    meaning = "the logs show that something is wrong, or that something failed without showing why"
+
+
+class UnreadableLogError(PatchkitError):
+    exit_code = 101
+    meaning = "a log can't be opened or read, or is not text"
+
+
+class NotALogError(PatchkitError):
+    exit_code = 102
+    meaning = "no line of OpenVPN's was recognised in the logs"
 
 
 class InterruptedByUserError(PatchkitError):

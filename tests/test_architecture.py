@@ -41,6 +41,7 @@ FLOORS = [
     "building",
     "proving",
     "packaging",
+    "diagnosis",
     "lab",
     "jobs",
     "cli",

@@ -24,6 +24,7 @@ COMMANDS = (
     "fetch",
     "releases",
     "variants",
+    "diagnose",
     "doctor",
 )
 """Commands without a group, in the order of the help: ``patchkit NAME`` is ``NAME`` in ``patchkit.cli.NAME``."""

@@ -20,8 +20,11 @@ from patchkit.building.engine.docker import connect
 from patchkit.cli.app import app
 from patchkit.errors import PatchkitError
 from tests.conftest import ROOT
+from tests.diagnosis.samples import HEALTHY
 
-QUICK = {"releases", "variants", "lab scenarios"}
+QUICK = {"releases", "variants", "lab scenarios", "diagnose"}
+FILES = {"diagnose": ("openvpn.log", HEALTHY)}
+"""What an example reads that no other one has left."""
 BEFORE = {
     "rebuild": ["build"],
     "artifact check": ["build"],
@@ -77,6 +80,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
         folder = run(before[-1])[0] if before else tmp_path_factory.mktemp("example")
         if command in WANTS:
             subprocess.run(WANTS[command], cwd=folder, check=True)
+        if command in FILES:
+            name, text = FILES[command]
+            (folder / name).write_text(text)
         done = subprocess.run(
             [sys.executable, "-P", "-m", "patchkit", *example(command)],
             cwd=folder, env=os.environ, capture_output=True, text=True, check=False,

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from patchkit.errors import all_errors
+from patchkit.jobs.diagnose import schema_doc as diagnosis_document
 from patchkit.jobs.verify import schema_doc as verify_document
 from patchkit.lab.report import schema_doc
 from patchkit.packaging import manifest
@@ -18,6 +19,7 @@ from tests.support.jobs.old_releases import OLD, RELEASES
 
 TOOLCHAINS = (ROOT / "docs/toolchains.md").read_text("utf-8")
 BY_FIELD = {
+    "docs/diagnose-report.md": diagnosis_document.markdown,
     "docs/manifest.md": manifest.markdown,
     "docs/report.md": schema_doc.markdown,
     "docs/verify-report.md": verify_document.markdown,

@@ -7,6 +7,7 @@ _VERIFY = "takes minutes, the lab among them; tests/jobs/verify/test_job.py runs
 _UPSTREAM = "needs upstream's own places; tests/jobs/verify/test_source.py has the same with a local repository"
 _WINDOWS = "takes minutes; tests/jobs/build/test_windows.py builds the same"
 _TESTS = "runs this test"
+_LOG = "needs a log with a fault, and ends with 100; tests/cli/test_diagnose.py runs the same on logs of its own"
 _OWN_PATCH = "needs the reader's own patch; tests/cli/test_own_variants.py has the same with a made-up one"
 _PORT = "needs the reader's own patch; tests/cli/test_port.py has the same with a made-up one"
 _RECORD = "takes ten minutes, and compares two checkouts"
@@ -26,6 +27,9 @@ NOT_RUN = {
         "PATCHKIT_GIT and PATCHKIT_OPENSSL_102 are set"
     ),
     ("README.md", "./ci/patchkit build --version 2.6.14 --target windows-amd64 --target linux-amd64"): _WINDOWS,
+    ("docs/diagnose.md", "patchkit diagnose server.log"): _LOG,
+    ("docs/diagnose.md", "patchkit diagnose client.log server.log.gz --html incident.html"): _LOG,
+    ("docs/diagnose.md", "patchkit diagnose server.log --anonymize for-the-bug-report.log"): _LOG,
     ("CONTRIBUTING.md", "./ci/test"): _TESTS,
     ("CONTRIBUTING.md", './ci/test -m "not slow" -n auto'): _TESTS,
     ("CONTRIBUTING.md", "./ci/test --nightly"): _TESTS,

@@ -1,0 +1,1 @@
+"""Diagnosis: what the logs that users already have say about their tunnels."""

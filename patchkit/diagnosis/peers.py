@@ -1,0 +1,103 @@
+"""What is remembered of an end and of its peers between handshakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from patchkit.diagnosis.handshake import Handshake, Mark
+
+_WINDOW = 6  # where the series is not known: what a window of 4 also reaches in time is judged by its lines
+
+
+BACK_WITHIN = 120.0
+"""Seconds: who comes back so soon after a session's end had a link that works."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """The other end of a session: its ``address`` with the port, and its ``name``, the common name."""
+
+    address: str
+    name: str = ""
+    handshake: Handshake | None = None
+    is_up: bool = False
+    """Whether it has a key that works."""
+    up_since: float | None = None
+    settling: bool = False
+    strays: int = 0
+
+    @property
+    def host(self) -> str:
+        """The address without the port."""
+        return self.address.rpartition(":")[0] or self.address
+
+    @property
+    def label(self) -> str:
+        """How findings name it."""
+        return f"{self.name}/{self.address}" if self.name and self.address else self.name or self.address
+
+
+@dataclass(slots=True, frozen=True)
+class Ending:
+    """A session's end, and whether it came back."""
+
+    kind: str
+    """left: by --ping-restart; ping-restart: the same, and it came back with ``back``; came-back: without a word;
+    tcp-reset."""
+    peer: str
+    mark: Mark
+    since: float | None
+    back: Mark | None
+
+
+@dataclass(slots=True)
+class End:
+    """One end of the tunnel: the process whose log is read."""
+
+    name: str
+    """The log's name, and the program's where a log has several."""
+    is_server: bool = False
+    is_multi: bool = False
+    is_tcp: bool = False
+    is_udp: bool = False
+    is_ready: bool = False
+    is_muted: bool = False
+    version: str = ""
+    window: int = _WINDOW
+    verb: int = 0
+    """The lowest --verb that prints what was seen."""
+    lines: int = 0
+    begin: float | None = None
+    last: float | None = None
+    first_stamp: str = ""
+    last_stamp: str = ""
+    completions: int = 0
+    restarts: int = 0
+    left: dict[str, Mark] = field(default_factory=dict)
+    accepted: Mark | None = None
+    wrap_line: Mark | None = None
+    refused_when_up: Mark | None = None
+    replays: list[Mark] = field(default_factory=list)
+    replay_count: int = 0
+    undecryptable: list[Mark] = field(default_factory=list)
+    undecryptable_count: int = 0
+    management: int = 0
+    management_marks: list[Mark] = field(default_factory=list)
+
+    def see(self, time: float, stamp: str) -> None:
+        """Take the ``time`` of a line."""
+        if self.begin is None:
+            self.begin, self.first_stamp = time, stamp
+        if self.last is None or time >= self.last:
+            self.last, self.last_stamp = time, stamp
+
+    @property
+    def side(self) -> str:
+        """Client or server, as far as the log shows it."""
+        return "server" if self.is_server else "client"
+
+    @property
+    def sends_small(self) -> bool:
+        """Whether its control packets have 100 bytes, as up to 2.3.8."""
+        numbers = tuple(int(part) for part in self.version.split(".") if part.isdigit())
+        return bool(numbers) and numbers < (2, 3, 9)

@@ -1,0 +1,1 @@
+"""``patchkit diagnose``: logs in, findings out."""

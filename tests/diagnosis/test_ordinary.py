@@ -1,0 +1,80 @@
+"""Handshakes that are not parsed: what is found must be what parsing every line finds."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from patchkit.diagnosis.diagnose import Reader
+from patchkit.diagnosis.events import WORDS
+from patchkit.diagnosis.input.lines import blocks, numbered
+
+HANDSHAKE = (
+    "{a} TLS: Initial packet from [AF_INET]{a}, sid=01020304 05060708",
+    "{a} VERIFY OK: depth=0, CN=c{n}",
+    "{a} peer info: IV_VER=2.6.14",
+    "{a} Control Channel: TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384",
+    "{a} [c{n}] Peer Connection Initiated with [AF_INET]{a}",
+    "c{n}/{a} SENT CONTROL [c{n}]: 'PUSH_REPLY,ping 10' (status=1)",
+)
+RENEGOTIATION = (
+    "c{n}/{a} TLS: soft reset sec=3600/3600 bytes=1/-1 pkts=1/0",
+    "c{n}/{a} VERIFY OK: depth=0, CN=c{n}",
+    "c{n}/{a} Control Channel: TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384",
+)
+RESTART = (
+    "c{n}/{a} [c{n}] Inactivity timeout (--ping-restart), restarting",
+    "c{n}/{a} SIGUSR1[soft,ping-restart] received, client-instance restarting",
+)
+FAILED = (
+    "{a} TLS: Initial packet from [AF_INET]{a}, sid=01020304 05060708",
+    "{a} VERIFY ERROR: depth=0, error=certificate has expired: CN=c{n}",
+    "{a} TLS Error: TLS handshake failed",
+    "{a} SIGUSR1[soft,tls-error] received, client-instance restarting",
+)
+TIMES = {
+    "plain": "2024-01-01 {h:02}:{m:02}:{s:02} ",
+    "verb 4": "2024-01-01 {h:02}:{m:02}:{s:02} us=123456 ",
+    "asctime": "Mon Jan  1 {h:02}:{m:02}:{s:02} 2024 ",
+    "syslog": "Jan  1 {h:02}:{m:02}:{s:02} host openvpn[7]: ",
+}
+
+
+def log_of(rng: random.Random, time: str) -> bytes:
+    """Several peers at a time; some handshakes take long, and some are cut off."""
+    lines, clock = [], 0
+    for _ in range(60):
+        running = [
+            (number, list(rng.choice((HANDSHAKE, HANDSHAKE, RENEGOTIATION, RESTART, FAILED))))
+            for number in rng.sample(range(6), rng.randint(1, 3))
+        ]
+        pause = rng.choice((0, 0, 0, 1, 7))
+        while running:
+            number, texts = rng.choice(running)
+            stamp = time.format(h=clock // 3600, m=clock // 60 % 60, s=clock % 60)
+            lines.append(stamp + texts.pop(0).format(n=number, a=f"192.0.2.{number}:4000"))
+            clock += pause if rng.random() < 0.2 else 0
+            running = [(other, rest) for other, rest in running if rest and rng.random() > 0.01]
+        clock += 20
+    return ("\n".join(lines) + "\n").encode()
+
+
+def shown(reader: Reader) -> list[tuple[object, ...]]:
+    return [
+        (finding.kind, finding.certainty, finding.peer, finding.count, tuple(line.line for line in finding.evidence))
+        for incidents in reader.finish()
+        for finding in incidents.findings()
+    ]
+
+
+@pytest.mark.parametrize("time", TIMES.values(), ids=TIMES)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_same_is_found_as_by_parsing_all_lines(time: str, seed: int) -> None:
+    data = log_of(random.Random(seed), time)  # noqa: S311 - not for keys
+    quick, whole = Reader(), Reader()
+    for first, block in blocks([data[: len(data) // 2], data[len(data) // 2 :]]):
+        quick.block("log", first, block)
+    for number, raw, word in numbered([data], WORDS):
+        whole._parse("log", number, raw, word)
+    assert sorted(map(str, shown(quick))) == sorted(map(str, shown(whole)))
