@@ -176,7 +176,7 @@ class _Reader:
             or "\\" in text
             or not inside
             or not inside.isprintable()
-            or "\N{REPLACEMENT CHARACTER}" in text
+            or chr(0xFFFD) in text
             or str(checked) != inside
             or not {"..", ".", ""}.isdisjoint(parts)
             or any(part.lower().rstrip(". ") == ".git" for part in parts)

@@ -102,6 +102,8 @@ def test_the_filter_takes_openvpns_packets_alone() -> None:
     assert passes(program, up)
     assert passes(program, down)
     assert not passes(program, other)
-    assert not passes(program, up[:23] + b"\x06" + up[24:])  # TCP
+    assert passes(program, up[:23] + b"\x06" + up[24:])  # TCP
+    assert not passes(program, other[:23] + b"\x06" + other[24:])
+    assert not passes(program, up[:23] + b"\x01" + up[24:])  # ICMP
     assert not passes(program, up[:12] + b"\x86\xdd" + up[14:])  # IPv6
     assert not passes(program, up[:30])
