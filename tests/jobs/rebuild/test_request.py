@@ -113,3 +113,12 @@ def test_signed_programs_cannot_be_made_again(manifest: Path, cache: Any, ui: An
     changed(manifest, signature={"subject": "CN=x", "certificate": "0" * 64})
     with pytest.raises(ManifestError, match="are signed"):
         rebuild(RebuildRequest(manifest), Context(cache, ui))
+
+
+def test_a_patch_of_somebodys_own_is_not_made_up(manifest: Path, cache: Any, ui: Any) -> None:
+    patch = json.loads(manifest.read_text())["artifacts"][0]["patch"]
+    own = {"name": "mine", "kind": "patch", "given": "mine.diff", "sha256": "0" * 64}
+    changed(manifest, patch={**patch, "own": [own]})
+    with pytest.raises(ManifestError, match="has a patch of somebody's own: mine") as refusal:
+        rebuild(RebuildRequest(manifest), Context(cache, ui))
+    assert "--patch" in refusal.value.advice
