@@ -39,7 +39,7 @@ def port(
     """Make an exact diff for another release of a patch of your own: merged through upstream's files, or not at all.
 
     \b
-    Example: patchkit port mine.diff --from 2.6.12 --to 2.7.7
+    Example: patchkit port mine.diff --from 2.6.14 --to 2.7.7
     """
     from patchkit.cli.output.port import document, print_review
     from patchkit.context import Context

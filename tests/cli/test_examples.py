@@ -19,12 +19,16 @@ from typer.testing import CliRunner
 from patchkit.building.engine.docker import connect
 from patchkit.cli.app import app
 from patchkit.errors import PatchkitError
+from patchkit.jobs.build.parts import record
+from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
+from patchkit.shard import Shard
+from patchkit.source.obtain import SourceRequest
 from tests.conftest import ROOT
 from tests.diagnosis.samples import HEALTHY
+from tests.support.lab.synthetic import campaign, lossy, written
 
-QUICK = {"releases", "variants", "lab scenarios", "diagnose"}
-FILES = {"diagnose": ("openvpn.log", HEALTHY)}
-"""What an example reads that no other one has left."""
+QUICK = {"releases", "variants", "lab scenarios", "diagnose", "dist merge", "lab compare", "lab merge"}
+MINE = "--- /dev/null\n+++ b/doc/mine.txt\n@@ -0,0 +1 @@\n+a patch of somebody's own\n"
 BEFORE = {
     "rebuild": ["build"],
     "artifact check": ["build"],
@@ -34,10 +38,41 @@ BEFORE = {
     "mirror verify": ["mirror sync"],
 }
 """Examples that work on what another example has left."""
-WANTS = {"artifact sign": ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "id_ed25519"]}
-"""What makes the files that an example names."""
 WANTS_DOCKER = {"image base"}
 _EXAMPLE = re.compile(r"Example: patchkit (.+)")
+
+
+def _key(folder: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "id_ed25519"], cwd=folder, check=True)
+
+
+def _reports(folder: Path) -> None:
+    for name in ("before", "after"):
+        written(folder / name, campaign(), lossy(campaign()))
+
+
+def _parts_of_a_campaign(folder: Path) -> None:
+    for part in (1, 2):
+        this = campaign().model_copy(update={"shard": Shard(of=2, parts=[part])})
+        written(folder / f"part-{part}", this, lossy(this))
+
+
+def _parts_of_a_build(folder: Path) -> None:
+    for part in (1, 2):
+        out = folder / f"part-{part}"
+        request = BuildRequest(source=SourceRequest(), variants=["stock"], out=out)
+        record(ReleasesRequest(request, all_releases=True, shard=Shard(of=2, parts=[part])), [])
+
+
+PREPARED: dict[str, Callable[[Path], object]] = {
+    "artifact sign": _key,
+    "diagnose": lambda folder: (folder / "openvpn.log").write_text(HEALTHY),
+    "dist merge": _parts_of_a_build,
+    "lab compare": _reports,
+    "lab merge": _parts_of_a_campaign,
+    "port": lambda folder: (folder / "mine.diff").write_text(MINE),
+}
+"""What makes the files that an example names and no other one has left."""
 
 
 def commands(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
@@ -78,11 +113,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
     def run(command: str) -> Ran:
         before = BEFORE.get(command)
         folder = run(before[-1])[0] if before else tmp_path_factory.mktemp("example")
-        if command in WANTS:
-            subprocess.run(WANTS[command], cwd=folder, check=True)
-        if command in FILES:
-            name, text = FILES[command]
-            (folder / name).write_text(text)
+        if command in PREPARED:
+            PREPARED[command](folder)
         done = subprocess.run(
             [sys.executable, "-P", "-m", "patchkit", *example(command)],
             cwd=folder, env=os.environ, capture_output=True, text=True, check=False,

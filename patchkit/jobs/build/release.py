@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from patchkit.building.check import smoke
 from patchkit.building.check.smoke import Subject
@@ -23,9 +24,6 @@ from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
 from patchkit.jobs.build.artifact_files import packed
-from patchkit.jobs.build.corresponding_source import SUFFIX as SOURCE
-from patchkit.jobs.build.corresponding_source import corresponding_source
-from patchkit.jobs.build.documents import StandsOn, documents_of, stands_on
 from patchkit.jobs.build.libraries import (
     check_linked,
     evidence,
@@ -34,7 +32,6 @@ from patchkit.jobs.build.libraries import (
     other_sources,
 )
 from patchkit.jobs.build.manifest_entry import describe
-from patchkit.jobs.build.packages import packages
 from patchkit.jobs.build.plan import BuildInputs, Planned, plan
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.missing_files import MissingFiles
@@ -47,6 +44,9 @@ from patchkit.releases.version import shown
 from patchkit.source.library import LibrarySource
 from patchkit.source.obtain import Obtained, obtain
 from patchkit.ui import Ui
+
+if TYPE_CHECKING:  # a build that finds everything up to date needs none of what describes artifacts
+    from patchkit.jobs.build.documents import StandsOn
 
 _KEPT_APART = 40  # artifacts in folders of their own, of a megabyte or two each
 _ALL_AT_ONCE = "patchkit mirror sync, where there is a network, then PATCHKIT_MIRROR here"
@@ -250,10 +250,16 @@ class _Job:
             system=base.system,
             added_cflags=self.request.settings.cflags,
         )
+        from patchkit.jobs.build.documents import documents_of
+        from patchkit.jobs.build.packages import packages
+
         made = packages(self.request.packages, artifact, files, self.inputs, workspace)
         artifact = artifact.model_copy(update={"packages": [described(name, data) for name, data in made.items()]})
         documents = documents_of(artifact, files, base, self.inputs.tools)
         if self.request.with_source:
+            from patchkit.jobs.build.corresponding_source import SUFFIX as SOURCE
+            from patchkit.jobs.build.corresponding_source import corresponding_source
+
             source = corresponding_source(artifact, planned, self.inputs, self.context)
             documents[f"{artifact.name}{SOURCE}"] = source
         documented = artifact.model_copy(
@@ -264,6 +270,8 @@ class _Job:
 
     def _installed(self, workspace: Workspace, tree: OpenVpnTree, name: str) -> tuple[bytes, StandsOn]:
         """Install the last build, and return the installed tree as a tar, and what its programs stand on."""
+        from patchkit.jobs.build.documents import stands_on
+
         installed = workspace.get(tree.install(name))
         return installed, stands_on(workspace, self.inputs.tools, installed)
 
