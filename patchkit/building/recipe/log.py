@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,8 @@ from patchkit.storage import writing
 from patchkit.ui import Ui
 
 _SHOWN = 15  # lines of the log in an error
+_FROM_ERROR = 5  # of these, from a compiler's first error on, where others have printed more meanwhile
+_ERROR = re.compile(r":\d+(:\d+)?: (fatal )?error: ")
 
 
 class BuildLog:
@@ -63,7 +66,7 @@ class BuildLog:
             self._file.write(text + "\n")
 
     def _failure(self, command: str, code: int, tail: list[str]) -> CompileError | DiskFullError:
-        why = "\n".join(tail[-_SHOWN:])
+        why = "\n".join(_quoted(tail))
         if any("No space left on device" in line for line in tail):
             return DiskFullError("the disk is full during a build", why=why, advice="free some space, or set TMPDIR")
         short = command if len(command) <= 60 else command[:57] + "…"
@@ -74,6 +77,14 @@ class BuildLog:
             why="\n".join([why, *([known.means] if known else []), f"whole log: {self.path}"]),
             advice=known.helps if known else f"less {self.path}",
         )
+
+
+def _quoted(tail: list[str]) -> list[str]:
+    """Return the lines that show what failed. make -j goes on with other files behind the one that does not compile."""
+    first = next((number for number, line in enumerate(tail) if _ERROR.search(line)), len(tail))
+    if first >= len(tail) - _SHOWN:
+        return tail[-_SHOWN:]
+    return [*tail[first : first + _FROM_ERROR], "…", *tail[_FROM_ERROR - _SHOWN :]]
 
 
 @contextmanager
