@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -85,6 +86,29 @@ def folder_made(folder: Path) -> Iterator[None]:
             for path in made:
                 path.rmdir()
         raise
+
+
+@contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Yield a new folder that becomes ``final``, which may be there and empty, at the end of the context.
+
+    Where the work within fails, nothing is left. Raises StorageError where ``final`` holds something or can't be
+    written, DiskFullError.
+    """
+    if final.exists() and (not final.is_dir() or any(final.iterdir())):
+        raise StorageError(f"{final} exists already", why="nothing was changed in it", advice="name a new folder")
+    place = final.absolute()
+    with writing(final):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
+    try:
+        yield temporary
+        with writing(final):
+            temporary.chmod(0o755)
+            temporary.rename(place)
+    finally:
+        with held_off():
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

@@ -81,11 +81,6 @@ class LogFile:
                     raise UnreadableLogError(f"{self.name} can't be read", why=str(error)) from error
                 self.damage = str(error) or type(error).__name__
                 piece = b""
-            except Exception as error:
-                if type(error).__name__ != "ZstdError":
-                    raise
-                self.damage = str(error)
-                piece = b""
             held.append(piece)
             size += len(piece)
             if size >= PIECE // 4 or not piece:
@@ -154,7 +149,10 @@ def decompressor(head: bytes, raw: io.RawIOBase) -> io.RawIOBase | io.BufferedIO
 
 
 class _Zstd(io.RawIOBase):
-    """What ``raw`` holds in one or more frames of zstd. Raises EOFError where the last one is not whole."""
+    """What ``raw`` holds in one or more frames of zstd.
+
+    Raises EOFError where the last one is not whole, OSError where one is damaged: as gzip's reader does.
+    """
 
     def __init__(self, raw: io.RawIOBase) -> None:
         import zstandard
@@ -162,6 +160,7 @@ class _Zstd(io.RawIOBase):
         self._raw = raw
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
         self._frame = self._decompressor.decompressobj()
+        self._error = zstandard.ZstdError
         self._rest = b""
 
     def read1(self, _size: int = -1) -> bytes:
@@ -170,7 +169,10 @@ class _Zstd(io.RawIOBase):
             self._rest = b""
             if self._frame.eof:
                 self._frame = self._decompressor.decompressobj()
-            piece = self._frame.decompress(data)
+            try:
+                piece = self._frame.decompress(data)
+            except self._error as error:
+                raise OSError(str(error)) from error
             self._rest = self._frame.unused_data if self._frame.eof else b""
             if piece:
                 return piece

@@ -16,7 +16,7 @@ from patchkit.json_schema import Part
 from patchkit.packaging.dist import MANIFEST, Dist
 from patchkit.packaging.manifest import Artifact
 from patchkit.shard import Shard, missing
-from patchkit.storage import check_writable, reading, replace_all, writing
+from patchkit.storage import check_writable, reading, replace_all, whole_folder, writing
 
 PART = "part.json"
 """Lies beside the manifest of a folder that holds a part."""
@@ -99,24 +99,24 @@ def merge(request: MergeRequest) -> Merged:
     found = [(folder, artifact) for folder, part in parts for artifact in _artifacts(folder, part)]
     for folder, artifact in found:
         Dist(folder).check(artifact)
-    out = Dist(request.out)
-    for folder, artifact in found:
-        contents = {}
-        for file in artifact.all_files:
-            with reading(folder / file.name):
-                contents[file.name] = (folder / file.name).read_bytes()
-        out.add(artifact, contents)
     failed = {what: why for _, part in parts for what, why in part.failed.items()}
-    if lacking:
-        first = parts[0][1]
-        whole = first.model_copy(
-            update={
-                "shard": Shard(of=first.shard.of, parts=there),
-                "artifacts": sorted(artifact.name for _, artifact in found),
-                "failed": failed,
-            }
-        )
-        replace_all({request.out / PART: whole.model_dump_json(indent=2).encode() + b"\n"})
+    with whole_folder(request.out) as out:
+        for folder, artifact in found:
+            contents = {}
+            for file in artifact.all_files:
+                with reading(folder / file.name):
+                    contents[file.name] = (folder / file.name).read_bytes()
+            Dist(out).add(artifact, contents)
+        if lacking:
+            first = parts[0][1]
+            whole = first.model_copy(
+                update={
+                    "shard": Shard(of=first.shard.of, parts=there),
+                    "artifacts": sorted(artifact.name for _, artifact in found),
+                    "failed": failed,
+                }
+            )
+            replace_all({out / PART: whole.model_dump_json(indent=2).encode() + b"\n"})
     return Merged([artifact for _, artifact in found], failed, lacking)
 
 

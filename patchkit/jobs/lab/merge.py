@@ -17,7 +17,7 @@ from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder, differences
 from patchkit.lab.report.report import Timing
 from patchkit.shard import Shard, missing
-from patchkit.storage import check_writable, reading
+from patchkit.storage import check_writable, reading, whole_folder
 
 _SAME = ("patchkit", "trials")
 """Fields of a campaign in which one that is resumed may differ, and parts may not."""
@@ -65,9 +65,10 @@ def merge(request: MergeRequest, context: Context) -> Done:
         )
     shard = Shard(of=first.shard.of, parts=parts) if lacking else None
     campaign = first.campaign.model_copy(update={"shard": shard})
-    out = Folder(request.out)
     name = hashlib.sha256(os.fsencode(request.out.resolve())).hexdigest()[:16]
-    with context.cache.lock(f"report-{name}", busy=str(request.out)):
+    Folder(request.out).refuse_taken()
+    with context.cache.lock(f"report-{name}", busy=str(request.out)), whole_folder(request.out) as folder:
+        out = Folder(folder)
         out.begin(campaign)
         _copy_logs(pieces, out)
         done = write_report(out, campaign, [trial for piece in pieces for trial in piece.trials], _timing(pieces))

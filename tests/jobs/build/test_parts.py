@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from patchkit.building.settings import BuildSettings
-from patchkit.errors import CompileError, StorageError
+from patchkit.errors import CompileError, DiskFullError, StorageError
 from patchkit.jobs.build.outcome import ReleaseOutcome
 from patchkit.jobs.build.parts import PART, Merged, MergeRequest, merge, of, record
 from patchkit.jobs.build.release import Outcome
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
+from patchkit.packaging import manifest
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist, described
 from patchkit.shard import Shard
 from patchkit.source.obtain import SourceRequest
@@ -122,3 +123,20 @@ def test_how_many_at_a_time_is_no_other_build(tmp_path: Path) -> None:
     for asked in (first, second):
         record(asked, built(asked.build.out, of(asked, RELEASES)))
     assert len(merged([first.build.out, second.build.out], tmp_path / "merged").artifacts) == len(RELEASES)
+
+
+def test_a_merge_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk that is full behind the first artifact."""
+    folders = made(tmp_path / "parts")
+    add = Dist.add
+
+    def full(dist: Dist, entry: manifest.Artifact, files: Mapping[str, bytes]) -> None:
+        if entry.name == RELEASES[-1]:
+            raise DiskFullError("the disk is full")
+        add(dist, entry, files)
+
+    monkeypatch.setattr(Dist, "add", full)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(DiskFullError):
+        merged(folders, tmp_path / "merged")
+    assert sorted(tmp_path.iterdir()) == before
