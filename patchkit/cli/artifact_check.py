@@ -24,7 +24,7 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check artifacts from their files alone, and say what vouches for what.
+    """Check artifacts from their files alone, and say which signature covers which file.
 
     \b
     Example: patchkit artifact check dist

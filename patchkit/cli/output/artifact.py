@@ -1,4 +1,4 @@
-"""What ``patchkit artifact check`` prints: what vouches for what."""
+"""What ``patchkit artifact check`` prints: which signature covers which file."""
 
 from __future__ import annotations
 

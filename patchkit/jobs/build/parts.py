@@ -15,6 +15,8 @@ from patchkit.jobs.build.request import ReleasesRequest
 from patchkit.json_schema import Part
 from patchkit.packaging.dist import MANIFEST, Dist
 from patchkit.packaging.manifest import Artifact
+from patchkit.patching.combination import combination
+from patchkit.patching.own.variant import OwnVariant
 from patchkit.shard import Shard, missing
 from patchkit.storage import check_writable, reading, replace_all, whole_folder, writing
 
@@ -124,6 +126,8 @@ def _asked(request: ReleasesRequest) -> list[str]:
     """Write down all of ``request`` that decides what is built; not how many at a time, where, or which part."""
     build = request.build
     words = [*sorted(set(request.targets)), *build.variants, *(["--guard"] if build.guard else [])]
+    own = [part for name in build.variants for part in combination(name).own if isinstance(part, OwnVariant)]
+    words += [f"{part.name} {part.digest}" for part in own]
     words += [f"--since {request.since}"] if request.since else []
     words += ["--with-source"] if build.with_source else []
     words += [f"--package {kind}" for kind in sorted(set(build.packages))]

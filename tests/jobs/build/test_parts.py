@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from patchkit.jobs.build.release import Outcome
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist, described
+from patchkit.patching.own.choose import chosen
+from patchkit.patching.own.layout import lay_out
 from patchkit.shard import Shard
 from patchkit.source.obtain import SourceRequest
 from tests.support.artifacts import artifact, check
@@ -116,6 +119,23 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="is not what the manifest says"):
         merged([first, second], tmp_path / "merged")
     assert not (tmp_path / "merged").exists()
+
+
+def test_a_patch_of_ones_own_is_known_by_its_content(tmp_path: Path) -> None:
+    folders = []
+    for part, text in ((1, "one"), (2, "other")):
+        own = tmp_path / text / "mine"
+        own.parent.mkdir()
+        lay_out(str(own))
+        (own / "patch.toml").write_text((own / "patch.toml").read_text() + f"# {text}\n")
+        asked = request(tmp_path / str(part), part)
+        (name,) = chosen([str(own)], [])
+        asked = replace(asked, build=replace(asked.build, variants=[name]))
+        record(asked, built(asked.build.out, of(asked, RELEASES)))
+        folders.append(asked.build.out)
+    with pytest.raises(StorageError, match="are not parts of one build") as refusal:
+        merged(folders, tmp_path / "merged")
+    assert "asked" in refusal.value.why
 
 
 def test_how_many_at_a_time_is_no_other_build(tmp_path: Path) -> None:
