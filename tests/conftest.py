@@ -16,6 +16,9 @@ from xdist.remote import Producer
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PatchkitError, PlacesExhaustedError
+from patchkit.patching import variants
+from patchkit.patching.combination import combination
+from patchkit.patching.variants import Variant
 from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
@@ -84,6 +87,17 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "LDFLAGS",
     ):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_variants_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A variant that a test brings is known in this process by its name; the next test may copy one to that name."""
+    brought: dict[str, Variant] = {}
+    monkeypatch.setattr(variants, "_own", brought)
+    yield
+    if brought:
+        variants.variant.cache_clear()
+        combination.cache_clear()
 
 
 @pytest.fixture
