@@ -267,8 +267,16 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
         raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
     data = tree.read(path)
     source = parse(path, data)
-    if pins.is_upstreams(file, data) or len(data) > MAX_SOURCE:
+    if len(data) > MAX_SOURCE:
         return _change_in(combined, source, file, mode, guard=guard)
+    if pins.is_upstreams(file, data):
+        try:
+            return _change_in(combined, source, file, mode, guard=guard)
+        except AnchorError:
+            if not conditionals.read(data).split:
+                raise
+            # One view is enough: that all give the same was seen when the pin was made.
+            return _change_in(combined, CSource(path, data, 0), file, mode, guard=guard)
     text = conditionals.read(data)
     failed: AnchorError | None = None
     try:

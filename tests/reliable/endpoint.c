@@ -441,6 +441,12 @@ endpoint_read(struct endpoint *e, const uint8_t *data, int len)
             ASSERT(buf_copy(in, &buf));
             reliable_mark_active_incoming(e->rec, in, id, opcode);
         }
+#ifdef REPEATED
+        else
+        {
+            reliable_repeated(e->send, id);
+        }
+#endif
         reliable_ack_acknowledge_packet_id(&e->ack, id);
     }
     interval_action(&e->tmp_int);

@@ -28,7 +28,7 @@ THEIRS = ["reliable.c", "buffer.c", "otime.c", "interval.c"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 WRAPPED = "-Wl,--wrap=time,--wrap=gettimeofday,--wrap=clock_gettime"
 
-DRIVEN = {"reliable_send_timeout_tv"}
+DRIVEN = {"reliable_send_timeout_tv", "reliable_repeated", "reliable_follow"}
 """What variants add to reliable.h for ssl.c or forward.c, and endpoint.c calls in their place."""
 
 Change = Callable[[str], str]
@@ -148,6 +148,7 @@ def dialect(texts: Mapping[str, str], version: Version, window: Mapping[str, str
         "RESEND_LOWEST": "bool" in declared("reliable_get_buf_output_sequenced"),
         "FREE_FREES": bool(re.search(r"\bfree\s*\(rel\)", source)),
         "SEND_TIMEOUT_TV": bool(declared("reliable_send_timeout_tv")),
+        "REPEATED": bool(declared("reliable_repeated")),
         "HOLDS_BACK": holds_back(ssl),
         "MODERN": version >= Version.parse("2.6.0"),
     }

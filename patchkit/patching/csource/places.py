@@ -224,15 +224,7 @@ class Statement(Lines):
     @property
     def branch(self) -> Branch:
         """The head of the ``if`` between whose braces the statement stands. Raises AnchorError when there is none."""
-        block = self.node.parent
-        above = block.parent if block is not None else None
-        if above is None or above.type != "if_statement" or above.child_by_field_name("consequence") != block:
-            row = self.node.start_point.row + 1
-            raise AnchorError(
-                f"a statement in {self.source.name} does not stand between the braces of an if",
-                why=f"line {row}: {self.source.text(row)}",
-            )
-        return Branch.at(self.source, above)
+        return Branch.round(self.source, self.node)
 
     def saying_also(self, suffix: str) -> tuple[bytes, ...]:
         """Rewrite the lines with ``suffix`` at the end of the logged text."""
@@ -298,6 +290,11 @@ class Call(Lines):
         return self._with(given.end_byte - 1, f", {argument}" if given.named_children else argument)
 
     @property
+    def around(self) -> Branch:
+        """The head of the ``if`` between whose braces the call stands. Raises AnchorError when there is none."""
+        return Branch.round(self.source, self.node)
+
+    @property
     def branch(self) -> Branch | None:
         """The ``if (RESULT)`` that comes next, comments aside; None when something else does."""
         after = self.node.next_named_sibling
@@ -323,6 +320,35 @@ class Branch(Lines):
         condition = node.child_by_field_name("condition") or node
         return cls(source, node, tuple(source.lines[node.start_point.row : condition.end_point.row + 1]))
 
+    @classmethod
+    def round(cls, source: CSource, statement: Node) -> Branch:
+        """Make the head of the ``if`` between whose braces ``statement`` stands. Raises AnchorError without one."""
+        block = statement.parent
+        above = block.parent if block is not None else None
+        row = statement.start_point.row + 1
+        if above is None or above.type != "if_statement" or above.child_by_field_name("consequence") != block:
+            raise AnchorError(
+                f"a statement in {source.name} does not stand between the braces of an if",
+                why=f"line {row}: {source.text(row)}",
+            )
+        return cls.at(source, above)
+
+    def argument(self, index: int) -> str:
+        """Read argument ``index``, from 0, of the call that the condition is, as it is spelled.
+
+        Raises AnchorError when the condition is not a call, or has no such argument.
+        """
+        condition = self.node.child_by_field_name("condition")
+        call = condition.named_children[0] if condition is not None and condition.named_children else None
+        given = call.child_by_field_name("arguments") if call is not None else None
+        arguments = [node for node in given.named_children if node.type != "comment"] if given else []
+        if index >= len(arguments):
+            raise AnchorError(
+                f"a branch in {self.source.name} is not decided by a call with {index + 1} arguments",
+                why=f"line {self.line}: {self.source.text(self.line)}",
+            )
+        return syntax.bare(arguments[index]).decode("utf-8", "surrogateescape")
+
     def only_if(self, condition: str) -> tuple[bytes, ...]:
         """Rewrite the lines so that the branch needs ``condition`` too."""
         given = self.node.child_by_field_name("condition") or self.node
@@ -335,6 +361,33 @@ class Branch(Lines):
         return any(syntax.text(call.children[0]).decode("latin-1") in functions for call in calls)
 
     @property
+    def end(self) -> BranchEnd:
+        """The line of the closing brace, behind which an ``else`` may stand.
+
+        Raises AnchorError when the branch has no braces, has an ``else``, or shares that line with other code.
+        """
+        taken = self.node.child_by_field_name("consequence") or self.node
+        what = f"the end of the branch in {self.source.name}, line {self.line},"
+        if taken.type != "compound_statement" or self.node.has_error:
+            raise AnchorError(f"{what} is not a brace", why=self.source.text(self.line))
+        if self.node.child_by_field_name("alternative") is not None:
+            raise AnchorError(f"{what} has an else behind it", why=self.source.text(self.line))
+        brace = taken.children[-1]
+        return BranchEnd(self.source, brace, own_lines(self.source, brace, what), self.node)
+
+    @property
     def otherwise(self) -> tuple[bytes, ...]:
         """The lines as the ``else`` of another ``if``, for code that is put before them."""
         return self._with(self.node.start_byte, "else ")
+
+
+@dataclass(frozen=True)
+class BranchEnd(Lines):
+    """The line of the brace that ends an ``if`` without an ``else``."""
+
+    branch: Node
+
+    @property
+    def style(self) -> Style:
+        """The layout of the code round the branch."""
+        return Style.around(self.branch, self.source.lines)
