@@ -72,6 +72,14 @@ class MemberComparison(Lines):
         return lines if alone else (lines[0][:start] + b"(" + lines[0][start:], *lines[1:])
 
 
+def assigns(inside: Node, target: str, value: str) -> bool:
+    """Return whether a statement in the node ``inside`` assigns ``value`` to ``target``, as :func:`assignment` does."""
+    return any(
+        syntax.squeezed(syntax.bare(right)) == value.encode() and target in _spellings(left)
+        for _, left, right in _assignments(inside)
+    )
+
+
 def assignment(source: CSource, inside: Node, target: str, value: str | None, what: str) -> Node:
     """Find the one statement in the node ``inside`` that assigns ``value``, or anything if that is None, to ``target``.
 

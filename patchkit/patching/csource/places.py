@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from patchkit.errors import AnchorError
 from patchkit.patching.csource import syntax
 from patchkit.patching.csource.file import CSource
-from patchkit.patching.csource.members import MemberComparison, assigned_from, assigned_to, assignment, increment
+from patchkit.patching.csource.members import (
+    MemberComparison,
+    assigned_from,
+    assigned_to,
+    assignment,
+    assigns,
+    increment,
+)
 from patchkit.patching.csource.style import Style
 from patchkit.patching.csource.whole_lines import COMMENTS, Lines, in_braces, own_lines
 
@@ -18,6 +25,10 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _WHOLE_STATEMENTS = ("expression_statement", "return_statement")
+
+
+def _identifiers(inside: Node | None, name: str) -> list[Node]:
+    return [part for part in syntax.descend(inside) if part.type == "identifier" and syntax.text_of(part) == name]
 
 
 @dataclass(frozen=True)
@@ -119,13 +130,14 @@ class Function:
         statement = increment(self.source, self.node, target, what)
         return Statement.at(self.source, in_braces(self.source, statement, what), what)
 
-    def calling(self, function: str, last: str | None = None) -> Statement:
+    def calling(self, function: str, last: str | None = None, first: str | None = None) -> Statement:
         """Find the one statement that is a call of ``function``, or returns its result.
 
-        ``last`` is the last argument, for a function that is called more than once. Raises AnchorError unless there is
-        exactly one, between braces and on lines of its own.
+        ``last`` is the last argument, ``first`` the first one, for a function that is called more than once. Raises
+        AnchorError unless there is exactly one, between braces and on lines of its own.
         """
-        what = f"the call of {function}{f' with {last}' if last else ''}, in {self.name},"
+        named = last or first
+        what = f"the call of {function}{f' with {named}' if named else ''}, in {self.name},"
         statements = []
         for node in syntax.descend(self.node):
             call = node.named_children[0] if node.type in _WHOLE_STATEMENTS and node.named_children else None
@@ -133,8 +145,8 @@ class Function:
             arguments = call.child_by_field_name("arguments") if call is not None else None
             if called is None or arguments is None or syntax.text(called) != function.encode():
                 continue
-            given = [part for part in arguments.named_children if part.type != "comment"]
-            if last is None or (given and syntax.text(given[-1]) == last.encode()):
+            given = [syntax.text(part) for part in syntax.arguments(call)]
+            if (last is None or given[-1:] == [last.encode()]) and (first is None or given[:1] == [first.encode()]):
                 statements.append(node)
         if len(statements) != 1:
             raise self.source.refusal(what, function, [node.start_point.row + 1 for node in statements])
@@ -159,6 +171,27 @@ class Function:
         if len(branches) != 1:
             raise self.source.refusal(what, function, [node.start_point.row + 1 for node in branches])
         return Branch.at(self.source, branches[0])
+
+    def branch_mentioning(self, name: str) -> Branch:
+        """Find the one ``if`` in whose condition ``name`` stands. Raises AnchorError unless there is exactly one."""
+        what = f"the branch whose condition has {name}, in {self.name},"
+        branches = [
+            node
+            for node in syntax.descend(self.node)
+            if node.type == "if_statement" and _identifiers(node.child_by_field_name("condition"), name)
+        ]
+        if len(branches) != 1:
+            raise self.source.refusal(what, name, [node.start_point.row + 1 for node in branches])
+        return Branch.at(self.source, branches[0])
+
+    def assigns(self, target: str, value: str) -> bool:
+        """Return whether a statement assigns ``value`` to ``target``, both as for :meth:`assigning`."""
+        return assigns(self.node, target, value)
+
+    def has_call(self, function: str) -> bool:
+        """Return whether the function calls ``function``, wherever and however often."""
+        calls = (node for node in syntax.descend(self.node) if node.type == "call_expression")
+        return any(syntax.text_of(call.child_by_field_name("function")) == function for call in calls)
 
     def mentions(self, member: str) -> bool:
         """Return whether the function uses a struct's member of the name ``member``, which only some series have."""
@@ -222,6 +255,27 @@ class Statement(Lines):
         return assigned_from(self.node)
 
     @property
+    def _call(self) -> Node:
+        call = self.node.named_children[0] if self.node.named_children else self.node
+        if call.type != "call_expression":
+            row = self.node.start_point.row + 1
+            raise AnchorError(
+                f"a statement in {self.source.name} is not a call", why=f"line {row}: {self.source.text(row)}"
+            )
+        return call
+
+    def argument(self, index: int) -> str:
+        """Read argument ``index``, from 0, of the call that the statement is. Raises AnchorError when it is none."""
+        return syntax.bare(syntax.arguments(self._call)[index]).decode("utf-8", "surrogateescape")
+
+    def giving(self, index: int, argument: str) -> tuple[bytes, ...]:
+        """Rewrite the lines with ``argument`` in the place of argument ``index``, from 0, of the call.
+
+        Raises AnchorError when the statement is not a call.
+        """
+        return self._replacing(syntax.arguments(self._call)[index], argument)
+
+    @property
     def branch(self) -> Branch:
         """The head of the ``if`` between whose braces the statement stands. Raises AnchorError when there is none."""
         return Branch.round(self.source, self.node)
@@ -280,9 +334,11 @@ class Call(Lines):
 
     def argument(self, index: int) -> str:
         """Read argument ``index``, from 0, as it is spelled."""
-        given = self.call.child_by_field_name("arguments")
-        arguments = [node for node in given.named_children if node.type != "comment"] if given else []
-        return syntax.bare(arguments[index]).decode("utf-8", "surrogateescape")
+        return syntax.bare(syntax.arguments(self.call)[index]).decode("utf-8", "surrogateescape")
+
+    def giving(self, index: int, argument: str) -> tuple[bytes, ...]:
+        """Rewrite the lines with ``argument`` in the place of argument ``index``, from 0."""
+        return self._replacing(syntax.arguments(self.call)[index], argument)
 
     def with_argument(self, argument: str) -> tuple[bytes, ...]:
         """Rewrite the lines with ``argument`` as one more argument of the call, the last."""
@@ -353,6 +409,17 @@ class Branch(Lines):
         """Rewrite the lines so that the branch needs ``condition`` too."""
         given = self.node.child_by_field_name("condition") or self.node
         return self._with(given.start_byte + 1, f"{self.style.spaced(condition)} && ")
+
+    def instead_of(self, name: str, condition: str) -> tuple[bytes, ...]:
+        """Rewrite the lines with ``condition`` in the place of ``name``, which is a part of the condition.
+
+        Raises AnchorError unless ``name`` stands there once.
+        """
+        there = _identifiers(self.node.child_by_field_name("condition"), name)
+        if len(there) != 1:
+            rows = [node.start_point.row + 1 for node in there]
+            raise self.source.refusal(f"{name}, in the condition in line {self.line},", name, rows)
+        return self._replacing(there[0], condition)
 
     def has_call(self, functions: Sequence[str]) -> bool:
         """Return whether the branch, taken, calls one of ``functions``."""

@@ -86,6 +86,8 @@ class Style:
         extra = base + level * self.step + (self.brace if code[:1] in ("{", "}") and not outermost else 0)
         if not code:
             return self.newline
+        if code[0] == "#":
+            return code.encode("utf-8", "surrogateescape") + self.newline  # directives stand at the margin
         return self._indent(extra + odd) + self.spaced(code).encode("utf-8", "surrogateescape") + self.newline
 
     def _indent(self, extra: int) -> bytes:

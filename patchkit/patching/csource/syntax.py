@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 _WORD = frozenset(bytes([byte]) for byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
-# container_of (node, struct entry, member): C's grammar has no types among arguments.
-_TYPE_ARGUMENT = re.compile(rb"(\bcontainer_of\s*\([^(),;]*,\s*)struct(?=\s+\w+\s*,)")
+# container_of (node, struct entry, member), ALLOC_OBJ (pointer, struct entry): C's grammar has no types among arguments.
+_TYPE_ARGUMENT = re.compile(
+    rb"(\b(?:container_of|ALLOC_OBJ(?:_CLEAR)?)\s*\([^(),;]*,\s*)struct(?=\s+\w+\s*[,)])"
+)
 
 
 @lru_cache(maxsize=1)
@@ -29,7 +31,8 @@ def _parser() -> Parser:
 def root_of(data: bytes) -> Node:
     """Parse one C file. tree-sitter never fails: what it can't read becomes nodes with errors.
 
-    The word ``struct`` in the arguments of ``container_of`` is blank in the nodes: it would be such an error.
+    The word ``struct`` in the arguments of such macros as ``container_of`` is blank in the nodes: it would be such an
+    error.
     """
     return _parser().parse(_TYPE_ARGUMENT.sub(rb"\1      ", data)).root_node
 
@@ -110,6 +113,12 @@ def bare(node: Node, before: int | None = None) -> bytes:
         out += (b" " if leaf.start_byte > at else b"") + text(leaf)
         at = leaf.end_byte
     return out.strip()
+
+
+def arguments(call: Node) -> list[Node]:
+    """List the arguments of ``call``, comments aside."""
+    given = call.child_by_field_name("arguments")
+    return [node for node in given.named_children if node.type != "comment"] if given is not None else []
 
 
 def is_stray(identifier: Node) -> bool:

@@ -31,6 +31,20 @@ class Lines:
         return int(self.node.start_point.row) + 1
 
     @property
+    def behind(self) -> int:
+        """The number of the line behind the last one, from 1: where code goes that another variant may precede."""
+        return self.line + len(self.lines)
+
+    @property
+    def with_comment(self) -> int:
+        """The number of the first line, from 1, of the comment right above these lines, or of these lines."""
+        node = self.node
+        above = node.prev_named_sibling
+        while above is not None and above.type == "comment" and above.end_point.row + 1 == node.start_point.row:
+            node, above = above, above.prev_named_sibling
+        return int(node.start_point.row) + 1
+
+    @property
     def style(self) -> Style:
         """The layout of the code here."""
         return Style.around(self.node, self.source.lines)
@@ -44,6 +58,13 @@ class Lines:
         start = int(self.node.start_byte) - int(self.node.start_point.column)
         whole = b"".join(self.lines)
         return tuple(split_lines(whole[: at - start] + text.encode() + whole[at - start :]))
+
+    def _replacing(self, part: Node, text: str) -> tuple[bytes, ...]:
+        """The lines with ``text``, in the file's layout, in the place of ``part`` of the node."""
+        start = int(self.node.start_byte) - int(self.node.start_point.column)
+        whole = b"".join(self.lines)
+        new = self.style.spaced(text).encode()
+        return tuple(split_lines(whole[: part.start_byte - start] + new + whole[part.end_byte - start :]))
 
 
 def own_lines(source: CSource, node: Node, what: str) -> tuple[bytes, ...]:

@@ -57,3 +57,79 @@ def test_a_type_among_arguments_is_no_syntax_error_where_it_is_usual() -> None:
         outer(TEXT.replace(b"container_of", b"another"))
     # What is read is still the file itself, to the byte.
     assert Anchors(parse("a.c", TEXT)).lines == TEXT.splitlines(keepends=True)
+
+
+CALLS = b"""\
+int
+state (struct box *b, int *wait)
+{
+  int status = fill (b,
+		     SIZE (b));
+  if (b->first == START && FULL)
+    {
+      /* of the
+	 first */
+      set (b->one, SIZE (b), /* how many */ N,
+	   b ? 0 : 1);
+      set (b->two, 1, 2, 0);
+    }
+  *wait = 0;
+  return fill (b, status);
+}
+"""
+
+
+def state(text: bytes = CALLS) -> Function:
+    return Anchors(parse("a.c", text)).function("state")
+
+
+def test_a_call_by_its_first_argument_gets_another_argument() -> None:
+    first = state().calling("set", first="b->one")
+    assert (first.line, first.behind, first.with_comment) == (10, 12, 8)
+    assert (first.argument(2), first.argument(-1)) == ("N", "b ? 0 : 1")
+    assert b"".join(first.giving(2, "most(N, 6)")) == (
+        b"      set (b->one, SIZE (b), /* how many */ most (N, 6),\n\t   b ? 0 : 1);\n"
+    )
+    assert state().calling("set", first="b->two").with_comment == 12  # no comment right above it
+    assert state().calling("fill").giving(1, "0") == (b"  return fill (b, 0);\n",)
+    with pytest.raises(AnchorError, match="2 times"):
+        state().calling("set")
+    with pytest.raises(AnchorError, match="the call of set with b->three"):
+        state().calling("set", first="b->three")
+    with pytest.raises(AnchorError, match="is not a call"):
+        state().assigning("*wait").argument(0)
+
+
+def test_a_call_whose_result_is_kept_gets_another_argument() -> None:
+    kept = Anchors(parse("a.c", CALLS.replace(b"return fill (b, status)", b"return 0"))).calls("fill")[0]
+    assert b"".join(kept.giving(-1, "size(b)")) == b"  int status = fill (b,\n\t\t     size (b));\n"
+
+
+def test_a_branch_by_a_name_in_its_condition_gets_another_one() -> None:
+    branch = state().branch_mentioning("START")
+    assert branch.instead_of("FULL", "empty(b)") == (b"  if (b->first == START && empty (b))\n",)
+    with pytest.raises(AnchorError, match="FULL2, in the condition in line 6, is not in"):
+        branch.instead_of("FULL2", "empty(b)")
+    with pytest.raises(AnchorError, match="is not in"):
+        state().branch_mentioning("first")  # a member
+    with pytest.raises(AnchorError, match="2 times"):
+        state(CALLS.replace(b"  *wait = 0;\n", b"  if (START)\n    *wait = 0;\n")).branch_mentioning("START")
+
+
+def test_what_a_function_has() -> None:
+    assert (state().assigns("*wait", "0"), state().assigns("*wait", "1"), state().assigns("wait", "0")) == (
+        True,
+        False,
+        False,
+    )
+    assert (state().has_call("SIZE"), state().has_call("fill"), state().has_call("START")) == (True, True, False)
+
+
+def test_directives_stand_at_the_margin() -> None:
+    code = state().calling("set", first="b->two").code("#if A\nif (b)\n{\n#  define B\n}\n#endif")
+    assert b"".join(code) == b"#if A\n      if (b)\n\t{\n#  define B\n\t}\n#endif\n"
+
+
+def test_a_type_among_the_arguments_of_an_allocation_is_no_syntax_error() -> None:
+    for call in ("ALLOC_OBJ_CLEAR (n, struct list)", "ALLOC_OBJ(n, struct list)"):
+        assert not outer(TEXT.replace(b"tell(found, -1)", call.encode())).node.has_error

@@ -1,4 +1,4 @@
-"""A program of each series, stock and recommended: what tests of real processes want, where its source is in reach."""
+"""A program of each series, stock, recommended or another variant: what tests of real processes want, where its source is in reach."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ OPENSSL_102 = os.environ.get("PATCHKIT_OPENSSL_102")  # read at import, like GIT
 POOL = {"2.6": PINNED, "2.7": "2.7.7"}
 """Releases by series that the pool serves; the others want upstream's history."""
 RELEASES = {"2.2": "2.2.3", "2.3": "2.3.2", "2.4": "2.4.12", "2.5": "2.5.11", **POOL}
-OPENSSL_10 = {"2.2", "2.3"}
+OLDER = {"2.1": "2.1.4"}
+"""Not in RELEASES, whose pairs are many."""
+OPENSSL_10 = {"2.1", "2.2", "2.3"}
 
 ProgramOf = Callable[[str, str], Path]
 """By series and variant."""
 
 
 def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
-    """Builds both variants of a series at once, when first asked; skips where its source is not in reach."""
+    """Builds a variant when first asked, stock and recommended at once; skips where the source is not in reach."""
     paths: dict[tuple[str, str], Path] = {}
 
     def program(series: str, variant: str) -> Path:
@@ -42,11 +44,13 @@ def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
             sources = [OPENSSL_102] if series in OPENSSL_10 and OPENSSL_102 else []
             source = SourceRequest(git=None if series in POOL else GIT)
             settings = BuildSettings(engine="host", openssl_sources=sources)
-            requests = {name: BinaryRequest(RELEASES[series], name) for name in ("stock", "recommended")}
+            release = (RELEASES | OLDER)[series]
+            names = ("stock", "recommended") if variant in ("stock", "recommended") else (variant,)
+            requests = {name: BinaryRequest(release, name) for name in names}
             try:
                 binaries = programs(list(requests.values()), source, settings, Context(cache, Ui(quiet=True)))
             except (NetworkUnavailableError, PlacesExhaustedError) as error:
-                pytest.skip(f"{RELEASES[series]} can't be built from what is in reach: {error.what}")
+                pytest.skip(f"{release} can't be built from what is in reach: {error.what}")
             for name, request in requests.items():
                 path = folder / f"openvpn-{series}-{name}"
                 path.write_bytes(binaries[request].data)
