@@ -22,7 +22,7 @@ def refusal(variant: str, files: dict[str, str], *, guard: bool = False) -> Alre
 
 
 @pytest.mark.parametrize("guard", [False, True])
-@pytest.mark.parametrize("wanted", ["recommended", "adaptive", "early", "retransmit-flag", "retransmit"])
+@pytest.mark.parametrize("wanted", ["recommended", "early", "retransmit-flag", "retransmit"])
 def test_the_variant_in_the_tree_is_named_with_the_way_out(wanted: str, guard: bool) -> None:
     after = render(combination("retransmit"), tree(ALLMAN), "sample", guard=guard).files[RELIABLE].decode()
     error = refusal(wanted, {RELIABLE: after}, guard=guard)
@@ -37,13 +37,13 @@ def test_the_variant_in_the_tree_is_named_with_the_way_out(wanted: str, guard: b
     [
         # The same call in a function that no variant touches.
         ({RELIABLE: ALLMAN + "void mine(struct reliable *rel)\n{\n    reliable_schedule_now(rel);\n}\n"}, "retransmit"),
-        ({RELIABLE: ALLMAN + "static int reliable_due_in(void)\n{\n    return 0;\n}\n"}, "a part of adaptive"),
+        ({RELIABLE: ALLMAN + "static int reliable_due_in(void)\n{\n    return 0;\n}\n"}, "a part of recommended"),
         ({RELIABLE: ALLMAN + "static void reliable_overtaken(void)\n{\n}\n"}, "a part of early"),
-        ({RELIABLE: ALLMAN, HEADER: "struct reliable\n{\n    int hold;\n    int srtt;\n};\n"}, "a part of adaptive"),
+        ({RELIABLE: ALLMAN, HEADER: "struct reliable\n{\n    int hold;\n    int srtt;\n};\n"}, "a part of recommended"),
         ({RELIABLE: ALLMAN, HEADER: "int resend_lowest;\n"}, "retransmit-flag"),
         (
             {RELIABLE: ALLMAN, "src/openvpn/forward.c": "bool x = reliable_send_timeout_tv(rel, tv);\n"},
-            "a part of adap",
+            "a part of reco",
         ),
         ({RELIABLE: ALLMAN, "src/openvpn/ssl.c": "/* it may lie in this very buffer */\n"}, "a part of recommended"),
     ],
@@ -66,13 +66,13 @@ def test_what_only_looks_like_a_trace_is_none(text: str) -> None:
 
 
 def test_variants_that_may_stand_together_do() -> None:
-    header = "struct reliable_ack\n{\n    int len;\n    int n_echo;\n    int echo[4];\n};\n"
-    code = "#define RELIABLE_ECHO 4\nstatic void reliable_ack_echo(void)\n{\n    (void) RELIABLE_ECHO;\n}\n"
-    files = {RELIABLE: (code + ALLMAN).encode(), HEADER: header.encode()}
+    header = "struct reliable\n{\n    int hold;\n    bool takes_large;\n    int longest;\n};\n"
+    code = "static int tls_control_size(void)\n{\n    return 0;\n}\nstatic void tls_takes_large(void)\n{\n}\n"
+    files = {RELIABLE: ALLMAN.encode(), HEADER: header.encode(), "src/openvpn/ssl.c": code.encode()}
     (found,) = traces.found_in(tree_of(files))
-    assert (found.part.name, found.is_whole) == ("ack-echo", True)
+    assert found.part.name == "handshake"
     assert render(combination("retransmit"), tree_of(files), "sample").files.keys() == {RELIABLE}
-    with pytest.raises(AlreadyPatchedError, match="ack-echo"):
+    with pytest.raises(AlreadyPatchedError, match="handshake"):
         traces.refuse_patched(combination("recommended"), tree_of(files))
 
 

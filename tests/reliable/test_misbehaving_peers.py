@@ -18,7 +18,7 @@ SEEDS = 50
 FLIGHT = 25
 WINDOW = 60
 """How long a handshake may take, s: --hand-window."""
-UNANSWERED = {"adaptive": 10, "recommended": 10, "early": 31}
+UNANSWERED = {"recommended": 11, "early": 31}
 """Copies of the first packet within that time, of variants with timers of their own."""
 
 

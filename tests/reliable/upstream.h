@@ -6,7 +6,8 @@
  *   NUM_AVAILABLE    reliable_get_num_output_sequenced_available is there
  *   FREE_FREES       reliable_free frees the struct, too
  *   RESEND_LOWEST    reliable_get_buf_output_sequenced takes a bool pointer (retransmit-flag)
- *   SEND_TIMEOUT_TV  reliable_send_timeout_tv is there, and forward.c asks it for an earlier wake-up (adaptive)
+ *   SEND_TIMEOUT_TV  reliable_send_timeout_tv is there, and forward.c asks it for an earlier wake-up (recommended)
+ *   REPEATED         reliable_repeated is there, and ssl.c tells it of packets that arrive again (recommended)
  *   N_SEND, N_REC    the release's own TLS_RELIABLE_N_SEND_BUFFERS and TLS_RELIABLE_N_REC_BUFFERS
  *   HORIZON, REFRESH its TLS_MULTI_HORIZON and TLS_MULTI_REFRESH
  *   MODERN           2.6 or newer

@@ -29,7 +29,8 @@ OPCODES = {
 _DATA = ("P_DATA_V1", "P_DATA_V2")
 _SECOND = 1_000_000_000  # ns
 _MARGIN = 100_000_000  # ns: what is sent less than the longest delay and this before the end may be on its way
-_SLACK = 200_000_000  # ns: a storm can keep the router waiting; OpenVPN itself waits longer before it sends again
+_EXACT = 5_000_000  # ns: less than lies between two copies of a packet that `recommended` sends in a pair, 20 ms
+_SLACK = 200_000_000  # ns: a storm can keep the router waiting
 _OVERTAKEN = 1_000_000  # ns: packets sent closer together than this may have been mistaken for each other
 
 
@@ -153,7 +154,8 @@ def _points(direction: Direction) -> tuple[int, int]:
 def _matched(sent: Sequence[Packet], delivered: Sequence[Packet], flow: Flow) -> _Fates:
     """Match ``delivered`` packets with ``sent`` ones. A resent packet often has the same bytes: the delay decides.
 
-    Where packets keep their order, the first one is taken that nothing sent later has overtaken, if it is not too old.
+    Where packets keep their order, one is taken that took the delay asked for; else the first one that nothing sent
+    later has overtaken, if it is not too old.
     Behind a bottleneck packets wait for those before them, with no limit: there, none is too old.
     """
     in_order = _keeps_order(flow)
@@ -167,7 +169,10 @@ def _matched(sent: Sequence[Packet], delivered: Sequence[Packet], flow: Flow) ->
     for packet in delivered:
         key = (packet.crc, packet.size)
         best = None
-        if in_order:
+        if in_order and oldest is not None:
+            on_time = packet.when - delay
+            best = _first(waiting.get(key, []), sent, max(fates.furthest, on_time - _EXACT), on_time + _EXACT)
+        if in_order and best is None:
             begin = fates.furthest if oldest is None else max(fates.furthest, packet.when - oldest)
             best = _first(waiting.get(key, []), sent, begin, packet.when)
         if best is None:

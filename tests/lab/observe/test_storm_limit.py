@@ -111,6 +111,6 @@ def test_a_campaign_with_a_storm_is_refused() -> None:
 
 
 def test_who_promises_what() -> None:
-    assert combination("recommended").bound == combination("adaptive").bound == Bound(copies=6, per_second=10)
-    assert combination("ack-echo+early").bound == combination("early").bound
-    assert combination("stock").bound is combination("retransmit").bound is combination("ack-echo").bound is None
+    assert combination("recommended").bound == Bound(copies=6, per_second=29)
+    assert combination("handshake+early").bound == combination("early").bound
+    assert combination("stock").bound is combination("retransmit").bound is combination("handshake").bound is None
