@@ -148,14 +148,14 @@ class Check(Part):
 
 
 class Vulnerability(Part):
-    """A known vulnerability of the source, as patchkit knew it when the artifact was built."""
+    """A known vulnerability of the release, as patchkit knew it when the artifact was built."""
 
     id: str = Field(description="CVE identifier")
     title: str = Field(description="in a few words")
     severity: str = Field(description="of a public record: low, medium, high, critical or not rated")
     reach: Literal["remote", "local"] = Field(description="who can use it: somebody on the network, or on the computer")
     state: Literal["affected", "fixed here", "cannot be told"] = Field(
-        description="fixed here: the release has it, and this source carries the fix"
+        description="fixed here: the release has it, and the source or the patch carries the fix"
     )
 
 
@@ -188,7 +188,9 @@ class Artifact(Part):
         description="the smoke test; for Windows under wine, for a foreign processor under QEMU"
     )
     vulnerabilities: list[Vulnerability] = Field(
-        default=[], description="known vulnerabilities that concern this target; [] in manifests of older patchkits too"
+        default=[],
+        description="known vulnerabilities of the release that concern this target, with their state in what is built; "
+        "[] in manifests of older patchkits too",
     )
     signature: AuthenticodeSignature | None = Field(
         default=None, description="of Windows programs; null when none was asked for"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from patchkit.cli.output.document import print_json
 from patchkit.jobs.vulnerabilities import Assessment, Vulnerability
+from patchkit.releases.advisories import Platform
 from patchkit.ui import data, table
 
 
@@ -23,6 +24,8 @@ def print_assessment(assessment: Assessment) -> None:
     ]
     if rows:
         table(("id", "severity", "reach", "platform", "component", "fixed in", "what"), rows)
+        linux, windows = _concerning(assessment, "posix"), _concerning(assessment, "windows")
+        data(f"{len(rows)} in all; {linux} concern what patchkit builds for Linux, {windows} for Windows\n")
     else:
         data(f"{assessment.label} has no known vulnerabilities\n")
     for report in assessment.reports:
@@ -36,10 +39,15 @@ def print_document(assessment: Assessment) -> None:
         {
             "release": assessment.label,
             "vulnerabilities": [vulnerability_document(found) for found in assessment.vulnerabilities],
+            "concern": {"linux": _concerning(assessment, "posix"), "windows": _concerning(assessment, "windows")},
             "not_established": [report.model_dump() for report in assessment.reports],
             "remedy": assessment.remedy,
         }
     )
+
+
+def _concerning(assessment: Assessment, platform: Platform) -> int:
+    return sum(found.advisory.concerns(platform) for found in assessment.vulnerabilities)
 
 
 def vulnerability_document(found: Vulnerability) -> dict[str, object]:
