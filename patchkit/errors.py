@@ -286,7 +286,7 @@ class NewReleaseError(PatchkitError):
 
 class NotCheckedError(PatchkitError):
     exit_code = 80
-    meaning = "evidence that --require names could not be checked"
+    meaning = "evidence that --require names, or that an entry of `verify --new --to` needs, could not be checked"
 
 
 class VulnerableError(PatchkitError):
