@@ -148,12 +148,15 @@ class Check(Part):
 
 
 class Vulnerability(Part):
-    """A known vulnerability of the release, as patchkit knew it when the artifact was built."""
+    """A known vulnerability of the release or of a library, as patchkit knew it when the artifact was built."""
 
     id: str = Field(description="CVE identifier")
+    component: str = Field(default="openvpn", description="openvpn, or the library that was compiled in: openssl-3.5")
     title: str = Field(description="in a few words")
     severity: str = Field(description="of a public record: low, medium, high, critical or not rated")
-    reach: Literal["remote", "local"] = Field(description="who can use it: somebody on the network, or on the computer")
+    reach: Literal["remote", "local", "not rated"] = Field(
+        description="who can use it: somebody on the network, or on the computer; of libraries not rated"
+    )
     state: Literal["affected", "fixed here", "cannot be told"] = Field(
         description="fixed here: the release has it, and the source or the patch carries the fix"
     )
@@ -189,7 +192,7 @@ class Artifact(Part):
     )
     vulnerabilities: list[Vulnerability] = Field(
         default=[],
-        description="known vulnerabilities of the release that concern this target, with their state in what is built; "
+        description="known vulnerabilities of the release and of libraries compiled in that concern this target; "
         "[] in manifests of older patchkits too",
     )
     signature: AuthenticodeSignature | None = Field(

@@ -14,6 +14,7 @@ from patchkit.building.inventory import Inventory
 from patchkit.building.recipe.openssl import configure_words
 from patchkit.building.toolchain import SYSTEM
 from patchkit.jobs.build.plan import BuildInputs, Planned
+from patchkit.jobs.library_vulnerabilities import assess_source
 from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
@@ -106,10 +107,27 @@ def describe(
                 state=found.state,
             )
             for found in assessment.vulnerabilities
-        ],
+        ]
+        + _of_libraries(inputs),
         signature=_signature(inputs),
         files=[described(name, data) for name, data in files.items()],
     )
+
+
+def _of_libraries(inputs: BuildInputs) -> list[manifest.Vulnerability]:
+    built = [*([inputs.library] if inputs.library else []), *inputs.others]
+    return [
+        manifest.Vulnerability(
+            id=advisory.id,
+            component=assessment.library.name,
+            title=advisory.title,
+            severity=advisory.severity,
+            reach="not rated",
+            state=assessment.state,
+        )
+        for assessment in (assess_source(library.source) for library in built)
+        for advisory in assessment.advisories
+    ]
 
 
 def _source(tree: SourceTree) -> manifest.Source:
