@@ -108,6 +108,9 @@ class Build(Part):
     )
     image: str | None = Field(default=None, description="id of the toolchain image, for the docker engine")
     base_image: str | None = Field(default=None, description="id of the base image, for the docker engine")
+    base_digest: str | None = Field(
+        default=None, description="by which a registry knows the base image; null where it came from none"
+    )
     recipe: Literal["autotools", "cmake"] = Field(default="autotools", description="the build system")
     configure: list[str] = Field(
         description="options given to ./configure or cmake besides the prefix, the host and the flags"

@@ -75,6 +75,7 @@ def describe(
             installed={each.full_name: f"{each.version} {each.sha256}".strip() for each in system.toolchain},
             image=inputs.identity.image,
             base_image=inputs.identity.base_image,
+            base_digest=inputs.identity.base_digest,
             recipe=inputs.tools.series.recipe,
             configure=_options(inputs),
             cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],
