@@ -172,7 +172,7 @@ class ToolchainError(PatchkitError):
 
 class BaseImageError(PatchkitError):
     exit_code = 43
-    meaning = "the base image can be neither pulled nor bootstrapped"
+    meaning = "the base image can be neither pulled nor bootstrapped, or, to be saved, is not the one that builds use"
 
 
 class CompileError(PatchkitError):

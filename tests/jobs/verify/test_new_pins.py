@@ -23,9 +23,9 @@ FILES = {**SOURCE, "src/openvpn/reliable.c": GNU.encode()}
 """Files that `retransmit` applies to, and no other variant."""
 
 
-def pins_of(upstream: Upstream, cache: Cache, **records: Path) -> NewPins:
+def pins_of(upstream: Upstream, cache: Cache, *, where: str = "", **records: Path) -> NewPins:
     request = NewTagsRequest(
-        SourceRequest(git=upstream.git), since="2.9", variants=["retransmit"], keys=[upstream.public]
+        SourceRequest(git=where or upstream.git), since="2.9", variants=["retransmit"], keys=[upstream.public]
     )
     context = Context(cache, Ui(quiet=True))
     return new_pins(new_tags(request, context), NewPinsRequest(request, records), context)
@@ -101,6 +101,10 @@ def test_a_tarball_with_a_file_of_its_own_is_not_pinned(placed: Upstream, cache:
     new = pins_of(placed, cache, One=record, Two=record)
     assert "1 files are not those of the tag: src/openvpn/backdoor.c" in new.review
     assert new.diff == ""
+
+
+def test_a_repository_that_is_a_url_gives_the_same(placed: Upstream, cache: Cache) -> None:
+    assert pins_of(placed, cache, where=placed.repository.url).files == pins_of(placed, cache).files
 
 
 def test_a_forged_tag_gets_no_entry(upstream: Upstream, cache: Cache) -> None:
