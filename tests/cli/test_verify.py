@@ -160,7 +160,6 @@ def test_pins_of_new_releases_are_written(patchkit: Run, upstream: Upstream, tmp
     assert sorted(path.name for path in out.rglob("*") if path.is_file()) == [
         "releases.toml.unchecked", "review.md", "tarballs.toml.unchecked",
     ]  # fmt: skip
-    assert patchkit("verify", *words, env=env).returncode == 51  # there is something in it
 
 
 @pytest.mark.slow
