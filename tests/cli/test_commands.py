@@ -58,7 +58,8 @@ def test_releases_as_text_and_json(patchkit: Run) -> None:
 
 
 def test_variants_as_text_and_json(patchkit: Run) -> None:
-    known = ["stock", "ack-echo", "adaptive", "cve-2026-84732", "early", "recommended", "retransmit", "retransmit-flag"]
+    known = ["stock", "ack-echo", "adaptive", "cve-2026-84732", "early", "handshake", "recommended"]
+    known += ["retransmit", "retransmit-flag"]
     assert [row.split()[0] for row in patchkit("variants").stdout.splitlines()] == ["variant", *known]
     assert [variant["name"] for variant in json.loads(patchkit("variants", "--json").stdout)] == known
 
