@@ -141,9 +141,7 @@ class Function:
         statements = []
         for node in syntax.descend(self.node):
             call = node.named_children[0] if node.type in _WHOLE_STATEMENTS and node.named_children else None
-            called = call.child_by_field_name("function") if call is not None else None
-            arguments = call.child_by_field_name("arguments") if call is not None else None
-            if called is None or arguments is None or syntax.text(called) != function.encode():
+            if call is None or syntax.text_of(call.child_by_field_name("function")) != function:
                 continue
             given = [syntax.text(part) for part in syntax.arguments(call)]
             if (last is None or given[-1:] == [last.encode()]) and (first is None or given[:1] == [first.encode()]):

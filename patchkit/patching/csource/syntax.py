@@ -14,10 +14,8 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 _WORD = frozenset(bytes([byte]) for byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
-# container_of (node, struct entry, member), ALLOC_OBJ (pointer, struct entry): C's grammar has no types among arguments.
-_TYPE_ARGUMENT = re.compile(
-    rb"(\b(?:container_of|ALLOC_OBJ(?:_CLEAR)?)\s*\([^(),;]*,\s*)struct(?=\s+\w+\s*[,)])"
-)
+# container_of (node, struct entry, member), ALLOC_OBJ (node, struct entry): C's grammar has no types among arguments.
+_TYPE_ARGUMENT = re.compile(rb"(\b(?:container_of|ALLOC_OBJ(?:_CLEAR)?)\s*\([^(),;]*,\s*)struct(?=\s+\w+\s*[,)])")
 
 
 @lru_cache(maxsize=1)

@@ -64,13 +64,13 @@ int
 state (struct box *b, int *wait)
 {
   int status = fill (b,
-		     SIZE (b));
+\t\t     SIZE (b));
   if (b->first == START && FULL)
     {
       /* of the
-	 first */
+\t first */
       set (b->one, SIZE (b), /* how many */ N,
-	   b ? 0 : 1);
+\t   b ? 0 : 1);
       set (b->two, 1, 2, 0);
     }
   *wait = 0;

@@ -1,4 +1,4 @@
-"""A program of each series, stock, recommended or another variant: what tests of real processes want, where its source is in reach."""
+"""A program of each series, stock or with a variant, for tests of real processes; where its source is in reach."""
 
 from __future__ import annotations
 
