@@ -39,6 +39,7 @@ class CSource:
         # The same bytes at the same places, but for what is blanked.
         self._seen = data if view is None else conditionals.read(data).view(view)
         self._by_name: dict[str, list[Node]] = {}
+        self._declared: dict[str, list[Node]] = {}
 
     def like(self, data: bytes) -> CSource:
         """Read ``data``, the same file after a change, in the same view."""
@@ -59,8 +60,10 @@ class CSource:
 
         Raises AnchorError when the file is too large to be parsed.
         """
-        declared = (syntax.declared_by(node) for node in self._identifiers(name, f"the function {name}"))
-        return [node for node in declared if node is not None]
+        if name not in self._declared:
+            declared = (syntax.declared_by(node) for node in self._identifiers(name, f"the function {name}"))
+            self._declared[name] = [node for node in declared if node is not None]
+        return self._declared[name]
 
     def calls(self, name: str, what: str) -> list[Node]:
         """Find every call of the function ``name``.
@@ -217,6 +220,8 @@ class CSource:
 
 def split_lines(data: bytes) -> list[bytes]:
     """Split ``data`` at ``\\n`` only, as diff and tree-sitter count lines: a lone CR or form feed does not end one."""
+    if b"\r" not in data:
+        return data.splitlines(keepends=True)
     lines = [line + b"\n" for line in data.split(b"\n")]
     last = lines.pop()[:-1]
     return [*lines, last] if last else lines
