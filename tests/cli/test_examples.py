@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -26,6 +25,7 @@ from patchkit.source.obtain import SourceRequest
 from tests.conftest import ROOT
 from tests.diagnosis.samples import HEALTHY
 from tests.support.lab.synthetic import campaign, lossy, written
+from tests.support.starts import client as starts
 
 QUICK = {"releases", "variants", "lab scenarios", "diagnose", "dist merge", "lab compare", "lab merge"}
 MINE = "--- /dev/null\n+++ b/doc/mine.txt\n@@ -0,0 +1 @@\n+a patch of somebody's own\n"
@@ -115,11 +115,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
         folder = run(before[-1])[0] if before else tmp_path_factory.mktemp("example")
         if command in PREPARED:
             PREPARED[command](folder)
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "patchkit", *example(command)],
-            cwd=folder, env=os.environ, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return folder, done
+        return folder, starts.run(example(command), folder, os.environ, timeout=900)
 
     return run
 
