@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
+from tests.support.processes import wait_until_gone
 from tests.support.starts.client import Started, run, start
 
 
@@ -65,3 +66,20 @@ def test_a_killed_one_has_the_code_of_its_signal(tmp_path: Path) -> None:
     assert process.wait(60) == -9
     os.close(ours)
     os.close(theirs)
+
+
+ENDED = """
+import os, signal
+from pathlib import Path
+from tests.support.starts.client import _server, run
+
+run(["--version"], Path.cwd(), os.environ, 60)
+print(_server()._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_server_ends_with_tests_that_are_killed() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == -9
+    wait_until_gone(int(done.stdout))

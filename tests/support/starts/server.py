@@ -16,6 +16,7 @@ import json
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import sys
@@ -43,6 +44,9 @@ def serve(listener: socket.socket) -> None:
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
+        # Standard input ends with the tests, also where they are killed.
+        if 0 in select.select([0, listener.fileno()], [], [])[0]:
+            os._exit(0)
         connection, _ = listener.accept()
         if os.fork() == 0:
             break
