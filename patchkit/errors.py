@@ -172,7 +172,7 @@ class ToolchainError(PatchkitError):
 
 class BaseImageError(PatchkitError):
     exit_code = 43
-    meaning = "the base image can be neither pulled nor bootstrapped"
+    meaning = "the base image can be neither pulled nor bootstrapped, or, to be saved, is not the one that builds use"
 
 
 class CompileError(PatchkitError):
@@ -286,7 +286,7 @@ class NewReleaseError(PatchkitError):
 
 class NotCheckedError(PatchkitError):
     exit_code = 80
-    meaning = "evidence that --require names could not be checked"
+    meaning = "evidence that --require names, or that an entry of `verify --new --to` needs, could not be checked"
 
 
 class VulnerableError(PatchkitError):

@@ -12,6 +12,13 @@ def versions(incomplete: str) -> list[str]:
     return _fitting(incomplete, [release.version.text for release in reversed(catalog().releases)])
 
 
+def versions_and_libraries(incomplete: str) -> list[str]:
+    """Return the releases that the pins know, and the libraries that patchkit compiles."""
+    from patchkit.releases.libraries import libraries
+
+    return [*versions(incomplete), *_fitting(incomplete, libraries())]
+
+
 def version_lists(incomplete: str) -> list[str]:
     """Return what completes the last of several versions with commas between them."""
     before, comma, last = incomplete.rpartition(",")

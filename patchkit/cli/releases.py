@@ -18,8 +18,8 @@ def releases(
         typer.Option(
             "--vulnerabilities",
             metavar="V",
-            help="List the known vulnerabilities of this release.",
-            autocompletion=completion.versions,
+            help="List the known vulnerabilities of this release, or of a library that is compiled in: openssl-3.5.",
+            autocompletion=completion.versions_and_libraries,
         ),
     ] = None,
     fail_on_vulnerable: VulnerableOption = False,
@@ -44,13 +44,30 @@ def _list_vulnerabilities(text: str, *, fail: bool, as_json: bool) -> None:
     from patchkit.cli.output.vulnerabilities import print_assessment, print_document
     from patchkit.jobs.vulnerabilities import assess_release
     from patchkit.releases.catalog import catalog, named
+    from patchkit.releases.libraries import libraries
 
+    if text in libraries():
+        _list_of_library(text, fail=fail, as_json=as_json)
+        return
     assessment = assess_release(catalog().find(named(text)).version, "all")
     if as_json:
         print_document(assessment)
     else:
         print_assessment(assessment)
     error = assessment.error() if fail else None
+    if error is not None:
+        raise error
+
+
+def _list_of_library(name: str, *, fail: bool, as_json: bool) -> None:
+    from patchkit.cli.output.vulnerabilities import print_library, print_library_document
+    from patchkit.jobs.library_vulnerabilities import assess_library, error_of
+    from patchkit.releases.libraries import libraries
+
+    library = libraries()[name]
+    assessment = assess_library(library, library.version, verified=True)
+    (print_library_document if as_json else print_library)(assessment)
+    error = error_of([assessment]) if fail else None
     if error is not None:
         raise error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +22,13 @@ from patchkit.cli.options import (
     VerboseOption,
     VulnerableOption,
 )
-from patchkit.errors import BadUsageError
+from patchkit.errors import BadUsageError, NewReleaseError
+from patchkit.releases.version import shown
 
 if TYPE_CHECKING:
     from patchkit.context import Context
     from patchkit.jobs.verify.job import VerifyRequest
+    from patchkit.jobs.verify.new_pins import NewPinsRequest
     from patchkit.jobs.verify.new_tags import NewTagsRequest
 
 OUT = Path("verify")
@@ -38,6 +40,16 @@ def verify(
     version: OptionalVersionOption = None,
     new: Annotated[bool, typer.Option("--new", help="Look for release tags that the pins do not know.")] = False,
     since: SinceOption = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FOLDER", help="With --new: write the pins of new releases, to be reviewed."),
+    ] = None,
+    record: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--record", metavar="NAME=FILE", help="With --to: a public file that states a tarball's hash; repeatable."
+        ),
+    ] = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(
@@ -112,8 +124,10 @@ def verify(
 
     if new == (version is not None):
         raise BadUsageError("which release?", why="either --version or --new is needed", advice="--version V")
-    if since is not None and not new:
-        raise BadUsageError("--since goes with --new")
+    if (since is not None or to is not None) and not new:
+        raise BadUsageError("--since and --to go with --new")
+    if record and to is None:
+        raise BadUsageError("--record goes with --new --to FOLDER")
     if new:
         _refuse({
             "--only": only, "--skip": skip, "--require": require, "--source": source, "--signature": signature,
@@ -121,7 +135,8 @@ def verify(
             "--offline": offline, "--fail-on-vulnerable": fail_on_vulnerable,
         })  # fmt: skip
         tags_request = NewTagsRequest(SourceRequest(git=git), since, chosen(variant, patch), key or [])
-        _list_new_tags(tags_request, Context.default(verbose=verbose), as_json=as_json)
+        pins_request = _pins_request(tags_request, record or []) if to is not None else None
+        _list_new_tags(tags_request, pins_request, to, Context.default(verbose=verbose), as_json=as_json)
         return
     steps = chosen_steps(only or [], skip or [])
     if require and "source" not in steps:
@@ -161,14 +176,28 @@ def _verify_release(request: VerifyRequest, context: Context, *, as_json: bool) 
         raise SystemExit(verification.exit_code)
 
 
-def _list_new_tags(request: NewTagsRequest, context: Context, *, as_json: bool) -> None:
+def _list_new_tags(
+    request: NewTagsRequest, pins: NewPinsRequest | None, to: Path | None, context: Context, *, as_json: bool
+) -> None:
     from patchkit.cli.output.verify import print_tags, print_tags_document
+    from patchkit.jobs.verify.new_pins import new_pins, write
     from patchkit.jobs.verify.new_tags import gravest_error, new_tags
+    from patchkit.storage import check_writable
 
+    if to is not None:
+        check_writable(to, "--to")
     tags = new_tags(request, context)
+    new, names, error = None, [], None
+    if pins is not None and to is not None and tags:
+        new = new_pins(tags, pins, context)
+        names, error = write(new, to), new.error()
+        context.ui.note(f"{to} has {', '.join(names)}")
     gravest = gravest_error(tags)
+    gravest = (
+        error if error is not None and (gravest is None or gravest.exit_code == NewReleaseError.exit_code) else gravest
+    )
     if as_json:
-        print_tags_document(tags, gravest)
+        print_tags_document(tags, gravest, new.entries if new else None)
     else:
         print_tags(tags)
     for tag in tags:
@@ -180,12 +209,28 @@ def _list_new_tags(request: NewTagsRequest, context: Context, *, as_json: bool) 
         raise SystemExit(gravest.exit_code)
 
 
+def _pins_request(tags: NewTagsRequest, records: Sequence[str]) -> NewPinsRequest:
+    """Read what ``--record`` gives. Raises BadUsageError."""
+    from patchkit.jobs.verify.new_pins import NewPinsRequest
+    from patchkit.storage import expanded
+
+    files = {}
+    for record in records:
+        name, equals, path = record.partition("=")
+        if not (name.strip() and equals and path) or not name.isprintable() or name in files:
+            raise BadUsageError(
+                f"--record {shown(record)} does not name a place and its file", advice="--record Homebrew=openvpn.rb"
+            )
+        files[name.strip()] = expanded(path)
+    return NewPinsRequest(tags, files)
+
+
 def _refuse(options: Mapping[str, object]) -> None:
     """Raise BadUsageError for each of ``options`` that was given: it would have no effect."""
     given = [name for name, value in options.items() if value]
     if given:
         raise BadUsageError(
             f"{', '.join(given)} {'has' if len(given) == 1 else 'have'} no meaning with --new",
-            why="--new looks at a repository's tags, and at nothing else: it builds nothing, and writes no report",
-            advice="--git, --since, --variant and --key go with it",
+            why="--new looks at a repository's tags and at tarballs: it builds nothing, and writes no report",
+            advice="--git, --since, --variant, --key, --to and --record go with it",
         )

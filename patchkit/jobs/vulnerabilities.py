@@ -19,6 +19,8 @@ from patchkit.source.tree.tree import SourceTree
 from patchkit.source.tree.version_m4 import own_version
 
 State = Literal["affected", "fixed here", "cannot be told"]
+_ON: Mapping[Platform, str] = {"all": "", "posix": " on Linux", "windows": " on Windows"}
+_NAMED = 2  # fixed ones that a line names: a variant cures one, a distribution's source a dozen
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,13 @@ class Assessment:
     label: str
     platform: Platform
     vulnerabilities: Sequence[Vulnerability]
+    """What the records state of the release, with what is so in this tree."""
     reports: Sequence[UnestablishedReport]
     """Reports that could not be established, which a release after this one is said to have cured."""
     remedy: str | None
     """The release that none of them affects; None where there is none, or nothing to remedy."""
+    patched: bool = False
+    """Whether the tree was judged with the changes of a patch."""
 
     def of(self, state: State) -> list[Advisory]:
         """List the advisories that have ``state``."""
@@ -47,15 +52,21 @@ class Assessment:
 
     @property
     def line(self) -> str:
-        """The assessment in one line; empty where nothing is known."""
+        """The assessment in one line: what the release has, and what this source; empty where nothing is open."""
         affected, untold = self.of("affected"), self.of("cannot be told")
         if not affected and not untold:
             return ""
-        parts = [f"{self.label} has {_counted(len(affected))}"] if affected else []
+        fixed = self.of("fixed here")
+        parts = [f"{self.label} has {_counted(len(self.vulnerabilities))}{_ON[self.platform]}"]
+        if fixed:
+            has = str(len(affected)) if affected else "none for certain"
+            parts = [f"{parts[0]}; the {'patched source' if self.patched else 'source'} has {has} ({_fixed(fixed)})"]
+        elif not affected:
+            of = f"{_counted(len(untold))}{_ON[self.platform]}"
+            parts = [f"{self.label}: of {of} it cannot be told which are fixed here"]
         remote = sum(advisory.reach == "remote" for advisory in affected)
         parts += [f"{remote} of them remote"] if remote else []
-        own = "of " if affected else f"{self.label}: of "
-        parts += [f"{own}{len(untold)}{' more' if affected else ''} it cannot be told"] if untold else []
+        parts += [f"of {len(untold)} it cannot be told"] if untold and (affected or fixed) else []
         remedy = f"; {self.remedy} has none of them" if self.remedy else ""
         return f"{', '.join(parts)}{remedy}: patchkit releases --vulnerabilities {self.label}"
 
@@ -125,14 +136,16 @@ def assess(obtained: Obtained, platform: Platform, patched: Mapping[str, bytes] 
         if origin.verified and patched and by_marks(advisory, obtained.tree, patched) == "fixed here":
             state = "fixed here"
         found.append(Vulnerability(advisory, state or "cannot be told"))
-    return _assessment(obtained.label, version, platform, found)
+    return _assessment(obtained.label, version, platform, found, patched=bool(patched))
 
 
-def _assessment(label: str, version: Version, platform: Platform, found: Sequence[Vulnerability]) -> Assessment:
+def _assessment(
+    label: str, version: Version, platform: Platform, found: Sequence[Vulnerability], *, patched: bool = False
+) -> Assessment:
     open_ones = any(vulnerability.state != "fixed here" for vulnerability in found)
     remedy = advisories.first_without(version, platform) if open_ones else None
     reports = [report for report in advisories.unestablished() if report.may_affect(version)]
-    return Assessment(label, platform, found, reports, remedy.version.text if remedy else None)
+    return Assessment(label, platform, found, reports, remedy.version.text if remedy else None, patched)
 
 
 def by_marks(advisory: Advisory, tree: SourceTree, patched: Mapping[str, bytes]) -> State:
@@ -166,6 +179,11 @@ def _met(mark: Mark, tree: SourceTree, patched: Mapping[str, bytes]) -> bool | N
         syntax.squeezed(text.encode()) in body for body in bodies for text in mark.lacks
     )
     return has or lacks
+
+
+def _fixed(fixed: Sequence[Advisory]) -> str:
+    named = ", ".join(advisory.id for advisory in fixed) if len(fixed) <= _NAMED else str(len(fixed))
+    return f"{named} {'is' if len(fixed) == 1 else 'are'} fixed in it"
 
 
 def _counted(count: int) -> str:

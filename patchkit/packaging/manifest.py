@@ -108,6 +108,9 @@ class Build(Part):
     )
     image: str | None = Field(default=None, description="id of the toolchain image, for the docker engine")
     base_image: str | None = Field(default=None, description="id of the base image, for the docker engine")
+    base_digest: str | None = Field(
+        default=None, description="by which a registry knows the base image; null where it came from none"
+    )
     recipe: Literal["autotools", "cmake"] = Field(default="autotools", description="the build system")
     configure: list[str] = Field(
         description="options given to ./configure or cmake besides the prefix, the host and the flags"
@@ -148,14 +151,17 @@ class Check(Part):
 
 
 class Vulnerability(Part):
-    """A known vulnerability of the source, as patchkit knew it when the artifact was built."""
+    """A known vulnerability of the release or of a library, as patchkit knew it when the artifact was built."""
 
     id: str = Field(description="CVE identifier")
+    component: str = Field(default="openvpn", description="openvpn, or the library that was compiled in: openssl-3.5")
     title: str = Field(description="in a few words")
     severity: str = Field(description="of a public record: low, medium, high, critical or not rated")
-    reach: Literal["remote", "local"] = Field(description="who can use it: somebody on the network, or on the computer")
+    reach: Literal["remote", "local", "not rated"] = Field(
+        description="who can use it: somebody on the network, or on the computer; of libraries not rated"
+    )
     state: Literal["affected", "fixed here", "cannot be told"] = Field(
-        description="fixed here: the release has it, and this source carries the fix"
+        description="fixed here: the release has it, and the source or the patch carries the fix"
     )
 
 
@@ -188,7 +194,9 @@ class Artifact(Part):
         description="the smoke test; for Windows under wine, for a foreign processor under QEMU"
     )
     vulnerabilities: list[Vulnerability] = Field(
-        default=[], description="known vulnerabilities that concern this target; [] in manifests of older patchkits too"
+        default=[],
+        description="known vulnerabilities of the release and of libraries compiled in that concern this target; "
+        "[] in manifests of older patchkits too",
     )
     signature: AuthenticodeSignature | None = Field(
         default=None, description="of Windows programs; null when none was asked for"

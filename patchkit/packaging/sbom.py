@@ -19,6 +19,8 @@ from patchkit.packaging.components import Names, Part, known_names
 from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact, File, Vulnerability
 from patchkit.releases import advisories
+from patchkit.releases.libraries import libraries
+from patchkit.releases.library_advisories import library_advisories
 
 if TYPE_CHECKING:
     from cyclonedx.model import ExternalReference, HashType, Property
@@ -29,9 +31,12 @@ if TYPE_CHECKING:
 SUFFIX = ".cdx.json"
 MAIN = "openvpn"
 """The reference of OpenVPN itself within the document."""
+_COMPILED_IN = "compiled-in"
 _NVD = "https://nvd.nist.gov/vuln/detail/"
 _HOME = "https://openvpn.net/community/"
 _STATES = {"affected": "exploitable", "fixed here": "resolved_with_pedigree", "cannot be told": "in_triage"}
+_NOT_JUDGED = "in_triage"
+_OF_LIBRARY = "the library has it, as far as records state; whether OpenVPN calls that part is not judged"
 _METHODS = {"2.0": "CVSSv2", "3.0": "CVSSv3", "3.1": "CVSSv31", "4.0": "CVSSv4"}
 
 
@@ -181,7 +186,7 @@ def _component(part: Part) -> Component:
         version=part.version or None,
         type=ComponentType.LIBRARY,
         scope=ComponentScope.REQUIRED,
-        bom_ref=f"{part.linkage.replace(' ', '-')}:{part.asked_for_as or part.name}",
+        bom_ref=f"{_COMPILED_IN if part.linkage == 'compiled in' else part.linkage}:{part.asked_for_as or part.name}",
         licenses=[_licence(part.names)] if part.names else [],
         hashes=[_sha256(part.sha256)] if part.sha256 else [],
         purl=PackageURL.from_string(part.purl) if part.purl else None,
@@ -209,7 +214,7 @@ def _vulnerability(found: Vulnerability) -> Entry:
     known = next((advisory for advisory in advisories.advisories() if advisory.id == found.id), None)
     method, _, score = known.cvss.partition(": ") if known else ("", "", "")
     severity = "unknown" if found.severity == "not rated" else found.severity
-    fixed = ", ".join(known.fixed) if known else ""
+    fixed = ", ".join(known.fixed) if known else _fixed_library(found)
     is_open = found.state != "fixed here"
     return Vulnerability(
         bom_ref=found.id,
@@ -225,12 +230,24 @@ def _vulnerability(found: Vulnerability) -> Entry:
         ],
         recommendation=f"upstream's releases with the fix: {fixed}" if fixed and is_open else None,
         analysis=VulnerabilityAnalysis(
-            state=ImpactAnalysisState(_STATES[found.state]),
+            state=ImpactAnalysisState(_STATES[found.state] if found.component == MAIN else _NOT_JUDGED),
             responses=[ImpactAnalysisResponse.UPDATE] if is_open else [],
-            detail=f"{found.state}; used from: {found.reach}",
+            detail=f"{found.state}; used from: {found.reach}" if found.component == MAIN else _OF_LIBRARY,
         ),
-        affects=[BomTarget(ref=MAIN)],
+        affects=[BomTarget(ref=_reference(found.component))],
     )
+
+
+def _reference(component: str) -> str:
+    """Return the reference, within the document, of OpenVPN itself or of a library that is compiled in."""
+    return MAIN if component == MAIN else f"{_COMPILED_IN}:{libraries()[component].title}"
+
+
+def _fixed_library(found: Vulnerability) -> str:
+    """Return the release of the same branch of a library that has the fix; empty where the record has none."""
+    branch = libraries()[found.component].branch if found.component in libraries() else ""
+    known = next((advisory for advisory in library_advisories() if advisory.id == found.id), None)
+    return known.fixed.get(branch, "") if known else ""
 
 
 def _licence(names: Names) -> License:

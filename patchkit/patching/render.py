@@ -48,7 +48,7 @@ from patchkit.patching.variants import Variant
 from patchkit.source.tree.tree import SYMLINK, SourceTree
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+    from jinja2 import BaseLoader, Environment, Template
 
     class _Layout(TypedDict):
         trim_blocks: bool
@@ -481,29 +481,38 @@ def _hold_inside(part: Variant, edits: Sequence[Edit], source: CSource) -> None:
 
 @lru_cache(maxsize=4)
 def _environment(folder: Path) -> Environment:
-    """Templates see bytes of unknown encoding as text by surrogate escapes, so nothing is lost.
+    """Templates of the catalogue in ``folder``, where all variants are: one may include another one's templates."""
+    from jinja2 import FileSystemLoader
 
-    ``folder`` is where all variants are: one may include another one's templates.
-    """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(loader=FileSystemLoader(folder), undefined=StrictUndefined, **_LAYOUT)  # noqa: S701
-    return _with_filters(environment)
+    return _sandbox(FileSystemLoader(folder))
 
 
 def _own_environment(texts: Mapping[str, str], catalogue: Path) -> Environment:
-    """Templates of a user's own folder: in jinja's sandbox, without its global functions, and with what was read.
+    """Templates of a user's own folder, with what was read: they may include each other and the catalogue's.
 
-    They may include each other and the catalogue's. Nothing is opened for them.
+    Nothing is opened for them.
     """
-    from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader
+
+    return _sandbox(ChoiceLoader([DictLoader(texts), FileSystemLoader(catalogue)]))
+
+
+def _sandbox(loader: BaseLoader) -> Environment:
+    """Templates in jinja's sandbox, without its global functions, the catalogue's as well as a user's own.
+
+    They see bytes of unknown encoding as text by surrogate escapes, so nothing is lost.
+    """
+    from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(
-        loader=ChoiceLoader([DictLoader(texts), FileSystemLoader(catalogue)]), undefined=StrictUndefined, **_LAYOUT
-    )
+    environment = ImmutableSandboxedEnvironment(loader=loader, undefined=StrictUndefined, **_LAYOUT)
     environment.globals = {"namespace": environment.globals["namespace"]}
-    return _with_filters(environment)
+    environment.filters |= {
+        "added": lambda lines: _signed("+", lines),
+        "removed": lambda lines: _signed("-", lines),
+        "kept": lambda lines: _signed(" ", lines),
+    }
+    return environment
 
 
 _LAYOUT: _Layout = {
@@ -514,15 +523,6 @@ _LAYOUT: _Layout = {
 }
 # What a template raises that takes a value for something else: a fault of the template, not of patchkit.
 _CARELESS = (TypeError, ValueError, AttributeError, ArithmeticError, LookupError, RecursionError)
-
-
-def _with_filters(environment: Environment) -> Environment:
-    environment.filters |= {
-        "added": lambda lines: _signed("+", lines),
-        "removed": lambda lines: _signed("-", lines),
-        "kept": lambda lines: _signed(" ", lines),
-    }
-    return environment
 
 
 def _template_of(part: Variant, file: str) -> Template:

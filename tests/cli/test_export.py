@@ -36,7 +36,8 @@ DIFF = render(combination("retransmit"), tree(GNU), "2.6.14").diff
 
 
 UNTOLD = (
-    "warning: 2.6.14: of 10 it cannot be told; 2.6.23 has none of them: patchkit releases --vulnerabilities 2.6.14\n"
+    "warning: 2.6.14: of 10 known vulnerabilities on Linux it cannot be told which are fixed here; "
+    "2.6.23 has none of them: patchkit releases --vulnerabilities 2.6.14\n"
 )
 """Known vulnerabilities, of a source that no pin covers and that has no file but one."""
 

@@ -51,4 +51,7 @@ def test_a_failed_port_leaves_nothing(patchkit: Run, tmp_path: Path) -> None:
 def test_options_that_have_no_meaning(patchkit: Run) -> None:
     assert patchkit("port", "mine.diff", *BETWEEN, "--cflag", "-g").returncode == 2
     assert patchkit("port", "mine.diff", "--from", "2.8.1").returncode == 2
-    assert patchkit("port", "missing.diff", *BETWEEN).returncode == 38
+    done = patchkit("port", "missing.diff", *BETWEEN)
+    assert done.returncode == 38
+    assert "try: patchkit port FILE|DIR --from V --to V" in done.stderr
+    assert "--patch" not in done.stderr  # which is another command's option

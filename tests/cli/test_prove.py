@@ -26,6 +26,8 @@ from patchkit.source.tree.write import place
 from tests.conftest import PINNED, Run, upstream
 from tests.support.interruption import interrupted
 from tests.support.jobs.builds import engine_or_skip, left_overs, run
+from tests.support.patching.own_patches import diff_of
+from tests.support.patching.samples import GNU
 
 COMMAND = [sys.executable, "-P", "-m", "patchkit", "prove", "--version", PINNED, "--variant", "retransmit"]
 SOURCE = "src/openvpn/reliable.c"
@@ -140,6 +142,43 @@ def test_what_can_not_be_proven(arguments: list[str], code: int, words: str, pat
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+AM = "openvpn_SOURCES = reliable.c\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            ["src/openvpn/new.c", "src/openvpn/Makefile.am"],
+            "it brings src/openvpn/new.c and changes src/openvpn/Makefile",
+        ),
+        (["src/openvpn/new.h"], "it brings src/openvpn/new.h"),
+        (["src/openvpn/Makefile.am"], "it changes src/openvpn/Makefile.am"),
+    ],
+)
+def test_a_patch_that_brings_sources_or_changes_the_build_is_refused(
+    changes: list[str], words: str, patchkit: Run, tmp_path: Path
+) -> None:
+    """Of a file that stock does not have, nothing can be compared; and flags would change every file."""
+    source = tmp_path / "openvpn"
+    (source / "src/openvpn").mkdir(parents=True)
+    (source / "src/openvpn/reliable.c").write_text(GNU)
+    (source / "src/openvpn/Makefile.am").write_text(AM)
+    (source / "configure.ac").write_text("")
+    parts = [diff_of(GNU, GNU.replace("  return", "  /* mine */\n  return", 1))]
+    for path in changes:
+        part = (
+            diff_of(AM, AM.replace(".c", ".c new.c"), path) if path.endswith(".am") else diff_of("", "int x;\n", path)
+        )
+        parts.append(part if path.endswith(".am") else part.replace(b"--- a/%b" % path.encode(), b"--- /dev/null"))
+    (tmp_path / "mine.diff").write_bytes(b"".join(parts))
+    where = ("--version", "2.6.14", "--source", str(source), "--patch", str(tmp_path / "mine.diff"), "--offline")
+    done = patchkit("prove", *where)
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert words in done.stderr
+    assert "try: patchkit build compiles and tests it" in done.stderr
 
 
 @pytest.mark.slow

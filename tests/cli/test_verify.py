@@ -5,6 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,12 @@ from patchkit.cli.option_groups import CompileOptions
 from patchkit.cli.options import EngineChoice
 from patchkit.cli.verify import verify
 from patchkit.errors import BadUsageError
-from tests.conftest import Run
+from tests.conftest import ROOT, Run
 from tests.support.jobs.made_up_release import MADE, VERSION, Upstream, made_up
 from tests.support.source.signers import Signer, signer
 from tests.support.terminal import ASCII, on_terminal
 
+HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 QUIET = {"GIT_CONFIG_GLOBAL": os.devnull}
 
 
@@ -111,6 +115,10 @@ def test_new_tags_are_listed(patchkit: Run, upstream: Upstream, tmp_path: Path) 
         {},
         {"new": True, "version": "2.6.14"},
         {"version": "2.6.14", "since": "2.6"},
+        {"version": "2.6.14", "to": Path("pins")},
+        {"new": True, "record": ["A=a"]},
+        {"new": True, "to": Path("pins"), "record": ["a"]},
+        {"new": True, "to": Path("pins"), "record": ["=a"]},
         {"version": "2.6.14", "only": ["sauce"]},
         {"version": "2.6.14", "signature": Path("x.asc")},
         {"version": "2.6.14", "signature": Path("x.asc"), "source": Path()},
@@ -137,3 +145,49 @@ def test_what_makes_no_sense(words: dict[str, Any], tmp_path: Path, monkeypatch:
     with pytest.raises(BadUsageError):
         inspect.unwrap(verify)(**words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pins_of_new_releases_are_written(patchkit: Run, upstream: Upstream, tmp_path: Path) -> None:
+    upstream.tag()
+    env = {**QUIET, "PATCHKIT_CACHE": str(tmp_path / "c"), "PATCHKIT_MIRROR": str(upstream.folder)}
+    upstream.tarball()
+    out = tmp_path / "out"
+    words = ("--new", "--since", "2.9", "--git", upstream.git, "--variant", "cve-2026-84732", "--to", str(out))
+    done = patchkit("verify", *words, "--json", env=env)
+    document = json.loads(done.stdout)
+    assert {entry["what"]: bool(entry["not_checked"]) for entry in document["pins"]} == {"tag": True, "tarball": True}
+    assert (done.returncode, document["finding"]["error"]) == (80, "NotCheckedError")
+    assert sorted(path.name for path in out.rglob("*") if path.is_file()) == [
+        "releases.toml.unchecked", "review.md", "tarballs.toml.unchecked",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(HISTORY is None, reason="PATCHKIT_GIT does not name upstream's full history")
+def test_a_release_that_is_taken_out_of_the_pins_gets_the_same_entries(tmp_path: Path) -> None:
+    """A copy of patchkit that does not know 2.7.6 writes for it what stands in this one's files."""
+    for name in ("patchkit", "patches", "docker"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    releases = tmp_path / "patchkit/releases/releases.toml"
+    entries = releases.read_text().rstrip().split("\n\n")
+    releases.write_text("\n\n".join(entry for entry in entries if 'tag = "v2.7.6"' not in entry) + "\n")
+    tarballs = tmp_path / "patchkit/releases/tarballs.toml"
+    tarballs.write_text("\n\n".join(part for part in tarballs.read_text().split("\n\n") if '["2.7.6"]' not in part))
+    blob = "b117b4328f9a3453e5867dc19aeb1e530a01eb21"  # ssl.c, which no other release has
+    pinned = sorted(path.parent.name for path in tmp_path.glob("patches/*/pins.toml") if blob in path.read_text())
+    for name in pinned:
+        path = tmp_path / "patches" / name / "pins.toml"
+        path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if blob not in line))
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-m", "patchkit", "verify", "--new", "--since", "2.7.5", "--git", str(HISTORY), "--to", out],
+        env={**os.environ, **QUIET, "PYTHONPATH": str(tmp_path), "PATCHKIT_CACHE": str(tmp_path / "c"),
+             "PATCHKIT_DEBIAN_MIRROR": str(tmp_path)},
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 80, done.stderr  # of the tarball there is one record at most, its signature
+    files = ["patchkit/releases/releases.toml", *(f"patches/{name}/pins.toml" for name in pinned)]
+    written = {str(path.relative_to(out)) for path in out.rglob("*.toml")}
+    assert (len(pinned) > 0, written) == (True, set(files))
+    for name in files:
+        assert (out / name).read_bytes() == (ROOT / name).read_bytes(), name

@@ -84,7 +84,9 @@ def test_files_decide_where_no_pin_does(sign: str, verified: bool, expected: Sta
 def test_what_the_files_do_not_show_cannot_be_told() -> None:
     assessment = assess(obtained(ntlm="int other;\n"), "posix")
     assert {found.state for found in assessment.vulnerabilities} == {"cannot be told"}
-    assert assessment.line.startswith("2.6.14: of 10 it cannot be told; 2.6.23 has none of them")
+    assert assessment.line.startswith(
+        "2.6.14: of 10 known vulnerabilities on Linux it cannot be told which are fixed here; 2.6.23 has none"
+    )
     assert isinstance(assessment.error(), VulnerableError)
 
 
@@ -113,12 +115,32 @@ def test_a_variant_that_carries_a_fix_counts_and_its_guard_too() -> None:
         assert found == ["fixed here", "affected" if guard else "fixed here"]
 
 
+def test_the_line_tells_what_the_release_has_from_what_the_source_has() -> None:
+    """Otherwise a build of `recommended` counts one less than a build of stock, and gives both for the release's."""
+    source = obtained(verified=True, reliable=RELIABLE, header=RELIABLE.partition("\n\nvoid\n")[0] + "\n")
+    rendered = render(combination("cve-2026-84732"), source.tree, "2.6.14", guard=False, check_names=False)
+    assert assess(source, "posix").line.startswith("2.6.14 has 10 known vulnerabilities on Linux, 10 of them remote; ")
+    assert assess(source, "posix", rendered.files).line.startswith(
+        "2.6.14 has 10 known vulnerabilities on Linux; the patched source has 9 (CVE-2026-84732 is fixed in it), "
+        "9 of them remote; 2.6.23 has none of them"
+    )
+    own = assess(obtained(ntlm=NTLM.format(sign=">=")), "posix")
+    assert own.line.startswith(
+        "2.6.14 has 10 known vulnerabilities on Linux; the source has none for certain "
+        "(CVE-2026-11771 is fixed in it), of 9 it cannot be told; "
+    )
+
+
 def test_releases_lists_them_and_fails_only_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
     listed = inspect.unwrap(releases)
     listed(vulnerabilities="2.6.14", as_json=True)
     document = json.loads(capsys.readouterr().out)
     assert (document["release"], document["remedy"]) == ("2.6.14", "2.7.7")
     assert len(document["vulnerabilities"]) == 16
+    assert document["concern"] == {"linux": 10, "windows": 16}
+    listed(vulnerabilities="2.6.14")
+    last = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("not established")][-1]
+    assert last == "16 in all; 10 concern what patchkit builds for Linux, 16 for Windows"
     assert {"id", "records", "state"} <= document["vulnerabilities"][0].keys()
     with pytest.raises(VulnerableError) as caught:
         listed(vulnerabilities="2.6.14", fail_on_vulnerable=True)
@@ -139,5 +161,5 @@ def test_export_writes_nothing_where_it_is_to_fail(tmp_path: Path, capsys: pytes
     assert not (tmp_path / "out").exists()
     inspect.unwrap(export)(form=FormatChoice.plain, as_json=True, **given)
     streams = capsys.readouterr()
-    assert "warning: 2.6.14: of 10 it cannot be told" in streams.err
+    assert "warning: 2.6.14: of 10 known vulnerabilities on Linux it cannot be told" in streams.err
     assert {found["state"] for found in json.loads(streams.out)["vulnerabilities"]} == {"cannot be told"}

@@ -42,6 +42,9 @@ LOADED = [SharedLibrary("libc.so.6", "1" * 64, LIBC), SharedLibrary("libown.so.1
 FIXED = Vulnerability(id="CVE-2026-84732", title="a", severity="medium", reach="remote", state="fixed here")
 OPEN = Vulnerability(id="CVE-2013-2061", title="b", severity="not rated", reach="remote", state="affected")
 UNTOLD = Vulnerability(id="CVE-2014-8104", title="c", severity="high", reach="local", state="cannot be told")
+OF_LIBRARY = Vulnerability(
+    id="CVE-2026-84782", component="openssl-3.5", title="d", severity="high", reach="not rated", state="affected"
+)
 
 
 def written(entry: Artifact, diff: bytes = DIFF, *, cross: bool = False) -> Any:
@@ -55,7 +58,7 @@ def written(entry: Artifact, diff: bytes = DIFF, *, cross: bool = False) -> Any:
 @pytest.fixture(scope="module")
 def whole() -> Any:
     files = {"openvpn+x.tar.gz": b"1", "openvpn+x.diff": DIFF}
-    vulnerabilities = [FIXED, OPEN, UNTOLD]
+    vulnerabilities = [FIXED, OPEN, UNTOLD, OF_LIBRARY]
     return written(artifact(files=files, vulnerabilities=vulnerabilities, crypto=PINNED, libraries=[LZO]))
 
 
@@ -106,10 +109,14 @@ def test_vulnerabilities_are_stated_with_what_is_so_here(whole: Any) -> None:
     found = {each["id"]: each for each in whole["vulnerabilities"]}
     assert {name: each["analysis"]["state"] for name, each in found.items()} == {
         "CVE-2026-84732": "resolved_with_pedigree", "CVE-2013-2061": "exploitable", "CVE-2014-8104": "in_triage",
+        "CVE-2026-84782": "in_triage",
     }  # fmt: skip
     assert found["CVE-2013-2061"]["ratings"] == [{"severity": "unknown"}]
     assert "2.3.1" in found["CVE-2013-2061"]["recommendation"]
     assert found["CVE-2026-84732"]["affects"] == [{"ref": "openvpn"}]
+    of_library = found["CVE-2026-84782"]
+    assert of_library["affects"] == [{"ref": "compiled-in:OpenSSL"}]  # which test_every_component finds there
+    assert of_library["recommendation"] == "upstream's releases with the fix: 3.5.9"
 
 
 def test_stock_has_no_pedigree() -> None:

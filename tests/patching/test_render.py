@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patchkit.errors import AlreadyPatchedError, AnchorError, BadUsageError
+from patchkit.errors import AlreadyPatchedError, AnchorError, BadUsageError, BadVariantError
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import variant
 from patchkit.source.tree.tree import blob_id
+from tests.support.patching.made_up_variants import RELIABLE, MakeUp, make_up
 from tests.support.patching.real_tools import RETRANSMIT, check_with_git_and_patch
 from tests.support.patching.samples import ALLMAN, GNU, tree
+
+__all__ = ["make_up"]  # a fixture
 
 PATH = "src/openvpn/reliable.c"
 
@@ -175,3 +178,19 @@ def test_lines_put_before_the_function_only_move_the_edit(filler: list[str], sou
     moved = "\n".join([*filler, source])
     plain, shifted = after(source), after(moved)
     assert shifted == "\n".join([*filler, plain])
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ source.__class__.__mro__ }}",
+        "{{ '{0.__class__}'.format(source) }}",
+        "{{ lipsum() }}",
+        "{{ source.lines.clear() }}",
+    ],
+)
+def test_templates_of_the_catalogue_run_in_the_sandbox_too(template: str, make_up: MakeUp) -> None:
+    """As those of a user's own folder: what runs nothing by accident runs nothing on purpose."""
+    make_up("strange", {"reliable.c": template})
+    with pytest.raises(BadVariantError, match=r"the template of strange for reliable\.c fails"):
+        render(combination("strange"), tree(RELIABLE), "2.6.14")

@@ -16,7 +16,7 @@ from patchkit.building.engine import image
 from patchkit.building.engine.protocol import OWNER, Identity, Workspace, longest_command, too_long, versions
 from patchkit.building.toolchain import Toolchain
 from patchkit.context import Context
-from patchkit.errors import DiskFullError, DockerMissingError, DockerSilentError
+from patchkit.errors import BaseImageError, DiskFullError, DockerMissingError, DockerSilentError
 from patchkit.signals import held_off
 from patchkit.storage import keep, kept
 
@@ -99,16 +99,27 @@ class DockerEngine:
         with daemon_errors():
             built = image.toolchain_image(self._client, toolchain, self._context)
             compiler, packages = self._contents(built.id, toolchain)
-            base = self._client.images.get(toolchain.base.image).id
-        return Identity("docker", compiler, packages, image=built.id, base_image=base, system=built.id)
+            base = image.current(self._client, toolchain.base, toolchain.target.debian_arch)
+            digest = image.digest(base, toolchain.base)
+        return Identity(
+            "docker", compiler, packages, image=built.id, base_image=base.id, base_digest=digest, system=built.id
+        )
 
     def save_images(self, toolchain: Toolchain, folder: Path) -> list[Path]:
         """Write the image of ``toolchain`` and its base into ``folder``, under their names in a mirror.
 
-        Raises what :meth:`prepare` does, and StorageError.
+        Raises what :meth:`prepare` does, StorageError, and BaseImageError where the base's name leads to another image
+        than the recorded one.
         """
         with daemon_errors():
             image.toolchain_image(self._client, toolchain, self._context)
+            changed = image.changed_line(self._client, toolchain.base, toolchain.target.debian_arch)
+            if changed:
+                raise BaseImageError(
+                    f"{toolchain.base.image} can't be saved: it is not what the toolchain was built on",
+                    why=changed,
+                    advice="patchkit image base --accept, or --force",
+                )
             tag = image.tag_of(self._client, toolchain)
             paths = [folder / name for name in self.image_archives(toolchain)]
             for path, name in zip(paths, (toolchain.base.image, tag), strict=True):

@@ -1,7 +1,9 @@
 """Base images and toolchain images for the docker engine.
 
-A base image is the local one of that name, else pulled, else bootstrapped from a Debian mirror and imported under that
-name. A toolchain image is tagged with the hash of its Dockerfile, so that it is built once.
+A base image is the local one of that name, else pulled by the digest that the registry gives, else bootstrapped from a
+Debian mirror and imported under that name. At its first use it gets a second name, its record: builds use that one from
+then on, whatever the first name leads to later. A toolchain image is tagged with the hash of its Dockerfile, so that it
+is built once.
 """
 
 from __future__ import annotations
@@ -73,6 +75,12 @@ def base_image(client: docker.DockerClient, base: Base, arch: str, context: Cont
     Raises BaseImageError, OfflineError, or UnknownTargetError where the image here is of another architecture.
     """
     with context.cache.lock("docker-base"):
+        recorded = local(client, record_name(base, arch))
+        if recorded is not None:
+            changed = changed_line(client, base, arch)
+            if changed:
+                context.ui.warn(changed)
+            return _of_architecture(recorded, base, arch)
         here = local(client, base.image)
         if here is None and _load(client, base_archive_name(base, arch), context):
             here = local(client, base.image)
@@ -84,7 +92,7 @@ def base_image(client: docker.DockerClient, base: Base, arch: str, context: Cont
             )
         if here is None:
             here = _pulled(client, base, arch, context.ui) or _bootstrapped(client, base, arch, context.ui)
-    return _of_architecture(here, base, arch)
+        return _recorded(here, base, arch)
 
 
 def bootstrap(client: docker.DockerClient, base: Base, arch: str, context: Context) -> Any:
@@ -93,17 +101,70 @@ def bootstrap(client: docker.DockerClient, base: Base, arch: str, context: Conte
     Raises BaseImageError, or UnknownTargetError for another architecture.
     """
     with context.cache.lock("docker-base"):
-        return _of_architecture(_bootstrapped(client, base, arch, context.ui), base, arch)
+        return _recorded(_bootstrapped(client, base, arch, context.ui), base, arch)
+
+
+def accept(client: docker.DockerClient, base: Base, arch: str) -> Any:
+    """Record the image that has the name of ``base`` now: builds use it from now on. None where there is none.
+
+    Raises UnknownTargetError where it is of another architecture.
+    """
+    here = local(client, base.image)
+    return None if here is None else _recorded(here, base, arch)
+
+
+def record_name(base: Base, arch: str) -> str:
+    """Return the name that the image of ``base`` gets at its first use."""
+    return f"patchkit/base:{base.suite}-{arch}-{hashlib.sha256(base.image.encode()).hexdigest()[:8]}"
+
+
+def current(client: docker.DockerClient, base: Base, arch: str) -> Any:
+    """Return the image of ``base`` that builds use: the recorded one, else the one of that name, else None."""
+    return local(client, record_name(base, arch)) or local(client, base.image)
+
+
+def changed_line(client: docker.DockerClient, base: Base, arch: str) -> str:
+    """Tell in a line that the name of ``base`` leads to another image now than the recorded one; empty where not so."""
+    recorded, here = local(client, record_name(base, arch)), local(client, base.image)
+    if recorded is None or here is None or recorded.id == here.id:
+        return ""
+    return (
+        f"{base.image} is another image now ({identity(here)}): builds go on with the one that was recorded at its "
+        f"first use ({identity(recorded)}); to take the new one: patchkit image base --accept"
+    )
+
+
+def digest(image: Any, base: Base) -> str | None:
+    """Return the digest by which the registry of ``base`` knows ``image``; None where it came from no registry."""
+    name = base.image.rpartition(":")[0]
+    known = [text.rpartition("@")[2] for text in image.attrs.get("RepoDigests") or [] if text.startswith(f"{name}@")]
+    return known[0] if known else None
+
+
+def identity(image: Any) -> str:
+    """Return the id of ``image``, shortened."""
+    return str(image.id)[:19]
+
+
+def _recorded(image: Any, base: Base, arch: str) -> Any:
+    """Give ``image`` the name under which builds look for ``base``."""
+    repository, _, tag = record_name(base, arch).partition(":")
+    _of_architecture(image, base, arch).tag(repository, tag)
+    return image
 
 
 def tag_of(client: docker.DockerClient, toolchain: Toolchain) -> str:
     """Return the tag of the image of ``toolchain`` on the base that is here."""
-    return _text_and_tag(toolchain, local(client, toolchain.base.image))[1]
+    return _text_and_tag(toolchain, _current(client, toolchain))[1]
+
+
+def _current(client: docker.DockerClient, toolchain: Toolchain) -> Any:
+    return current(client, toolchain.base, toolchain.target.debian_arch)
 
 
 def tag_if_here(client: docker.DockerClient, toolchain: Toolchain) -> str | None:
     """Return the tag of the image of ``toolchain`` where image and base are here; None otherwise."""
-    if local(client, toolchain.base.image) is None:
+    if _current(client, toolchain) is None:
         return None
     tag = tag_of(client, toolchain)
     return None if local(client, tag) is None else tag
@@ -150,6 +211,7 @@ def _with_the_mirrors_base(client: docker.DockerClient, toolchain: Toolchain, co
     if not _load(client, base_archive_name(toolchain.base, toolchain.target.debian_arch), context):
         return None
     context.ui.note(f"{toolchain.base.image} is now the mirror's image")
+    accept(client, toolchain.base, toolchain.target.debian_arch)
     return local(client, tag_of(client, toolchain))
 
 
@@ -164,7 +226,7 @@ def _of_architecture(here: Any, base: Base, arch: str) -> Any:
         raise UnknownTargetError(
             f"{base.image} is here for {here.attrs['Architecture']}, not for {arch}",
             why="the artifact would not be what its name says",
-            advice=f"docker rmi {base.image}, on a daemon that runs on {arch}",
+            advice=f"docker rmi {base.image} {record_name(base, arch)}, on a daemon that runs on {arch}",
         )
     return here
 
@@ -173,8 +235,14 @@ def _pulled(client: docker.DockerClient, base: Base, arch: str, ui: Ui) -> Any:
     import docker
 
     ui.step(f"Pull {base.image}")
+    name, _, tag = base.image.rpartition(":")
     try:
-        return client.images.pull(base.image, platform=f"linux/{arch}")
+        # By its digest, so that what is pulled is what was looked up; a pull by digest gives the image no name.
+        of_registry = client.images.get_registry_data(base.image).id
+        pulled = client.images.pull(f"{name}@{of_registry}", platform=f"linux/{arch}")
+        pulled.tag(name, tag)
+        ui.note(f"{base.image} is {of_registry}")
+        return client.images.get(base.image)
     except docker.errors.DockerException as error:
         ui.note(f"no registry gives {base.image}: {_reason(error)}")
         return None

@@ -8,7 +8,7 @@ import re
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from io import BytesIO
 from typing import Literal, Protocol
@@ -69,14 +69,16 @@ class Identity:
     image: str | None = None
     """The toolchain image's id."""
     base_image: str | None = None
+    base_digest: str | None = field(default=None, compare=False)
+    """The digest by which a registry knows the base image; None where it came from none."""
     system: str | None = field(default=None, compare=False)
     """A hash of everything on the system that configure may look at; None where there is none to rely on.
     Packages that no build uses change it too, so it decides what may be kept, not what is up to date."""
 
     @property
     def digest(self) -> str:
-        """A hash of all fields but ``system``, in hex."""
-        parts = {name: value for name, value in vars(self).items() if name != "system"}
+        """A hash of all fields that count in a comparison, in hex."""
+        parts = {each.name: getattr(self, each.name) for each in fields(self) if each.compare}
         return sha256(json.dumps(parts, sort_keys=True, default=dict).encode()).hexdigest()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from patchkit.cli.output.document import error_document, print_json
 from patchkit.errors import PatchkitError
 from patchkit.jobs.verify.model import State, Verification
+from patchkit.jobs.verify.new_pins import NewEntry
 from patchkit.jobs.verify.new_tags import NewTag
 from patchkit.jobs.verify.report import TICKS
 from patchkit.ui import Painted, data, table
@@ -41,9 +42,27 @@ def print_tags(tags: Sequence[NewTag]) -> None:
     table(("release", "commit", "pins", "signature", "variants"), rows)
 
 
-def print_tags_document(tags: Sequence[NewTag], finding: PatchkitError | None) -> None:
-    """Print the tags, and the gravest finding, as JSON."""
-    print_json({"tags": [_document(tag) for tag in tags], "finding": error_document(finding) if finding else None})
+def print_tags_document(
+    tags: Sequence[NewTag], finding: PatchkitError | None, entries: Sequence[NewEntry] | None
+) -> None:
+    """Print the tags, the gravest finding and, where they were asked for, the ``entries`` of new pins, as JSON."""
+    document: dict[str, object] = {
+        "tags": [_document(tag) for tag in tags],
+        "finding": error_document(finding) if finding else None,
+    }
+    if entries is not None:
+        document["pins"] = [
+            {
+                "release": entry.release,
+                "what": entry.what,
+                "value": entry.value,
+                "file": entry.path or None,
+                "checked": list(entry.checked),
+                "not_checked": list(entry.missing),
+            }
+            for entry in entries
+        ]
+    print_json(document)
 
 
 def _signature(tag: NewTag) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from patchkit.cli.output.document import print_json
+from patchkit.jobs.library_vulnerabilities import LibraryAssessment
 from patchkit.jobs.vulnerabilities import Assessment, Vulnerability
+from patchkit.releases.advisories import Platform
+from patchkit.releases.library_advisories import unestablished_of
 from patchkit.ui import data, table
 
 
@@ -23,6 +26,8 @@ def print_assessment(assessment: Assessment) -> None:
     ]
     if rows:
         table(("id", "severity", "reach", "platform", "component", "fixed in", "what"), rows)
+        linux, windows = _concerning(assessment, "posix"), _concerning(assessment, "windows")
+        data(f"{len(rows)} in all; {linux} concern what patchkit builds for Linux, {windows} for Windows\n")
     else:
         data(f"{assessment.label} has no known vulnerabilities\n")
     for report in assessment.reports:
@@ -36,10 +41,46 @@ def print_document(assessment: Assessment) -> None:
         {
             "release": assessment.label,
             "vulnerabilities": [vulnerability_document(found) for found in assessment.vulnerabilities],
+            "concern": {"linux": _concerning(assessment, "posix"), "windows": _concerning(assessment, "windows")},
             "not_established": [report.model_dump() for report in assessment.reports],
             "remedy": assessment.remedy,
         }
     )
+
+
+def print_library(assessment: LibraryAssessment) -> None:
+    """Print a row for each known vulnerability of a library, and what could not be established."""
+    library, name = assessment.library, f"{assessment.library.title} {assessment.version}"
+    rows = [
+        (found.id, found.severity, found.part, found.fixed[library.branch], found.title)
+        for found in assessment.advisories
+    ]
+    if rows:
+        table(("id", "severity", "part", "fixed in", "what"), rows)
+        data(f"{len(rows)} in {name}; {assessment.remedy} has none of them\n")
+    else:
+        data(f"{name} has no known vulnerabilities\n")
+    for report in unestablished_of(library):
+        data(f"not established: {report.id}: {report.title}\n")
+
+
+def print_library_document(assessment: LibraryAssessment) -> None:
+    """Print the assessment of a library as JSON."""
+    print_json(
+        {
+            "library": assessment.library.name,
+            "version": assessment.version,
+            "vulnerabilities": [
+                {**found.model_dump(exclude={"not_here"}), "state": assessment.state} for found in assessment.advisories
+            ],
+            "not_established": [report.model_dump() for report in unestablished_of(assessment.library)],
+            "remedy": assessment.remedy,
+        }
+    )
+
+
+def _concerning(assessment: Assessment, platform: Platform) -> int:
+    return sum(found.advisory.concerns(platform) for found in assessment.vulnerabilities)
 
 
 def vulnerability_document(found: Vulnerability) -> dict[str, object]:

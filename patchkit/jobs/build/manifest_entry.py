@@ -14,6 +14,7 @@ from patchkit.building.inventory import Inventory
 from patchkit.building.recipe.openssl import configure_words
 from patchkit.building.toolchain import SYSTEM
 from patchkit.jobs.build.plan import BuildInputs, Planned
+from patchkit.jobs.library_vulnerabilities import assess_source
 from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
@@ -74,6 +75,7 @@ def describe(
             installed={each.full_name: f"{each.version} {each.sha256}".strip() for each in system.toolchain},
             image=inputs.identity.image,
             base_image=inputs.identity.base_image,
+            base_digest=inputs.identity.base_digest,
             recipe=inputs.tools.series.recipe,
             configure=_options(inputs),
             cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],
@@ -106,10 +108,27 @@ def describe(
                 state=found.state,
             )
             for found in assessment.vulnerabilities
-        ],
+        ]
+        + _of_libraries(inputs),
         signature=_signature(inputs),
         files=[described(name, data) for name, data in files.items()],
     )
+
+
+def _of_libraries(inputs: BuildInputs) -> list[manifest.Vulnerability]:
+    built = [*([inputs.library] if inputs.library else []), *inputs.others]
+    return [
+        manifest.Vulnerability(
+            id=advisory.id,
+            component=assessment.library.name,
+            title=advisory.title,
+            severity=advisory.severity,
+            reach="not rated",
+            state=assessment.state,
+        )
+        for assessment in (assess_source(library.source) for library in built)
+        for advisory in assessment.advisories
+    ]
 
 
 def _source(tree: SourceTree) -> manifest.Source:

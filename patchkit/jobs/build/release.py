@@ -34,6 +34,7 @@ from patchkit.jobs.build.libraries import (
 from patchkit.jobs.build.manifest_entry import describe
 from patchkit.jobs.build.plan import BuildInputs, Planned, plan
 from patchkit.jobs.build.request import BuildRequest
+from patchkit.jobs.library_vulnerabilities import assess_source, error_of
 from patchkit.jobs.missing_files import MissingFiles
 from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
@@ -103,6 +104,7 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
     if rendered:
         source = missing.attempt(lambda: _library_source(tools, request, context))
         others = other_sources(tools, missing, context)
+        _look_up_libraries([*([source] if source else []), *others], request, context.ui)
         context.ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
         with choose(request.settings.engine, context) as engine:
             identity = missing.attempt(lambda: engine.prepare(tools))
@@ -138,6 +140,17 @@ def _look_up_vulnerabilities(diff: Rendered, obtained: Obtained, request: BuildR
         raise error
     if assessment.line:
         ui.warn(assessment.line)
+
+
+def _look_up_libraries(sources: Sequence[LibrarySource], request: BuildRequest, ui: Ui) -> None:
+    """Warn of the known vulnerabilities of what is compiled in. Raises VulnerableError where they are to be refused."""
+    assessments = [assess_source(source) for source in sources]
+    error = error_of(assessments) if request.fail_on_vulnerable else None
+    if error is not None:
+        raise error
+    for assessment in assessments:
+        if assessment.line:
+            ui.warn(assessment.line)
 
 
 def _library_source(tools: Toolchain, request: BuildRequest, context: Context) -> LibrarySource | None:

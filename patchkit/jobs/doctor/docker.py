@@ -58,9 +58,12 @@ def images() -> str:
     """
     with closing(connect()) as client, daemon_errors():
         tag = image.tag_if_here(client, _TOOLS)
+        base, arch = _TOOLS.base, _TOOLS.target.debian_arch
+        changed = image.changed_line(client, base, arch)
         if tag is not None:
-            return f"{tag} is here"
-        here = image.local(client, _TOOLS.base.image) is not None
+            known = image.digest(image.current(client, base, arch), base)
+            return f"{tag} is here, on {known or 'a base of no registry'}" + (f"; {changed}" if changed else "")
+        here = image.current(client, base, arch) is not None
     mirror = debian_mirror()
     if not here and shutil.which("mmdebstrap") is None:
         raise BaseImageError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from patchkit.context import Context
-from patchkit.errors import ReportError
+from patchkit.errors import BadUsageError, ReportError, UnknownVariantError
 from patchkit.jobs.lab.batch import arm_of, run_batch
 from patchkit.jobs.lab.binaries import programs
 from patchkit.jobs.lab.links import Link, ready
@@ -18,6 +18,7 @@ from patchkit.lab.model.campaign import Campaign, Cell
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.observe.pcap import pcap
 from patchkit.lab.report.folder import Folder
+from patchkit.patching.combination import combination
 from patchkit.storage import check_writable, replace_all, writing
 
 
@@ -52,6 +53,7 @@ def replay(request: ReplayRequest, context: Context) -> Replayed:
             why="it has: " + ", ".join(known.id for known in campaign.cells),
             advice="--cell ID",
         )
+    _check_variants(campaign, cell, request.own)
     reported = next((row for row in folder.trials() if (row.cell, row.trial) == (cell.id, trial)), None)
     link = _link(campaign, context)
     client, server = _binaries(campaign, cell, request, context)
@@ -81,6 +83,37 @@ def replay(request: ReplayRequest, context: Context) -> Replayed:
         out.mkdir(parents=True, exist_ok=True)
     replace_all({out / name: data for name, data in files.items()})
     return Replayed(reported, again, verbose, [out / name for name in files])
+
+
+def _check_variants(campaign: Campaign, cell: Cell, own: Sequence[str]) -> None:
+    """Check that each variant of ``cell`` is known, and that each of ``own`` is one of the report's.
+
+    Raises UnknownVariantError and BadUsageError.
+    """
+    arm = arm_of(campaign, cell)
+    of_cell = [arm.client.variant, arm.server.variant]
+    of_report = {
+        piece
+        for each in campaign.arms
+        for program in (each.client, each.server)
+        for piece in program.variant.split("+")
+    }
+    foreign = [name for name in own if name not in of_report]
+    if foreign:
+        raise BadUsageError(
+            f"the report has no build of {', '.join(foreign)}",
+            why=f"it is of: {', '.join(sorted(of_report))}; the end of a patch's name is from the hash of its bytes",
+            advice="give the patch that lab run got",
+        )
+    for name in of_cell:
+        try:
+            combination(name)
+        except UnknownVariantError as error:
+            raise UnknownVariantError(
+                f"the report is of {name}, which this patchkit does not know",
+                why=error.what,
+                advice="--patch FILE|DIR or --variant ./FOLDER, as lab run got it",
+            ) from error
 
 
 def _link(campaign: Campaign, context: Context) -> Link:

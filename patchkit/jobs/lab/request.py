@@ -122,6 +122,8 @@ class ReplayRequest:
     """OpenVPN's ``--verb`` in the second run."""
     source: SourceRequest = field(default_factory=SourceRequest)
     settings: BuildSettings = field(default_factory=BuildSettings)
+    own: Sequence[str] = ()
+    """The names of the user's own patches and variants that were given, which are known by now."""
 
 
 def asked_for(program: Program) -> BinaryRequest:

@@ -23,6 +23,8 @@ from patchkit.source.git.merge import diff_file, moved
 from patchkit.source.obtain import Obtained, SourceRequest, obtain
 from patchkit.storage import expanded
 
+_ASKED_AS = "patchkit port FILE|DIR --from V --to V: a diff, an mbox, or a folder with a quilt series"
+
 
 @dataclass(frozen=True)
 class PortRequest:
@@ -44,7 +46,7 @@ def port(request: PortRequest, context: Context) -> Ported:
     patch does not fit the release that it is for, PortConflictError where upstream has changed the same lines,
     AlreadyPatchedError where the target has all of it, and with ``prove`` what proving raises, and NotProvenError.
     """
-    patch = load.patch(request.patch)
+    patch = load.patch(request.patch, _ASKED_AS)
     old, new = (obtain(source, context) for source in (request.before, request.after))
     where = request.after.git or repository.default_repository()
 

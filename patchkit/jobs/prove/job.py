@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from patchkit.building.engine.choose import choose
 from patchkit.building.recipe.autotools import AutotoolsTree
@@ -20,9 +20,14 @@ from patchkit.jobs.build.request import refuse_needless_openssl
 from patchkit.jobs.prove.compare_objects import Prover
 from patchkit.jobs.prove.result import Proof
 from patchkit.patching.combination import combination
-from patchkit.patching.render import render
+from patchkit.patching.render import Rendered, render
 from patchkit.patching.touched import named
 from patchkit.source.obtain import SourceRequest, obtain
+from patchkit.source.tree.tree import SourceTree
+
+_CODE = (".c", ".h")
+_BUILD_FILES = ("configure", "Makefile", "CMakeLists.txt", "CMakePresets.json")
+_BUILD_ENDINGS = (".am", ".ac", ".m4", ".in", ".cmake", ".mk")
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ def prove(request: ProveRequest, context: Context) -> Proof:
     """Compile what the variant of ``request`` touches, stock, patched and guarded, and compare the object files.
 
     Raises what :meth:`ProveRequest.validate`, obtaining, rendering and compiling raise, and ToolchainError where the
-    variant's sources need the OpenSSL of their time.
+    variant's sources need the OpenSSL of their time. Raises BadUsageError where it brings C files or changes the build
+    system's.
     """
     request.validate()
     combined = combination(request.variant)
@@ -63,18 +69,15 @@ def prove(request: ProveRequest, context: Context) -> Proof:
     refuse_needless_openssl(tools, request.settings)
     source = library_source(tools, request.settings.openssl_sources, context)
     plain = render(combined, obtained.tree, obtained.label, series=obtained.series)
-    brought = sorted(path for path in plain.files if path not in obtained.tree)
-    if brought:
-        raise BadUsageError(
-            f"there is no proof for {combined.name}: it brings {brought[0]}",
-            why="sources that stock does not have can't be compared with stock's",
-            advice="patchkit build compiles and tests it",
-        )
+    plain, aside = _only_code(combined.name, plain, obtained.tree)
     combined = named(combined, plain, obtained.tree)
     guard = None
     if combined.guard:
-        guard = render(combined, obtained.tree, obtained.label, series=obtained.series, guard=True)
+        guarded = render(combined, obtained.tree, obtained.label, series=obtained.series, guard=True)
+        guard, _ = _only_code(combined.name, guarded, obtained.tree)
     context.ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
+    if aside:
+        context.ui.note(f"not compared, since no compiler reads it: {', '.join(aside)}")
     with choose(request.settings.engine, context) as engine:
         identity = engine.prepare(tools)
         context.ui.note(f"{engine.name}: {identity.compiler}")
@@ -109,3 +112,32 @@ def prove(request: ProveRequest, context: Context) -> Proof:
                     f"need the OpenSSL of their time; needed: {', '.join(combined.files)}",
                     advice="--crypto pinned",
                 ) from error
+
+
+def _only_code(name: str, rendered: Rendered, tree: SourceTree) -> tuple[Rendered, list[str]]:
+    """Return ``rendered`` with the C files that it changes alone, and the names of its other files.
+
+    Raises BadUsageError where it brings C files, or changes what decides how all others are compiled.
+    """
+    code = {path: data for path, data in rendered.files.items() if path.endswith(_CODE)}
+    aside = [path for path in rendered.files if path not in code]
+    brought = [f"brings {path}" for path in code if path not in tree]
+    deciding = [f"changes {path}" for path in aside if _decides(path)]
+    if brought or deciding:
+        raise BadUsageError(
+            f"there is no proof for {name}: it {' and '.join([*brought[:2], *deciding[:2]])}",
+            why="\n".join(
+                [
+                    *(["a source that stock does not have can't be compared with stock's"] if brought else []),
+                    *(["the build system decides how every source is compiled, and which are"] if deciding else []),
+                ]
+            ),
+            advice="patchkit build compiles and tests it; a patch of stock's own C files alone can be proven",
+        )
+    return replace(rendered, files=code), aside
+
+
+def _decides(path: str) -> bool:
+    """Return whether the file ``path`` is the build system's, or its input."""
+    name = path.rpartition("/")[2]
+    return name in _BUILD_FILES or name.endswith(_BUILD_ENDINGS)

@@ -21,7 +21,7 @@ from patchkit.errors import (
 )
 from patchkit.jobs.matrix.collect_sources import MatrixRequest
 from patchkit.jobs.matrix.job import Row, matrix
-from patchkit.jobs.verify.evidence import Collector, EvidenceRequest, armours
+from patchkit.jobs.verify.evidence import Collector, EvidenceRequest, SourceForm, armours
 from patchkit.patching.attempt import MatrixCell
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK
@@ -69,6 +69,10 @@ class NewTag:
     """Why it is not as it should be; None where nothing is wrong."""
     tarball_pinned: bool = False
     """Whether the release's tarball is pinned: the release is not new then, though this tag is not pinned."""
+    form: SourceForm | None = None
+    """The tag's files and what authenticates them; None for a tag that moved."""
+    row: Row | None = None
+    """What the variants make of its files; None where it has none."""
 
     @property
     def known(self) -> PinState:
@@ -130,7 +134,7 @@ def gravest_error(tags: Sequence[NewTag]) -> PatchkitError | None:
     return NewReleaseError(
         f"upstream has {len(new)} release{'' if len(new) == 1 else 's'} that the pins do not know",
         why=", ".join(new),
-        advice=f"patchkit verify --version {new[-1]}; ci/pin-releases writes the pins",
+        advice=f"patchkit verify --version {new[-1]}; verify --new --to FOLDER writes the pins, to be reviewed",
     )
 
 
@@ -164,7 +168,8 @@ def _judged(
         errors = [*form.findings, *([form.unavailable] if form.unavailable else [])]
         cells = tuple(row.cells) if row else ()
         errors += [cell.error for cell in cells if cell.error is not None and not cell.guard]
-        yield NewTag(version, tag, commit, None, form.judgement, cells, next(iter(errors), None))
+        error = next(iter(errors), None)
+        yield NewTag(version, tag, commit, None, form.judgement, cells, error, form=form, row=row)
 
 
 def _row(version: Version, request: MatrixRequest, context: Context) -> Row:

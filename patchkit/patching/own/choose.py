@@ -31,6 +31,15 @@ def chosen(variants: Sequence[str] | None, patches: Sequence[str] | None) -> lis
     return with_patches if any(name != STOCK for name in names) else [*names, "+".join([*front, *behind])]
 
 
+def named(variants: Sequence[str] | None, patches: Sequence[str] | None) -> list[str]:
+    """Return the names of all that ``--variant`` and ``--patch`` give, read and made known, each by itself.
+
+    Raises what :mod:`load` raises.
+    """
+    pieces = [piece for text in variants or () for piece in _resolved(text).split("+")]
+    return list(dict.fromkeys([*pieces, *(load.patch(text).name for text in patches or ())]))
+
+
 def one(variant: str | None, patches: Sequence[str] | None) -> str:
     """Return the name of the one combination that is asked for; the recommended variant where nothing is.
 

@@ -38,11 +38,13 @@ def is_path(name: str) -> bool:
 def any_of(text: str) -> Variant:
     """Read the patch or the variant's folder at the path ``text``. Raises BadPatchError and StorageError."""
     path = expanded(text)
-    return folder(text) if (path / variants.DESCRIPTION).exists() else patch(text)
+    return folder(text) if (path / variants.DESCRIPTION).exists() else patch(text, "patchkit variants ./PATH")
 
 
-def patch(text: str) -> Variant:
+def patch(text: str, asked_as: str = "--patch FILE|DIR") -> Variant:
     """Read the diffs in the file or folder ``text``, and make them known under their name.
+
+    ``asked_as`` is how the command takes it: the advice where nothing is there.
 
     Raises BadPatchError where they are not plain diffs, and StorageError where they can't be read.
     """
@@ -50,7 +52,7 @@ def patch(text: str) -> Variant:
     if path.is_dir():
         return _known(_series(path))
     if not path.exists():
-        raise BadPatchError(f"there is no file or folder {in_one_line(text)}", advice="--patch FILE|DIR")
+        raise BadPatchError(f"there is no file or folder {in_one_line(text)}", advice=asked_as)
     data = read_file(path, MAX_DIFF)
     return _known(_patch(path.name, _steps(path.name, data), [data]))
 

@@ -48,6 +48,15 @@ def tag_text(where: str, ref: str, cache: Cache) -> TagText | None:
         return _read(repository, sha, ref) if sha else None
 
 
+def committed_on(where: str, ref: str, cache: Cache) -> str:
+    """Return the day of the commit that ``ref`` leads to, as its committer's clock had it: 2026-08-03.
+
+    The repository ``where`` must have been read with ``repository.tree_at`` before. Raises GitError.
+    """
+    with _open(where, cache) as (repository, prefix):
+        return git.resolve(repository, f"{prefix}{ref}", where).committed_datetime.date().isoformat()
+
+
 @contextmanager
 def _open(where: str, cache: Cache) -> Iterator[tuple[Repo, str]]:
     if git.is_url(where):

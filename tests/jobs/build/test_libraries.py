@@ -57,6 +57,9 @@ def test_the_manifest_says_which_library_and_the_end_of_its_life_is_warned_of_on
         assert [check["detail"] for check in artifact["checks"] if check["name"] == "linkage"] == [
             f"holds OpenSSL {LIBRARY.version}, loads {', '.join(artifact['build']['needed'])}"
         ]
+        of_library = [found for found in artifact["vulnerabilities"] if found["component"] == LIBRARY.name]
+        assert {found["state"] for found in of_library} == {"affected"}
+        assert stderr.count(f"which is compiled in, has {len(of_library)} known vulnerabilities") == 1
     assert stderr.count("has had no fixes from upstream since 2023-09-11") == 1
 
 

@@ -132,7 +132,7 @@ def test_the_image_that_builds_run_in(monkeypatch: pytest.MonkeyPatch, tmp_path:
     except PatchkitError as error:
         pytest.skip(f"{error.what}: {error.why}")
     if here is not None:
-        assert docker.images() == f"{here} is here"
+        assert docker.images().startswith(f"{here} is here, on ")
         return
     try:
         assert docker.images().startswith("none yet; the first build makes it from ")

@@ -160,6 +160,21 @@ def test_a_cell_that_is_not_there(first: Path) -> None:
     assert "it has: " in lab(first.parent, "replay", str(first), "--cell", "x/y/z", "--trial", "1", code=64).stderr
 
 
+def test_a_trial_of_a_patch_of_ones_own_again(tmp_path: Path) -> None:
+    """A report has the hash of such a patch alone: replay wants the patch again, and no other one."""
+    render = [sys.executable, "-P", "-m", "patchkit", "render", "--version", PINNED, "--variant", "early"]
+    diff = subprocess.run(render, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "mine.diff").write_text(diff)
+    (tmp_path / "other.diff").write_text(diff + "\n")
+    lab(tmp_path, "run", "--version", PINNED, "--patch", "mine.diff", "--trials", "2", "--out", "own")
+    (cell,) = {str(trial["cell"]) for trial in trials(tmp_path / "own") if "mine" in str(trial["cell"])}
+    order = ("replay", "own", "--cell", cell, "--trial", "2")
+    assert "try: --patch FILE|DIR or --variant ./FOLDER" in lab(tmp_path, *order, code=11).stderr
+    assert "the report has no build of other-" in lab(tmp_path, *order, "--patch", "other.diff", code=2).stderr
+    replayed = json.loads(lab(tmp_path, *order, "--patch", "mine.diff", "--json").stdout)
+    assert replayed["same"] is True
+
+
 def test_a_tunnel_is_watched_and_a_killed_client_comes_back(tmp_path: Path) -> None:
     where = tmp_path
     (where / "own.toml").write_text(SCENARIOS)

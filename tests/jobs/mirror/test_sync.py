@@ -740,5 +740,8 @@ def forget(client: Any, base: str) -> None:
     for tagged in client.images.list(filters={"label": f"{MARK}={base}"}):
         for tag in tagged.tags:
             client.images.remove(tag)
-    if client.images.list(base):
-        client.images.remove(base)
+    tools = toolchain(Version(PINNED), "linux-amd64")
+    record = image.record_name(tools.base.model_copy(update={"image": base}), "amd64")
+    for name in (base, record):
+        if client.images.list(name):
+            client.images.remove(name)

@@ -1,0 +1,85 @@
+"""Which known vulnerabilities the libraries have that are compiled into a program."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from patchkit.errors import VulnerableError
+from patchkit.jobs.vulnerabilities import State
+from patchkit.releases.libraries import Library
+from patchkit.releases.library_advisories import LibraryAdvisory, first_without, known_of, order
+from patchkit.source.library import LibrarySource
+
+_GRAVE = ("high", "critical")
+
+
+@dataclass(frozen=True)
+class LibraryAssessment:
+    """What is known of one library in one version."""
+
+    library: Library
+    version: str
+    state: State
+    """``affected``, or ``cannot be told`` of a source without a pin, which may carry fixes."""
+    advisories: Sequence[LibraryAdvisory]
+    remedy: str | None
+    """The first release of the same branch that has none of them; None where there are none."""
+
+    @property
+    def line(self) -> str:
+        """The assessment in one line; empty where nothing is known."""
+        if not self.advisories:
+            return ""
+        count = f"{len(self.advisories)} known vulnerabilit{'y' if len(self.advisories) == 1 else 'ies'}"
+        grave = sum(advisory.severity in _GRAVE for advisory in self.advisories)
+        severe = f", {grave} of them high" if grave else ""
+        name = f"{self.library.title} {self.version}, which is compiled in"
+        if self.state == "affected":
+            text = f"{name}, has {count}{severe}"
+        else:
+            text = f"{name}: of {count}{severe}, it cannot be told which are fixed in this source"
+        return f"{text}{self._remedy}: patchkit releases --vulnerabilities {self.library.name}"
+
+    @property
+    def _remedy(self) -> str:
+        if self.remedy is None:
+            return ""
+        over = self.library.is_over(datetime.datetime.now(datetime.UTC).date())
+        return f"; {self.remedy} has none of them" + (", for those who pay OpenSSL" if over else "")
+
+
+def assess_library(library: Library, version: str, *, verified: bool) -> LibraryAssessment:
+    """Assess ``version`` of ``library``; ``verified`` where its bytes are the pinned ones.
+
+    A version that is no release's is taken for the oldest of its branch, of which nothing can be told for certain.
+    """
+    try:
+        order(version)
+        known = known_of(library, version)
+    except ValueError:
+        known, verified = known_of(library, library.version), False
+    remedy = first_without(library, library.version) if known else None
+    return LibraryAssessment(library, version, "affected" if verified else "cannot be told", known, remedy)
+
+
+def assess_source(source: LibrarySource) -> LibraryAssessment:
+    """Assess the library that is compiled from ``source``."""
+    return assess_library(source.library, source.version, verified=source.verified)
+
+
+def error_of(assessments: Sequence[LibraryAssessment]) -> VulnerableError | None:
+    """Make the error for those who want no vulnerable library; None where nothing is known of any."""
+    found = [assessment for assessment in assessments if assessment.advisories]
+    if not found:
+        return None
+    return VulnerableError(
+        "; ".join(assessment.line.partition(": patchkit")[0] for assessment in found),
+        why="\n".join(
+            f"{advisory.id} ({advisory.severity}, {advisory.part}): {advisory.title}"
+            for assessment in found
+            for advisory in assessment.advisories
+        ),
+        advice="--crypto system, where the distribution looks after it; or --openssl-source with a newer release",
+    )
