@@ -32,7 +32,7 @@ def root_of(data: bytes) -> Node:
     The word ``struct`` in the arguments of such macros as ``container_of`` is blank in the nodes: it would be such an
     error.
     """
-    seen = _TYPE_ARGUMENT.sub(rb"\1      ", data) if b"container_of" in data else data
+    seen = _TYPE_ARGUMENT.sub(rb"\1      ", data) if b"container_of" in data or b"ALLOC_OBJ" in data else data
     return _parser().parse(seen).root_node
 
 
