@@ -94,7 +94,7 @@ make_venv() {
             rm -f "$venv"/*.stamp
             "$python" -m venv --clear "$venv" || die "python3 -m venv failed"
         }
-        venv_pip install --require-hashes --compile -r "$root/$1" ||
+        venv_pip install --require-hashes -r "$root/$1" ||
             die "pip could not install the locked packages" "check the network, or PIP_INDEX_URL for a mirror"
         venv_pip install --no-deps --no-build-isolation --editable "$root" || die "pip could not install patchkit"
         stamp "$1" >"$venv/$1.stamp"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from patchkit.ui import Ui
 from tests.support.compilers import share_objects
 from tests.support.durations import Durations
 from tests.support.schedule import ByGroup, arrange, mark_nightly
+from tests.support.starts import client as starts
 
 ROOT = Path(__file__).resolve().parent.parent
 PINNED = "2.6.14"
@@ -140,15 +140,7 @@ def patchkit(tmp_path: Path) -> Run:
     def run(
         *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "patchkit", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, **(env or {})},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        return starts.run(arguments, tmp_path, {**os.environ, **(env or {})}, timeout)
 
     return run
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -53,15 +54,16 @@ def package_of(module: str) -> str:
     return parts[1] if len(parts) > 1 else "__init__"
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """The patchkit modules that a file imports, wherever in the file it does so."""
-    modules = set()
+    modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("patchkit"):
             modules |= {f"{node.module}.{name.name}" for name in node.names}
         elif isinstance(node, ast.Import):
             modules |= {name.name for name in node.names if name.name.startswith("patchkit")}
-    return modules
+    return frozenset(modules)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

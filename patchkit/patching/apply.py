@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from patchkit.errors import PatchMismatchError
+from patchkit.patching.csource.file import split_lines
 from patchkit.source.tree.tree import blob_id
 from patchkit.storage import folder_made, replace_all
 
@@ -63,8 +64,7 @@ def _lines(diff: bytes) -> list[str]:
 
 
 def _patched(file: PatchedFile, before: bytes) -> bytes:
-    lines = before.split(b"\n")
-    lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    lines = split_lines(before)
     out: list[bytes] = []
     at = 0
     for hunk in file:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby, pairwise
 
 from patchkit.errors import AnchorError, BadVariantError
@@ -26,12 +27,12 @@ class Edit:
     start: int
     body: tuple[Pair, ...]
 
-    @property
+    @cached_property
     def old(self) -> int:
         """The number of lines of the old side."""
         return sum(sign != b"+" for sign, _ in self.body)
 
-    @property
+    @cached_property
     def new(self) -> int:
         """The number of lines of the new side."""
         return sum(sign != b"-" for sign, _ in self.body)
@@ -177,33 +178,30 @@ def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
     Other directives stay.
     """
     starts = {b"#ifdef " + GUARD_MACRO.encode(): on, b"#ifndef " + GUARD_MACRO.encode(): not on}
-    # What lies before the first guard is taken as it stands.
-    first = next((row for row, line in enumerate(lines) if line[:1] == b"#" and line.rstrip(b"\r\n") in starts), None)
-    if first is None:
-        return list(lines)
-    out: list[bytes] = list(lines[:first])
+    out: list[bytes] = []
     keep: bool | None = None  # None outside of a guard
     depth = 0
-    for line in lines[first:]:
-        word = line.rstrip(b"\r\n") if line.startswith(b"#") else b""
+    at = 0
+    for row in [row for row, line in enumerate(lines) if line[:1] == b"#"]:
+        word = lines[row].rstrip(b"\r\n")
+        now = keep
+        is_ours = False  # a directive of the guard itself
         if keep is None:
-            keep = starts.get(word)
-            if keep is None:
-                out.append(line)
-            continue
-        if word.startswith(b"#if"):
+            now = starts.get(word)
+            is_ours = now is not None
+        elif word.startswith(b"#if"):
             depth += 1
         elif depth:
             depth -= word.startswith(b"#endif")
         elif word == b"#else":
-            keep = not keep
-            continue
+            now, is_ours = not keep, True
         elif word == b"#endif":
-            keep = None
-            continue
-        if keep:
-            out.append(line)
-    return out
+            now, is_ours = None, True
+        if is_ours:
+            # Lines between two directives of the guard's own are kept, or left out, together.
+            out += lines[at:row] if keep is not False else ()
+            keep, at = now, row + 1
+    return out + list(lines[at:] if keep is not False else ())
 
 
 def spliced(lines: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:

@@ -327,10 +327,11 @@ def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, 
     if guard:
         _check_seams(combined, source, [edit for edits in plain for edit in edits])
     by_part = tuple(tuple(map(guarded, edits)) for edits in plain) if guard else plain
+    change = _Change(path, source, mode, by_part, plain)
     for part, edits in zip(combined.parts, by_part, strict=True):
         if edits:
-            pins.check(part, path, source.data, b"".join(spliced(source.lines, edits)), guard=guard)
-    change = _Change(path, source, mode, by_part, plain)
+            alone = change.after if edits == tuple(change.edits) else b"".join(spliced(source.lines, edits))
+            pins.check(part, path, source.data, alone, guard=guard)
     clash = overlapping(change.edits)
     if clash:
         raise ConflictError(
@@ -340,8 +341,17 @@ def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, 
     unguarded = _Change(path, source, mode, plain, plain) if guard else change
     if guard:
         _check_guard(combined, change, unguarded)
-    _once(_Once(combined, source, unguarded.after, lambda: _check_after(combined, unguarded)))
+    if not _is_pinned(combined, unguarded):
+        _once(_Once(combined, source, unguarded.after, lambda: _check_after(combined, unguarded)))
     return change
+
+
+def _is_pinned(combined: Combination, unguarded: _Change) -> bool:
+    """Whether a pin of the catalogue's states this very post-image: it was checked when the pin was made."""
+    part, path, before = combined.parts[0], unguarded.path, unguarded.source.data
+    if len(combined.parts) > 1 or part.is_own:
+        return False
+    return pins.pinned(part, path, before, guard=False) == hashlib.sha256(unguarded.after).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from patchkit.cli.options import PurposeChoice
 from patchkit.jobs.doctor.checks import PURPOSES
 from patchkit.source.fetch import debian
 from tests.conftest import ROOT, Run
+from tests.support.starts import client as starts
 
 
 def test_the_purposes_that_can_be_named_are_those_there_are() -> None:
@@ -68,16 +69,12 @@ def test_fix_asks_on_a_terminal(answer: str, asked: bool, bare: dict[str, str], 
     script.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/called\n')
     script.chmod(0o755)
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "patchkit", "doctor", "matrix", "--fix"],
-        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **bare}, text=True,
-    ) as process:  # fmt: skip
-        os.write(ours, f"{answer}\n".encode())
-        _, stderr = process.communicate(timeout=60)
+    os.write(ours, f"{answer}\n".encode())
+    done = starts.run(["doctor", "matrix", "--fix"], tmp_path, {**os.environ, **bare}, 60, stdin=theirs)
     os.close(ours)
     os.close(theirs)
-    assert process.returncode == 90
-    assert "apt-get install -y --no-install-recommends git\nRun them? [y/N] " in stderr
+    assert done.returncode == 90
+    assert "apt-get install -y --no-install-recommends git\nRun them? [y/N] " in done.stderr
     assert (tmp_path / "called").exists() == asked
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 import typer.main
-from typer.testing import CliRunner
 
 from patchkit.building.engine.docker import connect
 from patchkit.cli.app import app
@@ -26,6 +26,7 @@ from patchkit.source.obtain import SourceRequest
 from tests.conftest import ROOT
 from tests.diagnosis.samples import HEALTHY
 from tests.support.lab.synthetic import campaign, lossy, written
+from tests.support.starts import client as starts
 
 QUICK = {"releases", "variants", "lab scenarios", "diagnose", "dist merge", "lab compare", "lab merge"}
 MINE = "--- /dev/null\n+++ b/doc/mine.txt\n@@ -0,0 +1 @@\n+a patch of somebody's own\n"
@@ -115,11 +116,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
         folder = run(before[-1])[0] if before else tmp_path_factory.mktemp("example")
         if command in PREPARED:
             PREPARED[command](folder)
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "patchkit", *example(command)],
-            cwd=folder, env=os.environ, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return folder, done
+        return folder, starts.run(example(command), folder, os.environ, timeout=900)
 
     return run
 
@@ -147,8 +144,11 @@ def test_the_documents_name_every_command() -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_help_fits_and_is_whole_at_any_width(columns: int) -> None:
-    for names, command in {"": typer.main.get_command(app), **COMMANDS}.items():
-        text = CliRunner().invoke(app, [*names.split(), "--help"], terminal_width=columns).stdout
+    whole = typer.main.get_command(app)
+    for names, command in {"": whole, **COMMANDS}.items():
+        with redirect_stdout(io.StringIO()) as printed:
+            whole.main([*names.split(), "--help"], "patchkit", standalone_mode=False, terminal_width=columns)
+        text = printed.getvalue()
         if names:
             # On one line, however long: it can be copied.
             assert f"Example: patchkit {' '.join(example(names))}\n" in text

@@ -8,15 +8,16 @@ from collections import defaultdict
 import pytest
 
 from tests.support.schedule import group_of
+from tests.support.starts import client
 
 SLOWEST = 20
 _CPU = "cpu_seconds"
 
 
 def _used() -> float:
-    """Return the seconds of processor time that this process and its children that have ended took."""
+    """Return the seconds of processor time that this process, its children that have ended, and starts took."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return times.user + times.system + times.children_user + times.children_system + client.used
 
 
 class Durations:

@@ -38,12 +38,17 @@ GROUPS = {
 """Regular expressions on test ids, by group: the first that is found decides."""
 
 
+LONGEST_QUICK = "[mypy]"
+"""The end of the id of a test that would leave the other workers without work at the end."""
+
 NIGHTLY = {
     r"/test_cross_docker\.py::test_windows": "five minutes a target and an image with wine; test_windows.py builds and"
     " tests the same on the host, and test_another_processor cross-compiles in a container",
     r"/test_windows\.py::test_32_bits": "wine for 32 bits is of another architecture; the target of 64 bits shows it",
     r"/test_libraries\.py.*\[docker\]": "its OpenSSL takes two minutes; the host engine shows it with a real OpenSSL,"
     " and test_docker.py compiles a made-up one in a container",
+    r"/test_release\.py::test_the_newest_series_builds\[docker-default": "its OpenSSL 3.5 takes minutes in a container,"
+    " without ccache; the host engine shows it with that OpenSSL, and the container with the system's",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",
 }
@@ -63,12 +68,12 @@ def mark_nightly(items: list[pytest.Item]) -> None:
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Sort ``items``: quick tests first, then the slow ones by group."""
+    """Sort ``items``: quick tests first, the longest of them at the very beginning; then the slow ones by group."""
     places = {group: place for place, group in enumerate(GROUPS)}
 
     def place(item: pytest.Item) -> int:
         if item.get_closest_marker("slow") is None:
-            return -1
+            return -2 if item.nodeid.endswith(LONGEST_QUICK) else -1
         group = group_of(item.nodeid)
         return len(places) if group is None else places[group]
 

@@ -8,13 +8,14 @@ import pty
 import select
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.starts.client import start
 
 # An old locale: Python's own way out, UTF-8 all the same (PEP 538, PEP 540), is closed.
 ASCII = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
@@ -40,22 +41,19 @@ def on_terminal(
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "patchkit", *arguments],
-        stdin=theirs, stdout=theirs, stderr=theirs, cwd=cwd, env={**environment, "TERM": "xterm", **(env or {})},
-    ) as process:  # fmt: skip
-        os.close(theirs)
-        output = b""
-        while True:
-            try:
-                chunk = os.read(ours, 4096)
-            except OSError:  # EIO: the other side has closed
-                break
-            if not chunk:
-                break
-            output += chunk
-        os.close(ours)
-        code = process.wait()
+    process = start(arguments, cwd, {**environment, "TERM": "xterm", **(env or {})}, (theirs, theirs, theirs))
+    os.close(theirs)
+    output = b""
+    while True:
+        try:
+            chunk = os.read(ours, 4096)
+        except OSError:  # EIO: the other side has closed
+            break
+        if not chunk:
+            break
+        output += chunk
+    os.close(ours)
+    code = process.wait()
     return Shown(output.decode("utf-8", "replace"), code)
 
 

@@ -16,13 +16,15 @@ from patchkit.patching.combination import combination
 from patchkit.ui import Ui
 
 _Files = tuple[dict[str, bytes], dict[str, bytes] | None]
-_Work = tuple[list["Key"], list[_Files], list[str]]
+_Work = tuple[list["Key"], list[str]]
 _Results = dict["Key", list[Attempt]]
 _Blobs = tuple[tuple[str, str], ...]
 Key = tuple[str, _Blobs, _Blobs | None]
 """A variant; the paths and git blob ids of the files that it touches; and those of the files that say what else the
 tree has, None for a tree that is pinned."""
 _WORTH_PROCESSES = 16  # attempts; fewer are done before a second process has started
+_inherited: Mapping[str, bytes] = {}
+"""In a process of the pool: the contents of all files, by git blob id."""
 
 
 def forms(name: str) -> tuple[bool, ...]:
@@ -36,18 +38,18 @@ def attempt_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) ->
     The value of a task is the label for the diff's header; ``blobs`` are the contents of files, by git blob id.
     """
     # Neighbours share files, and a process parses each of its files once.
-    batches = [list(batch) for _, batch in groupby(sorted(tasks, key=_order), lambda key: (key[0], key[1][:1]))]
-    work = [(batch, [_files(key, blobs) for key in batch], [tasks[key] for key in batch]) for batch in batches]
+    batches = [list(batch) for _, batch in groupby(sorted(tasks, key=_order), lambda key: key[1][:1])]
+    work = [(batch, [tasks[key] for key in batch]) for batch in batches]
     results: dict[Key, list[Attempt]] = {}
-    with _done(work) as done, ui.count("render and verify", len(tasks)) as advance:
+    with _done(work, blobs) as done, ui.count("render and verify", len(tasks)) as advance:
         for batch_results in done:
             results |= batch_results
             advance(len(batch_results))
     return results
 
 
-def _order(key: Key) -> tuple[str, _Blobs, _Blobs]:
-    return key[0], key[1], key[2] or ()
+def _order(key: Key) -> tuple[_Blobs, str, _Blobs, _Blobs]:
+    return key[1][:1], key[0], key[1], key[2] or ()
 
 
 def _files(key: Key, blobs: Mapping[str, bytes]) -> _Files:
@@ -56,22 +58,24 @@ def _files(key: Key, blobs: Mapping[str, bytes]) -> _Files:
     return own, {path: blobs[blob] for path, blob in beside} if beside is not None else None
 
 
-def _batch(keys: list[Key], files: list[_Files], labels: list[str]) -> dict[Key, list[Attempt]]:
-    return {
-        key: [attempt(key[0], guard, own, label, beside) for guard in forms(key[0])]
-        for key, (own, beside), label in zip(keys, files, labels, strict=True)
-    }
+def _batch(keys: list[Key], labels: list[str], blobs: Mapping[str, bytes] | None = None) -> dict[Key, list[Attempt]]:
+    results = {}
+    for key, label in zip(keys, labels, strict=True):
+        own, beside = _files(key, _inherited if blobs is None else blobs)
+        results[key] = [attempt(key[0], guard, own, label, beside) for guard in forms(key[0])]
+    return results
 
 
 @contextmanager
-def _done(work: Sequence[_Work]) -> Iterator[Iterator[_Results]]:
+def _done(work: Sequence[_Work], blobs: Mapping[str, bytes]) -> Iterator[Iterator[_Results]]:
     """Yield the results of each batch: in this process for a few, from a process a core, as they come, for many."""
     processes = cores()
-    if processes == 1 or sum(len(keys) for keys, _, _ in work) < _WORTH_PROCESSES:
-        yield (_batch(*batch) for batch in work)
+    if processes == 1 or sum(len(keys) for keys, _ in work) < _WORTH_PROCESSES:
+        yield (_batch(*batch, blobs) for batch in work)
         return
-    # Forked before the bar starts a thread; what this process has imported need not be imported again.
-    pool = ProcessPoolExecutor(processes, mp_context=get_context("fork"), initializer=_begin)
+    # Forked before the bar starts a thread; what this process has imported and read need not be sent or read again.
+    fork = get_context("fork")
+    pool = ProcessPoolExecutor(processes, mp_context=fork, initializer=_begin, initargs=(blobs,))
     try:
         # A signal between fork and _begin would be the worker's; one inside of submit leaves a pool that never ends.
         with signals.held_off():
@@ -81,7 +85,9 @@ def _done(work: Sequence[_Work]) -> Iterator[Iterator[_Results]]:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
+def _begin(blobs: Mapping[str, bytes]) -> None:
     """Leave signals to the parent, which ends its workers; when the parent is killed, the workers end as well."""
+    global _inherited  # noqa: PLW0603 - a forked process has it already, nothing is copied
+    _inherited = blobs
     signals.leave_to_parent()
     signals.watch_parent(lambda: os._exit(1))

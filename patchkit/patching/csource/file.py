@@ -28,6 +28,12 @@ def parse(name: str, data: bytes) -> CSource:
     return CSource(name, data)
 
 
+@lru_cache(maxsize=64)
+def first_view(name: str, data: bytes) -> CSource:
+    """Make the C file ``name`` of ``data`` in its first view: of split conditional groups, the first branch."""
+    return CSource(name, data, 0)
+
+
 class CSource:
     """One C file: its lines, and what can be found in it."""
 
@@ -36,9 +42,10 @@ class CSource:
         self.data = data
         self.view = view
         """Which branch of split conditional groups is read; None: the whole text, as it stands."""
-        # The same bytes at the same places, but for what is blanked.
-        self._seen = data if view is None else conditionals.read(data).view(view)
+        self.seen = data if view is None else conditionals.read(data).view(view)
+        """The same bytes at the same places, but for what is blanked."""
         self._by_name: dict[str, list[Node]] = {}
+        self._declared: dict[str, list[Node]] = {}
 
     def like(self, data: bytes) -> CSource:
         """Read ``data``, the same file after a change, in the same view."""
@@ -52,15 +59,17 @@ class CSource:
     @cached_property
     def root(self) -> Node:
         """The syntax tree of the view."""
-        return syntax.root_of(self._seen)
+        return syntax.root_of(self.seen)
 
     def declarations(self, name: str) -> list[Node]:
         """Find every definition and declaration of the function ``name``.
 
         Raises AnchorError when the file is too large to be parsed.
         """
-        declared = (syntax.declared_by(node) for node in self._identifiers(name, f"the function {name}"))
-        return [node for node in declared if node is not None]
+        if name not in self._declared:
+            declared = (syntax.declared_by(node) for node in self._identifiers(name, f"the function {name}"))
+            self._declared[name] = [node for node in declared if node is not None]
+        return self._declared[name]
 
     def calls(self, name: str, what: str) -> list[Node]:
         """Find every call of the function ``name``.
@@ -79,7 +88,7 @@ class CSource:
                 )
         if not nodes:
             raise self.refusal(what, name, [])
-        hidden = syntax.words_in_macros(self.root, self._seen, name)
+        hidden = syntax.words_in_macros(self.root, self.seen, name)
         if hidden:
             raise AnchorError(
                 f"{what} in {self.name} stands in a macro", why=f"line {hidden[0]}: {self.text(hidden[0])}"
@@ -134,11 +143,11 @@ class CSource:
 
     def structs(self, name: str) -> list[Node]:
         """Find every definition of ``struct name``."""
-        if len(self.data) > MAX_SOURCE or name.encode() not in self._seen:
+        if len(self.data) > MAX_SOURCE or name.encode() not in self.seen:
             return []
         return [
             node.parent
-            for node in syntax.identifiers(self.root, self._seen, name, kind="type_identifier")
+            for node in syntax.identifiers(self.root, self.seen, name, kind="type_identifier")
             if node.parent is not None
             and node.parent.type == "struct_specifier"
             and node.parent.child_by_field_name("body") is not None
@@ -167,8 +176,8 @@ class CSource:
                 why=f"no C file of OpenVPN comes near {MAX_SOURCE}",
             )
         if name not in self._by_name:
-            there = name.encode() in self._seen
-            self._by_name[name] = list(syntax.identifiers(self.root, self._seen, name)) if there else []
+            there = name.encode() in self.seen
+            self._by_name[name] = list(syntax.identifiers(self.root, self.seen, name)) if there else []
         return self._by_name[name]
 
     def refusal(self, what: str, needle: str, places: list[int]) -> AnchorError:
@@ -217,6 +226,8 @@ class CSource:
 
 def split_lines(data: bytes) -> list[bytes]:
     """Split ``data`` at ``\\n`` only, as diff and tree-sitter count lines: a lone CR or form feed does not end one."""
+    if b"\r" not in data:
+        return data.splitlines(keepends=True)
     lines = [line + b"\n" for line in data.split(b"\n")]
     last = lines.pop()[:-1]
     return [*lines, last] if last else lines

@@ -32,7 +32,8 @@ def root_of(data: bytes) -> Node:
     The word ``struct`` in the arguments of such macros as ``container_of`` is blank in the nodes: it would be such an
     error.
     """
-    return _parser().parse(_TYPE_ARGUMENT.sub(rb"\1      ", data)).root_node
+    seen = _TYPE_ARGUMENT.sub(rb"\1      ", data) if b"container_of" in data else data
+    return _parser().parse(seen).root_node
 
 
 def identifiers(root: Node, data: bytes, name: str, *, kind: str = "identifier") -> Iterator[Node]:

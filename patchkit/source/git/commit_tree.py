@@ -56,19 +56,26 @@ class _GitEntries(Mapping[str, Entry]):
         self._tree = commit.tree
         self._mtime = int(commit.committed_date)
         self._genuine: set[str] = set()
+        self._folders: dict[str, Any] = {}
+        """Folders that were looked into: GitPython reads a tree anew for each path in it."""
 
     def __getitem__(self, path: str) -> Entry:
-        *folders, name = path.split("/")
+        folder, _, name = path.rpartition("/")
         with _reading(path):
-            item: Any = self._checked(self._tree)
-            for folder in folders:
-                item = self._checked(item.join(folder))
-                if item.type != "tree":
-                    raise KeyError(path)
-            item = item.join(name)
+            item = self._folder(folder).join(name)
         if item.type != "blob":
             raise KeyError(path)
         return Entry(_mode(item.mode), self._mtime, _reader(item), item.hexsha)
+
+    def _folder(self, path: str) -> Any:
+        """Look up the folder ``path``; the empty path is the tree itself. Raises KeyError where there is none."""
+        if path not in self._folders:
+            above, _, name = path.rpartition("/")
+            item = self._checked(self._folder(above).join(name) if path else self._tree)
+            if item.type != "tree":
+                raise KeyError(path)
+            self._folders[path] = item
+        return self._folders[path]
 
     def _checked(self, tree: Any) -> Any:
         if tree.hexsha not in self._genuine:

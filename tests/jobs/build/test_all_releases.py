@@ -21,7 +21,7 @@ from patchkit.errors import (
     UnknownVersionError,
 )
 from patchkit.jobs.build.all_releases import final_releases
-from tests.conftest import PINNED
+from tests.conftest import PINNED, Run
 from tests.support.jobs.builds import GIT, left_overs, run
 
 NEWEST = "2.7.7"
@@ -50,17 +50,16 @@ def test_only_final_releases_are_meant() -> None:
      ["build", "--all-releases", "--verbose"], ["build", "--version", "2.6.14", "--shard", "1/2"]],
     ids=["neither", "both", "since-of-one", "source-of-all", "keep-all", "all-at-length", "part-of-one"],
 )  # fmt: skip
-def test_which_releases_must_be_said_once(arguments: list[str]) -> None:
-    run(*arguments, code=BadUsageError.exit_code)
+def test_which_releases_must_be_said_once(arguments: list[str], patchkit: Run) -> None:
+    done = patchkit(*arguments)
+    assert done.returncode == BadUsageError.exit_code, done.stderr
 
 
-def test_what_failed_says_for_which_target(tmp_path: Path) -> None:
+def test_what_failed_says_for_which_target(tmp_path: Path, patchkit: Run) -> None:
     """No cache, no network: neither target gets as far as a source."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "patchkit", "build", "--version", PINNED, "--target", "windows-amd64",
-         "--target", "linux-amd64", "--engine", "host", "--offline", "--keep-going", "--json"],
-        env={**os.environ, "PATCHKIT_CACHE": str(tmp_path / "cache")}, cwd=tmp_path,
-        capture_output=True, text=True, timeout=60, check=False,
+    done = patchkit(
+        "build", "--version", PINNED, "--target", "windows-amd64", "--target", "linux-amd64", "--engine", "host",
+        "--offline", "--keep-going", "--json", env={"PATCHKIT_CACHE": str(tmp_path / "cache")},
     )  # fmt: skip
     assert done.returncode == OfflineError.exit_code, done.stderr
     failed = json.loads(done.stdout)["failed"]

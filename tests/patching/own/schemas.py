@@ -6,15 +6,18 @@ import datetime
 import json
 from collections.abc import Callable
 
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-
 from tests.conftest import ROOT
 
 PATHS = {"patch": "patchkit/patching/patch.schema.json", "scenarios": "patchkit/lab/model/scenarios.schema.json"}
 
 
-def errors_of(name: str) -> Callable[[object], list[str]]:
-    """What the schema ``name`` finds wrong in a document."""
+Errors = Callable[[object], list[str]]
+
+
+def errors_of(name: str) -> Errors:
+    """What the schema ``name`` finds wrong in a document. jsonschema takes a second to import."""
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
     schema = json.loads((ROOT / PATHS[name]).read_text("utf-8"))
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)

@@ -13,19 +13,28 @@ from pydantic import ValidationError
 from patchkit.lab.model.scenario import BUILT_IN, parsed
 from patchkit.patching.variants import Variant
 from tests.conftest import ROOT
-from tests.patching.own.schemas import errors_of
+from tests.patching.own.schemas import Errors, errors_of
 
 TOMLS = sorted((ROOT / "patches").glob("*/patch.toml"))
-PATCH, SCENARIOS = errors_of("patch"), errors_of("scenarios")
+
+
+@pytest.fixture(scope="module")
+def patch() -> Errors:
+    return errors_of("patch")
+
+
+@pytest.fixture(scope="module")
+def scenarios() -> Errors:
+    return errors_of("scenarios")
 
 
 @pytest.mark.parametrize("toml", TOMLS, ids=lambda path: path.parent.name)
-def test_the_catalogue_is_valid(toml: Path) -> None:
-    assert PATCH(tomllib.loads(toml.read_text("utf-8"))) == []
+def test_the_catalogue_is_valid(toml: Path, patch: Errors) -> None:
+    assert patch(tomllib.loads(toml.read_text("utf-8"))) == []
 
 
-def test_the_built_in_scenarios_are_valid() -> None:
-    assert SCENARIOS(tomllib.loads(BUILT_IN.read_text("utf-8"))) == []
+def test_the_built_in_scenarios_are_valid(scenarios: Errors) -> None:
+    assert scenarios(tomllib.loads(BUILT_IN.read_text("utf-8"))) == []
 
 
 @pytest.mark.parametrize(
@@ -40,13 +49,13 @@ def test_the_built_in_scenarios_are_valid() -> None:
     ],
     ids=lambda fault: fault[1],
 )
-def test_what_the_model_refuses_the_schema_refuses(fault: tuple[str, str]) -> None:
+def test_what_the_model_refuses_the_schema_refuses(fault: tuple[str, str], patch: Errors) -> None:
     text = (ROOT / "patches/recommended/patch.toml").read_text("utf-8")
     assert fault[0] in text
     table = tomllib.loads(text.replace(*fault, 1))
     with pytest.raises(ValidationError):
         Variant.model_validate({"name": "x", "folder": Path(), **table})
-    assert PATCH(table) != []
+    assert patch(table) != []
 
 
 @pytest.mark.parametrize(
@@ -61,10 +70,10 @@ def test_what_the_model_refuses_the_schema_refuses(fault: tuple[str, str]) -> No
         "",
     ],
 )
-def test_scenarios_that_are_refused_by_both(text: str) -> None:
+def test_scenarios_that_are_refused_by_both(text: str, scenarios: Errors) -> None:
     with pytest.raises(Exception, match="scenario"):
         parsed(text, "scenario.toml")
-    assert SCENARIOS(tomllib.loads(text)) != []
+    assert scenarios(tomllib.loads(text)) != []
 
 
 def test_the_schemas_are_up_to_date() -> None:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
+QUICK_SET_UP = {"PIP_COMPILE": "0"}
+"""An environment is set up in two thirds of the time where pip does not compile all of scipy for a few commands."""
 NOBODY = 65534
 """The user and group that owns nothing."""
 
@@ -68,7 +70,8 @@ class Machine:
             sudo.write_text('#!/bin/sh\nexec "$@"\n')
             sudo.chmod(0o755)
             path = f"{sudo.parent}:{path}"
-        return cls(folder, {**os.environ, "PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, **environment}, walked)
+        ours = {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, **QUICK_SET_UP}
+        return cls(folder, {**os.environ, **ours, **environment}, walked)
 
     @classmethod
     def of_nobody(cls, top: Path, environment: Mapping[str, str], walked: set[Line]) -> Machine:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tarfile
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from patchkit.building.engine.docker import connect
 from patchkit.building.engine.image import PROCESS
 from patchkit.errors import PatchkitError
+from tests.support.starts import client as starts
 
 GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
 NEWEST = ["2.7.8", "2.7.7"]
@@ -29,10 +29,7 @@ def engine_or_skip(name: str) -> str:
 
 
 def run(*arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "patchkit", *arguments],
-        env={**os.environ, **env}, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+    done = starts.run(arguments, Path.cwd(), {**os.environ, **env}, timeout=600)
     assert done.returncode == code, done.stderr
     return done
 

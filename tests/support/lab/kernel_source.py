@@ -106,7 +106,8 @@ def package(files: Mapping[str, bytes], *, packing: str = "xz", tarball: str = "
 
 def _tar(files: Mapping[str, bytes], packing: str = "") -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=f"w:{packing}") as archive:  # type: ignore[call-overload]
+    quickly = {"preset": 0} if packing == "xz" else {}
+    with tarfile.open(fileobj=out, mode=f"w:{packing}", **quickly) as archive:  # type: ignore[call-overload]
         for path, data in files.items():
             entry = tarfile.TarInfo(path)
             entry.size = len(data)

@@ -99,7 +99,7 @@ class Repository:
         who = {"NAME": "Nobody", "EMAIL": "nobody@example.invalid", "DATE": f"{self.seconds} +0000"}
         people = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
         done = subprocess.run(
-            ["git", *arguments],
+            ["git", "-c", "maintenance.auto=false", *arguments],  # which is a process of its own for each commit
             cwd=self.path,
             input=stdin,
             capture_output=True,
@@ -114,7 +114,9 @@ class Repository:
         folder_of(files, self.path)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message=made up")
-        return self.git("rev-parse", "HEAD")
+        folder = self.path / ".git"
+        head = (folder / "HEAD").read_text().removeprefix("ref: ").rstrip("\n")
+        return (folder / head).read_text().rstrip("\n") if head.startswith("refs/") else head
 
     def tag(self, name: str) -> None:
         """An annotated tag, which is what upstream's releases have."""

@@ -1,0 +1,1 @@
+"""Starts of ``patchkit`` that do not import it anew each time."""
