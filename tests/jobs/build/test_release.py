@@ -128,8 +128,12 @@ def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any])
 def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same(
     built: tuple[str, Path, Any], tmp_path: Path, shared_cache: Cache
 ) -> None:
-    """One variant alone, no remembered configure answers, another build folder: identical to the one among others."""
+    """One variant alone, no remembered configure answers, another build folder: identical to the one among others.
+
+    The folder lies in a git repository, which configure would take for upstream's.
+    """
     engine, out, _ = built
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     empty = tmp_path / "cache"
     empty.mkdir()
     shutil.copytree(shared_cache.root / "downloads", empty / "downloads")
