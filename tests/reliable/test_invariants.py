@@ -103,7 +103,7 @@ def test_a_clean_link_costs_nothing(version: str, variant: str, driver_of: Drive
 def test_a_round_trip_above_the_first_timer_is_learned_from_the_resets(
     version: str, variant: str, driver_of: DriverOf
 ) -> None:
-    """They are sent again, three times each, before their ACKs can come, and a window of each end's once; the rest is not."""
+    """They are sent again, three times each, before their ACKs can come, and a window of each end once; no more is."""
     if variant != "recommended":
         pytest.skip("its timers do not follow the round-trip time")
     for run in driver_of(version, variant).run("flights=3,20,25,14 delay=1190 jitter=20 runs=50"):

@@ -676,7 +676,9 @@ def test_variants_whose_structs_grow(version: str, variant: str, shared_cache: C
     laid_out = {difference.name for difference in proof.layout}
     assert version < "2.6" or "key_state_init" in laid_out
     assert laid_out.isdisjoint(difference.name for difference in proof.changed)
-    assert set(proof.structs) == ({*named.structs} - ({"reliable_ack"} if version >= "2.6" else set()) if added else set())
+    assert set(proof.structs) == (
+        {*named.structs} - ({"reliable_ack"} if version >= "2.6" else set()) if added else set()
+    )
 
 
 @pytest.mark.slow

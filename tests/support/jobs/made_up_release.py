@@ -26,7 +26,7 @@ def says(version: str) -> bytes:
 SOURCE: Mapping[str, bytes] = {
     **FILES,
     **dict.fromkeys(
-        (f"src/openvpn/{name}" for name in ("reliable.h", "ssl.c", "forward.c")), b"int made_up_as_well;\n"
+        (f"src/openvpn/{name}" for name in ("reliable.h", "ssl.c", "forward.c", "multi.c")), b"int made_up_as_well;\n"
     ),
     "version.m4": says(VERSION),
 }
