@@ -23,6 +23,10 @@ class Anchors:
         """All lines, with their line ends."""
         return self._source.lines
 
+    def contains(self, text: str) -> bool:
+        """Return whether ``text`` stands anywhere in the file, comments included."""
+        return text.encode() in self._source.data
+
     def function(self, name: str) -> Function:
         """Find the definition of the function ``name``. Raises AnchorError unless there is exactly one."""
         node = self._source.declaration(name, "function_definition", f"the function {name}")

@@ -394,8 +394,7 @@ class Branch(Lines):
         """
         condition = self.node.child_by_field_name("condition")
         call = condition.named_children[0] if condition is not None and condition.named_children else None
-        given = call.child_by_field_name("arguments") if call is not None else None
-        arguments = [node for node in given.named_children if node.type != "comment"] if given else []
+        arguments = syntax.arguments(call) if call is not None else []
         if index >= len(arguments):
             raise AnchorError(
                 f"a branch in {self.source.name} is not decided by a call with {index + 1} arguments",

@@ -106,6 +106,12 @@ def test_the_same_bytes_again_are_told_apart_by_the_delay() -> None:
     seen = up((0, UP_SENT, b"a"), (20, UP_SENT, b"a"), (30, UP_SENT, b"b"), (50, UP_DELIVERED, b"a"),
               (70, UP_DELIVERED, b"a"), (80, UP_DELIVERED, b"b"))  # fmt: skip
     assert (*counts(seen), seen.delay_ms) == (3, 3, 0, 0, 0, 50.0)
+    # In a pair whose first one is lost.
+    seen = up((0, UP_SENT, b"a"), (20, UP_SENT, b"a"), (70, UP_DELIVERED, b"a"))
+    assert (*counts(seen), seen.delay_ms) == (2, 1, 1, 0, 0, 50.0)
+    # Late, both of them, by less than a copy: the first one is the first one.
+    seen = up((0, UP_SENT, b"a"), (20, UP_SENT, b"a"), (62, UP_DELIVERED, b"a"), (82, UP_DELIVERED, b"a"))
+    assert (*counts(seen), seen.delay_ms) == (2, 2, 0, 0, 0, 62.0)
 
 
 def test_what_is_on_its_way_at_the_end_is_not_lost() -> None:

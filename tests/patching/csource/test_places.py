@@ -7,7 +7,7 @@ import pytest
 from patchkit.errors import AnchorError
 from patchkit.patching.csource.anchors import Anchors
 from patchkit.patching.csource.file import parse
-from patchkit.patching.csource.places import Function
+from patchkit.patching.csource.places import Call, Function
 
 TEXT = b"""\
 long outer(struct list *node, long n)
@@ -133,3 +133,46 @@ def test_directives_stand_at_the_margin() -> None:
 def test_a_type_among_the_arguments_of_an_allocation_is_no_syntax_error() -> None:
     for call in ("ALLOC_OBJ_CLEAR (n, struct list)", "ALLOC_OBJ(n, struct list)"):
         assert not outer(TEXT.replace(b"tell(found, -1)", call.encode())).node.has_error
+
+
+KEPT = b"""\
+int
+kept (struct box *b, int id)
+{
+  if (fresh (b->in, id))
+    {
+      struct buffer *in = room (b->in);
+      save (in);
+    }
+  answer (b, id);
+}
+"""
+
+
+def room(text: bytes = KEPT) -> Call:
+    return Anchors(parse("a.c", text)).calls("room")[0]
+
+
+def test_an_else_behind_the_branch_that_a_call_stands_in() -> None:
+    branch = room().around
+    assert (branch.line, branch.argument(0), branch.argument(1)) == (4, "b->in", "id")
+    assert (branch.end.line, branch.end.lines) == (8, (b"    }\n",))
+    assert b"".join(branch.end.code("else\n{\n    again(b);\n}")) == b"  else\n    {\n      again (b);\n    }\n"
+    with pytest.raises(AnchorError, match="not decided by a call with 3 arguments"):
+        branch.argument(2)
+    with pytest.raises(AnchorError, match="not decided by a call"):
+        room(KEPT.replace(b"fresh (b->in, id)", b"!fresh (b->in, id)")).around.argument(0)
+
+
+def test_no_else_where_there_is_one_or_no_brace() -> None:
+    with pytest.raises(AnchorError, match="has an else behind it"):
+        _ = room(KEPT.replace(b"    }\n  answer", b"    }\n  else\n    drop ();\n  answer")).around.end
+    with pytest.raises(AnchorError, match="does not stand between the braces of an if"):
+        _ = room(KEPT.replace(b"  if (fresh (b->in, id))\n", b"")).around
+    with pytest.raises(AnchorError, match="shares its line"):
+        _ = room(KEPT.replace(b"    }\n  answer", b"    } last ();\n  answer")).around.end
+
+
+def test_what_a_file_contains() -> None:
+    assert Anchors(parse("a.c", KEPT)).contains("save (in)")
+    assert not Anchors(parse("a.c", KEPT)).contains("save(in)")
