@@ -276,7 +276,7 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
             if not conditionals.read(data).split:
                 raise
             # One view is enough: that all give the same was seen when the pin was made.
-            return _change_in(combined, CSource(path, data, 0), file, mode, guard=guard)
+            return _change_in(combined, parse(path, data, 0), file, mode, guard=guard)
     text = conditionals.read(data)
     failed: AnchorError | None = None
     try:
@@ -313,7 +313,7 @@ def _change_in_views(combined: Combination, source: CSource, file: str, mode: in
     errors: list[AnchorError] = []
     for number in range(text.number):
         try:
-            changes.append(_change_in(combined, CSource(source.name, source.data, number), file, mode, guard=guard))
+            changes.append(_change_in(combined, parse(source.name, source.data, number), file, mode, guard=guard))
         except AnchorError as error:
             errors.append(error)
     if errors and not changes:

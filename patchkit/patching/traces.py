@@ -16,7 +16,7 @@ from patchkit.errors import AlreadyPatchedError
 from patchkit.patching import pins
 from patchkit.patching.combination import Combination
 from patchkit.patching.csource import syntax
-from patchkit.patching.csource.file import MAX_SOURCE, first_view, parse
+from patchkit.patching.csource.file import MAX_SOURCE, parse
 from patchkit.patching.variants import GUARD_MACRO, Variant, names, variant
 from patchkit.source.tree.tree import SYMLINK, SourceTree
 
@@ -145,7 +145,7 @@ def _row_of(trace: str, path: str, data: bytes) -> int | None:
         return None
     if " " in trace:
         return data.count(b"\n", 0, data.index(word)) + 1
-    source = first_view(path, data)
+    source = parse(path, data, 0)
     seen = source.seen
     if "." in trace:
         struct = trace.partition(".")[0]

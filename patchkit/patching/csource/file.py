@@ -23,15 +23,9 @@ _MAX_CANDIDATES = 2000  # lines compared when an anchor is missing; difflib is s
 
 
 @lru_cache(maxsize=512)
-def parse(name: str, data: bytes) -> CSource:
-    """Make the C file ``name`` of ``data``; it is parsed when an anchor is first looked for."""
-    return CSource(name, data)
-
-
-@lru_cache(maxsize=64)
-def first_view(name: str, data: bytes) -> CSource:
-    """Make the C file ``name`` of ``data`` in its first view: of split conditional groups, the first branch."""
-    return CSource(name, data, 0)
+def parse(name: str, data: bytes, view: int | None = None) -> CSource:
+    """Make the C file ``name`` of ``data``, seen in ``view``; it is parsed when an anchor is first looked for."""
+    return CSource(name, data, view)
 
 
 class CSource:
@@ -49,7 +43,7 @@ class CSource:
 
     def like(self, data: bytes) -> CSource:
         """Read ``data``, the same file after a change, in the same view."""
-        return parse(self.name, data) if self.view is None else CSource(self.name, data, self.view)
+        return parse(self.name, data, self.view)
 
     @cached_property
     def lines(self) -> list[bytes]:
