@@ -16,6 +16,7 @@ from patchkit.jobs.vulnerabilities import Assessment, as_compiled, assess
 from patchkit.patching.combination import Combination
 from patchkit.patching.formats import quilt
 from patchkit.patching.formats.export import Format, files
+from patchkit.patching.own.variant import OwnPatch
 from patchkit.patching.render import render
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.source.obtain import Obtained, SourceRequest, obtain
@@ -159,7 +160,7 @@ def _warn_of_line_ends(request: ExportRequest, obtained: Obtained, ui: Ui) -> No
     """A work tree with CRLF, of a repository that keeps LF, is not what others have."""
     if obtained.tree.origin.kind != "directory":
         return
-    crlf = [path for path in map(obtained.tree.find, request.variant.files) if b"\r\n" in obtained.tree.read(path)]
+    crlf = [path for path in _changed(request, obtained) if b"\r\n" in obtained.tree.read(path)]
     if crlf:
         ui.warn(
             f"{', '.join(crlf)} {'has' if len(crlf) == 1 else 'have'} CRLF line ends here, and so has the diff (git am "
@@ -167,11 +168,21 @@ def _warn_of_line_ends(request: ExportRequest, obtained: Obtained, ui: Ui) -> No
         )
 
 
+def _brought(request: ExportRequest) -> frozenset[str]:
+    """The paths of new files, which the source does not have."""
+    return frozenset(path for part in request.variant.parts if isinstance(part, OwnPatch) for path in part.brought)
+
+
+def _changed(request: ExportRequest, obtained: Obtained) -> list[str]:
+    """The paths of the source's files that change."""
+    return [obtained.tree.find(name) for name in request.variant.files if name not in _brought(request)]
+
+
 def _warn_of_others(request: ExportRequest, obtained: Obtained, series: bytes, ui: Ui) -> None:
     """Other patches of the series may move the lines that ours name; quilt would then apply them with an offset."""
     is_folder = obtained.tree.origin.kind == "directory"
     applied = _applied(request.source.source) if is_folder else frozenset()
-    paths = [obtained.tree.find(name) for name in request.variant.files]
+    paths = [*_changed(request, obtained), *_brought(request)]
     ours = {quilt.file_name(part.name, guard=request.guard) for part in request.variant.parts}
     for name in quilt.listed(series):
         path = request.folder / name

@@ -169,6 +169,11 @@ def register(own: Variant) -> Variant:
     return own
 
 
+def registered(name: str) -> Variant | None:
+    """Return the user's own variant ``name``; None where :func:`register` has made none known."""
+    return _own.get(name)
+
+
 def default_variant() -> str:
     """Choose the variant that is used when none is named: the first with the status recommended, else retransmit."""
     return next((name for name in names() if variant(name).status == "recommended"), "retransmit")

@@ -78,6 +78,28 @@ def test_what_export_writes_is_a_patch_again(patchkit: Run, tmp_path: Path) -> N
         assert "+    struct buffer *found = 0;" in again.stdout
 
 
+def test_export_of_a_patch_that_brings_a_file(patchkit: Run, tmp_path: Path) -> None:
+    new = b"--- /dev/null\n+++ b/src/openvpn/mine.h\n@@ -0,0 +1 @@\n+#define MINE\n"
+    (tmp_path / "new.diff").write_bytes(diff_of(ALLMAN, ELSEWHERE) + new)
+    for form in ("quilt", "git", "plain"):
+        done = patchkit("export", "--source", "tree", "--patch", "new.diff", "--format", form, "--to", form)
+        assert done.returncode == 0, done.stderr
+        (written,) = (path for path in (tmp_path / form).iterdir() if path.name != "series")
+        assert b"+#define MINE\n" in written.read_bytes()
+
+
+def test_two_folders_of_one_name_are_refused(patchkit: Run, tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        assert patchkit("variants", "new", f"{place}/a").returncode == 0
+    both = ("--variant", "./here/a", "--variant", "./there/a")
+    done = patchkit("matrix", "--git", str(tmp_path), *both)
+    assert done.returncode == 38, done.stderr
+    assert "two variants are called a" in done.stderr
+    assert str(tmp_path / "there/a") in done.stderr
+    assert "two variants" not in patchkit("matrix", "--git", str(tmp_path), *both[:2], *both[:2]).stderr
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     repository = Repository(tmp_path / "git")

@@ -84,7 +84,15 @@ def folder(text: str) -> Variant:
             why="a variant's folder has one, and a template for each file that changes",
             advice="patchkit variants new NAME lays one out; --patch takes a quilt series",
         )
-    return _known(_folder(path, files))
+    own = _folder(path, files)
+    other = variants.registered(own.name)
+    if other is not None and other.folder != path:
+        raise BadPatchError(
+            f"two variants are called {own.name}",
+            why=f"{in_one_line(str(other.folder))}\n{in_one_line(str(path))}",
+            advice="a folder's name is its variant's, in file names and versions too: rename one of them",
+        )
+    return _known(own)
 
 
 def _known(own: Variant) -> Variant:
