@@ -17,6 +17,7 @@ from patchkit.jobs.build.release import Outcome
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist, described
+from patchkit.patching import variants
 from patchkit.patching.own.choose import chosen
 from patchkit.patching.own.layout import lay_out
 from patchkit.shard import Shard
@@ -121,9 +122,10 @@ def test_what_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "merged").exists()
 
 
-def test_a_patch_of_ones_own_is_known_by_its_content(tmp_path: Path) -> None:
+def test_a_patch_of_ones_own_is_known_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = []
     for part, text in ((1, "one"), (2, "other")):
+        monkeypatch.setattr(variants, "_own", {})  # each part is built by a process of its own
         own = tmp_path / text / "mine"
         own.parent.mkdir()
         lay_out(str(own))
