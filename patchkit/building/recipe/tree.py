@@ -56,7 +56,7 @@ class OpenVpnTree(ABC):
         self._changed: set[str] = set()
         self._config: tuple[bytes, int] = (b"", 0)
         self._env = {"LC_ALL": "C", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(source.origin.epoch)}
-        # configure asks git whether this is a checkout; a repository that the build happens to lie in is none of it.
+        # configure asks git whether this is a checkout: a repository around the build's folder must not count as one.
         self._env["GIT_CEILING_DIRECTORIES"] = workspace.top
         self._env |= toolchain.target.environment
         if libraries:

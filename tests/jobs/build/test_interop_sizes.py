@@ -19,7 +19,7 @@ from patchkit.releases.version import Version
 from tests.support.handshakes import Outcome, Peer, handshake
 from tests.support.jobs.series import OLDER, RELEASES, ProgramOf
 
-VARIANT = "handshake+recommended"
+VARIANT = "recommended"
 ALL = OLDER | RELEASES
 PATCHED = ["2.2", "2.3", "2.4", "2.5"]
 LARGEST = 1250

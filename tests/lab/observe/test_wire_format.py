@@ -1,7 +1,7 @@
 """The wire format doesn't change: captures of stock and patched differ in timing and number of packets only.
 
-A variant's patch can't be seen on the wire but for three things: when packets are sent and how often; with ``ack-echo``
-(in ``recommended`` up to 2.5), that an ACK record names more of the IDs that have arrived; and the version that a
+A variant's patch can't be seen on the wire but for three things: when packets are sent and how often; with
+``recommended`` up to 2.5, that an ACK record names more of the IDs that have arrived; and the version that a
 program tells its peer, which the lab's builds mark.
 """
 
