@@ -44,6 +44,7 @@ def keep_newest(folder: Path, count: int, *, used: Path) -> None:
 
 FOLDERS = (
     "answers",
+    "cluster",
     "configure",
     "credentials",
     "downloads",
@@ -97,6 +98,11 @@ class Cache:
     def answers(self) -> Path:
         """What variants make of files, a file for each version of patchkit."""
         return self.made("answers")
+
+    @property
+    def cluster(self) -> Path:
+        """Kernels of the lab that clients of a cluster have brought, by sha256."""
+        return self.made("cluster")
 
     @property
     def configure(self) -> Path:

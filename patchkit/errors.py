@@ -8,6 +8,7 @@ this machine, 100 what ``diagnose`` finds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -334,6 +335,16 @@ class OutOfMemoryError(PatchkitError):
     meaning = "there is not enough memory"
 
 
+class ClusterError(PatchkitError):
+    exit_code = 94
+    meaning = "the cluster that --on names can't be reached, or none of its workers can do the work"
+
+
+class NotRepeatedError(PatchkitError):
+    exit_code = 95
+    meaning = "work that a cluster did twice gave two results"
+
+
 class FaultFoundError(PatchkitError):
     exit_code = 100
     meaning = "the logs show that something is wrong, or that something failed without showing why"
@@ -386,6 +397,18 @@ def fault(error: Exception) -> PatchkitError:
             )
         case _:
             return _own_fault(error)
+
+
+def as_document(error: PatchkitError) -> list[str]:
+    """Return ``error`` as plain data: the name of its class, what, why and advice."""
+    return [error.name, error.what, error.why, error.advice]
+
+
+def from_document(document: Sequence[str]) -> PatchkitError:
+    """Return the error that :func:`as_document` has written. Raises ValueError for anything else."""
+    name, what, why, advice = document
+    (made,) = (known for known in all_errors() if known.__name__ == name)
+    return made(what, why=why, advice=advice)
 
 
 def _program(command: object) -> str:

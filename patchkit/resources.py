@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSIDE = "_resources"
-_BUILDS_NOTHING = (_INSIDE, "lab")  # the lab takes what was built
+_BUILDS_NOTHING = (_INSIDE, "cluster", "lab")  # the lab takes what was built
 _KNOWN_BY = {"docker": "toolchains.toml", "patches": "stock/patch.toml"}
 
 
@@ -36,9 +36,19 @@ def deciding_files() -> dict[str, bytes]:
     return {f"{top}/{inside}": data for top, inside, data in _deciding_files()}
 
 
+def all_files() -> Iterator[tuple[str, bytes]]:
+    """Read every file of this package, ``patches/`` and ``docker/``, by its path in a checkout."""
+    for top, inside, data in _files(leaving_out=(_INSIDE,)):
+        yield f"{top}/{inside}", data
+
+
 def _deciding_files() -> Iterator[tuple[str, str, bytes]]:
+    return _files(leaving_out=_BUILDS_NOTHING)
+
+
+def _files(leaving_out: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
     for name, top in (("patchkit", _PACKAGE), ("patches", folder("patches")), ("docker", folder("docker"))):
         for path in sorted(top.rglob("*")):
             inside = path.relative_to(top)
-            if path.is_file() and path.suffix != ".pyc" and inside.parts[0] not in _BUILDS_NOTHING:
+            if path.is_file() and path.suffix != ".pyc" and inside.parts[0] not in leaving_out:
                 yield name, inside.as_posix(), path.read_bytes()

@@ -44,6 +44,7 @@ FLOORS = [
     "packaging",
     "diagnosis",
     "lab",
+    "cluster",
     "jobs",
     "cli",
 ]

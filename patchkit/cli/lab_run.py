@@ -17,6 +17,7 @@ from patchkit.cli.options import (
     JsonOption,
     KnownBadOption,
     OfflineOption,
+    OnOption,
     OptionalVersionOption,
     PatchOption,
     ShardOption,
@@ -116,6 +117,7 @@ def run(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the report goes.")] = Path("report"),
     resume: Annotated[bool, typer.Option("--resume", help="Resume the campaign in --out.")] = False,
     shard: ShardOption = None,
+    on: OnOption = None,
     git: GitOption = None,
     compiling: CompileOptions = CompileOptions(),
     offline: OfflineOption = False,
@@ -164,7 +166,7 @@ def run(
                 "--resume without a version goes on with all that the report was asked for",
                 advice="leave the other options away, or give all of them",
             )
-        request = ResumeRequest.of(out, places, settings)
+        request = ResumeRequest.of(out, places, settings, on)
     else:
         refuse_no_arm(arms)
         request = NewCampaignRequest(
@@ -179,6 +181,7 @@ def run(
             out=out,
             resume=resume,
             shard=Shard.parse(shard) if shard else None,
+            on=on,
         )
     context = Context.default(offline=offline)
     done = run_campaign(request, context)

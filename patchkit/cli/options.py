@@ -168,3 +168,7 @@ FeatureOption = Annotated[
 ShardOption = Annotated[
     str | None, typer.Option("--shard", metavar="K/N", help="Only part K of N; lab merge and dist merge join them.")
 ]
+OnOption = Annotated[
+    str | None,
+    typer.Option("--on", metavar="tcp://HOST:PORT", help="Let the workers of this Dask scheduler do it."),
+]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from patchkit.jobs.lab.links import Link
 from patchkit.lab.link.binaries import Binary
@@ -40,6 +40,30 @@ def run_batch(
     return [
         (observed(cell.id, number, turn.seed, scenario, output.outcome, output.parts), output.parts)
         for number, turn, output in zip(numbers[:count], turns[:count], outputs, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A trial, and the logs of a peer that died or hung, which are evidence."""
+
+    trial: Trial
+    logs: Mapping[str, str]
+    """By name."""
+
+
+def finished_trials(
+    campaign: Campaign, cell: Cell, numbers: Sequence[int], pair: tuple[Binary, Binary], link: Link
+) -> list[Finished]:
+    """Run the trials ``numbers``, of one batch of ``cell``, and those that the machine has to run before them.
+
+    Returns those of ``numbers``. Raises what the link raises.
+    """
+    wanted = set(numbers)
+    return [
+        Finished(trial, {name: data.decode(errors="replace") for name, data in parts.items() if name.endswith(".log")})
+        for trial, parts in run_batch(campaign, cell, max(numbers), pair, link)
+        if trial.trial in wanted
     ]
 
 

@@ -8,19 +8,19 @@ import os
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
 
 from patchkit.context import Context
 from patchkit.errors import InterruptedByUserError, PatchkitError
-from patchkit.jobs.lab.batch import arm_of, batches, run_batch
+from patchkit.jobs.lab.batch import Finished, batches
 from patchkit.jobs.lab.binaries import programs
+from patchkit.jobs.lab.cluster_runner import cluster_runner, link_of
 from patchkit.jobs.lab.finished import TIMING, Done, refuse_storms, refuse_void, write_report
 from patchkit.jobs.lab.links import Link, ready
 from patchkit.jobs.lab.request import CampaignRequest
-from patchkit.lab.link.binaries import Binary
+from patchkit.jobs.lab.runners import LocalRunner, Runner, side_by_side
 from patchkit.lab.link.openvpn_options import refuse_unknown
 from patchkit.lab.model.campaign import Campaign, Cell
 from patchkit.lab.model.new_campaign import REFERENCE_TRIALS, arm
@@ -30,22 +30,20 @@ from patchkit.lab.report.report import Timing
 from patchkit.storage import check_writable
 from patchkit.ui import Ui
 
-_Value = TypeVar("_Value")
-
 
 def run(request: CampaignRequest, context: Context) -> Done:
     """Run what is missing of the campaign that ``request`` asks for, and write its report.
 
     Raises what ``request.validate()`` and building raise, and GuestError, MachineError, LinkError, ReportError,
-    NoEvidenceError and StormError. ^C ends it: what is done is kept and reported, and InterruptedByUserError says
-    how it is resumed.
+    NoEvidenceError and StormError; on a cluster also ClusterError and NotRepeatedError. ^C ends it: what is done is
+    kept and reported, and InterruptedByUserError says how it is resumed.
     """
     request.validate()
     check_writable(request.out, "--out")
     folder = Folder(request.out)
     if not request.resume:
         folder.refuse_taken()  # before anything is built
-    link = ready(request.link, context)
+    link = ready(request.link if request.on is None else link_of(request.link), context)
     name = hashlib.sha256(os.fsencode(request.out.resolve())).hexdigest()[:16]
     with context.cache.lock(f"report-{name}", busy=str(request.out)):
         return _run(request, folder, link, context)
@@ -66,7 +64,15 @@ def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context)
     todo = request.campaign(arms, link.described)
     kept = folder.resume(todo) if request.resume else folder.begin(todo)
     by_hash = {binary.program.sha256: binary for binary in binaries.values()}
-    job = _Job(todo, link, folder, by_hash, request.settings.jobs, context.ui, kept)
+    local = LocalRunner(todo, by_hash, link, request.settings.jobs)
+    with contextlib.ExitStack() as stack:
+        runner: Runner = local
+        if request.on is not None:
+            runner = stack.enter_context(cluster_runner(request.on, local, link, context))
+        return _completed(_Job(todo, runner, folder, context.ui, kept), request, context)
+
+
+def _completed(job: _Job, request: CampaignRequest, context: Context) -> Done:
     try:
         job.work()
     except KeyboardInterrupt as signal:
@@ -90,6 +96,7 @@ def resume_command(request: CampaignRequest, *, offline: bool) -> list[str]:
     """Return the words of the command that completes the campaign of ``request`` after an interruption."""
     git = ["--git", request.source.git] if request.source.git else []
     words = [*git, *request.settings.words(), *(["--offline"] if offline else [])]
+    words += ["--on", request.on] if request.on is not None else []
     return ["patchkit", "lab", "run", "--resume", "--out", str(request.out), *words]
 
 
@@ -98,10 +105,8 @@ class _Job:
     """The trials that are still to be run, several at a time."""
 
     campaign: Campaign
-    link: Link
+    runner: Runner
     folder: Folder
-    binaries: Mapping[str, Binary]
-    jobs: int
     ui: Ui
     trials: list[Trial]
     fresh_guest_seconds: float = 0.0
@@ -112,14 +117,16 @@ class _Job:
         if not missing:
             self.ui.step(f"Nothing is missing: {self.folder.path} is complete")
             return
-        cells = {cell.id: cell for cell, _ in missing}
-        self._boot(list(cells.values()))
-        size = self.campaign.machine.shift
-        self.ui.step(f"{len(missing)} trials, {self.jobs} at a time")
+        self.runner.prepare(list({cell.id: cell for cell, _ in missing}.values()))
+        todo = batches(missing, self.campaign.machine.shift)
+        self.ui.step(f"{len(missing)} trials, {self.runner.jobs} at a time")
         began = time.monotonic()
         with self.ui.tally("trials", len(missing)) as advance:
-            for trials in self._side_by_side([self._batch(cell, numbers) for cell, numbers in batches(missing, size)]):
+            for batch in side_by_side(self.runner, (partial(self.runner.submit, *batch) for batch in todo)):
+                trials = [finished.trial for finished in batch]
                 self.trials += trials  # first: finish() writes these, whatever came of the lines below
+                for finished in batch:
+                    self._keep_logs(finished)
                 self.folder.add(trials)
                 self.fresh_guest_seconds += sum(trial.guest_seconds for trial in trials)
                 self.fresh_wall_seconds = time.monotonic() - began
@@ -140,64 +147,12 @@ class _Job:
                 if (cell.id, number) not in there:
                     yield cell, number
 
-    def _boot(self, cells: Sequence[Cell]) -> None:
-        """Get ready what the cells stand on; two of them often share it."""
-        grounds = {(cell.arm, cell.credentials): cell for cell in cells}
-        boots = [self._boot_of(cell) for cell in grounds.values()]
-        for _ in self._side_by_side(boots):
-            pass
-
-    def _boot_of(self, cell: Cell) -> Callable[[], None]:
-        def boot() -> None:
-            self.link.prepare(*self._pair(cell), cell.credentials)
-
-        return boot
-
-    def _batch(self, cell: Cell, numbers: Sequence[int]) -> Callable[[], list[Trial]]:
-        """The trials of those numbers, and those that the machine has to run before them."""
-        trial_numbers = set(numbers)
-
-        def work() -> list[Trial]:
-            seen = []
-            for trial, parts in run_batch(self.campaign, cell, max(numbers), self._pair(cell), self.link):
-                if trial.trial in trial_numbers:
-                    self._keep_logs(trial, parts)
-                    seen.append(trial)
-            return seen
-
-        return work
-
-    def _pair(self, cell: Cell) -> tuple[Binary, Binary]:
-        cell_arm = arm_of(self.campaign, cell)
-        return self.binaries[cell_arm.client.sha256], self.binaries[cell_arm.server.sha256]
-
-    def _keep_logs(self, trial: Trial, parts: Mapping[str, bytes]) -> None:
-        """The logs of a peer that died or hung are evidence."""
-        logs = {name: data for name, data in parts.items() if name.endswith(".log")}
-        if not logs:
+    def _keep_logs(self, finished: Finished) -> None:
+        if not finished.logs:
             return
-        stem = file_stem(trial.cell, trial.trial)
+        stem = file_stem(finished.trial.cell, finished.trial.trial)
         (self.folder.path / "logs").mkdir(exist_ok=True)
-        self.folder.write({f"logs/{stem}-{name}": data.decode(errors="replace") for name, data in logs.items()})
-
-    def _side_by_side(self, work: Sequence[Callable[[], _Value]]) -> Iterator[_Value]:
-        """What each gives, as it comes. The first error, or ^C, ends all of them."""
-        with ThreadPoolExecutor(max_workers=self.jobs) as pool:
-            todo = iter(work)
-            running: set[Future[_Value]] = set()
-            try:
-                for task in todo:
-                    running.add(pool.submit(task))
-                    if len(running) < self.jobs:
-                        continue
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield future.result()
-                for future in as_completed(running):
-                    yield future.result()
-            except BaseException:
-                self.link.stop()  # or the pool would wait for trials that nobody wants any more
-                raise
+        self.folder.write({f"logs/{stem}-{name}": text for name, text in finished.logs.items()})
 
     def _rates(self) -> str:
         """The share of each arm's trials that have completed so far."""
@@ -212,7 +167,7 @@ class _Job:
         return Timing(
             guest_seconds=round(self.fresh_guest_seconds + (before.guest_seconds if before else 0.0), 3),
             wall_seconds=round(self.fresh_wall_seconds + (before.wall_seconds if before else 0.0), 3),
-            jobs=self.jobs,
+            jobs=self.runner.jobs,
         )
 
     def _timing_before(self) -> Timing | None:

@@ -120,6 +120,14 @@ class UmlLink:
 
     def prepare(self, client: Binary, server: Binary, profile: str) -> None:
         packed = uml.packed_peers(self.machine, materials(client, server, profile, self.cache), self.groups)
+        self.take(client, server, profile, packed)
+
+    def packed(self, client: Binary, server: Binary, profile: str) -> bytes:
+        """Return what was prepared, packed for the guest; it is the same on every host."""
+        return self._peers[_key(client, server, profile)]
+
+    def take(self, client: Binary, server: Binary, profile: str, packed: bytes) -> None:
+        """Take what another host has prepared and ``packed``."""
         with self._lock:
             self._peers[_key(client, server, profile)] = packed
 

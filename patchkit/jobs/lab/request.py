@@ -42,6 +42,8 @@ class NewCampaignRequest:
     """Whether ``out`` may hold a part of this very campaign, which is completed."""
     shard: Shard | None = None
     """The part of the campaign that is run; None: all of it."""
+    on: str | None = None
+    """The address of Dask's scheduler, whose workers run the trials; None: they run here."""
 
     def validate(self) -> None:
         """Raise ScenarioError for an unknown profile of credentials, BadUsageError where nothing is compared."""
@@ -63,11 +65,12 @@ class ResumeRequest:
     source: SourceRequest = field(default_factory=SourceRequest)
     settings: BuildSettings = field(default_factory=BuildSettings)
     out: Path = Path("report")
+    on: str | None = None
 
     @classmethod
-    def of(cls, out: Path, source: SourceRequest, settings: BuildSettings) -> ResumeRequest:
+    def of(cls, out: Path, source: SourceRequest, settings: BuildSettings, on: str | None = None) -> ResumeRequest:
         """Return the request for what is missing in ``out``. Raises ReportError where it holds no campaign."""
-        return cls(begun=Folder(out).campaign(), source=source, settings=settings, out=out)
+        return cls(begun=Folder(out).campaign(), source=source, settings=settings, out=out, on=on)
 
     @property
     def arms(self) -> list[ArmRequest]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from patchkit import resources
 from patchkit.cache import Cache, keep_newest
-from patchkit.errors import PatchkitError, all_errors
+from patchkit.errors import as_document, from_document
 from patchkit.jobs.matrix.workers import Key
 from patchkit.patching import pins
 from patchkit.patching.attempt import Attempt
@@ -101,17 +101,12 @@ def _variants(name: str) -> str:
 
 
 def _document(made: Attempt) -> dict[str, Any]:
-    error = made.error
-    told = [error.name, error.what, error.why, error.advice] if error else None
+    told = as_document(made.error) if made.error else None
     return {"files": dict(made.files), "pinned": made.pinned, "error": told}
 
 
 def _attempt(document: Mapping[str, Any]) -> Attempt:
-    error: PatchkitError | None = None
-    if document["error"] is not None:
-        name, what, why, advice = document["error"]
-        (made,) = (known for known in all_errors() if known.__name__ == name)
-        error = made(what, why=why, advice=advice)
+    error = from_document(document["error"]) if document["error"] is not None else None
     return Attempt(
         {str(path): str(digest) for path, digest in document["files"].items()}, bool(document["pinned"]), error
     )

@@ -1,0 +1,269 @@
+"""The client's side of a cluster: units of work go to the workers that can do them, results come back as bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from patchkit.cluster.identity import Ability, identity, resource
+from patchkit.cluster.preload import OFFER
+from patchkit.cluster.task import ERROR, RESULT, TOPIC, input_value, unit_name
+from patchkit.errors import ClusterError, NotRepeatedError, from_document
+
+_CONNECT = 10.0  # seconds for the scheduler to answer
+_PATIENCE = 15.0  # seconds without a worker that can do the work
+_LOOK = 2.0  # seconds between two looks at the workers
+_CLOSING = 5.0  # seconds
+_AHEAD = 2  # units for each one that can run: a worker never waits for the client
+_INPUT_LIMIT = "1 GiB"  # Dask warns of a task with more than 10 MB of inputs
+PRELOAD = "patchkit.cluster.preload"
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class Input:
+    """Bytes that many units need: each worker gets them once, and knows them by their hash."""
+
+    name: str
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the data, in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@contextmanager
+def connected(address: str, ability: Ability) -> Iterator[Cluster]:
+    """Connect, within the context, to the scheduler at ``address``, for work of the kind ``ability``.
+
+    Raises ClusterError where Dask is not installed, the scheduler does not answer, or no worker can do the work. At the
+    end, whatever is still to be done is cancelled.
+    """
+    try:
+        import dask
+        from distributed import Client
+    except ImportError as error:
+        raise ClusterError(
+            "--on needs Dask, which is not installed", why=str(error), advice="pip install 'patchkit[cluster]'"
+        ) from error
+    # Importing it has given each its own level: what they have to say, the errors below say in patchkit's words.
+    for name in ("distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": _INPUT_LIMIT})
+    try:
+        client = Client(
+            address, timeout=_CONNECT, set_as_default=False, name="patchkit", direct_to_workers=False,
+            serializers=["dask", "msgpack", "pickle"], deserializers=["dask", "msgpack"],
+        )  # fmt: skip
+    except (OSError, TimeoutError, TypeError, ValueError, RuntimeError) as error:
+        raise ClusterError(
+            f"the scheduler {address} does not answer",
+            why=f"{type(error).__name__}: {error}",
+            advice="dask scheduler starts one; for tls:// see docs/scale.md",
+        ) from error
+    cluster = Cluster(client, address, ability)
+    try:
+        client.subscribe_topic(TOPIC, cluster.heard)
+        cluster.wait_for_workers()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@dataclass
+class Cluster:
+    """A scheduler that is connected, and its workers."""
+
+    client: Any
+    address: str
+    ability: Ability
+    _run: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Goes into all keys: a second client may do the same work."""
+    _inputs: dict[str, Any] = field(default_factory=dict)
+    _hashes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of each unit: the hash of its result, and the worker that gave it."""
+    _lacking: dict[str, str] = field(default_factory=dict)
+    """What workers have said since they began, by address."""
+    _error: NotRepeatedError | None = None
+    _looked: float = 0.0
+    _slots: int = 0
+    _without: float | None = None
+
+    def submit(
+        self,
+        function: Callable[..., bytes],
+        unit: bytes,
+        inputs: Sequence[Input],
+        name: tuple[str | int, ...],
+        read: Callable[[bytes], _Value],
+    ) -> Future[_Value]:
+        """Run ``function`` of ``unit`` and ``inputs`` on a worker; the future has what ``read`` makes of the result.
+
+        ``name`` is for Dask's dashboard. The future raises what the work raised there; ClusterError where the scheduler
+        is gone, or the work has ended several workers.
+        """
+        future: Future[_Value] = Future()
+        executor = self._executor
+        source = executor.submit(
+            function, unit, *map(self._input, inputs), key=(*name, self._run), resources={resource(self.ability): 1}
+        )
+
+        def finish(finished: Future[bytes]) -> None:
+            if future.cancelled():
+                return
+            try:
+                future.set_result(read(_result(finished, unit_name(name))))
+            except Exception as error:  # noqa: BLE001 - whoever waits gets it
+                future.set_exception(error)
+
+        future.add_done_callback(lambda done: source.cancel() if done.cancelled() else None)
+        source.add_done_callback(finish)
+        return future
+
+    @property
+    def _executor(self) -> Any:
+        if not hasattr(self, "_kept_executor"):
+            self._kept_executor = self.client.get_executor(pure=False)
+        return self._kept_executor
+
+    def _input(self, given: Input) -> Any:
+        digest = given.sha256
+        if digest not in self._inputs:
+            # Where any worker of this patchkit is, if it does no such work: another has no such function.
+            self._inputs[digest] = self.client.submit(
+                input_value, given.data, key=(f"input {given.name}", digest, self._run), pure=False,
+                resources={resource(self.ability): 0},
+            )  # fmt: skip
+        return self._inputs[digest]
+
+    def room(self) -> int:
+        """Return how many units may be on their way: more than can run, so that no worker waits for the client."""
+        if time.monotonic() - self._looked > _LOOK:
+            self._look()
+        return max(1, _AHEAD * self._slots)
+
+    @property
+    def slots(self) -> int:
+        """How many units can run at a time, as of the last look."""
+        return self._slots
+
+    def check(self) -> None:
+        """Raise NotRepeatedError or ClusterError where it makes no sense to wait any longer."""
+        if self._error is not None:
+            raise self._error
+        if time.monotonic() - self._looked > _LOOK:
+            self._look()
+        if self._slots:
+            self._without = None
+        elif self._without is None:
+            self._without = time.monotonic()
+        elif time.monotonic() - self._without > _PATIENCE:
+            raise self._nobody()
+
+    def wait_for_workers(self) -> None:
+        """Wait until a worker can do the work. Raises ClusterError where none comes within some seconds."""
+        until = time.monotonic() + _PATIENCE / 3
+        while True:
+            self._look()
+            if self._slots:
+                return
+            if time.monotonic() > until:
+                raise self._nobody()
+            time.sleep(0.2)
+
+    def heard(self, event: tuple[float, Any]) -> None:
+        """Compare what a worker tells of a unit with what was told of it before; called for each event."""
+        message = event[1]
+        if not isinstance(message, dict):
+            return
+        worker = str(message.get("worker"))
+        if message.get("ability") == self.ability:
+            self._lacking[worker] = str(message.get("lacks"))
+        unit, digest = message.get("unit"), message.get("sha256")
+        if not isinstance(unit, str) or not unit.endswith(self._run):
+            return
+        first, by = self._hashes.setdefault(unit, (str(digest), worker))
+        if first != digest:
+            self._error = NotRepeatedError(
+                f"{unit.removesuffix(self._run).strip()} gave two results",
+                why=f"{first} on {by}, {digest} on {worker}",
+                advice="the memory or the disk of one of them is faulty, or patchkit is: please report it",
+            )
+
+    def close(self) -> None:
+        """Cancel what is not done, and leave."""
+        with suppress(Exception):
+            self._executor.shutdown(wait=False)
+        with suppress(Exception):
+            self.client.cancel(list(self._inputs.values()), force=True)
+        with suppress(Exception):
+            self.client.close(timeout=_CLOSING)
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
+        workers = self._workers()
+        self._slots = int(sum(info.get("resources", {}).get(resource(self.ability), 0) for info in workers.values()))
+
+    def _workers(self) -> dict[str, dict[str, Any]]:
+        try:
+            if self.client.status == "running":
+                return dict(self.client.scheduler_info(n_workers=-1)["workers"])
+        except (OSError, TimeoutError, RuntimeError, KeyError):
+            pass
+        raise _gone(self.address)
+
+    def _nobody(self) -> ClusterError:
+        workers = self._workers()
+        why = [f"{info.get('name') or address}: {self._reason(address, info)}" for address, info in workers.items()]
+        return ClusterError(
+            f"no worker of {self.address} can do what {self.ability} needs",
+            why="\n".join(why) or "it has no workers",
+            advice=f"dask worker {self.address} --preload {PRELOAD}, with patchkit {identity()} installed there",
+        )
+
+    def _reason(self, address: str, info: dict[str, Any]) -> str:
+        if address in self._lacking:
+            return self._lacking[address]
+        offer = info.get(OFFER)
+        if not isinstance(offer, dict):
+            return f"it was not started with --preload {PRELOAD}"
+        if offer.get("identity") != identity():
+            return f"it has another patchkit, {offer.get('version')} ({offer.get('identity')}); this is {identity()}"
+        return str(offer.get("lacks", {}).get(self.ability, "it offers nothing"))
+
+
+def _result(finished: Future[bytes], name: str) -> bytes:
+    try:
+        answer = finished.result()
+    except CancelledError as error:
+        raise _gone("of the cluster") from error
+    except Exception as error:
+        raise ClusterError(
+            f"{name} was not done",
+            why=f"{type(error).__name__}: {error}",
+            advice="look into the logs of the workers; --resume goes on",
+        ) from error
+    kind, rest = answer[:1], answer[1:]
+    if kind == ERROR:
+        raise from_document(json.loads(rest))
+    if kind != RESULT:
+        raise ClusterError(f"{name} was answered by something that is not patchkit")
+    return rest
+
+
+def _gone(which: str) -> ClusterError:
+    return ClusterError(
+        f"the scheduler {which} is gone",
+        why="the connection was lost, or it has dropped the work",
+        advice="start it again, with its workers; what is done is kept, and --resume, or the same command, goes on",
+    )
