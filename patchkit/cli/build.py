@@ -17,6 +17,7 @@ from patchkit.cli.options import (
     JsonOption,
     KnownBadOption,
     OfflineOption,
+    OnOption,
     OptionalVersionOption,
     PatchOption,
     ShardOption,
@@ -37,6 +38,7 @@ def build(
     ] = False,
     since: SinceOption = None,
     shard: ShardOption = None,
+    on: OnOption = None,
     variant: Annotated[
         list[str] | None,
         typer.Option(
@@ -129,6 +131,7 @@ def build(
         shard=Shard.parse(shard) if shard else None,
         sign_key=sign_key,
         sign_cert=sign_cert,
+        on=on,
     )
     request.validate()
     if all_releases and verbose:

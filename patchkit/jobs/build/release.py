@@ -59,6 +59,7 @@ class Outcome:
 
     variant: str
     artifact: manifest.Artifact | None
+    """None where it failed, or where whoever asked has it (``BuildRequest.there``)."""
     error: PatchkitError | None
     seconds: float
     """Wall time of this variant alone; what variants share is not in it."""
@@ -172,6 +173,9 @@ def _build(planned: Sequence[Planned], job: _Job, engine: Engine) -> dict[str, O
     absent = []
     for plan_of_variant in planned:
         name = plan_of_variant.variant.name
+        if job.request.there.get(plan_of_variant.name) == plan_of_variant.inputs:
+            outcomes[name] = Outcome(name, None, None, 0.0, fresh=False)
+            continue
         artifact = job.dist(plan_of_variant).find(plan_of_variant.name, plan_of_variant.inputs)
         if artifact is None:
             absent.append(plan_of_variant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -43,6 +43,8 @@ class BuildRequest:
     """Who signs programs for Windows; other targets of the same run stay as they are."""
     lenient: bool = False
     """Among many releases, a source of OpenSSL that one of them does not need is not a mistake."""
+    there: Mapping[str, str] = field(default_factory=dict)
+    """The inputs of artifacts, by name, that whoever asked has elsewhere: they are not built again."""
 
     @property
     def combinations(self) -> list[Combination]:
@@ -109,6 +111,8 @@ class ReleasesRequest:
     """The part of ``all_releases`` that is built; None: all of them."""
     sign_key: Path | None = None
     sign_cert: Path | None = None
+    on: str | None = None
+    """The address of Dask's scheduler, whose workers build; None: this machine does."""
 
     def validate(self) -> None:
         """Raise BadUsageError for options that exclude or need each other, UnknownTargetError for the targets."""

@@ -1,0 +1,50 @@
+"""A build in a process of its own, for a worker of a cluster: ``python -m patchkit.jobs.build.in_child``.
+
+The first line of standard input is the request; the outcome comes on standard output. When standard input ends, whoever
+asked is gone, and the build ends as on ^C.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+
+from patchkit import signals
+from patchkit.building.engine.protocol import TIMEOUT
+from patchkit.context import Context
+from patchkit.jobs.build.crew import outcome_of
+from patchkit.jobs.build.unit import outcome_document, read_request
+from patchkit.ui import Ui
+
+
+def main() -> None:
+    """Build what standard input asks for."""
+    signals.install()
+    request = read_request(sys.stdin.buffer.readline())
+    threading.Thread(target=_watch, daemon=True).start()
+    if request.settings.timeout is not None:
+        os.environ[TIMEOUT] = str(request.settings.timeout)
+    context = replace(Context.default(), ui=Ui(io.StringIO()))
+    began = time.monotonic()
+    try:
+        built = outcome_of(request, context)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    done = replace(built, seconds=time.monotonic() - began, warnings=context.ui.warnings)
+    sys.stdout.buffer.write(outcome_document(done))
+    sys.stdout.buffer.flush()
+
+
+def _watch() -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
