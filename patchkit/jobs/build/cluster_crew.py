@@ -18,6 +18,7 @@ from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.jobs.build.unit import request_document
 from patchkit.packaging.dist import Dist
 from patchkit.packaging.manifest import Artifact
+from patchkit.patching.variants import STOCK
 from patchkit.releases.catalog import catalog
 from patchkit.source.git.repository import is_url
 from patchkit.storage import sha256_of
