@@ -36,6 +36,9 @@ def done(ability: Ability, work: Callable[[], tuple[bytes, bytes]]) -> bytes:
     except _OF_THE_MACHINE as error:
         _withdraw(worker, ability, error)
         raise Reschedule from error
+    except OSError as error:  # a folder that is gone, a program that may not be run from the cache
+        _withdraw(worker, ability, StorageError(f"{type(error).__name__}: {error}"))
+        raise Reschedule from error
     except PatchkitError as error:
         return ERROR + json.dumps(as_document(error)).encode()
     except Exception as error:  # noqa: BLE001 - the client gets it

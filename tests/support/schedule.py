@@ -29,6 +29,8 @@ GROUPS = {
     "openssl": r"/test_library_builder|/build/test_(libraries|old_releases)",
     "verify": r"/jobs/verify/",
     "mirrors": r"/mirror/",
+    # Each starts a scheduler and workers of Dask, and looks for processes of theirs.
+    "cluster": r"/cluster/",
     "guests": r"/lab/",
     "peers": r"/build/test_(known_bad|interop|misbehaving_peers)|/test_smoke",
     "reliable-2.6": r"/reliable/.*2\.6\.14|/reliable/test_mutations",

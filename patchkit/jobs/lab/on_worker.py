@@ -24,7 +24,7 @@ from patchkit.lab.model.campaign import Campaign
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import line
 from patchkit.lab.runner.answer import packed, unpacked
-from patchkit.storage import replace_all, sha256_of
+from patchkit.storage import replace_all, sha256_of, writing
 
 RECORD = "kernel"
 _KERNEL = "linux"
@@ -133,6 +133,8 @@ class _Grounds:
         if hashlib.sha256(data).hexdigest() != kernel.digest:
             raise MachineError("the kernel that came is not the one that was announced")
         if not kernel.program.exists() or sha256_of(kernel.program) != kernel.digest:
+            with writing(kernel.program):
+                kernel.program.unlink(missing_ok=True)  # or what is written would keep its mode
             replace_all({kernel.program: data}, mode=0o755)
         self._kernels[kernel.program] = data, _stamp(kernel.program)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from patchkit.errors import GuestError, StorageError
+from patchkit.jobs.lab.batch import Finished
 from patchkit.jobs.lab.campaign import _Job
+from patchkit.jobs.lab.runners import LocalRunner
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.processes import RunOutput
-from patchkit.lab.model.campaign import LinkDescription
+from patchkit.lab.model.campaign import Cell, LinkDescription
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder
 from patchkit.ui import Ui
@@ -46,6 +49,15 @@ class Broken(Folder):
         raise self.error
 
 
+class OneThatEnds(LocalRunner):
+    """The first cell's trials are there at once."""
+
+    def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:  # noqa: ARG002
+        if cell == self.campaign.cells[0]:
+            return self._pool.submit(lambda: [Finished(trial(cell.id, 1), {})])
+        return self._pool.submit(self.link.run)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("error", [StorageError("the disk is full"), KeyboardInterrupt()], ids=["full", "^C"])
 def test_what_happens_while_trials_are_kept_ends_the_others_and_loses_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -54,15 +66,10 @@ def test_what_happens_while_trials_are_kept_ends_the_others_and_loses_none(
     link, folder = SlowLink(), Broken(tmp_path)
     folder.error = error
     program = Binary(todo.arms[0].client, b"")
-    job = _Job(todo, link, folder, {program.program.sha256: program}, 2, Ui(quiet=True), [])
-    cells = todo.cells
-
-    def work(cell: object, numbers: object) -> object:
-        return (lambda: [trial(cells[0].id, 1)]) if cell is cells[0] else link.run
-
-    monkeypatch.setattr(job, "_batch", work)
+    runner = OneThatEnds(todo, {program.program.sha256: program}, link, 2)
+    job = _Job(todo, runner, folder, Ui(quiet=True), [])
     with pytest.raises(type(error)):
         job.work()
     assert link.stopped
     assert [finished.trial for finished in job.finish().trials] == [1]
-    assert folder.trials() == [trial(cells[0].id, 1)]
+    assert folder.trials() == [trial(todo.cells[0].id, 1)]
