@@ -10,7 +10,7 @@ import typer
 
 from patchkit.cli import completion
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import GitOption, JsonOption, OfflineOption, PatchOption, SinceOption, SourceOption
+from patchkit.cli.options import GitOption, JsonOption, OfflineOption, PatchOption, ShardOption, SinceOption, SourceOption
 
 
 @command
@@ -34,6 +34,7 @@ def matrix(
         ),
     ] = None,
     patch: PatchOption = None,
+    shard: ShardOption = None,
     offline: OfflineOption = False,
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
@@ -56,11 +57,13 @@ def matrix(
     from patchkit.jobs.matrix.collect_sources import MatrixRequest
     from patchkit.jobs.matrix.job import matrix as rows_of
     from patchkit.patching.own.choose import chosen
+    from patchkit.shard import Shard
     from patchkit.source.obtain import SourceRequest
 
     if as_json and as_markdown:
         raise BadUsageError("--json and --markdown exclude each other")
-    request = MatrixRequest(SourceRequest(git=git, source=source), since, ref or [], chosen(variant, patch))
+    part = Shard.parse(shard) if shard else None
+    request = MatrixRequest(SourceRequest(git=git, source=source), since, ref or [], chosen(variant, patch), part)
     request.validate()
     began = time.monotonic()
     context = Context.default(offline=offline)
@@ -69,7 +72,7 @@ def matrix(
     rows = rows_of(request, context)
     seconds = time.monotonic() - began
     if as_json:
-        print_document(rows, seconds)
+        print_document(rows, seconds, part)
     elif as_markdown:
         print_markdown(rows)
     else:

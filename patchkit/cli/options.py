@@ -166,7 +166,7 @@ FeatureOption = Annotated[
     ),
 ]
 ShardOption = Annotated[
-    str | None, typer.Option("--shard", metavar="K/N", help="Only part K of N; lab merge and dist merge join them.")
+    str | None, typer.Option("--shard", metavar="K/N", help="Do only part K of N; lab merge and dist merge join them.")
 ]
 OnOption = Annotated[
     str | None,

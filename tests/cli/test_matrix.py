@@ -85,6 +85,19 @@ def test_a_table(fine: Repository, patchkit: Run) -> None:
     )
 
 
+def test_parts_are_all_of_it_together(fine: Repository, patchkit: Run) -> None:
+    def rows(*words: str) -> list[dict[str, Any]]:
+        done = patchkit("matrix", "--git", str(fine.path), *ONE, "--json", *words)
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        assert document.get("shard") == ({"of": 3, "parts": [int(words[1][0])]} if words else None)
+        return list(document["rows"])
+
+    parts = [rows("--shard", f"{number}/3") for number in (1, 2, 3)]
+    assert [len(part) for part in parts] == [1, 1, 0]  # the third has nothing to do, and that is no error
+    assert [*parts[0], *parts[1]] == rows()
+
+
 def test_refusals_name_the_anchor_and_hide_nothing(bad: Repository, patchkit: Run) -> None:
     done = patchkit("matrix", "--git", str(bad.path), *ONE)
     assert done.returncode == 23  # the first that was refused: 2.7.1

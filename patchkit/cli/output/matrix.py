@@ -12,6 +12,7 @@ from patchkit.errors import PatchkitError, PatchMismatchError
 from patchkit.jobs.matrix.job import Row
 from patchkit.patching.attempt import MatrixCell, MatrixVerdict
 from patchkit.printable import in_one_line, without_passwords
+from patchkit.shard import Shard
 from patchkit.ui import Painted, Ui, data, table
 
 _VERDICTS: tuple[MatrixVerdict, ...] = ("exact", "superseded", "not-applicable", "refused")
@@ -24,12 +25,13 @@ _COLOURS: dict[MatrixVerdict, str] = {
 }
 
 
-def print_document(rows: Sequence[Row], seconds: float) -> None:
-    """Print all rows and their counts as JSON."""
+def print_document(rows: Sequence[Row], seconds: float, shard: Shard | None = None) -> None:
+    """Print all rows and their counts as JSON, and of which part of the releases they are."""
     counts = _counts(rows)
     print_json(
         {
             "seconds": round(seconds, 3),
+            **({"shard": shard.model_dump()} if shard else {}),
             "counts": {verdict: counts[verdict] for verdict in _VERDICTS},
             "rows": [_row_document(row) for row in rows],
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from packaging.version import Version as Pep440
 
@@ -16,11 +17,14 @@ from patchkit.patching.names import files_of
 from patchkit.patching.variants import UpstreamStatus, names, variant
 from patchkit.releases.catalog import TagPin, catalog
 from patchkit.releases.version import Version
+from patchkit.shard import Shard
 from patchkit.source.git import repository
 from patchkit.source.git.release_history import History, history
 from patchkit.source.obtain import SourceRequest, obtain, version_of
 from patchkit.source.tree.code_series import series_of_code
 from patchkit.source.tree.tree import SYMLINK, Origin, SourceTree, blob_id
+
+_Thing = TypeVar("_Thing")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class MatrixRequest:
     """Releases, tags, branches or commits; all releases if none is named."""
     variants: Sequence[str] = ()
     """All but stock if none is named."""
+    shard: Shard | None = None
+    """The part of the releases, or refs, that is looked at; None: all of them."""
 
     def validate(self) -> None:
         """Raise BadUsageError for options that exclude or need each other."""
@@ -45,6 +51,10 @@ class MatrixRequest:
             )
         if self.since is not None and self.refs:
             raise BadUsageError("--since and --ref exclude each other")
+
+    def part(self, things: Sequence[_Thing]) -> list[_Thing]:
+        """Return those of ``things``, all releases or refs in their order, that are looked at."""
+        return [thing for index, thing in enumerate(things) if self.shard is None or self.shard.holds(index)]
 
 
 @dataclass
@@ -93,8 +103,8 @@ class SourceCollector:
         refs = self.request.refs or ([""] if self.request.source.source is not None else [])
         if not refs:
             return self._all_releases()
-        rows = [self._ref(ref) for ref in refs]
-        first = rows[0].error
+        rows = [self._ref(ref) for ref in self.request.part(refs)]
+        first = rows[0].error if rows else None
         if first is not None and all(row.error for row in rows) and not isinstance(first, TagMovedError):
             raise first
         return self._read_needed(rows)
@@ -123,13 +133,13 @@ class SourceCollector:
         oldest = max(_FIRST, Pep440(f"{Version.parse(since).pep440}.dev0")) if since else _FIRST
         known = {release.version: release.tag for release in catalog().releases}
         with history(self._repository, self.context) as past:
+            wanted = [(version, tag) for version, tag in past.tags.items() if version.pep440 >= oldest]
             rows = [
                 self._release(past, ReleaseFiles(version.text, tag, version), known.get(version))
-                for version, tag in past.tags.items()
-                if version.pep440 >= oldest
+                for version, tag in self.request.part(wanted)
             ]
             self._read_needed(rows)
-        if not rows:
+        if not wanted:
             raise UnknownVersionError(
                 f"{self._repository} has no release since {since or 2.1}", advice="patchkit releases"
             )
