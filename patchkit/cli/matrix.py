@@ -10,7 +10,15 @@ import typer
 
 from patchkit.cli import completion
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import GitOption, JsonOption, OfflineOption, PatchOption, ShardOption, SinceOption, SourceOption
+from patchkit.cli.options import (
+    GitOption,
+    JsonOption,
+    OfflineOption,
+    PatchOption,
+    ShardOption,
+    SinceOption,
+    SourceOption,
+)
 
 
 @command
