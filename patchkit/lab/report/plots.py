@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from html import escape
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.statistics.restricted_time import curve, restricted
 from patchkit.lab.statistics.survival import Curve
+
+_Thing = TypeVar("_Thing")
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +28,10 @@ _LINES: tuple[Literal["-", "--", "-.", ":"], ...] = ("-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _INK = "#010203"  # becomes currentColor
 _WIDTH = 4.6  # inches: on a telephone's 400 pixels, the letters of a plot are as large as those of the text
+POINTS = 1000
+"""Points of an arm, or pairs, in a plot: beyond them, every n-th is shown."""
+_FEW = 4  # arms in a plot: of more, each has fewer points
+_STEPS = 4000  # of all curves of a plot, which is some 400 pixels wide
 _GOLDEN = 0.6180339887498949  # multiples of it, less their whole part, spread evenly: jitter without chance
 
 
@@ -41,7 +47,7 @@ def completion(
         start = _completion_start(axes, arms, limit)
         for rank, trials in enumerate(arms.values()):
             if trials:
-                _completion_curve(axes, curve(trials, limit), start, limit, rank)
+                _completion_curve(axes, curve(trials, limit), start, limit, rank, _STEPS // max(_FEW, len(arms)))
         axes.set(xlim=(start, limit), ylim=(-2, 102), xlabel="seconds", ylabel="completed, %")
         _legend(figure, arms)
         return _svg(figure, name, "Completion over time, with 95 % bands: " + ", ".join(arms))
@@ -59,10 +65,12 @@ def _completion_start(axes: Axes, arms: Mapping[str, Sequence[Trial]], limit: fl
     return start
 
 
-def _completion_curve(axes: Axes, shape: Curve, start: float, limit: float, rank: int) -> None:
-    times = [max(time, start) for time in shape.times] + [limit]
+def _completion_curve(axes: Axes, shape: Curve, start: float, limit: float, rank: int, steps: int) -> None:
+    kept = range(0, len(shape.times), max(1, -(-len(shape.times) // steps)))
+    times = [max(shape.times[place], start) for place in kept] + [limit]
     share, low, high = (
-        [100 * (1 - left) for left in (*band, band[-1])] for band in (shape.unfinished, shape.high, shape.low)
+        [100 * (1 - left) for left in (*(band[place] for place in kept), band[-1])]
+        for band in (shape.unfinished, shape.high, shape.low)
     )
     colour = _COLOURS[rank % len(_COLOURS)]
     axes.fill_between(times, low, high, step="post", color=colour, alpha=0.18, linewidth=0)
@@ -81,7 +89,8 @@ def packets(arms: Mapping[str, Sequence[Trial]], name: str) -> str:
         if every and min(every) > 0 and max(every) > 20 * min(every):
             axes.set_xscale("log")
             _plain_ticks(axes.xaxis, min(every), max(every))
-        for rank, counts in enumerate(sent):
+        for rank, all_counts in enumerate(sent):
+            counts = _some(all_counts, POINTS * _FEW // max(_FEW, len(sent)))
             heights = [rank + 0.52 * ((place * _GOLDEN) % 1 - 0.5) for place in range(len(counts))]
             axes.plot(
                 counts, heights, linestyle="", marker=_MARKERS[rank % len(_MARKERS)], markersize=_size(len(counts)),
@@ -102,6 +111,18 @@ def packets(arms: Mapping[str, Sequence[Trial]], name: str) -> str:
         return _svg(figure, name, "Control packets sent in each trial: " + ", ".join(arms))
 
 
+def points_of(arms: Mapping[str, Sequence[Trial]]) -> str:
+    """Describe what a point of :func:`packets` is."""
+    most = POINTS * _FEW // max(_FEW, len(arms))
+    few = all(len(trials) <= most for trials in arms.values())
+    return "a point a trial" if few else f"a point a trial, of {most} or fewer trials of each arm"
+
+
+def _some(things: Sequence[_Thing], most: int) -> Sequence[_Thing]:
+    """Return at most ``most`` of ``things``, evenly spread."""
+    return things[:: max(1, -(-len(things) // most))]
+
+
 def pairs(first: str, other: str, trials: Sequence[tuple[Trial, Trial]], limit: float, name: str) -> str:
     """Plot the times of the pairs ``trials`` of the arms ``first`` and ``other`` against each other, up to ``limit``.
 
@@ -109,12 +130,14 @@ def pairs(first: str, other: str, trials: Sequence[tuple[Trial, Trial]], limit: 
     """
     with _style():
         figure, axes = _figure(_WIDTH, 4.6)
+        neither = sum(all(trial.outcome != "completed" for trial in pair) for pair in trials)
+        trials = _some(trials, POINTS)
         times = [(restricted(trial, limit), restricted(partner, limit)) for trial, partner in trials]
         scale = _pair_scale(axes, min((seconds for pair in times for seconds in pair), default=0.0), limit)
         axes.plot([scale.start, limit], [scale.start, limit], color=_INK, linewidth=0.8, alpha=0.6)
         for line in (axes.axvline, axes.axhline):
             line(limit, color=_INK, linewidth=0.8, linestyle=":", alpha=0.6)
-        _pair_points(axes, trials, times, scale.edge)
+        _pair_points(axes, trials, times, scale.edge, neither)
         axes.set(xlim=(scale.start, scale.end), ylim=(scale.start, scale.end), aspect="equal")
         for axis in (axes.xaxis, axes.yaxis):
             ticks = [tick for tick in axis.get_majorticklocs() if scale.start <= tick <= limit / 1.4]
@@ -145,9 +168,9 @@ def _pair_scale(axes: Axes, least: float, limit: float) -> _PairScale:
 
 
 def _pair_points(
-    axes: Axes, trials: Sequence[tuple[Trial, Trial]], times: Sequence[tuple[float, float]], edge: float
+    axes: Axes, trials: Sequence[tuple[Trial, Trial]], times: Sequence[tuple[float, float]], edge: float, neither: int
 ) -> None:
-    """Plot the pairs in which both completed, then the others, and write how many completed in neither arm."""
+    """Plot the pairs in which both completed, then the others, and write how many, ``neither``, did in no arm."""
     for both_completed, rank in ((True, 0), (False, 1)):
         points = [
             [_time_or_edge(seconds, trial, edge) for seconds, trial in zip(pair_times, pair, strict=True)]
@@ -158,7 +181,6 @@ def _pair_points(
             [x for x, _ in points], [y for _, y in points], linestyle="", marker=_MARKERS[rank],
             markersize=_size(len(trials)) + 1, color=_COLOURS[rank], alpha=0.6, markeredgewidth=0,
         )  # fmt: skip
-    neither = sum(all(trial.outcome != "completed" for trial in pair) for pair in trials)
     if neither:
         axes.annotate(
             f"{neither} in neither", (edge, edge), xytext=(-7, 0), textcoords="offset points",

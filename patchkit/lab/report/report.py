@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ from patchkit.lab.statistics.restricted_time import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LISTED = 2000
+"""Trials in the page; a campaign with more has them all in trials.jsonl."""
+_LISTED_LEAST = 5  # of each cell
+_PLOTS = 24
+"""Plots in the page, of up to 130 kB each; with more, those of the scenarios that come last are left out."""
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 
@@ -64,6 +70,8 @@ def html(campaign: Campaign, trials: Sequence[Trial], results: Results, timing: 
     trials_of = by_cell(campaign, trials)
     everything = [*results.cells, *results.reference]
     special = tables.soaks(results.cells), tables.crowds(everything, results.comparisons)
+    most = None if len(trials) <= _LISTED else max(_LISTED_LEAST, _LISTED // len(trials_of))
+    groups, left_out = _groups(campaign, trials_of)
     return page(
         TEMPLATE,
         title=_title(campaign),
@@ -74,10 +82,14 @@ def html(campaign: Campaign, trials: Sequence[Trial], results: Results, timing: 
             *([tables.comparisons(results.comparisons)] if results.comparisons else []),
             *(table for table in special if table.rows),
         ],
-        groups=_groups(campaign, trials_of),
+        groups=groups,
+        plots_left_out=left_out,
         circumstances=_circumstances(campaign, timing),
         setting=[tables.links(everything), tables.scenarios(campaign, results), tables.programs(campaign)],
-        trials=[(cell.id, tables.trials(trials_of[cell.id])) for cell in [*campaign.cells, *campaign.reference]],
+        trials=[
+            (cell.id, len(trials_of[cell.id]), tables.trials(trials_of[cell.id], most))
+            for cell in [*campaign.cells, *campaign.reference]
+        ],
         tests=results.tests,
     )  # fmt: skip
 
@@ -126,42 +138,51 @@ def _circumstances(campaign: Campaign, timing: Timing) -> list[str]:
     ]
 
 
-def _groups(campaign: Campaign, trials: Mapping[str, Sequence[Trial]]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Draw the plots of each scenario and kind of credentials: a heading, and plots with their captions."""
+_Group = tuple[str, list[tuple[str, str]]]
+
+
+def _groups(campaign: Campaign, trials: Mapping[str, Sequence[Trial]]) -> tuple[list[_Group], int]:
+    """Draw the plots of each scenario and kind of credentials: a heading, and plots with their captions.
+
+    Also returns how many plots were left out, because the page has so many.
+    """
     groups: dict[tuple[str, str], list[Cell]] = {}
     for cell in campaign.cells:
         groups.setdefault((cell.scenario, cell.credentials), []).append(cell)
-    out = []
+    out: list[_Group] = []
+    room, left_out = _PLOTS, 0
     for number, ((scenario, credentials), cells) in enumerate(groups.items()):
         if any(counted(trials[cell.id]) for cell in cells):
             heading = f"{scenario}, {credentials}: {campaign.scenarios[scenario].summary}"
-            out.append((heading, _plots(campaign, cells, trials, f"p{number}")))
-    return out
+            drawings = _plots(campaign, cells, trials, f"p{number}")
+            drawn = [drawing() for drawing in drawings[:room]]
+            left_out += len(drawings) - len(drawn)
+            room -= len(drawn)
+            if drawn:
+                out.append((heading, drawn))
+    return out, left_out
 
 
 def _plots(
     campaign: Campaign, cells: Sequence[Cell], trials: Mapping[str, Sequence[Trial]], name: str
-) -> list[tuple[str, str]]:
-    from markupsafe import Markup
-
+) -> list[Callable[[], tuple[str, str]]]:
+    """List the plots of ``cells``, of one scenario, each a function that draws it and returns it with its caption."""
     from patchkit.lab.report import plots
 
     scenario = campaign.scenarios[cells[0].scenario]
     limit = scenario.longest_s
     arms = {cell.arm: counted(trials[cell.id]) for cell in cells}
-    out = []
+    out: list[Callable[[], tuple[str, str]]] = []
     if scenario.run != "soak":
-        out.append((
+        out.append(lambda: _drawn(
             plots.completion(arms, limit, f"{name}-time"),
             "How many have completed, over time. The bands are 95 % intervals, for each time by itself.",
         ))  # fmt: skip
-    out += [
-        (
-            plots.packets(arms, f"{name}-packets"),
-            "Control packets sent, a point a trial. The box is the middle half, its bar the median, its whiskers "
-            "reach from 5 to 95 %.",
-        ),
-    ]
+    out.append(lambda: _drawn(
+        plots.packets(arms, f"{name}-packets"),
+        f"Control packets sent, {plots.points_of(arms)}. The box is the middle half, its bar the median, its whiskers "
+        "reach from 5 to 95 %.",
+    ))  # fmt: skip
     for number, cell in enumerate(cells):
         first = first_cell(campaign, cell)
         if first is None or scenario.run == "soak":
@@ -169,12 +190,25 @@ def _plots(
         partners = {trial.trial: trial for trial in arms[first.arm]}
         both = [(partners[trial.trial], trial) for trial in arms[cell.arm] if trial.trial in partners]
         if both:
-            out.append((
-                plots.pairs(first.arm, cell.arm, both, limit, f"{name}-pairs{number}"),
-                f"Pairs of trials with the same seeds. Below the diagonal {cell.arm} was faster; on the edge an arm "
-                f"did not complete within {limit:g} s.",
-            ))  # fmt: skip
-    return [(Markup(svg), caption) for svg, caption in out]  # noqa: S704 - plots escape what they are given
+            out.append(partial(_pairs, first.arm, cell.arm, both, limit, f"{name}-pairs{number}"))
+    return out
+
+
+def _pairs(first: str, other: str, both: Sequence[tuple[Trial, Trial]], limit: float, name: str) -> tuple[str, str]:
+    from patchkit.lab.report import plots
+
+    shown = f" ({plots.POINTS} of {len(both)} pairs)" if len(both) > plots.POINTS else ""
+    return _drawn(
+        plots.pairs(first, other, both, limit, name),
+        f"Pairs of trials with the same seeds{shown}. Below the diagonal {other} was faster; on the edge an arm "
+        f"did not complete within {limit:g} s.",
+    )
+
+
+def _drawn(svg: str, caption: str) -> tuple[str, str]:
+    from markupsafe import Markup
+
+    return Markup(svg), caption  # noqa: S704 - plots escape what they are given
 
 
 def _pipes(table: Table) -> list[str]:

@@ -185,10 +185,22 @@ def scenarios(campaign: Campaign, results: Results) -> Table:
     )
 
 
-def trials(of_cell: Sequence[Trial]) -> Table:
-    """Tabulate the trials ``of_cell``, and the commands that repeat them."""
+def trials(of_cell: Sequence[Trial], most: int | None = None) -> Table:
+    """Tabulate the trials ``of_cell``, at ``most`` so many, and the commands that repeat them.
+
+    Where there are more, those that crashed, hung or are void come first, then those with the lowest numbers.
+    """
+    shown = list(of_cell)
+    if most is not None and len(shown) > most:
+        odd = [trial for trial in of_cell if trial.outcome in ("crash", "hang", "void")][:most]
+        chosen = {trial.trial for trial in odd}
+        others = [trial for trial in of_cell if trial.trial not in chosen][: most - len(odd)]
+        shown = sorted([*odd, *others], key=lambda trial: trial.trial)
     return Table(
-        "Each trial, and how to repeat it",
+        "Each trial, and how to repeat it"
+        if len(shown) == len(of_cell)
+        else f"{len(shown)} of {len(of_cell)} trials, those that crashed, hung or are void first, and how to repeat "
+        "one; trials.jsonl has all",
         ("trial", "outcome", "seconds", "control packets", "ACKs", "lost →", "lost ←", "seed", "repeat"),
         [
             (
@@ -202,7 +214,7 @@ def trials(of_cell: Sequence[Trial]) -> Table:
                 str(trial.seed),
                 replay(trial.cell, trial.trial),
             )
-            for trial in of_cell
+            for trial in shown
         ],
     )  # fmt: skip
 

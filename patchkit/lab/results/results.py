@@ -20,6 +20,7 @@ from patchkit.lab.results.cell import CellResult, cell_result
 from patchkit.lab.results.comparison import Comparison, comparison, paired
 from patchkit.lab.results.figures import Figure
 from patchkit.lab.statistics.intervals import CONFIDENCE, holm
+from patchkit.lab.statistics.large_sample import formulas
 
 
 class Results(Part):
@@ -51,7 +52,11 @@ def by_cell(campaign: Campaign, trials: Sequence[Trial]) -> dict[str, list[Trial
 
 def results(campaign: Campaign, trials: Sequence[Trial]) -> Results:
     """Sum up and compare ``trials`` of ``campaign``; any may be missing. Raises ReportError as ``by_cell`` does."""
-    trials_of = by_cell(campaign, trials)
+    with formulas(len(trials)):
+        return _results(campaign, by_cell(campaign, trials))
+
+
+def _results(campaign: Campaign, trials_of: Mapping[str, Sequence[Trial]]) -> Results:
     compared = [
         paired(cell, first, trials_of[cell.id], trials_of[first.id], campaign.scenarios[cell.scenario].longest_s)
         for cell in campaign.cells

@@ -1,6 +1,7 @@
 """Rates, means and pairs: numbers in, numbers out. By scipy where it can; every other formula names its author.
 
 All intervals are two-sided, at 95 %. Resampling starts from a fixed seed, so the same numbers give the same interval.
+Of campaigns with more than 20,000 trials, :mod:`patchkit.lab.statistics.large_sample` has formulas.
 Sums are taken over whole millionths: they are exact, so no processor's order of adding changes a digit or a tie.
 """
 
@@ -11,6 +12,8 @@ from math import comb, isfinite, sqrt
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from warnings import catch_warnings, simplefilter
 
+from patchkit.lab.statistics.large_sample import by_formula, mean_limits, ratio_limits, sign_flip_pvalue
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 ALPHA = 1 - CONFIDENCE
 RESAMPLES = 9999  # scipy's own default; the smallest p-value it can give is 2/10000
+_RESAMPLES_OF_MANY = 999  # of the 99th percentile, in a campaign where all else is computed by a formula
 SEED = 20130313  # any will do, as long as it stays
 LEAST_FOR_P99 = 368  # 1 - 0.99**368 > 0.975: only then is the largest of them an upper limit of the 99th percentile
 
@@ -102,7 +106,9 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     numbers = _millionths(values)
     if numbers.min() == numbers.max():
         return Interval(float(numbers[0]) / 1e6, float(numbers[0]) / 1e6)
-    if _too_few(len(values)):
+    if by_formula(len(values)):
+        low, high = mean_limits(numbers)
+    elif _too_few(len(values)):
         low, high = ttest_1samp(numbers, 0).confidence_interval(CONFIDENCE)
     else:
         low, high = _bootstrapped((numbers,), _mean)
@@ -116,6 +122,8 @@ def ratio_of_means(first: Sequence[float], second: Sequence[float]) -> Interval 
     """
     if _too_few(len(first)) or min(first) <= 0:
         return None
+    if by_formula(len(first)):
+        return Interval(*ratio_limits(_millionths(first), _millionths(second)))
     return _bootstrapped((_millionths(first), _millionths(second)), _ratio_of_means)
 
 
@@ -149,6 +157,8 @@ def sign_flip(differences: Sequence[float]) -> float:
     numbers = numbers[numbers != 0]  # exchanging equals changes nothing
     if len(numbers) < 2:
         return 1.0  # a single one is as far from 0 either way
+    if by_formula(len(numbers)):
+        return sign_flip_pvalue(numbers)
     test = permutation_test(
         (numbers,), _mean, permutation_type="samples", vectorized=True, n_resamples=RESAMPLES, batch=500,
         rng=default_rng(SEED),
@@ -184,7 +194,8 @@ def _bootstrapped(
     with catch_warnings():
         simplefilter("ignore")  # where BCa fails, it warns and gives NaN; then the plain percentiles are taken
         result = bootstrap(
-            data, statistic, paired=len(data) > 1, vectorized=True, n_resamples=RESAMPLES, batch=500,
+            data, statistic, paired=len(data) > 1, vectorized=True,
+            n_resamples=_RESAMPLES_OF_MANY if by_formula(len(data[0])) else RESAMPLES, batch=_batch(len(data[0])),
             confidence_level=CONFIDENCE, method=method, rng=default_rng(SEED),
         )  # fmt: skip
         if not all(map(isfinite, result.confidence_interval)):
@@ -193,6 +204,11 @@ def _bootstrapped(
                 confidence_level=CONFIDENCE, method="percentile",
             )  # fmt: skip
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+def _batch(n: int) -> int:
+    """How many resamples of ``n`` values are held at a time: some 40 MB of them."""
+    return max(1, min(500, 5_000_000 // n))
 
 
 def _too_few(n: int) -> bool:
