@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -110,8 +109,7 @@ def test_the_scheduler_is_killed(cluster: LocalCluster, tmp_path: Path) -> None:
         command(tmp_path / "out", *changed), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         eventually(lambda: building(cluster), "a worker to begin", 300)
-        assert cluster.scheduler is not None
-        os.kill(cluster.scheduler.pid, signal.SIGKILL)
+        cluster.kill_scheduler()
         _, complaint = process.communicate(timeout=120)
     assert process.returncode == ClusterError.exit_code, complaint
     assert "is gone" in complaint

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -113,22 +112,18 @@ def test_an_interrupt_ends_all_of_it_and_resume_goes_on(alone: Path, cluster: Lo
 def test_a_result_that_differs_is_an_error(cluster: LocalCluster, tmp_path: Path) -> None:
     """Another client says of a unit, by way of the scheduler, that it gave something else."""
     liar = """if True:
-        import sys
+        import queue, sys
         from distributed import Client
         client = Client(sys.argv[1], set_as_default=False)
-        seen = set()
-        def hear(event):
-            message = event[1]
-            if "unit" in message and message["unit"] not in seen:
-                seen.add(message["unit"])
-                client.log_event("patchkit", {**message, "sha256": "0", "worker": "liar"})
-        client.subscribe_topic("patchkit", hear)
+        heard = queue.Queue()
+        client.subscribe_topic("patchkit", lambda event: heard.put(event[1]))
         print("ready", flush=True)
-        sys.stdin.read()
+        while "unit" not in (message := heard.get(timeout=300)):
+            pass
+        client.log_event("patchkit", {**message, "sha256": "0", "worker": "liar"})
+        heard.get(timeout=300)
     """
-    with subprocess.Popen(
-        [sys.executable, "-c", liar, cluster.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen([sys.executable, "-c", liar, cluster.address], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
         complaint = run(tmp_path / "report", "--on", cluster.address, code=NotRepeatedError.exit_code)
@@ -158,8 +153,7 @@ def test_the_scheduler_is_killed_and_resume_goes_on_with_another(alone: Path, tm
     out = tmp_path / "report"
     with local_cluster(tmp_path, 1) as cluster:
         with begun(out, "--on", cluster.address) as process:
-            assert cluster.scheduler is not None
-            os.kill(cluster.scheduler.pid, signal.SIGKILL)
+            cluster.kill_scheduler()
             _, complaint = process.communicate(timeout=120)
         assert process.returncode == ClusterError.exit_code, complaint
         assert "is gone" in complaint

@@ -77,6 +77,12 @@ class LocalCluster:
         self.workers[name].kill()
         self.workers.pop(name).wait()
 
+    def kill_scheduler(self) -> None:
+        assert self.scheduler is not None
+        self.scheduler.kill()
+        self.scheduler.wait()
+        self.scheduler = None
+
     def close(self) -> None:
         processes = [*self.workers.values(), *([self.scheduler] if self.scheduler else [])]
         for process in processes:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LISTED = 2000
 """Trials in the page; a campaign with more has them all in trials.jsonl."""
 _LISTED_LEAST = 5  # of each cell
-_PLOTS = 24
+_PLOTS = 16
 """Plots in the page, of up to 130 kB each; with more, those of the scenarios that come last are left out."""
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
