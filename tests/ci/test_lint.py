@@ -22,8 +22,11 @@ from tests.support.ci import github, gitlab
 from tests.support.ci.machine import documents
 
 BIN = Path(sys.executable).parent
-ACTIONS = {"actions/upload-artifact": "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f"}
-"""All that the workflow takes from others, with the commit of its release (v7.0.0), read from its repository."""
+ACTIONS = {
+    "actions/upload-artifact": "bbbca2ddaa5d8feaa63e36b76fdaad77386f024f",  # v7.0.0
+    "actions/download-artifact": "3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c",  # v8.0.1
+}
+"""All that the workflow takes from others, with the commit of its release, read from its repository."""
 
 INPUTS: dict[str, object] = {"repository": "https://example.org/patchkit.git", "ref": "main"}
 MANY: dict[str, list[str]] = {"versions": ["2.6.14", "2.5.11"], "targets": ["linux-amd64", "windows-amd64"]}
@@ -183,6 +186,7 @@ def test_watching_is_asked_for() -> None:
         return {job.name for job in github.jobs({**INPUTS, **inputs})}
 
     assert names() == {"build", "lab"}
+    assert names(split=True) == {"build", "part", "merge"}
     assert names(watch=True, build=False, lab=False) == {"watch"}
     assert not gitlab.jobs({**INPUTS, "watch": True, "build": False, "lab": False}, {"CI_PIPELINE_SOURCE": "push"})
 

@@ -66,6 +66,21 @@ def test_lab(source: tuple[str, str], machine: Machine) -> None:
     assert summary.strip() == check_report(machine.folder / "report").strip()
 
 
+def test_parts_of_the_lab_and_one_job_that_merges_them(source: tuple[str, str], machine: Machine) -> None:
+    """On one machine, one behind the other: artifacts stay where they are."""
+    jobs = github.jobs(asked(source, versions=f'["{PINNED}"]', lab=True, split=True))
+    assert [job.name for job in jobs] == ["part", "part", "merge"]
+    temp = machine.folder.parent / "temp"
+    for number, job in enumerate(jobs):
+        assert job.run(machine), machine.story()
+        (temp / "patchkit").rename(temp / f"patchkit-{number}")  # the next job's machine has none
+    (temp / "patchkit-0").rename(temp / "patchkit")
+    parts = machine.folder / "parts"
+    assert {path.name for path in parts.iterdir()} == {"1", "2"}
+    summary = (machine.folder.parent / "summary.md").read_text("utf-8")
+    assert summary.strip() == check_report(machine.folder / "report").strip()
+
+
 def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, api: Tracker) -> None:
     inputs = asked(source, watch=True, since="2.9", upstream=str(upstream.path), variants='["retransmit"]')
     (job,) = github.jobs(inputs)

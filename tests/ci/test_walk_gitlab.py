@@ -7,6 +7,7 @@ really sent, what a runner caches is the user's own cache, and artifacts stay wh
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -64,6 +65,21 @@ def test_lab_notes_its_report_on_a_merge_request(
         assert job.run(machine, prepared=True), machine.story()
         check_report(machine.folder / "report")
     assert len(api.sent) == 1
+
+
+def test_parts_of_the_lab_and_one_job_that_merges_them(source: tuple[str, str], machine: Machine) -> None:
+    """On one machine, one behind the other: artifacts stay where they are."""
+    jobs = gitlab.jobs(asked(source, versions=[PINNED], lab=True, split=True), {})
+    assert [job.name for job in jobs] == ["patchkit-part", "patchkit-part", "patchkit-merge"]
+    for number, job in enumerate(jobs):
+        assert job.run(machine), machine.story()
+        # The next job's machine has neither.
+        (machine.folder / ".patchkit").rename(machine.folder / f".patchkit-{number}")
+        shutil.rmtree(machine.folder / ".cache")
+    (machine.folder / ".patchkit-0").rename(machine.folder / ".patchkit")
+    (parts,) = (machine.folder / "parts").iterdir()
+    assert {path.name for path in parts.iterdir()} == {"1", "2"}
+    check_report(machine.folder / "report")
 
 
 def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, api: Tracker) -> None:

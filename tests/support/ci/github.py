@@ -48,6 +48,8 @@ class Context:
                 result &= (folder / there[1]).exists()
             elif same := re.fullmatch(r"steps\.(\w+\.outputs\.\w+) == '([^']*)'", term):
                 result &= self.outputs.get(same[1], "") == same[2]
+            elif term.startswith("!"):
+                result &= not self.value(term[1:])
             else:
                 result &= bool(self.value(term))
         return result
