@@ -13,7 +13,10 @@ from math import erfc, sqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from patchkit.lab.statistics.intervals import Numbers
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.float64]
 
 LARGE = 20_000
 """Trials of a campaign; beyond them, formulas are used."""

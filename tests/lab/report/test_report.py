@@ -91,6 +91,24 @@ def test_a_whole_report() -> None:
     assert "renegotiations" in short
 
 
+@pytest.mark.slow
+def test_a_large_campaign_has_a_small_page() -> None:
+    """21,012 trials; those that crashed are listed, wherever they are, and each cell has its share of the others."""
+    this = campaign([f"2.6.{number}" for number in range(12)], trials=1751)
+    one = lossy(this)
+    crashed = trial(this.cells[3].id, 1700, "crash")
+    trials = [crashed if (other.cell, other.trial) == (crashed.cell, 1700) else other for other in one]
+    figures = results(this, trials)
+    text = html(this, trials, figures, TIMING)
+    assert len(text) < 5_000_000
+    parsed = " ".join(Page(text).text)
+    assert "--trial 1700" in parsed
+    assert f"{this.cells[4].id}: 1751 trials" in parsed
+    assert "trials.jsonl has all" in parsed
+    assert "plots of the scenarios and arms that come last are not in this page" not in parsed
+    assert all(cell.counted == 1751 for cell in figures.cells)
+
+
 def test_the_same_bytes_twice() -> None:
     this = campaign(trials=12)
     trials = lossy(this)

@@ -11,7 +11,7 @@ _FENCE, _INDENT, _PROMPT = "```", "    ", "$ "
 _HEADING = re.compile(r"#+ (.+)")
 _ASSIGNMENT = re.compile(r"[A-Z_]+=")
 PROGRAMS = {
-    "cat", "cd", "cmp", "git", "man", "mkdir", "patch", "patchkit", "pip", "python3", "quilt", "sed",
+    "cat", "cd", "cmp", "dask", "git", "man", "mkdir", "patch", "patchkit", "pip", "python3", "quilt", "sed",
     "ssh-keygen", "tar",
 }  # fmt: skip
 """What a line that is meant for a shell begins with; so does the path of a program of the checkout."""

@@ -10,6 +10,7 @@ _TESTS = "runs this test"
 _LOG = "needs a log with a fault, and ends with 100; tests/cli/test_diagnose.py runs the same on logs of its own"
 _OWN_PATCH = "needs the reader's own patch; tests/cli/test_own_variants.py has the same with a made-up one"
 _PORT = "needs the reader's own patch; tests/cli/test_port.py has the same with a made-up one"
+_CLUSTER = "needs other machines; tests/cluster/test_campaign.py and tests/cluster/test_builds.py have a cluster on one"
 _RECORD = "takes ten minutes, and compares two checkouts"
 
 NOT_RUN = {
@@ -41,6 +42,21 @@ NOT_RUN = {
         "patchkit lab run --version 2.6.14 --variant stock --variant recommended --scenario loss-20 --trials 100 "
         "--seed 1",
     ): _CAMPAIGN,
+    (
+        "docs/scale.md",
+        "pip install '.[cluster]'",
+    ): "downloads every dependency; ci/test installs them from the lock file",
+    ("docs/scale.md", "dask scheduler --host 192.0.2.1 --port 8786"): _CLUSTER,
+    ("docs/scale.md", "dask worker tcp://192.0.2.1:8786 --nthreads 8 --preload patchkit.cluster.preload"): _CLUSTER,
+    ("docs/scale.md", "dask ssh --preload patchkit.cluster.preload --hostfile hosts"): _CLUSTER,
+    (
+        "docs/scale.md",
+        "patchkit lab run --version 2.6.14 --variant stock --variant recommended --on tcp://192.0.2.1:8786",
+    ): _CLUSTER,
+    (
+        "docs/scale.md",
+        "patchkit build --all-releases --since 2.6 --keep-going --on tcp://192.0.2.1:8786 --out dist",
+    ): _CLUSTER,
     ("docs/verify.md", "patchkit verify --version 2.7.6"): _VERIFY,
     (
         "docs/verify.md",
