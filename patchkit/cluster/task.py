@@ -22,6 +22,8 @@ RESULT, ERROR = b"R", b"E"
 _OF_THE_MACHINE = (DiskFullError, LinkError, StorageError, ToolchainError)
 """Errors of a machine that lacks something: another one may do the work."""
 
+_AT_WORK = ("running", "paused", "closing_gracefully")
+
 
 def done(ability: Ability, work: Callable[[], tuple[bytes, bytes]]) -> bytes:
     """Return what ``work`` returns, or its error: the first part of it; the second is what must be the same each time.
@@ -59,7 +61,7 @@ def is_wanted() -> Callable[[], bool]:
 
     def wanted() -> bool:
         task = worker.state.tasks.get(key)
-        return task is not None and task.state == "executing" and worker.status.name in ("running", "paused")
+        return task is not None and task.state == "executing" and worker.status.name in _AT_WORK
 
     return wanted
 

@@ -66,6 +66,7 @@ def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context)
     by_hash = {binary.program.sha256: binary for binary in binaries.values()}
     local = LocalRunner(todo, by_hash, link, request.settings.jobs)
     with contextlib.ExitStack() as stack:
+        stack.callback(local.close)
         runner: Runner = local
         if request.on is not None:
             runner = stack.enter_context(cluster_runner(request.on, local, link, context))

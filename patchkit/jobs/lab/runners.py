@@ -103,3 +103,7 @@ class LocalRunner:
     def stop(self) -> None:
         self.link.stop()
         self._pool.shutdown(cancel_futures=True)
+
+    def close(self) -> None:
+        """End the threads, which have nothing to do any more."""
+        self._pool.shutdown()
