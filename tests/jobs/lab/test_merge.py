@@ -107,7 +107,7 @@ def test_a_part_that_is_not_complete_or_none(tmp_path: Path, context: Context) -
         merged(folders, tmp_path / "merged", context)
     assert f"lab run --resume --out {folders[1]}" in refusal.value.advice
     whole = written(tmp_path / "whole", this, lossy(this))
-    with pytest.raises(ReportError, match="is no part of a campaign"):
+    with pytest.raises(ReportError, match="is not a part of a campaign"):
         merged([whole], tmp_path / "merged", context)
     (folders[0] / "timing.json").write_text("{")
     with pytest.raises(ReportError, match=r"timing\.json is damaged"):
