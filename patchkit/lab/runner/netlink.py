@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import _socket as socket  # see capture.py
 import fcntl
 import os
-import socket
 import struct
 from array import array
 
@@ -94,11 +94,14 @@ def without_offloads(device: str) -> None:
 
     They would let one packet through netem where the wire has several, and without checksums.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+    control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
         for command in _OFFLOADS:
             value = array("I", [command, 0])  # struct ethtool_value
             request = struct.pack("16sQ16x", device.encode(), value.buffer_info()[0])
             fcntl.ioctl(control, _SIOCETHTOOL, request)
+    finally:
+        control.close()
 
 
 def _link_head(index: int, flags: int = 0) -> bytes:

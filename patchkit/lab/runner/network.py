@@ -5,8 +5,8 @@ They have no names: descriptors hold them, and with the runner and its peers the
 
 from __future__ import annotations
 
+import _socket as socket  # see capture.py
 import os
-import socket
 
 from .namespaces import Inside, make
 from .netlink import Netlink, without_offloads

@@ -6,6 +6,7 @@ import importlib._bootstrap_external as bootstrap
 import marshal
 import os
 import re  # noqa: F401 - for soaks
+import signal  # noqa: F401 - for crashes
 import sys
 import traceback  # noqa: F401 - for faults
 
