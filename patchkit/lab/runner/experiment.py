@@ -208,7 +208,7 @@ class Experiment:
         return Inside(self.namespaces[name], self.namespaces[network.ROUTER])
 
     def _clean(self) -> None:
-        network.shape("pfifo", "pfifo")
+        network.shape(network.PLAIN, network.PLAIN)
 
     def _link(self) -> None:
         network.shape(self.turn["qdiscs"]["up"], self.turn["qdiscs"]["down"])
