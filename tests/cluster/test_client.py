@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from patchkit.cluster import identity as this
+from patchkit import resources
 from patchkit.cluster.client import Cluster, Input, connected
 from patchkit.cluster.identity import identity, resource
 from patchkit.errors import ClusterError, NotRepeatedError
@@ -81,10 +81,10 @@ def test_an_input_is_known_by_its_hash() -> None:
 
 def test_the_identity_changes_with_any_file(monkeypatch: pytest.MonkeyPatch) -> None:
     before = identity()
-    files = [*this.resources.all_files(), ("patchkit/lab/new.py", b"")]
+    files = [*resources.all_files(), ("patchkit/lab/new.py", b"")]
     assert any(name.startswith("patchkit/lab/") for name, _ in files)
     assert any(name.startswith("patchkit/cluster/") for name, _ in files)
-    monkeypatch.setattr(this.resources, "all_files", lambda: files)
+    monkeypatch.setattr(resources, "all_files", lambda: files)
     identity.cache_clear()
     assert identity() != before
     identity.cache_clear()

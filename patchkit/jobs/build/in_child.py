@@ -25,7 +25,7 @@ from patchkit.ui import Ui
 def main() -> None:
     """Build what standard input asks for."""
     signals.install()
-    request = read_request(sys.stdin.buffer.readline())
+    request = read_request(_line())
     threading.Thread(target=_watch, daemon=True).start()
     if request.settings.timeout is not None:
         os.environ[TIMEOUT] = str(request.settings.timeout)
@@ -40,8 +40,16 @@ def main() -> None:
     sys.stdout.buffer.flush()
 
 
+# Without Python's buffer of standard input: a thread that waits in it makes Python abort at its end.
+def _line() -> bytes:
+    line = b""
+    while not line.endswith(b"\n") and (data := os.read(0, 1 << 16)):
+        line += data
+    return line
+
+
 def _watch() -> None:
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -107,8 +107,9 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     if numbers.min() == numbers.max():
         return Interval(float(numbers[0]) / 1e6, float(numbers[0]) / 1e6)
     if by_formula(len(values)):
-        low, high = mean_limits(numbers)
-    elif _too_few(len(values)):
+        computed = mean_limits(numbers)
+        return Interval(computed[0] / 1e6, computed[1] / 1e6)
+    if _too_few(len(values)):
         low, high = ttest_1samp(numbers, 0).confidence_interval(CONFIDENCE)
     else:
         low, high = _bootstrapped((numbers,), _mean)

@@ -55,7 +55,7 @@ class OneThatEnds(LocalRunner):
     def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:  # noqa: ARG002
         if cell == self.campaign.cells[0]:
             return self._pool.submit(lambda: [Finished(trial(cell.id, 1), {})])
-        return self._pool.submit(self.link.run)  # type: ignore[arg-type]
+        return self._pool.submit(self.link.run)  # type: ignore[call-arg, arg-type]
 
 
 @pytest.mark.parametrize("error", [StorageError("the disk is full"), KeyboardInterrupt()], ids=["full", "^C"])
