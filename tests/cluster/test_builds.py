@@ -99,7 +99,9 @@ def test_a_client_that_ends_leaves_nobody_at_work(number: int, cluster: LocalClu
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
     eventually(lambda: not building(cluster), "the build to end")
     assert not (tmp_path / "out").exists()
-    assert all(not list(cluster.temporary(name).glob("patchkit-*")) for name in cluster.workers)
+    eventually(
+        lambda: not any(list(cluster.temporary(name).glob("patchkit-*")) for name in cluster.workers), "tidying up"
+    )
 
 
 def test_the_scheduler_is_killed(cluster: LocalCluster, tmp_path: Path) -> None:
