@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from patchkit.cluster.identity import Ability, identity, resource
@@ -36,7 +37,7 @@ class Input:
     name: str
     data: bytes
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The hash of the data, in hex."""
         return hashlib.sha256(self.data).hexdigest()

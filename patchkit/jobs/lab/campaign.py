@@ -119,7 +119,7 @@ class _Job:
             self.ui.step(f"Nothing is missing: {self.folder.path} is complete")
             return
         self.runner.prepare(list({cell.id: cell for cell, _ in missing}.values()))
-        todo = batches(missing, self.campaign.machine.shift)
+        todo = batches(missing, self.campaign.machine.shift * self.runner.together(len(missing)))
         self.ui.step(f"{len(missing)} trials, {self.runner.jobs} at a time")
         began = time.monotonic()
         with self.ui.tally("trials", len(missing)) as advance:

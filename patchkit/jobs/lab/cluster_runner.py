@@ -18,6 +18,9 @@ from patchkit.jobs.lab.runners import LocalRunner
 from patchkit.lab.model.campaign import Cell
 from patchkit.lab.runner.answer import packed
 
+_TOGETHER = 10  # trials of a unit, which then takes some two seconds
+_ROUNDS = 20  # units for each that can run: at the end, none waits long for the last
+
 
 def link_of(asked: LinkName | None) -> LinkName:
     """Return the link of a campaign on a cluster. Raises BadUsageError where ``asked`` is another one."""
@@ -71,6 +74,10 @@ class ClusterRunner:
             client, server = self.local.pair(cell)
             name = f"peers of {cell.arm}"
             self._peers[cell.arm, cell.credentials] = Input(name, self.link.packed(client, server, cell.credentials))
+
+    def together(self, trials: int) -> int:
+        """Return more than one for a long campaign: each unit costs the scheduler some milliseconds."""
+        return max(1, min(_TOGETHER, trials // (_ROUNDS * max(1, self.cluster.slots))))
 
     def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:
         inputs = [self._campaign, self._ground, self._peers[cell.arm, cell.credentials]]

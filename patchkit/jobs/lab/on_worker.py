@@ -12,7 +12,7 @@ from typing import Any
 from patchkit.cluster.task import done
 from patchkit.context import Context
 from patchkit.errors import MachineError
-from patchkit.jobs.lab.batch import Finished, finished_trials
+from patchkit.jobs.lab.batch import Finished, batches, finished_trials
 from patchkit.jobs.lab.links import UmlLink
 from patchkit.lab.guest.kernel.obtain import UmlKernel
 from patchkit.lab.guest.uml_image import UmlImage
@@ -88,7 +88,12 @@ class _Grounds:
             raise MachineError(f"the campaign has no cell {unit['cell']}")
         pair = Binary(arm.client, b""), Binary(arm.server, b"")  # their programs are in what was packed
         link.take(*pair, cell.credentials, peers)
-        finished = finished_trials(this, cell, unit["numbers"], pair, link)
+        size = this.machine.shift
+        finished = [
+            trial
+            for _, numbers in batches([(cell, number) for number in unit["numbers"]], size)
+            for trial in finished_trials(this, cell, numbers, pair, link)
+        ]
         return b"".join(
             packed({}, {"trial": line(one.trial).encode(), **{name: text.encode() for name, text in one.logs.items()}})
             for one in finished

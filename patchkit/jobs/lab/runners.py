@@ -27,8 +27,11 @@ class Runner(Protocol):
     def prepare(self, cells: Sequence[Cell]) -> None:
         """Get ready what ``cells`` stand on. Raises what the link raises."""
 
+    def together(self, trials: int) -> int:
+        """Return how many batches of a cell go together, where so many ``trials`` are to be run."""
+
     def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:
-        """Begin the trials ``numbers``, a batch of ``cell``; the future raises what the link raises."""
+        """Begin the trials ``numbers`` of ``cell``, of batches that go together; the future raises what the link raises."""
 
     def room(self) -> int:
         """Return how many batches may be on their way."""
@@ -85,6 +88,9 @@ class LocalRunner:
         boots = [partial(self.link.prepare, *self.pair(cell), cell.credentials) for cell in grounds.values()]
         for _ in side_by_side(self, [partial(self._pool.submit, boot) for boot in boots]):
             pass
+
+    def together(self, trials: int) -> int:  # noqa: ARG002
+        return 1
 
     def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:
         return self._pool.submit(finished_trials, self.campaign, cell, numbers, self.pair(cell), self.link)
