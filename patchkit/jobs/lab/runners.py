@@ -31,7 +31,7 @@ class Runner(Protocol):
         """Return how many batches of a cell go together, where so many ``trials`` are to be run."""
 
     def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:
-        """Begin the trials ``numbers`` of ``cell``, of batches that go together; the future raises what the link raises."""
+        """Begin the trials ``numbers`` of ``cell``, whose batches go together; the future raises what the link does."""
 
     def room(self) -> int:
         """Return how many batches may be on their way."""
