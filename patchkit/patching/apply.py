@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -130,8 +131,16 @@ def _check_index(file: PatchedFile, before: bytes | None, after: bytes) -> None:
 def write_all(folder: Path, files: Mapping[str, bytes], new: Collection[str] = ()) -> None:
     """Replace ``files`` below ``folder``, and make the folders of those that are ``new``.
 
-    Raises what :func:`patchkit.storage.replace_all` raises; then no folder is left that was made.
+    Raises PatchMismatchError where something that is not a file of the tree stands at the path of a new one, and what
+    :func:`patchkit.storage.replace_all` raises; then no folder is left that was made.
     """
+    for path in new:
+        if os.path.lexists(folder / path):
+            raise PatchMismatchError(
+                f"{path} is in {folder} already, and the patch brings it as a new file",
+                why="it is not a file of the source, but a folder, a link or a device",
+                advice=f"look at it, and move it away: {folder / path}",
+            )
     with ExitStack() as made:
         for above in dict.fromkeys((folder / path).parent for path in new):
             made.enter_context(folder_made(above))

@@ -50,6 +50,12 @@ class Combination:
         name = path.rpartition("/")[2]
         return any(path in part.files or (part.diffs is None and name in part.files) for part in self.parts)
 
+    def obstructed_by(self, path: str) -> bool:
+        """Return whether a file at ``path`` stands where a part needs a folder, or in a folder of a new file's path."""
+        return any(
+            brought.startswith(f"{path}/") or path.startswith(f"{brought}/") for brought in self.brought
+        ) and not self.touches(path)
+
     @property
     def name(self) -> str:
         """The names of the parts in their order, ``a+b``: one combination has one name, however it was typed."""

@@ -18,7 +18,7 @@ from patchkit.patching.formats import quilt
 from patchkit.patching.own.mails import mails_of
 from patchkit.patching.own.reading import MAX_FOLDER, files_of, read_below, read_file
 from patchkit.patching.own.variant import OwnFolder, OwnPatch, OwnVariant
-from patchkit.patching.unified import MAX_DIFF, FileChange, read
+from patchkit.patching.unified import MAX_DIFF, FileChange, read, refuse_nested
 from patchkit.patching.variants import Variant
 from patchkit.printable import in_one_line
 from patchkit.storage import expanded
@@ -58,10 +58,22 @@ def patch(text: str, asked_as: str = "--patch FILE|DIR") -> Variant:
 
 
 def derived(own: Variant, diff: bytes, origin: str) -> Variant:
-    """Make the patch ``diff`` known, which was made of ``own`` and keeps its title. Raises BadPatchError."""
+    """Return the patch ``diff``, which was made of ``own`` and keeps its name, title and description.
+
+    A header that is written for it names ``own``, by a hash that a file has. Raises BadPatchError.
+    """
+    made = known_as(own, diff, register=False)
+    return made.model_copy(update={"name": own.name, "description": own.description, "origin": origin})
+
+
+def known_as(own: Variant, diff: bytes, *, register: bool = True) -> Variant:
+    """Make the patch ``diff`` known as a file with the name of ``own`` would be: by its own hash. Raises BadPatchError.
+
+    With ``register`` false, it is only returned.
+    """
     given = own.given if isinstance(own, OwnVariant) else own.name
     made = _patch(given, ((given, read(diff, given)),), [diff], title=own.title, author=own.author)
-    return _known(made.model_copy(update={"origin": origin}))
+    return _known(made) if register else made
 
 
 def folder(text: str) -> Variant:
@@ -105,6 +117,7 @@ def _patch(given: str, steps: _STEPS, parts: Sequence[bytes], *, title: str = ""
     whole = b"".join(b"%d %b" % (len(part), part) for part in parts) if parts[1:] else parts[0]
     digest = hashlib.sha256(whole).hexdigest()
     paths = list(dict.fromkeys(change.path for _, changes in steps for change in changes))
+    refuse_nested(in_one_line(given)[:200], paths)
     mail = next(iter(mails_of(parts[0])), None)
     title, author = title or (mail.title if mail else ""), author or (mail.author if mail else "")
     return OwnPatch(

@@ -8,7 +8,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from patchkit.errors import BadSourceError
 
@@ -51,6 +51,22 @@ class Entry:
     def of(cls, data: bytes, *, mode: int = 0o644, mtime: int = 0) -> Entry:
         """Return an entry whose content is ``data``; ``mtime`` is in seconds since 1970."""
         return cls(mode, mtime, lambda: data)
+
+
+@runtime_checkable
+class Foldered(Protocol):
+    """Entries that know their folders, and need not list every path to look into one."""
+
+    def below(self, folder: str) -> str | None:
+        """Return the path of a file in ``folder``; None where it is not a folder with files."""
+        ...
+
+
+def below(entries: Mapping[str, Entry], folder: str) -> str | None:
+    """Return the path of a file of ``entries`` in ``folder``; None where it is not a folder with files."""
+    if isinstance(entries, Foldered):
+        return entries.below(folder)
+    return next((path for path in entries if path.startswith(f"{folder}/")), None)
 
 
 @dataclass(frozen=True)
