@@ -31,6 +31,11 @@ class Combination:
         return tuple(Combination(tuple(run)) for _, run in runs)
 
     @property
+    def one_by_one(self) -> Combination:
+        """The same, in which each of a user's diffs is a part: in a series of patches each keeps title and author."""
+        return Combination(tuple(alone for part in self.parts for alone in part.alone))
+
+    @property
     def has_diffs(self) -> bool:
         """Whether a part is made of a user's diffs."""
         return any(part.diffs is not None for part in self.parts)

@@ -161,7 +161,7 @@ def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
 
 def test_a_folder_where_a_file_should_be(tmp_path: Path) -> None:
     name = named(tmp_path, NEW.replace(b"src/openvpn/mine.h", b"src"))
-    with pytest.raises(PatchMismatchError, match="exactly to src$") as caught:
+    with pytest.raises(PatchMismatchError, match=r"exactly to src$") as caught:
         render(combination(name), tree(ALLMAN), "2.6.14")
     assert f"it is a folder, and {PATH} is in it" in caught.value.why
     assert "port" not in caught.value.advice

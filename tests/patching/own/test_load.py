@@ -66,8 +66,9 @@ def test_an_mbox_has_a_step_a_mail(tmp_path: Path) -> None:
     mails += [MAIL.format(number=n, encoding="8bit").encode() + d + b"-- \n2.39\n\n" for n, d in ((1, ONE), (2, TWO))]
     read = patch(tmp_path, b"".join(mails), "series.mbox")
     assert isinstance(read, OwnPatch)
-    assert [name for name, _ in read.steps] == ["series.mbox (mail 2 of 3)", "series.mbox (mail 3 of 3)"]
-    assert (read.title, read.author) == ("Mine: a very long one", "Jörg <joerg@example.org>")
+    assert [step.name for step in read.steps] == ["series.mbox (mail 2 of 3)", "series.mbox (mail 3 of 3)"]
+    assert (read.title, read.author) == ("2 patches of series.mbox", "Jörg <joerg@example.org>")
+    assert [step.title for step in read.steps] == ["Mine: a very long one"] * 2
 
 
 def test_a_quoted_mail_is_decoded(tmp_path: Path) -> None:
