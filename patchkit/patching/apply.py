@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from patchkit.errors import PatchMismatchError
+from patchkit.errors import BadSourceError, PatchMismatchError
 from patchkit.patching.csource.file import split_lines
 from patchkit.source.tree.tree import blob_id
 from patchkit.storage import folder_made, replace_all
@@ -131,9 +131,16 @@ def _check_index(file: PatchedFile, before: bytes | None, after: bytes) -> None:
 def write_all(folder: Path, files: Mapping[str, bytes], new: Collection[str] = ()) -> None:
     """Replace ``files`` below ``folder``, and make the folders of those that are ``new``.
 
-    Raises PatchMismatchError where something that is not a file of the tree stands at the path of a new one, and what
-    :func:`patchkit.storage.replace_all` raises; then no folder is left that was made.
+    Raises BadSourceError for a symbolic link, PatchMismatchError where something that is not a file of the tree stands
+    at the path of a new one, and what :func:`patchkit.storage.replace_all` raises; no folder is left then.
     """
+    for path in files:
+        if (folder / path).is_symlink() and path not in new:
+            raise BadSourceError(
+                f"{path} is a symbolic link, to {(folder / path).readlink()}",
+                why="the link would become a file, and what it leads to would stay as it is",
+                advice="put the file itself into the tree: cp --remove-destination, or name the folder that has it",
+            )
     for path in new:
         if os.path.lexists(folder / path):
             raise PatchMismatchError(

@@ -9,13 +9,10 @@ preprocessor sees with the macro unset must be the original to the byte.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
 
-from patchkit import resources
 from patchkit.errors import (
     AlreadyPatchedError,
     AnchorError,
@@ -29,9 +26,7 @@ from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
 from patchkit.patching.composed import Composed, ComposedFile, compose, with_files
 from patchkit.patching.csource import conditionals
-from patchkit.patching.csource.anchors import Anchors
 from patchkit.patching.csource.file import MAX_SOURCE, CSource, parse, split_lines
-from patchkit.patching.csource.whole_lines import Lines
 from patchkit.patching.edits import (
     Edit,
     file_diff,
@@ -44,18 +39,10 @@ from patchkit.patching.edits import (
     seams,
     spliced,
 )
-from patchkit.patching.variants import Variant
+from patchkit.patching.templates import yielded_by
+from patchkit.patching.variants import DESCRIPTION, Variant
+from patchkit.printable import in_one_line
 from patchkit.source.tree.tree import SYMLINK, SourceTree
-
-if TYPE_CHECKING:
-    from jinja2 import BaseLoader, Environment, Template
-
-    class _Layout(TypedDict):
-        trim_blocks: bool
-        lstrip_blocks: bool
-        keep_trailing_newline: bool
-        autoescape: bool
-
 
 _SHOWN = 4  # lines that a message lists
 
@@ -259,9 +246,34 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+def _place(combined: Combination, tree: SourceTree, file: str) -> str:
+    """Find ``file``; where a user's own variant names one that the source does not have, the variant is at fault."""
+    try:
+        return tree.find(file)
+    except BadSourceError as error:
+        own = [part for part in combined.parts if part.is_own and file in part.files]
+        if not own or not is_openvpn(tree):
+            raise
+        raise no_such_file(own[0], file, tree.origin.name) from error
+
+
+def is_openvpn(tree: SourceTree) -> bool:
+    """Return whether ``tree`` has the file that every release has, in its folder or an old one's."""
+    return "src/openvpn/reliable.c" in tree or "reliable.c" in tree
+
+
+def no_such_file(own: Variant, file: str, source: str) -> AnchorError:
+    """Make the error for a user's own variant that names a file that ``source`` does not have."""
+    return AnchorError(
+        f"{own.name} changes {in_one_line(file)[:200]}, and {source} has no such file",
+        why=f"`files` in {in_one_line(str(own.folder / DESCRIPTION))} names it",
+        advice="check the name: a file of src/openvpn, without its folder; or name releases that have it",
+    )
+
+
 def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> _Change:
     """The change of one file, the same whichever branches of its ``#if`` groups the compiler sees."""
-    path = tree.find(file)
+    path = _place(combined, tree, file)
     mode = tree.entries[path].mode
     if mode == SYMLINK:
         raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
@@ -432,15 +444,9 @@ def _check_after(combined: Combination, unguarded: _Change) -> None:
 
 
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
-    from jinja2 import TemplateError
-
     _refuse_patched(part, source)
     _refuse_broken(part, source)
-    try:
-        text = _template_of(part, file).render(source=Anchors(source))
-    except (TemplateError, *_CARELESS) as error:
-        raise BadVariantError(f"the template of {part.name} for {file} fails", why=str(error)) from error
-    edits = read_edits(text, source.lines, part, file)
+    edits = read_edits(yielded_by(part, file, source), source.lines, part, file)
     _hold_inside(part, edits, source)
     return edits
 
@@ -485,65 +491,3 @@ def _hold_inside(part: Variant, edits: Sequence[Edit], source: CSource) -> None:
                 f"{part.name} would change {source.name} outside of {', '.join(named)}",
                 why=f"line {edit.start + 1}: {source.text(min(edit.start + 1, len(source.lines)))}",
             )
-
-
-@lru_cache(maxsize=4)
-def _environment(folder: Path) -> Environment:
-    """Templates of the catalogue in ``folder``, where all variants are: one may include another one's templates."""
-    from jinja2 import FileSystemLoader
-
-    return _sandbox(FileSystemLoader(folder))
-
-
-def _own_environment(texts: Mapping[str, str], catalogue: Path) -> Environment:
-    """Templates of a user's own folder, with what was read: they may include each other and the catalogue's.
-
-    Nothing is opened for them.
-    """
-    from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader
-
-    return _sandbox(ChoiceLoader([DictLoader(texts), FileSystemLoader(catalogue)]))
-
-
-def _sandbox(loader: BaseLoader) -> Environment:
-    """Templates in jinja's sandbox, without its global functions, the catalogue's as well as a user's own.
-
-    They see bytes of unknown encoding as text by surrogate escapes, so nothing is lost.
-    """
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(loader=loader, undefined=StrictUndefined, **_LAYOUT)
-    environment.globals = {"namespace": environment.globals["namespace"]}
-    environment.filters |= {
-        "added": lambda lines: _signed("+", lines),
-        "removed": lambda lines: _signed("-", lines),
-        "kept": lambda lines: _signed(" ", lines),
-    }
-    return environment
-
-
-_LAYOUT: _Layout = {
-    "trim_blocks": True,
-    "lstrip_blocks": True,
-    "keep_trailing_newline": True,
-    "autoescape": False,
-}
-# What a template raises that takes a value for something else: a fault of the template, not of patchkit.
-_CARELESS = (TypeError, ValueError, AttributeError, ArithmeticError, LookupError, RecursionError)
-
-
-def _template_of(part: Variant, file: str) -> Template:
-    if part.templates is None:
-        return _template(part.folder.parent, part.template(file))
-    return _own_environment(part.templates, resources.folder("patches")).from_string(part.template(file))
-
-
-@lru_cache(maxsize=64)
-def _template(folder: Path, text: str) -> Template:
-    return _environment(folder).from_string(text)
-
-
-def _signed(sign: str, given: Lines | Iterable[bytes]) -> str:
-    lines = given.lines if isinstance(given, Lines) else given
-    return "".join(sign + line.decode("utf-8", "surrogateescape") for line in lines).removesuffix("\n")

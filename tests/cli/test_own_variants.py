@@ -61,6 +61,38 @@ def test_apply_brings_no_file_where_a_folder_is(patchkit: Run, tmp_path: Path) -
     assert (tmp_path / "tree" / PATH).read_text() == ALLMAN
 
 
+def test_apply_does_not_replace_a_link_by_a_file(patchkit: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.c").write_text(ALLMAN)
+    (tmp_path / "tree" / PATH).unlink()
+    (tmp_path / "tree" / PATH).symlink_to(tmp_path / "elsewhere.c")
+    done = patchkit("apply", "tree", "--patch", "mine.diff")
+    assert done.returncode == 25
+    assert f"{PATH} is a symbolic link, to {tmp_path}/elsewhere.c" in done.stderr
+    assert (tmp_path / "tree" / PATH).is_symlink()
+    assert (tmp_path / "elsewhere.c").read_text() == ALLMAN
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("apply", ""), "an argument is given with an empty value"),
+        (("export", "--source", "tree", "--to", ""), "--to is given with an empty value"),
+        (("export", "--source", "tree", "--to="), "--to is given with an empty value"),
+        (("matrix", "--patch", ""), "--patch is given with an empty value"),
+        (("render", "--source", "tree", "--variant", "early", "--variant", "retransmit"), "--variant is given twice"),
+        (("export", "--source", "tree", "--variant", "early", "--variant=early"), "--variant is given twice"),
+        (("apply", "tree", "--patch", "mine.diff", "--patch", "mine.diff"), "--patch mine.diff is given twice"),
+    ],
+)
+def test_what_would_be_taken_for_something_else_is_refused(
+    patchkit: Run, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    done = patchkit(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert (tmp_path / "tree" / PATH).read_text() == ALLMAN
+
+
 def test_the_order_of_the_command_line_is_the_order_of_the_parts(patchkit: Run, tmp_path: Path) -> None:
     front = patchkit("export", "--source", "tree", "--patch", "mine.diff", "--variant", "retransmit", "--to", "a")
     behind = patchkit("export", "--source", "tree", "--variant", "retransmit", "--patch", "mine.diff", "--to", "b")

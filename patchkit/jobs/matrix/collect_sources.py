@@ -13,6 +13,7 @@ from patchkit.jobs.matrix.answers import Answers
 from patchkit.patching import pins
 from patchkit.patching.combination import Combination
 from patchkit.patching.names import files_of
+from patchkit.patching.render import is_openvpn, no_such_file
 from patchkit.patching.unified import folders_above
 from patchkit.patching.variants import UpstreamStatus, names, variant
 from patchkit.releases.catalog import TagPin, catalog
@@ -213,7 +214,9 @@ class SourceCollector:
                     self.unread[blob] = tree, path
                 row.files[path] = blob
             except BadSourceError as error:
-                row.missing[file] = error
+                by = [part for part in parts if file in part.files]
+                at_fault = all(part.is_own for part in by) and is_openvpn(tree)
+                row.missing[file] = no_such_file(by[0], file, tree.origin.name) if at_fault else error
         # Nothing is pinned that was not looked at: pins are believed afterwards, also where a name is missing.
         if not tree.origin.verified or pins.are_ignored():
             others = [

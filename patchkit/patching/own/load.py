@@ -19,6 +19,7 @@ from patchkit.patching.own.mails import Mail, described, mails_of
 from patchkit.patching.own.plain_text import plain_text
 from patchkit.patching.own.reading import MAX_FOLDER, files_of, read_below, read_file
 from patchkit.patching.own.variant import OwnFolder, OwnPatch, OwnVariant, Step
+from patchkit.patching.templates import template_name
 from patchkit.patching.unified import MAX_DIFF, read, refuse_nested
 from patchkit.patching.variants import Variant
 from patchkit.printable import in_one_line
@@ -27,6 +28,7 @@ from patchkit.storage import expanded
 _MOST_DIFFS = 500
 _LONGEST = 32  # characters of a file's name that go into names
 _TITLE = 80
+_MOST_FAULTS, _LONGEST_FAULT = 6, 200  # of a patch.toml, in a message; characters of each
 _LONGEST_AUTHORS = 200
 _MOST_LISTED = 50  # patches of a series that its description lists
 _RESERVED = {"name", "folder", "kind", "digest", "given", "texts", "steps"}
@@ -164,7 +166,11 @@ def _steps(name: str, data: bytes, strip: int = 1) -> list[Step]:
     numbered = [(f"{shown} (mail {number} of {len(mails)})", mail) for number, mail in enumerate(mails, 1)]
     steps = [_step(label, mail, strip) for label, mail in numbered if mail.has_diff]
     if not steps:
-        raise BadPatchError(f"{shown} has {len(mails)} mails, and none has a diff")
+        raise BadPatchError(
+            f"{shown} has {len(mails)} mails, and none has a diff",
+            why="a diff has a --- line with a +++ line behind it",
+            advice="git format-patch --stdout writes mails with diffs",
+        )
     return steps
 
 
@@ -185,7 +191,11 @@ def _series(path: Path) -> OwnPatch:
     text = plain_text(raw, in_one_line(str(series)))
     entries = list(quilt.entries(text))
     if not entries or len(entries) > _MOST_DIFFS:
-        raise BadPatchError(f"{in_one_line(str(series))} lists {len(entries)} patches", why=f"1 to {_MOST_DIFFS} are")
+        raise BadPatchError(
+            f"{in_one_line(str(series))} lists {len(entries)} patches",
+            why=f"1 to {_MOST_DIFFS} are taken",
+            advice="each line is the name of a patch: ls *.patch > series, in that folder",
+        )
     steps: list[Step] = []
     parts = [raw]
     for name, options in entries:
@@ -193,11 +203,15 @@ def _series(path: Path) -> OwnPatch:
             raise BadPatchError(
                 f"{in_one_line(str(series))} lists {in_one_line(name)} with {in_one_line(' '.join(options))}",
                 why="patchkit knows -p1 and -p0",
+                advice="take the option out of that line, and write the patch anew for -p1: quilt refresh -p1",
             )
         data = read_below(path, name, MAX_DIFF)
         parts.append(data)
         if sum(map(len, parts)) > MAX_FOLDER:
-            raise BadPatchError(f"{in_one_line(str(path))} has more than {MAX_FOLDER >> 20} MiB of patches")
+            raise BadPatchError(
+                f"{in_one_line(str(path))} has more than {MAX_FOLDER >> 20} MiB of patches",
+                advice="give those that change OpenVPN's source alone",
+            )
         steps += _steps(name, data, 0 if options == ["-p0"] else 1)
     given = path.resolve().name
     if given == "patches" and path.resolve().parent.name == "debian":
@@ -217,7 +231,7 @@ def _folder(path: Path, files: dict[str, bytes]) -> OwnFolder:
         described = OwnFolder(**{**table, **own})
     except (UnicodeDecodeError, ValidationError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadPatchError(
-            f"{where} is not valid", why=str(error), advice="docs/variants.md explains the fields"
+            f"{where} is not valid", why=_told(error), advice="docs/variants.md explains the fields"
         ) from error
     if described.name in variants.names():
         raise BadPatchError(
@@ -227,10 +241,27 @@ def _folder(path: Path, files: dict[str, bytes]) -> OwnFolder:
         )
     missing = [file for file in described.files if f"{file}.diff.j2" not in texts]
     if missing:
-        raise BadPatchError(f"{where} lists files without a template", why=", ".join(missing[:6]))
+        raise BadPatchError(
+            f"{where} lists files without a template",
+            why=", ".join(
+                f"{in_one_line(file)[:80]} needs {in_one_line(template_name(file))[:90]}" for file in missing[:6]
+            ),
+            advice="write the template, or take the file out of `files`",
+        )
     if not described.files:
         raise BadPatchError(f"{where} lists no file that changes", advice='files = ["reliable.c"]')
     return described
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, in a few lines: pydantic lists all faults, whatever their number."""
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_context=False)
+        texts = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:_MOST_FAULTS]]
+        texts += [f"and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
+    else:
+        texts = [str(error) or type(error).__name__]
+    return "\n".join(in_one_line(text)[:_LONGEST_FAULT] for text in texts)
 
 
 def _digest(files: dict[str, bytes]) -> str:
