@@ -10,7 +10,7 @@ import pytest
 
 from patchkit import storage
 from patchkit.errors import DiskFullError, StorageError
-from patchkit.storage import damaged_in, folder_made, keep, kept, locked, replace_all, sum_of
+from patchkit.storage import check_writable, damaged_in, folder_made, keep, kept, locked, reading, replace_all, sum_of
 
 
 @pytest.fixture
