@@ -209,7 +209,7 @@ def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
     keep: bool | None = None  # None outside of a guard
     depth = 0
     at = 0
-    for row in [row for row, line in enumerate(lines) if line[:1] == b"#"]:
+    for row in _directive_rows(lines):
         word = lines[row].rstrip(b"\r\n")
         now = keep
         is_ours = False  # a directive of the guard itself
@@ -229,6 +229,20 @@ def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
             out += lines[at:row] if keep is not False else ()
             keep, at = now, row + 1
     return out + list(lines[at:] if keep is not False else ())
+
+
+def _directive_rows(lines: Sequence[bytes]) -> list[int]:
+    """The rows of lines that begin with ``#``: some hundred of ten thousand, which a search finds faster."""
+    data = b"\n" + b"".join(lines)
+    rows: list[int] = []
+    at, row = data.find(b"\n#"), -1
+    counted = 0
+    while at >= 0:
+        row += data.count(b"\n", counted, at + 1)
+        counted = at + 1
+        rows.append(row)
+        at = data.find(b"\n#", at + 1)
+    return rows
 
 
 def spliced(lines: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -20,6 +21,7 @@ from patchkit.errors import (
     BadVariantError,
     ConflictError,
     PatchMismatchError,
+    PinMismatchError,
 )
 from patchkit.patching import dep3, names, pins, traces
 from patchkit.patching.apply import apply
@@ -282,13 +284,7 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
     if len(data) > MAX_SOURCE:
         return _change_in(combined, source, file, mode, guard=guard)
     if pins.is_upstreams(file, data):
-        try:
-            return _change_in(combined, source, file, mode, guard=guard)
-        except AnchorError:
-            if not conditionals.read(data).split:
-                raise
-            # One view is enough: that all give the same was seen when the pin was made.
-            return _change_in(combined, parse(path, data, 0), file, mode, guard=guard)
+        return _change_of_pinned(combined, source, file, mode, guard=guard)
     text = conditionals.read(data)
     failed: AnchorError | None = None
     try:
@@ -309,6 +305,29 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
             advice="render it against a whole source: patchkit fetch --version V --to DIR",
         ) from failed
     return _change_in_views(combined, source, file, mode, guard=guard)
+
+
+_in_a_view: set[str] = set()
+"""The names of files of upstream's that could only be read in a view: the next one is read in a view at once."""
+
+
+def _change_of_pinned(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:
+    """The change of a file of upstream's: one view is enough, for that all give the same was seen for the pin."""
+
+    def seen() -> _Change:
+        return _change_in(combined, parse(source.name, source.data, 0), file, mode, guard=guard)
+
+    if file in _in_a_view and conditionals.read(source.data).split:
+        with suppress(AnchorError, PinMismatchError):
+            return seen()
+    try:
+        return _change_in(combined, source, file, mode, guard=guard)
+    except AnchorError:
+        if not conditionals.read(source.data).split:
+            raise
+        change = seen()
+        _in_a_view.add(file)
+        return change
 
 
 def _listed(functions: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol, runtime_checkable
 
 from patchkit.errors import BadSourceError
@@ -157,4 +158,16 @@ def sha256_of_tree(tree: SourceTree) -> str:
 
 def blob_id(data: bytes) -> str:
     """Return the id that git gives ``data`` as a blob (SHA-1 over a header and the bytes), 40 hex digits."""
+    return _id_of_small(data) if len(data) <= _SMALL else _id_of(data)
+
+
+_SMALL = 1 << 20  # bytes of a file whose id is kept: one file is asked for by every variant and every check
+
+
+@lru_cache(maxsize=64)
+def _id_of_small(data: bytes) -> str:
+    return _id_of(data)
+
+
+def _id_of(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
