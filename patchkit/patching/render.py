@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Generic, TypeVar
 
 from patchkit.errors import (
     AlreadyPatchedError,
@@ -47,6 +48,7 @@ from patchkit.printable import in_one_line
 from patchkit.source.tree.tree import SYMLINK, SourceTree
 
 _SHOWN = 4  # lines that a message lists
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def render_below(
     Raises what :func:`render` raises.
     """
     changes = _changes(combined, tree, guard=guard, check_names=check_names)
-    body = b"".join(file_diff(change.path, change.source.lines, change.edits, change.mode) for change in changes)
+    body = b"".join(change.diff for change in changes)
     expected = {change.path: change.after for change in changes}
     return Rendered(combined.name, guard, header + body, _applied(header + body, tree, expected))
 
@@ -212,6 +214,11 @@ class _Change:
         """The post-image."""
         return b"".join(spliced(self.source.lines, self.edits))
 
+    @cached_property
+    def diff(self) -> bytes:
+        """The file's part of a unified diff."""
+        return file_diff(self.path, self.source.lines, self.edits, self.mode)
+
     @property
     def changed(self) -> names.Changed:
         """What the change is without a guard, for the check of its names."""
@@ -284,7 +291,10 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
     if len(data) > MAX_SOURCE:
         return _change_in(combined, source, file, mode, guard=guard)
     if pins.is_upstreams(file, data):
-        return _change_of_pinned(combined, source, file, mode, guard=guard)
+        form = f"{file}\0{mode:o}\0{'guarded' if guard else 'plain'}"
+        return _once_a_file(
+            _Once(combined, source, form, lambda: _change_of_pinned(combined, source, file, mode, guard=guard))
+        )
     text = conditionals.read(data)
     failed: AnchorError | None = None
     try:
@@ -394,8 +404,8 @@ def _is_pinned(combined: Combination, unguarded: _Change) -> bool:
 
 
 @dataclass(frozen=True)
-class _Once:
-    """What is the same for the plain form and the guarded one, and is found out for the first of them alone.
+class _Once(Generic[_Found]):
+    """What depends on few things, and is found out once for them: a file's change is that of every release with it.
 
     Equal are the very same objects, and the same texts.
     """
@@ -403,7 +413,7 @@ class _Once:
     who: object
     source: CSource
     text: str | bytes
-    run: Callable[[], tuple[Edit, ...] | None]
+    run: Callable[[], _Found]
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -417,8 +427,13 @@ class _Once:
         return hash((id(self.who), id(self.source), self.text))
 
 
-@lru_cache(maxsize=32)
-def _once(asked: _Once) -> tuple[Edit, ...] | None:
+@lru_cache(maxsize=256)
+def _once(asked: _Once[tuple[Edit, ...] | None]) -> tuple[Edit, ...] | None:
+    return asked.run()
+
+
+@lru_cache(maxsize=160)  # two releases, with all of the catalogue's variants in both forms
+def _once_a_file(asked: _Once[_Change]) -> _Change:
     return asked.run()
 
 

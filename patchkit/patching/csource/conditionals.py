@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 MAX_VIEWS = 8
 """Branches of one group that are looked at; with more, the file is refused."""
@@ -116,8 +116,13 @@ class Conditionals:
 
     data: bytes
     groups: list[_Group] = field(default_factory=list)
-    broken: tuple[int, str] | None = None
-    """The line, from 1, from which on the file can't be read, and the reason."""
+    unread: tuple[int, str] | None = None
+    """The line, from 1, of a comment or an #if without an end, and the reason."""
+
+    @cached_property
+    def broken(self) -> tuple[int, str] | None:
+        """The line, from 1, from which on the file can't be read, and the reason."""
+        return self.unread or _unbalanced(self.view(0))
 
     @property
     def split(self) -> list[_Group]:
@@ -188,17 +193,16 @@ def read(data: bytes) -> Conditionals:
         elif kind == "directive":
             _direct((start, end), found, open_groups, branches)
         elif kind == "open":
-            found.broken = found.row(start), "the comment there has no end"
+            found.unread = found.row(start), "the comment there has no end"
     branches[-1].skip(data[behind:])
-    if open_groups and found.broken is None:
-        found.broken = found.row(open_groups[-1].directives[0][0]), "the #if there has no #endif"
+    if open_groups and found.unread is None:
+        found.unread = found.row(open_groups[-1].directives[0][0]), "the #if there has no #endif"
         found.groups += open_groups
-    found.broken = found.broken or _unbalanced(found.view(0))
     return found
 
 
 def _tokens(data: bytes) -> Iterator[tuple[str, int, int]]:
-    """Yield kind, start and end of what counts: ``sign``, ``string``, ``comment``, one that is ``open``, ``directive``."""
+    """Yield what counts with its start and end: a sign, string, directive, comment, or a comment that stays open."""
     at = 0
     while (token := _TOKEN.search(data, at)) is not None:
         kind, start, at = token.lastgroup or "sign", token.start(), token.end()
@@ -213,9 +217,7 @@ def _tokens(data: bytes) -> Iterator[tuple[str, int, int]]:
         yield "string" if kind == "character" else kind, start, at
 
 
-def _direct(
-    span: tuple[int, int], found: Conditionals, open_groups: list[_Group], branches: list[_Branch]
-) -> None:
+def _direct(span: tuple[int, int], found: Conditionals, open_groups: list[_Group], branches: list[_Branch]) -> None:
     """Open, go on with or close a group."""
     match = _WORD.match(found.data[span[0] : span[1]])
     word, rest = (match[1], _bare(match[2])) if match else (b"", b"")
@@ -226,7 +228,7 @@ def _direct(
         branches.append(first)
     elif word in (b"elif", b"else", b"endif", b"elifdef", b"elifndef"):
         if not open_groups:
-            found.broken = found.broken or (found.row(span[0]), f"#{word.decode()} without #if")
+            found.unread = found.unread or (found.row(span[0]), f"#{word.decode()} without #if")
             return
         group = open_groups[-1]
         branches.pop().end = span[0]

@@ -32,8 +32,24 @@ def root_of(data: bytes) -> Node:
     The word ``struct`` in the arguments of such macros as ``container_of`` is blank in the nodes: it would be such an
     error.
     """
-    seen = _TYPE_ARGUMENT.sub(rb"\1      ", data) if b"container_of" in data or b"ALLOC_OBJ" in data else data
-    return _parser().parse(seen).root_node
+    return _parser().parse(_without_type_arguments(data)).root_node
+
+
+def _without_type_arguments(data: bytes) -> bytes:
+    out, done = [], 0
+    for at in sorted({at for word in (b"container_of", b"ALLOC_OBJ") for at in _found(word, data)}):
+        match = _TYPE_ARGUMENT.match(data, at)
+        if match is not None and at >= done:
+            out += [data[done : match.end(1)], b" " * len("struct")]
+            done = match.end()
+    return b"".join([*out, data[done:]]) if out else data
+
+
+def _found(word: bytes, data: bytes) -> Iterator[int]:
+    at = data.find(word)
+    while at >= 0:
+        yield at
+        at = data.find(word, at + len(word))
 
 
 def identifiers(root: Node, data: bytes, name: str, *, kind: str = "identifier") -> Iterator[Node]:
