@@ -199,17 +199,17 @@ def _guarded_run(run: list[Pair]) -> Iterator[Pair]:
     yield b"+", b"#endif" + newline
 
 
-def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
+def resolved(lines: Sequence[bytes], *, on: bool, rows: Sequence[int] | None = None) -> list[bytes]:
     """Reduce guarded ``lines`` to what a preprocessor leaves, with the macro set (``on``) or not.
 
-    Other directives stay.
+    Other directives stay. ``rows`` are those of :func:`directive_rows`, where they are known.
     """
     starts = {b"#ifdef " + GUARD_MACRO.encode(): on, b"#ifndef " + GUARD_MACRO.encode(): not on}
     out: list[bytes] = []
     keep: bool | None = None  # None outside of a guard
     depth = 0
     at = 0
-    for row in _directive_rows(lines):
+    for row in directive_rows(lines) if rows is None else rows:
         word = lines[row].rstrip(b"\r\n")
         now = keep
         is_ours = False  # a directive of the guard itself
@@ -231,8 +231,8 @@ def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
     return out + list(lines[at:] if keep is not False else ())
 
 
-def _directive_rows(lines: Sequence[bytes]) -> list[int]:
-    """The rows of lines that begin with ``#``: some hundred of ten thousand, which a search finds faster."""
+def directive_rows(lines: Sequence[bytes]) -> list[int]:
+    """List the rows of ``lines`` that begin with ``#``: some hundred of ten thousand, which a search finds faster."""
     data = b"\n" + b"".join(lines)
     rows: list[int] = []
     at, row = data.find(b"\n#"), -1

@@ -32,6 +32,7 @@ from patchkit.patching.csource import conditionals
 from patchkit.patching.csource.file import MAX_SOURCE, CSource, parse, split_lines
 from patchkit.patching.edits import (
     Edit,
+    directive_rows,
     file_diff,
     guarded,
     in_order,
@@ -390,7 +391,7 @@ def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, 
     unguarded = _Change(path, source, mode, plain, plain) if guard else change
     if guard:
         _check_guard(combined, change, unguarded)
-    if not _is_pinned(combined, unguarded):
+    if unguarded.edits and not _is_pinned(combined, unguarded):
         _once(_Once(combined, source, unguarded.after, lambda: _check_after(combined, unguarded)))
     return change
 
@@ -457,7 +458,9 @@ def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) 
 def _check_guard(combined: Combination, change: _Change, unguarded: _Change) -> None:
     """A guard hides all of the change, or shows all of it."""
     after = split_lines(change.after)
-    if resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != unguarded.after:
+    rows = directive_rows(after)
+    off, on = (resolved(after, on=on, rows=rows) for on in (False, True))
+    if off != change.source.lines or b"".join(on) != unguarded.after:
         raise BadVariantError(
             f"{combined.name} can't be guarded in {change.path}",
             why="with the guard off, the preprocessor would not see the original source",
