@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 from patchkit import signals
-from patchkit.building.engine.protocol import cores
 from patchkit.patching.attempt import Attempt, attempt
 from patchkit.patching.combination import combination
+from patchkit.processors import cores
 from patchkit.ui import Ui
 
 _Files = tuple[dict[str, bytes], dict[str, bytes] | None]
