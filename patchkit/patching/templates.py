@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypedDict
 from patchkit import resources
 from patchkit.errors import BadVariantError
 from patchkit.patching.csource.anchors import Anchors
-from patchkit.patching.csource.file import CSource
+from patchkit.patching.csource.file import MAX_SOURCE, CSource
 from patchkit.patching.csource.whole_lines import Lines
 from patchkit.patching.variants import Variant
 from patchkit.printable import in_one_line
@@ -58,6 +58,8 @@ def yielded_by(part: Variant, file: str, source: CSource) -> str:
     try:
         if not part.is_own:
             return _template_of(part, file).render(source=Anchors(source))
+        if len(source.data) <= MAX_SOURCE:
+            _ = source.root  # parsed outside of the limits: tree-sitter ends the process where it gets no memory
         with _within_limits():
             return _template_of(part, file).render(source=Anchors(source))
     except (TemplateError, *_CARELESS) as error:
