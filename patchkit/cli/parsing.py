@@ -1,4 +1,4 @@
-"""Commands that take no value for another one: an empty one is refused, and one that is given twice."""
+"""Commands that take no value for another one: an empty one is refused, and a second one that would not count."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ import typer
 from typer.core import TyperCommand
 
 
-class Command(TyperCommand):
-    """Refuses an empty value, as a script gives with a variable that is not set, and an option twice.
+SEVERAL = {
+    "--variant": "this command makes one source; a+b has both in it",
+    "--target": "this command is for one target",
+}
+"""Options that some commands take several times and others once, and why those do."""
 
-    An empty path would be the current folder. Of an option that takes one value, click takes the last, and is silent.
+
+class Command(TyperCommand):
+    """Refuses an empty value, as a script gives with a variable that is not set: an empty path is the current folder.
+
+    Refuses an option twice that other commands take several times; click would take the last one, and be silent.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -33,15 +40,14 @@ class Command(TyperCommand):
                 continue
             if equals and not value:
                 raise _refused(ctx, f"{name} is given with an empty value", _UNSET)
-            if param.name in given and not getattr(param, "multiple", False):
-                raise _refused(ctx, f"{name} is given twice", _TWICE.get(name, "one of them would not count"))
-            given.add(param.name)
+            if name in given and name in SEVERAL and not getattr(param, "multiple", False):
+                raise _refused(ctx, f"{name} is given twice", SEVERAL[name])
+            given.add(name)
             waiting = "" if equals else name
         return super().parse_args(ctx, args)
 
 
 _UNSET = "is a variable of your script not set?"
-_TWICE = {"--variant": "this command makes one source; a+b has both in it"}
 
 
 def _refused(ctx: Any, what: str, why: str) -> typer.BadParameter:

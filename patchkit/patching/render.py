@@ -292,7 +292,8 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
     if len(data) > MAX_SOURCE:
         return _change_in(combined, source, file, mode, guard=guard)
     if pins.is_upstreams(file, data):
-        form = f"{file}\0{mode:o}\0{'guarded' if guard else 'plain'}"
+        stated = [pins.pinned(part, path, data, guard=guard) for part in combined.parts]
+        form = f"{file}\0{mode:o}\0{'guarded' if guard else 'plain'}\0{stated}"
         return _once_a_file(
             _Once(combined, source, form, lambda: _change_of_pinned(combined, source, file, mode, guard=guard))
         )
