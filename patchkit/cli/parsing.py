@@ -7,7 +7,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-
 SEVERAL = {
     "--variant": "this command makes one source; a+b has both in it",
     "--target": "this command is for one target",
