@@ -9,7 +9,7 @@ from pathlib import PurePath
 from pydantic import Field
 
 from patchkit.diagnosis.both_ends import together
-from patchkit.diagnosis.events import ORDINARY, WORDS, recognised
+from patchkit.diagnosis.events import ORDINARY, WORDS, recognised, unearthed
 from patchkit.diagnosis.finding import LogFinding
 from patchkit.diagnosis.incidents import Incidents
 from patchkit.diagnosis.input.files import LogFile
@@ -25,6 +25,8 @@ from patchkit.json_schema import Part
 _BLANK, _DASH, _U, _S = b" -us"
 _INSIDE = frozenset(("verified-leaf", "peer-info", "push-request", "initiated"))
 """What neither begins nor ends an ordinary handshake."""
+_PACKETS = ("UDP", "TCP", "Connection Attempt ")
+_RETURN = "⏎".encode()
 _MOST_STREAMS = 64  # processes that one log is split into; a container that is restarted has one more each time
 _ROTATED = re.compile(r"(?:[-.]\d{1,10})?(?:\.(?:gz|xz|zst|bz2))?$")
 
@@ -175,11 +177,23 @@ class Reader:
                 self._by_tag[tag] = parsed
 
     def _parse(self, file: str, number: int, raw: bytes, word: int) -> tuple[Stream, Incidents] | None:
+        if _RETURN in raw:  # pasted: several lines in one
+            parts = [self._parse(file, number, part.strip(), -1) for part in raw.split(_RETURN)]
+            return next(filter(None, parts), None)
         line = _text(from_json(raw) if raw.startswith((b"{", b" {", b"\t{")) else raw)
         framed = self._framer.split(line)
         prefix = peer_of(framed.message)
         event = recognised(prefix[2], word)
+        if event is None or (event.anywhere and not prefix[1] and not prefix[2].startswith(_PACKETS)):
+            inner = unearthed(framed.message)
+            if inner is not None:
+                prefix = peer_of(inner)
+                event = recognised(prefix[2]) or event
         if event is None:
+            return None
+        if event.kind == "left-out":
+            for stream, _ in self._streams.values():
+                stream.end.left_out.append((file, number))
             return None
         streams = self._streams
         key = framed.program if framed.program in streams or len(streams) < _MOST_STREAMS else ""

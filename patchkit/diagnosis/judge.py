@@ -117,10 +117,21 @@ def _system(handshake: Handshake, end: End) -> Verdict | None:
             "and none was answered"
         )
         return Verdict(Kind.PORT_CLOSED, CERTAIN if count > 1 else LIKELY, why, _marks(handshake, "refused"))
+    if handshake.has("connect-failed"):
+        return _connect_failed(handshake)
     if handshake.has("connect-timeout"):
         why = "the TCP connection was not answered"
         return Verdict(Kind.NO_REPLY, CERTAIN, why, _marks(handshake, "connect-timeout"))
     return _unreachable(handshake) or _settings(handshake, end)
+
+
+def _connect_failed(handshake: Handshake) -> Verdict:
+    """Of a reason that Windows did not name: who waited had no answer, who did not was refused."""
+    begin, end = handshake.time("tcp-attempt"), handshake.time("connect-failed")
+    marks = _marks(handshake, "tcp-attempt", "connect-failed")
+    if begin is not None and end is not None and end - begin < _WAITED:
+        return Verdict(Kind.PORT_CLOSED, LIKELY, "the TCP connection was refused at once", marks)
+    return Verdict(Kind.NO_REPLY, LIKELY, "the TCP connection was not answered", marks)
 
 
 def _unreachable(handshake: Handshake) -> Verdict | None:
@@ -189,7 +200,7 @@ def _is_gone(handshake: Handshake, stuck: Stuck) -> bool:
 
 def _packets(handshake: Handshake, end: End) -> Verdict | None:
     reliable = handshake.reliable
-    if reliable.reads + reliable.writes == 0:
+    if reliable.reads + reliable.writes == 0 or (reliable.writes == 0 and handshake.has("unknown-session")):
         return None
     if handshake.is_complete and not handshake.has_failed:
         return _lossy_by_packets(handshake)
@@ -286,15 +297,18 @@ def _slow(handshake: Handshake, end: End) -> Verdict | None:
     """A handshake that completed, or got far, in steps of which one waited for a timer."""
     if handshake.is_tcp or end.is_tcp:
         return None
-    pauses = list(_pauses(handshake, end))
-    if not pauses:
+    steps = list(_pauses(handshake, end))
+    if not steps:
         return None
+    pauses = [(seconds, step) for seconds, step, _ in steps]
     longest, step = max(pauses)
     is_exact = end.verb >= 4 and any(mark.time is not None and mark.time % 1 for mark in handshake.marks)
     if not _is_slow(end, pauses, is_exact=is_exact):
         return None
     why = f"{longest:.1f} s passed up to {step}, which needs a few round trips: packets were lost and sent again"
     certainty = LIKELY if is_exact and (longest >= _TIMER - 0.1 or end.sends_small) else POSSIBLE
+    if any(is_cut for seconds, _, is_cut in steps if seconds == longest):
+        certainty, why = POSSIBLE, f"{why}; but lines were left out in between"
     return Verdict(Kind.LOSSY, certainty, why, handshake.marks[:8])
 
 
@@ -319,8 +333,11 @@ def _round_trips(end: End, pauses: Sequence[tuple[float, str]]) -> float:
     return min(one, _LONGEST_TRIP) * sum(trips.values())
 
 
-def _pauses(handshake: Handshake, end: End) -> Iterator[tuple[float, str]]:
-    """The times between one step and the next, in seconds; not those in which a user or a script may be asked."""
+def _pauses(handshake: Handshake, end: End) -> Iterator[tuple[float, str, bool]]:
+    """The times between one step and the next, in seconds; not those in which a user or a script may be asked.
+
+    With each, the name of the step, and whether lines were left out before it.
+    """
     steps = [
         ("link-remote", "the start"), ("contacting", "the start"), ("wait", "the start"),
         ("instance", "the first packet"), ("initial", "the first packet"), ("reneg", "the start"),
@@ -328,15 +345,18 @@ def _pauses(handshake: Handshake, end: End) -> Iterator[tuple[float, str]]:
         ("tls-done", "the end of TLS"), ("initiated", "the end of TLS"), ("push-request", "the request for options"),
     ]  # fmt: skip
     before: float | None = None
+    begin: Mark | None = None
     for kind, name in steps:
-        time = handshake.time(kind)
-        if time is None:
+        mark = handshake.first.get(kind)
+        if mark is None or mark.time is None:
             continue
+        time = mark.time
         is_asked = handshake.side == "server" and kind in ("tls-done", "initiated") and _asks_users(handshake, end)
         if before is not None and time >= before and not is_asked and name != "the start":
             # A client up to 2.5 looks once a second whether it should ask for its options.
-            yield max(0.0, time - before - (_LOOKS if kind == "push-request" else 0.0)), name
-        before = time
+            is_cut = begin is not None and end.has_left_out(begin, mark)
+            yield max(0.0, time - before - (_LOOKS if kind == "push-request" else 0.0)), name, is_cut
+        before, begin = time, mark
 
 
 def _asks_users(handshake: Handshake, end: End) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from patchkit.diagnosis.handshake import Handshake, Mark
@@ -81,6 +82,8 @@ class End:
     replay_count: int = 0
     undecryptable: list[Mark] = field(default_factory=list)
     undecryptable_count: int = 0
+    left_out: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=256))
+    """The lines, by file and number, in place of which whoever published the log put dots."""
     management: int = 0
     management_marks: list[Mark] = field(default_factory=list)
 
@@ -90,6 +93,10 @@ class End:
             self.begin, self.first_stamp = time, stamp
         if self.last is None or time >= self.last:
             self.last, self.last_stamp = time, stamp
+
+    def has_left_out(self, before: Mark, after: Mark) -> bool:
+        """Return whether lines were left out between ``before`` and ``after``."""
+        return any(before.line < line < after.line and file == before.file for file, line in self.left_out)
 
     @property
     def side(self) -> str:

@@ -301,11 +301,15 @@ class Stream:
 
     def _ping_restart(self, mark: Mark, message: str, peer: Peer) -> None:
         name, bracket, _ = message.partition("] Inactivity")
-        if bracket and name.startswith("["):
+        was_up = name != "[UNDEF"
+        if bracket and name.startswith("[") and was_up:
             peer.name = peer.name or name[1:65]
         if peer.handshake is not None and not peer.is_up:
             peer.handshake.mark(mark)  # a client that waits for an answer, or for its options
         self._close(peer)
+        if not was_up:
+            peer.is_up = False
+            return
         self.end.restarts += 1
         self.end.left[peer.name or peer.host] = mark
         while len(self.end.left) > _MOST_PEERS:

@@ -186,6 +186,20 @@ SYSLOGS = {
     "Viscosity": "2024-03-04 05:06:{:02}: ",
     "Connect": "[Mar 04, 2024, 05:06:{:02}] ",
     "no time at all": "",
+    "gluetun": "2024-03-04T05:06:{:02}-07:00 INFO [openvpn] ",
+    "pritunl": "[quiet-lake-12] Mon Mar  4 05:06:{:02} 2024 ",
+    "a program that prints its child's lines": (
+        "2024-03-04T05:06:{0:02}.537 DBG log/openvpn.go:63   > [openvpn] Stdout: Mon Mar  4 05:06:{0:02} 2024 "
+    ),
+    "openvpn3-linux": "Mon Mar  4 05:06:{:02} 2024  {{tag:8958017124777}} Client VERB2: {{tag:8958017124777}} ",
+    "Connect on a phone": "05:06:{:02}.969 -- ",
+    "Connect in Persian": "\u06f0\u06f5:\u06f0\u06f6:{:02}.\u06f9\u06f6\u06f9 -- ",
+    "Android Studio": "03-04 05:06:{0:02}.311 16601-8159/com.example D/OpenVPN: 17095250{0:02}.187358 20 ",
+    "Android, brief": "W/OpenVPN: 17095250{:02}.815908 1 ",
+    "the management interface": ">LOG:17095250{:02},N,",
+    "blanks in microseconds": "Mon Mar 4 05:06:{:02} 2024 us = 771550 ",
+    "a level, and no time": "INFO      -  us=1268{:02} ",
+    "a comma before": ",Mon Mar  4 05:06:{:02} 2024 ",
 }
 
 
@@ -196,7 +210,67 @@ def test_loggers(diagnosed: Diagnosed, prefix: str, kind: str) -> None:
     assert kinds(diagnosed("\n".join(lines))) == [kind]
 
 
+def test_lines_that_were_pasted_into_one(diagnosed: Diagnosed) -> None:
+    """A page that shows line ends as signs."""
+    first, *rest = VERDICTS["no-reply"].splitlines()
+    assert kinds(diagnosed(f"⏎{first} ⏎{' ⏎'.join(rest[:5])}\n" + "\n⏎".join(rest[5:]))) == ["no-reply"]
+
+
+@pytest.mark.parametrize("prefix", ["gluetun", "pritunl", "a program that prints its child's lines", "a comma before"])
+def test_peers_behind_unusual_frames(diagnosed: Diagnosed, prefix: str) -> None:
+    lines = [SYSLOGS[prefix].format(n) + line for n, line in enumerate(SERVER_REFUSES_USER)]
+    (finding,) = diagnosed("\n".join(lines)).findings
+    assert (finding.kind, finding.peer, finding.side) == ("certificate", "203.0.113.8:1194", "server")
+
+
+SERVER_REFUSES_USER = (
+    "203.0.113.8:1194 TLS: Initial packet from [AF_INET]203.0.113.8:1194, sid=01020304 05060708",
+    "203.0.113.8:1194 VERIFY ERROR: depth=0, error=certificate is not yet valid: CN=dora",
+    "203.0.113.8:1194 TLS Error: TLS handshake failed",
+)
+
+
 # Traps.
+
+
+def test_what_the_poster_left_out(diagnosed: Diagnosed) -> None:
+    """Lines in place of which there are dots: what they had is not known, and what is left counts."""
+    whole = NO_REPLY.splitlines()
+    for dots in ("...", "[...]", "…", "    ...", "<snip>", "..", "- - - 8< - - -"):
+        assert kinds(diagnosed("\n".join([*whole[:4], dots, *whole[4:6], dots, *whole[6:]]))) == ["no-reply"]
+        assert kinds(diagnosed(STALL.replace("...", dots))) == ["stall"]
+
+
+def test_a_step_that_the_poster_left_out_is_no_loss(diagnosed: Diagnosed) -> None:
+    """What passed between two lines with dots between them may have been anything."""
+    steps = [
+        "2021-03-04 08:00:01 us=100000 UDP link remote: [AF_INET]198.51.100.7:1194",
+        "2021-03-04 08:00:01 us=200000 TLS: Initial packet from [AF_INET]198.51.100.7:1194, sid=01020304 05060708",
+        "...",
+        "2021-03-04 08:10:31 us=300000 TLS: Initial packet from [AF_INET]198.51.100.7:1194, sid=11020304 05060708",
+        "2021-03-04 08:10:31 us=400000 VERIFY OK: depth=0, CN=server",
+        "2021-03-04 08:10:31 us=500000 [server] Peer Connection Initiated with [AF_INET]198.51.100.7:1194",
+        "2021-03-04 08:10:32 us=500000 Initialization Sequence Completed",
+    ]
+    assert kinds(diagnosed("\n".join(steps))) == []
+    cut = [*steps[:3], *steps[4:]]
+    (finding,) = diagnosed("\n".join(cut).replace("08:10:3", "08:00:4")).findings
+    assert (finding.kind, finding.certainty) == ("lossy-link", "possible")
+
+
+def test_a_client_that_was_never_up_has_no_session_that_ends(diagnosed: Diagnosed) -> None:
+    """With --ping-restart shorter than --hand-window, the first attempt ends in the words of a session's end."""
+    lines = [*NO_REPLY.splitlines()[:5], "2021-03-04 08:00:31 [UNDEF] Inactivity timeout (--ping-restart), restarting"]
+    assert kinds(diagnosed("\n".join(lines))) == ["no-reply"]
+
+
+@pytest.mark.parametrize(("seconds", "kind"), [(2, "port-closed"), (21, "no-reply")])
+def test_windows_does_not_name_why_a_connection_failed(diagnosed: Diagnosed, seconds: int, kind: str) -> None:
+    lines = (
+        "Sun Jun 10 12:00:02 2018 Attempting to establish TCP connection with [AF_INET]198.51.100.7:1194 [nonblock]",
+        f"Sun Jun 10 12:00:{seconds + 2:02} 2018 TCP: connect to [AF_INET]198.51.100.7:1194 failed: Unknown error",
+    )
+    assert kinds(diagnosed("\n".join(lines))) == [kind]
 
 
 @pytest.mark.parametrize("kind", VERDICTS)
