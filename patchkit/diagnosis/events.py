@@ -75,6 +75,8 @@ EVENTS: tuple[Event, ...] = (
     # The packets and the reliable layer.
     *_begins("broken", 7, "ACK output sequence broken: "),
     *_has("packet", 6, ": P_CONTROL_", ": P_ACK_V1 "),
+    *_has("read-error", 6, " READ [0] from [AF_UNSPEC]: DATA UNDEF"),
+    *_begins("wrong-id", 4, "Packet (P_CONTROL_V1) with invalid or missing SID from "),
     *_begins("cookie", 4, "Connection Attempt ", word="Connection Attempt "),
     *_has("data-read", 6, " READ ["),
     # What refuses, by system calls.

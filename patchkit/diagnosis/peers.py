@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from patchkit.diagnosis.handshake import Handshake, Mark
@@ -84,6 +84,15 @@ class End:
     undecryptable_count: int = 0
     left_out: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=256))
     """The lines, by file and number, in place of which whoever published the log put dots."""
+    refusals: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    """When a client's host answered a server's packets that the port is closed: the way back works."""
+    trip: float | None = None
+    """The shortest time in seconds that a round trip took, as far as steps of handshakes show it."""
+    begun: OrderedDict[str, tuple[float, str]] = field(default_factory=OrderedDict)
+    """By the host of a server's clients: when its last attempt began, and its address with the port."""
+    unheard: int = 0
+    """Packets that a server sent, by the letters of verb 5, before any client had an instance."""
+    unheard_line: Mark | None = None
     management: int = 0
     management_marks: list[Mark] = field(default_factory=list)
 
@@ -104,7 +113,20 @@ class End:
         return "server" if self.is_server else "client"
 
     @property
+    def _numbers(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.version.split(".") if part.isdigit())
+
+    @property
     def sends_small(self) -> bool:
         """Whether its control packets have 100 bytes, as up to 2.3.8."""
-        numbers = tuple(int(part) for part in self.version.split(".") if part.isdigit())
-        return bool(numbers) and numbers < (2, 3, 9)
+        return bool(self._numbers) and self._numbers < (2, 3, 9)
+
+    @property
+    def sends_large(self) -> bool:
+        """Whether it is known that its control packets have 1250 bytes."""
+        return bool(self._numbers) and self._numbers >= (2, 3, 9)
+
+    @property
+    def asks_back(self) -> bool:
+        """Whether a server of its release makes no instance before the client has answered its first packet."""
+        return self._numbers >= (2, 6)

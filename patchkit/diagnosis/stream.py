@@ -13,6 +13,8 @@ from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending, Peer
 from patchkit.diagnosis.reliable import broken_ids, packet_of
 
 _MOST_PEERS = 20_000  # of which something is remembered: the one that was seen longest ago is judged and forgotten
+_MOST_HOSTS = 4096
+_SOONEST, _SOON = 0.2, 9.0  # seconds: apps give up a server that is silent after 10
 _ADDRESS = re.compile(r"\[(?:AF_\w+|undef)\]\s*(\S+?:\d{1,5})(?=[\s,:;)\]]|$)|\bfrom (\S+:\d{1,5})(?=[\s,]|$)")
 _VERSION = re.compile(r"(?:OpenVPN|core) (?:core )?v?(\d+\.\d+(?:\.\d+)?(?:[._-]?(?:alpha|beta|rc)\d*)?)")
 _OUR_CALLS = re.compile(
@@ -99,6 +101,9 @@ class Stream:
             self._add(peer, mark)
         if before is None and peer.handshake is not None:
             peer.handshake.letters(framed.letters)
+        elif event.kind == "cookie" and before is None and "R" not in framed.letters:
+            end.unheard += framed.letters.count("W")
+            end.unheard_line = end.unheard_line or mark
 
     def finish(self) -> None:
         """Judge what is open: the log is over."""
@@ -143,8 +148,23 @@ class Stream:
         side = "server" if self.end.is_server else "client"
         peer.handshake = Handshake(peer.label, side, is_renegotiation=renegotiation, is_tcp=self.end.is_tcp)
         peer.is_up = peer.is_up and renegotiation
+        if self.end.is_server and not renegotiation and peer is not self._own and mark.time is not None:
+            self._begun(peer, mark, mark.time)
         self._add(peer, mark)
         return peer.handshake
+
+    def _begun(self, peer: Peer, mark: Mark, time: float) -> None:
+        """Note whether the host of ``peer`` had begun an attempt a moment ago, and gave it up: no timer is so short."""
+        begun = self.end.begun
+        earlier = begun.pop(peer.host, None)
+        begun[peer.host] = (time, peer.address)
+        if len(begun) > _MOST_HOSTS:
+            begun.popitem(last=False)
+        if earlier is None or earlier[1] == peer.address or not _SOONEST <= time - earlier[0] <= _SOON:
+            return
+        left = self._peers.get(earlier[1])
+        if left is not None and left.handshake is not None and not left.is_up:
+            left.handshake.mark(Mark("returned", mark.time, mark.file, mark.line, mark.stamp, mark.text))
 
     def _add(self, peer: Peer, mark: Mark) -> Handshake | None:
         """Add ``mark`` to the handshake of ``peer``; begin one where an excerpt begins in the middle of it."""
@@ -396,6 +416,8 @@ class Stream:
         if _OUR_CALLS.match(message) is None:
             return
         if self.end.is_server and mark.kind == "refused":
+            if mark.time is not None:
+                self.end.refusals.append(mark.time)
             return  # a client that is gone: its host refuses what was still on its way
         if peer.is_up and peer.handshake is None:
             if mark.kind == "too-long":
@@ -450,7 +472,7 @@ class Stream:
         yield self._own
 
 
-_BY_ADDRESS = frozenset(("wrap", "unknown-session", "timeout", "refused", "initial", "duplicate-cn"))
+_BY_ADDRESS = frozenset(("wrap", "unknown-session", "timeout", "refused", "initial", "duplicate-cn", "wrong-id"))
 """Events of a server that name their peer in the text alone."""
 _MEANS_NOTHING_WHEN_UP = frozenset((
     "peer-info", "push-request", "push-reply", "push-asked", "verified-leaf", "tls-done", "ended", "management-client",
