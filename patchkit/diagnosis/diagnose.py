@@ -25,6 +25,7 @@ from patchkit.json_schema import Part
 _BLANK, _DASH, _U, _S = b" -us"
 _INSIDE = frozenset(("verified-leaf", "peer-info", "push-request", "initiated"))
 """What neither begins nor ends an ordinary handshake."""
+_IS_INSIDE = tuple(kind in _INSIDE for kind in ORDINARY)
 _PACKETS = ("UDP", "TCP", "Connection Attempt ")
 _RETURN = "⏎".encode()
 _MOST_STREAMS = 64  # processes that one log is split into; a container that is restarted has one more each time
@@ -118,6 +119,8 @@ class Reader:
         """
         number, counted, covered = first, 0, -1
         find, rfind, count, waiting = block.find, block.rfind, block.count, self._ordinary.waiting
+        lines: list[Waiting] = []
+        begins, head = block.startswith, b""  # the time and peer of the line before, and its handshake
         for end, word in self._find(block):
             if end <= covered:
                 continue
@@ -127,19 +130,27 @@ class Reader:
                 covered = len(block)
             number += count(b"\n", counted, start)
             counted = start
+            if _IS_INSIDE[word] and head and begins(head, start) and covered - start < LONGEST and len(lines) < MOST_LINES:
+                lines.append((file, number, block[start:covered], word))
+                continue
+            head = b""
             kind = ORDINARY[word]
             if kind and 40 < covered - start < LONGEST and block[start + 10] == _BLANK and block[start + 4] == _DASH:
                 begin = start + 20
                 if block[begin] == _U and block[begin + 1] == _S:
                     begin = find(b" ", begin) + 1
-                peer = block[begin : find(b" ", begin, covered)].rpartition(b"/")[2]
+                stop = find(b" ", begin, covered)
+                peer = block[begin:stop].rpartition(b"/")[2]
                 if peer[-1:].isdigit() and b":" in peer:
                     line = (file, number, block[start:covered], word)
-                    lines = waiting.get(peer)
-                    if lines is not None and kind in _INSIDE and len(lines) < MOST_LINES:
-                        lines.append(line)
+                    known = waiting.get(peer)
+                    if known is not None and _IS_INSIDE[word] and len(known) < MOST_LINES:
+                        known.append(line)
+                        head, lines = block[start : stop + 1], known
                     elif done := self._ordinary.add((20, b"", peer), kind, line):
                         self._settle((20, b"", peer), done)
+                    elif (known := waiting.get(peer)) is not None:
+                        head, lines = block[start : stop + 1], known
                     continue
             self.take(file, number, line_at(block, start, covered), word)
 
