@@ -130,7 +130,13 @@ class Reader:
                 covered = len(block)
             number += count(b"\n", counted, start)
             counted = start
-            if _IS_INSIDE[word] and head and begins(head, start) and covered - start < LONGEST and len(lines) < MOST_LINES:
+            if (
+                _IS_INSIDE[word]
+                and head
+                and begins(head, start)
+                and covered - start < LONGEST
+                and len(lines) < MOST_LINES
+            ):
                 lines.append((file, number, block[start:covered], word))
                 continue
             head = b""

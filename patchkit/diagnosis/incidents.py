@@ -11,6 +11,7 @@ from patchkit.diagnosis.finding import RANK, Certainty, Kind, LogFinding, Moment
 from patchkit.diagnosis.handshake import Drawn, Handshake, Mark
 from patchkit.diagnosis.judge import verdict
 from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending
+from patchkit.diagnosis.rules.steps import losses
 from patchkit.diagnosis.rules.verdict import Verdict
 
 _MOST = 2_000  # findings of one kind; more are counted
@@ -150,8 +151,8 @@ class Incidents:
             if host not in hosts:
                 out.append(incident)
             elif incident.verdict.kind == Kind.NO_REPLY:
-                by_host[host] = {Kind.LOSSY}
-                out.append(replace(incident, verdict=Verdict(Kind.LOSSY, _POSSIBLE, _UNSTEADY, incident.verdict.marks)))
+                by_host[host] = {Kind.STALL if self.end.sends_small else Kind.LOSSY}
+                out.append(replace(incident, verdict=losses(self.end, _POSSIBLE, _UNSTEADY, incident.verdict.marks)))
         return out
 
     def _is_unsteady(self, host: str, kinds: set[Kind]) -> bool:
@@ -200,6 +201,8 @@ def _is_explained(found: Verdict, others: set[Kind]) -> bool:
     """Whether ``others``, findings about the same peer, explain ``found``: what is refused or lost leaves traces."""
     if found.kind in (Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION):
         return bool(others - {Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION})
+    if found.detail == "first-packet":  # a server since 2.6 no longer knows a client that it has refused
+        return bool(others & _REFUSALS)
     if found.kind == Kind.NO_REPLY and found.certainty != Certainty.CERTAIN:
         return bool(others & (_REFUSALS | _LOSSES))
     return False

@@ -14,6 +14,8 @@ from patchkit.diagnosis.rules.system import system
 from patchkit.diagnosis.rules.unfinished import failed_steps
 from patchkit.diagnosis.rules.verdict import FINE, LIKELY, POSSIBLE, Verdict, marks_of, times
 
+_MANY = 3
+
 
 def verdict(handshake: Handshake, end: End) -> Verdict | None:
     """Judge ``handshake`` of ``end``; None where nothing is wrong with it, or nothing was begun."""
@@ -28,8 +30,8 @@ def _unknown(handshake: Handshake, _end: End) -> Verdict | None:
     if not handshake.has("unknown-session") or handshake.is_complete:
         return None
     count = handshake.counts["unknown-session"]
-    if count == 1 and handshake.has("timeout"):
-        return None  # a packet of the attempt before, that was late
+    if count < _MANY and handshake.has("timeout"):
+        return None  # packets of the attempt before, that were late
     why = f"{times(count, 'packet')} came of a session that this end does not have"
     certainty = LIKELY if count > 1 and not handshake.has("timeout") else POSSIBLE
     return Verdict(Kind.UNKNOWN_SESSION, certainty, why, marks_of(handshake, "unknown-session"))

@@ -6,7 +6,7 @@ from patchkit.diagnosis.finding import Kind
 from patchkit.diagnosis.handshake import Handshake, Mark
 from patchkit.diagnosis.peers import End
 from patchkit.diagnosis.reliable import Stuck
-from patchkit.diagnosis.rules.unfinished import gave_up, tcp_hole
+from patchkit.diagnosis.rules.unfinished import gave_up, swallowed, tcp_hole
 from patchkit.diagnosis.rules.verdict import (
     CERTAIN,
     FINE,
@@ -107,7 +107,13 @@ def _unanswered(handshake: Handshake) -> Verdict | None:
 
 
 def _interrupted(handshake: Handshake, end: End) -> Verdict | None:
-    return gave_up(handshake) or _hole(handshake, end) or _lossy_by_packets(handshake) or _silence(handshake)
+    return (
+        gave_up(handshake)
+        or _hole(handshake, end)
+        or _lossy_by_packets(handshake)
+        or swallowed(handshake, end)
+        or _silence(handshake)
+    )
 
 
 def _one_way(handshake: Handshake) -> Verdict | None:

@@ -7,7 +7,7 @@ import re
 from patchkit.diagnosis.finding import Kind
 from patchkit.diagnosis.handshake import Handshake
 from patchkit.diagnosis.peers import End
-from patchkit.diagnosis.rules.steps import asks_users, slow
+from patchkit.diagnosis.rules.steps import asks_users, losses, slow
 from patchkit.diagnosis.rules.verdict import CERTAIN, LIKELY, POSSIBLE, TIMER, WAITED, Verdict, is_over, marks_of
 
 _MANY_LETTERS = 10  # packets: more than a first packet that is sent again for a minute
@@ -36,7 +36,7 @@ def _client_failed(handshake: Handshake, end: End) -> Verdict | None:
         if (handshake.is_tcp or end.is_tcp) and has("timeout") and not has("verified-leaf", "initiated"):
             return tcp_hole(handshake)
         late = slow(handshake, end) if has("verified-leaf") else None
-        return late or _busy(handshake) or _crept(handshake, end) or _swallowed(handshake, end)
+        return late or _busy(handshake, end) or _crept(handshake, end) or swallowed(handshake, end)
     knows = end.verb >= 3 or has("wait", "contacting")
     is_begun = has("link-remote", "wait", "contacting", "cookie", "timeout")
     has_waited = handshake.has_failed or (handshake.seconds or 0) >= WAITED
@@ -50,7 +50,7 @@ def _client_failed(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def _undecided(handshake: Handshake, end: End) -> Verdict:
-    late = None if asks_users(handshake, end) else slow(handshake, end) or _late(handshake)
+    late = None if asks_users(handshake, end) else slow(handshake, end) or _late(handshake, end)
     if late is not None:
         return late
     why = (
@@ -61,7 +61,7 @@ def _undecided(handshake: Handshake, end: End) -> Verdict:
     return Verdict(Kind.AUTH, LIKELY, why, marks, "pending")
 
 
-def _late(handshake: Handshake) -> Verdict | None:
+def _late(handshake: Handshake, end: End) -> Verdict | None:
     """By the limit in the message, the attempt's begin is known: certificates that came late met losses."""
     timeout, verified = handshake.first.get("timeout"), handshake.time("verified-leaf", "peer-info")
     limit = re.search(r"within (\d{1,5}) seconds", timeout.text) if timeout else None
@@ -71,17 +71,17 @@ def _late(handshake: Handshake) -> Verdict | None:
     if not TIMER + 1 <= seconds <= int(limit[1]):
         return None
     why = f"{seconds:.0f} s of the {limit[1]} passed up to the other end's certificate, which needs a few round trips"
-    return Verdict(Kind.LOSSY, POSSIBLE, why, marks_of(handshake, "verified-leaf", "peer-info", "timeout"))
+    return losses(end, POSSIBLE, why, marks_of(handshake, "verified-leaf", "peer-info", "timeout"))
 
 
-def _busy(handshake: Handshake) -> Verdict | None:
+def _busy(handshake: Handshake, end: End) -> Verdict | None:
     """An attempt without an end in which, by the letters of verb 5, much went both ways."""
     read, written = handshake.letters_read, handshake.letters_written
     is_begun = handshake.has("initial", "instance", "verified-leaf") and handshake.has("timeout")
     if min(read, written) < _MANY_LETTERS or handshake.is_tcp or not is_begun:
         return None
     why = f"{read} packets were read and {written} written by verb 5's letters, and it did not come to its end"
-    return Verdict(Kind.LOSSY, LIKELY, why, marks_of(handshake, "initial", "verified-leaf", "timeout"))
+    return losses(end, LIKELY, why, marks_of(handshake, "initial", "verified-leaf", "timeout"))
 
 
 def _crept(handshake: Handshake, end: End) -> Verdict | None:
@@ -93,14 +93,16 @@ def _crept(handshake: Handshake, end: End) -> Verdict | None:
         "both directions worked for the first packets, and the server's certificate, which this release sends in some "
         "twenty packets of 100 bytes, did not come whole within the limit"
     )
-    return Verdict(Kind.LOSSY, LIKELY, why, marks_of(handshake, "initial", "verified-leaf", "timeout"))
+    return losses(end, LIKELY, why, marks_of(handshake, "initial", "verified-leaf", "timeout"))
 
 
-def _swallowed(handshake: Handshake, end: End) -> Verdict | None:
+def swallowed(handshake: Handshake, end: End) -> Verdict | None:
     """A client whose packets have 1250 bytes got the server's first packet at once, and never the certificate."""
     begin, first = handshake.time("link-remote", "contacting", "wait"), handshake.time("initial", "auth-state")
     is_prompt = begin is None or (first is not None and first - begin < TIMER - 0.1)
     is_begun = handshake.has("initial") and not handshake.has("verified-leaf", "tls-done", "initiated")
+    if handshake.side != "client" or handshake.reliable.control_read or handshake.letters_read >= _MANY_LETTERS:
+        return None
     if not (end.sends_large and is_begun and is_prompt and handshake.has("timeout")) or end.is_tcp:
         return None
     why = (
@@ -124,7 +126,7 @@ def _server_failed(handshake: Handshake, end: End) -> Verdict | None:
         return Verdict(Kind.ONE_WAY, LIKELY, why, marks_of(handshake, "cookie"))
     is_begun = has("initial", "instance") and not handshake.has_failed
     late = slow(handshake, end) if has("verified-leaf") or is_begun else None
-    return late or _busy(handshake) or _heard_one_packet(handshake, end)
+    return late or _busy(handshake, end) or _heard_one_packet(handshake, end)
 
 
 def gave_up(handshake: Handshake) -> Verdict | None:
@@ -142,6 +144,10 @@ def gave_up(handshake: Handshake) -> Verdict | None:
 
 def _heard_one_packet(handshake: Handshake, end: End) -> Verdict | None:
     """A server that got a client's first packet and never a certificate, where it is known that answers arrive."""
+    count = handshake.counts.get("wrong-id", 0)
+    if count >= _MANY_TIMES:
+        why = f"the client's second packet came {count} times, and the first one, which is larger, never did"
+        return Verdict(Kind.MTU, LIKELY, why, marks_of(handshake, "wrong-id", "timeout"), "first-packet")
     begin, timeout = handshake.begin, handshake.first.get("timeout")
     if timeout is None or timeout.time is None or handshake.has("verified-leaf", "peer-info") or end.verb < 3:
         return None
@@ -151,13 +157,9 @@ def _heard_one_packet(handshake: Handshake, end: End) -> Verdict | None:
     if end.sends_small and is_refused:
         why = (
             "the client's host answered that a port of it was closed, so packets get through to it; and its "
-            "certificate, twenty packets of 100 bytes, did not come whole within the limit"
+            "certificate did not come whole within the limit"
         )
-        return Verdict(Kind.LOSSY, POSSIBLE, why, marks_of(handshake, "initial", "timeout"))
-    count = handshake.counts.get("wrong-id", 0)
-    if count >= _MANY_TIMES:
-        why = f"the client's second packet came {count} times, and the first one, which is larger, never did"
-        return Verdict(Kind.MTU, LIKELY, why, marks_of(handshake, "wrong-id", "timeout"))
+        return losses(end, POSSIBLE, why, marks_of(handshake, "initial", "timeout"))
     if not end.asks_back and not (end.sends_large and is_refused):
         return None
     why = (
