@@ -99,7 +99,7 @@ EVENTS: tuple[Event, ...] = (
     *_begins("wrap", 1, "TLS Error: can not extract tls-crypt-v2 client key", "Can not unwrap tls-crypt-v2 client key"),
     *_begins("wrap", 1, "TLS Error: reading acknowledgement record from packet"),
     *_begins("wrap", 1, "TLS Error: could not determine wrapping from ", "Client wants tls-crypt-v2, but no "),
-    *_begins("decrypt", 1, "Authenticate/Decrypt packet error: "),
+    *_begins("decrypt", 1, "Authenticate/Decrypt packet error: ", "AEAD Decrypt error: "),
     # Certificates.
     *_begins("verify-error", 1, "VERIFY ERROR", "VERIFY KU ERROR", "VERIFY EKU ERROR", "VERIFY X509NAME ERROR"),
     *_begins("verify-error", 1, "VERIFY nsCertType ERROR", "VERIFY SCRIPT ERROR", "VERIFY PLUGIN ERROR", "VERIFY FAIL"),
@@ -185,7 +185,9 @@ _BURIED = re.compile(
         re.escape(event.text)
         for event in EVENTS
         if not event.anywhere
-        and re.match(r"TLS|tls-crypt |VERIFY|Control Channel: |peer info: |ACK |SIG.*\[|AUTH: ", event.text)
+        and re.match(
+            r"TLS|tls-crypt |VERIFY|AEAD |Authenticate/|Control Channel: |peer info: |ACK |SIG.*\[|AUTH: ", event.text
+        )
     )
     + ")"
 )

@@ -104,7 +104,7 @@ class Incidents:
             )
             self._keep(Verdict(Kind.SETTINGS, Certainty.LIKELY, why, end.undecryptable, "cipher"), "", "", "", [])
         if end.replay_count >= _MANY_REPLAYS:
-            why = f"{end.replay_count} packets came twice or far too late"
+            why = f"{end.replay_count} packets or more came twice or far too late within a minute"
             self._keep(Verdict(Kind.SETTINGS, Certainty.POSSIBLE, why, end.replays, "replay"), "", "", "", [])
 
         if end.is_server and end.unheard >= _MANY and not self.handshakes and end.unheard_line is not None:

@@ -10,7 +10,7 @@ from patchkit.diagnosis.peers import End
 from patchkit.diagnosis.rules.named import keys, named
 from patchkit.diagnosis.rules.packets import packets, stalled
 from patchkit.diagnosis.rules.steps import slow
-from patchkit.diagnosis.rules.system import system
+from patchkit.diagnosis.rules.system import system, tcp_reset
 from patchkit.diagnosis.rules.unfinished import failed_steps
 from patchkit.diagnosis.rules.verdict import FINE, LIKELY, POSSIBLE, Verdict, marks_of, times
 
@@ -54,5 +54,5 @@ def _not_enough(handshake: Handshake, end: End) -> Verdict | None:
 
 
 _RULES: tuple[Callable[[Handshake, End], Verdict | None], ...] = (
-    named, keys, system, stalled, packets, slow, failed_steps, _unknown, _not_enough,
+    named, keys, system, stalled, packets, tcp_reset, slow, failed_steps, _unknown, _not_enough,
 )  # fmt: skip

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from patchkit.diagnosis.handshake import Handshake, Mark
 
+_MANY_REPLAYS = 20
+_MINUTE = 60.0  # seconds
 _WINDOW = 6  # where the series is not known: what a window of 4 also reaches in time is judged by its lines
 
 
@@ -80,6 +82,8 @@ class End:
     refused_when_up: Mark | None = None
     replays: list[Mark] = field(default_factory=list)
     replay_count: int = 0
+    """The most packets that came twice within a minute."""
+    _replayed: deque[float] = field(default_factory=lambda: deque(maxlen=_MANY_REPLAYS))
     undecryptable: list[Mark] = field(default_factory=list)
     undecryptable_count: int = 0
     left_out: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=256))
@@ -95,6 +99,12 @@ class End:
     unheard_line: Mark | None = None
     management: int = 0
     management_marks: list[Mark] = field(default_factory=list)
+
+    def replay(self, time: float | None) -> None:
+        """Take a packet that came twice, at ``time``."""
+        self._replayed.append(time or 0.0)
+        within = sum(0 <= self._replayed[-1] - earlier <= _MINUTE for earlier in self._replayed)
+        self.replay_count = max(self.replay_count, within)
 
     def see(self, time: float, stamp: str) -> None:
         """Take the ``time`` of a line."""

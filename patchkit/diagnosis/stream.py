@@ -15,7 +15,9 @@ from patchkit.diagnosis.reliable import broken_ids, packet_of
 _MOST_PEERS = 20_000  # of which something is remembered: the one that was seen longest ago is judged and forgotten
 _MOST_HOSTS = 4096
 _SOONEST, _SOON = 0.2, 9.0  # seconds: apps give up a server that is silent after 10
-_ADDRESS = re.compile(r"\[(?:AF_\w+|undef)\]\s*(\S+?:\d{1,5})(?=[\s,:;)\]]|$)|\bfrom (\S+:\d{1,5})(?=[\s,]|$)")
+_ADDRESS = re.compile(
+    r"\[(?:AF_\w+|undef)\]\s*(\S+?:\d{1,5})(?=[\s,:;)\]]|$)|\bfrom (?:\[AF_\w+\])?(\S+:\d{1,5})(?=[\s,]|$)"
+)
 _VERSION = re.compile(r"(?:OpenVPN|core) (?:core )?v?(\d+\.\d+(?:\.\d+)?(?:[._-]?(?:alpha|beta|rc)\d*)?)")
 _OUR_CALLS = re.compile(
     r"(?:read|write) (?:UDP|TCP)|(?:UDP|TCP)|Attempting|TCP/UDP|Transport|NETWORK|connect|Connection|recv|send"
@@ -407,7 +409,7 @@ class Stream:
         if "replay" in message:
             self._replay_line = mark.line
             self.end.replays.append(mark) if len(self.end.replays) < 8 else None
-            self.end.replay_count += 1
+            self.end.replay(mark.time)
         elif peer.is_up:
             self.end.undecryptable.append(mark) if len(self.end.undecryptable) < 8 else None
             self.end.undecryptable_count += 1

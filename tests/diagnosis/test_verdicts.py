@@ -352,6 +352,44 @@ def test_a_replayed_packet_is_no_other_key(diagnosed: Diagnosed) -> None:
     assert kinds(diagnosed("\n".join(lines))) == []
 
 
+@pytest.mark.parametrize(("pause", "found"), [(0.5, ["settings"]), (60.0, [])])
+def test_replays_count_where_they_are_many_in_a_minute(diagnosed: Diagnosed, pause: float, found: list[str]) -> None:
+    """A busy server has some each hour."""
+    lines = ["2024-01-01 00:00:00 Initialization Sequence Completed"]
+    for number in range(25):
+        clock = f"{int(number * pause) // 60:02}:{int(number * pause) % 60:02}"
+        lines.append(f"2024-01-01 00:{clock} AEAD Decrypt error: bad packet ID (may be a replay): [ #{number} ]")
+    assert kinds(diagnosed("\n".join(lines))) == found
+
+
+RESET = (
+    "Fri Apr  9 09:22:30 2021 Attempting to establish TCP connection with [AF_INET]198.51.100.7:443 [nonblock]",
+    "Fri Apr  9 09:22:30 2021 TCP connection established with [AF_INET]198.51.100.7:443",
+    "Fri Apr  9 09:22:30 2021 TCP_CLIENT link remote: [AF_INET]198.51.100.7:443",
+    "Fri Apr  9 09:22:30 2021 TLS: Initial packet from [AF_INET]198.51.100.7:443, sid=4f46762c e9fc0bc9",
+    "Fri Apr  9 09:22:30 2021 VERIFY OK: depth=0, CN=server",
+    "Fri Apr  9 09:22:31 2021 Connection reset, restarting [-1]",
+)
+
+
+@pytest.mark.parametrize(("until", "certainty"), [(3, "likely"), (4, "likely"), (5, "possible")])
+def test_a_connection_that_is_reset_in_the_handshake(diagnosed: Diagnosed, until: int, certainty: str) -> None:
+    (finding,) = diagnosed("\n".join([*RESET[:until], RESET[-1]])).findings
+    assert (finding.kind, finding.certainty) == ("tcp-reset", certainty)
+
+
+def test_one_host_has_one_name(diagnosed: Diagnosed) -> None:
+    """Of a server's lines, some have the client before them, and some in the text."""
+    lines = (
+        "Sun Sep 15 11:40:31 2019 Authenticate/Decrypt packet error: packet HMAC authentication failed",
+        "Sun Sep 15 11:40:31 2019 TLS Error: incoming packet authentication failed from [AF_INET]192.0.2.101:38254",
+        "Sun Sep 15 11:48:40 2019 192.0.2.101:53951 TLS Error: TLS key negotiation failed to occur within 60 seconds",
+        "Sun Sep 15 11:48:40 2019 192.0.2.101:53951 TLS Error: TLS handshake failed",
+    )
+    (finding,) = diagnosed("\n".join(lines)).findings
+    assert (finding.kind, finding.peer) == ("key-mismatch", "192.0.2.101:38254")
+
+
 # Several files.
 
 

@@ -68,3 +68,17 @@ def _settings(handshake: Handshake, end: End) -> Verdict | None:
                 Kind.SETTINGS, POSSIBLE if is_stray else CERTAIN, texts[kind], marks_of(handshake, kind), kind
             )
     return None
+
+
+def tcp_reset(handshake: Handshake, end: End) -> Verdict | None:
+    """A client's TCP connection that was reset before the handshake came to its end."""
+    if not handshake.has("tcp-reset") or handshake.is_complete or end.is_server:
+        return None
+    count = handshake.counts["tcp-reset"]
+    if handshake.has("verified-leaf", "tls-done"):
+        why = "the TCP connection was reset behind the server's certificate: the server's log has the reason"
+        return Verdict(Kind.TCP_RESET, POSSIBLE, why, marks_of(handshake, "tcp-accepted", "verified-leaf", "tcp-reset"))
+    why = f"the TCP connection came up and was reset {'' if count == 1 else f'{count} times '}before TLS had begun"
+    if handshake.has("initial"):
+        why = "the TCP connection was reset behind the first packet, before a certificate came"
+    return Verdict(Kind.TCP_RESET, LIKELY, why, marks_of(handshake, "tcp-accepted", "initial", "tcp-reset"))
