@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 from patchkit.diagnosis.advice import advice
 from patchkit.diagnosis.finding import RANK, Certainty, Kind, LogFinding, Moment
-from patchkit.diagnosis.handshake import Drawn, Handshake, Mark
+from patchkit.diagnosis.handshake import Drawn, Handshake
 from patchkit.diagnosis.judge import verdict
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending
 from patchkit.diagnosis.rules.steps import losses
 from patchkit.diagnosis.rules.verdict import Verdict

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from patchkit.diagnosis.handshake import Handshake, Mark
+from patchkit.diagnosis.handshake import Handshake
+from patchkit.diagnosis.mark import Mark
 
 _MANY_REPLAYS = 20
 _MINUTE = 60.0  # seconds

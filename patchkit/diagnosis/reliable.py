@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.window import Windows
 
 _PACKET = re.compile(
@@ -70,8 +71,9 @@ class Stuck:
     pid: int
     since: float | None
     until: float | None
-    first: int
-    """An index of the mark of the first line that shows it."""
+    first: Mark
+    last: Mark
+    """The first and the last line that show it."""
     window: int
     lines: int = 1
 
@@ -176,14 +178,16 @@ class Reliable:
         if has_pid:
             self.windows.read(packet.pid or 0, time)
 
-    def broken(self, next_id: int, ids: list[int], time: float | None, mark: int) -> None:
-        """Take a line "ACK output sequence broken" whose evidence is ``mark``."""
+    def broken(self, next_id: int, ids: list[int], mark: Mark) -> None:
+        """Take the line ``mark``, "ACK output sequence broken"."""
+        time = mark.time
         lowest = ids[0]
         if self.now is None or self.now.pid != lowest:
             self._free(time)
-            self.now = Stuck(lowest, time, time, mark, next_id - lowest)
+            self.now = Stuck(lowest, time, time, mark, mark, next_id - lowest)
         else:
             self.now.lines += 1
+            self.now.last = mark
             if time is not None and (self.now.until is None or time > self.now.until):
                 self.now.until = time
         self._compare()

@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 from patchkit.diagnosis.events import Event
-from patchkit.diagnosis.handshake import Handshake, Mark
+from patchkit.diagnosis.handshake import Handshake
 from patchkit.diagnosis.input.framing import Framed
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending, Peer
 from patchkit.diagnosis.reliable import broken_ids, packet_of
 
@@ -369,7 +370,7 @@ class Stream:
             return
         handshake = self._add(peer, mark)
         if handshake is not None:
-            handshake.reliable.broken(*ids, mark.time, len(handshake.marks) - 1)
+            handshake.reliable.broken(*ids, mark)
 
     def _cookie(self, mark: Mark, message: str, _peer: Peer) -> None:
         """Take a line of a server since 2.6 that has not yet made an instance for the peer."""

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from patchkit.diagnosis.finding import Certainty, Kind
-from patchkit.diagnosis.handshake import Handshake, Mark
+from patchkit.diagnosis.handshake import Handshake
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.peers import End
 from patchkit.diagnosis.rules.verdict import CERTAIN, LIKELY, Verdict, marks_of, times
 

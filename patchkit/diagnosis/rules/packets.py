@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from patchkit.diagnosis.finding import Kind
-from patchkit.diagnosis.handshake import Handshake, Mark
+from patchkit.diagnosis.handshake import Handshake
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.peers import End
 from patchkit.diagnosis.reliable import Stuck
 from patchkit.diagnosis.rules.unfinished import gave_up, swallowed, tcp_hole
@@ -57,7 +58,7 @@ def _stuck(handshake: Handshake, end: End) -> Verdict | None:
     certainty = CERTAIN if stuck.seconds >= _STUCK and (reliable.repeated or stuck.seconds >= 3) else LIKELY
     if len(handshake.reliable.sends) == 0 and stuck.seconds < _STUCK:
         certainty = LIKELY
-    return Verdict(Kind.STALL, certainty, why, marks_of(handshake, "broken"), stuck=stuck.pid)
+    return Verdict(Kind.STALL, certainty, why, list(dict.fromkeys((stuck.first, stuck.last))), stuck=stuck.pid)
 
 
 def _waited(handshake: Handshake, waited: Waited) -> Verdict:

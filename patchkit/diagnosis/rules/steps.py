@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from patchkit.diagnosis.finding import Certainty, Kind
-from patchkit.diagnosis.handshake import Handshake, Mark
+from patchkit.diagnosis.handshake import Handshake
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.peers import End
 from patchkit.diagnosis.rules.verdict import LEAST_PAUSE, LIKELY, POSSIBLE, TIMER, Verdict
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from patchkit.diagnosis.finding import Certainty, Kind
-from patchkit.diagnosis.handshake import Handshake, Mark
+from patchkit.diagnosis.handshake import Handshake
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.peers import End
 
 CERTAIN, LIKELY, POSSIBLE = Certainty.CERTAIN, Certainty.LIKELY, Certainty.POSSIBLE
