@@ -16,6 +16,7 @@ from patchkit.diagnosis.reliable import broken_ids, packet_of
 _MOST_PEERS = 20_000  # of which something is remembered: the one that was seen longest ago is judged and forgotten
 _MOST_HOSTS = 4096
 _SOONEST, _SOON = 0.2, 9.0  # seconds: apps give up a server that is silent after 10
+_TRANSPORT = re.compile(r"^(?:udp|tcp)[46]?(?:-\w+)?:")
 _ADDRESS = re.compile(
     r"\[(?:AF_\w+|undef)\]\s*(\S+?:\d{1,5})(?=[\s,:;)\]]|$)|\bfrom (?:\[AF_\w+\])?(\S+:\d{1,5})(?=[\s,]|$)"
 )
@@ -128,6 +129,8 @@ class Stream:
         self._own = Peer("")
 
     def _peer(self, address: str, name: str) -> Peer:
+        if address[:3] in ("udp", "tcp"):  # 2.7 has the transport in front, though not in its texts
+            address = _TRANSPORT.sub("", address)
         peer = self._peers.get(address)
         if peer is None:
             peer = self._peers[address] = Peer(address)

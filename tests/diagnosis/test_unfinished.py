@@ -107,6 +107,22 @@ def test_a_second_packet_without_the_first(found: Found, count: int) -> None:
     assert kinds(found("\n".join(lines))) == ([("mtu", "likely")] if count > 2 else [])
 
 
+def test_a_server_no_longer_knows_a_client_that_it_has_refused(found: Found) -> None:
+    """2.7 has the transport before a client's address, and not in its texts."""
+    lines = [
+        "2026-12-01 00:00:00 us=13845 MULTI: multi_init called, r=256 v=256",
+        "2026-12-01 00:00:00 us=279496 udp4:192.0.2.1:40524 VERIFY ERROR: depth=0, error=certificate has expired: CN=x",
+        "2026-12-01 00:00:00 us=279596 udp4:192.0.2.1:40524 TLS Error: TLS handshake failed",
+        *(
+            f"2026-12-01 00:00:{second} us=179283 Packet (P_CONTROL_V1) with invalid or missing SID from "
+            "[AF_INET]192.0.2.1:40524 or wrong packet id"
+            for second in ("02", "07", "16")
+        ),
+    ]
+    (finding,) = found("\n".join(lines))
+    assert (finding.kind, finding.peer) == ("certificate", "192.0.2.1:40524")
+
+
 def attempts(pause: int) -> str:
     """Four attempts of one host, none of which comes to a certificate."""
     lines = ["2026-12-01 00:00:00 us=1 MULTI: multi_init called, r=256 v=256"]
