@@ -181,9 +181,10 @@ class Reader:
         if known is not None and len(lines) > 1 and is_ordinary(lines[0][2], lines[-1][2], start):
             stream, incidents = known
             last = lines[-1][2]
-            head, slash, _ = last[start:].partition(b"/" + peer)
-            name = _text(head[head.rfind(b" ") + 1 :] if head.startswith(b"us=") else head) if slash else ""
-            if stream.ordinary(peer.decode("utf-8", "replace"), name, 3, lambda: self._framer.split(_text(last)).time):
+            address = peer.decode("utf-8", "replace")
+            if stream.ordinary(
+                address, lambda: _name_in(last, start, peer), 3, lambda: self._framer.split(_text(last)).time
+            ):
                 incidents.handshakes += 1
                 incidents.completed += 1
                 self._last_of[tag] = last
@@ -231,6 +232,12 @@ class Reader:
             stream.finish()
             incidents.finish()
         return [incidents for _, incidents in self._streams.values()]
+
+
+def _name_in(line: bytes, start: int, peer: bytes) -> str:
+    """The common name before the address ``peer`` in ``line``, whose message begins at ``start``."""
+    head, slash, _ = line[start:].partition(b"/" + peer)
+    return _text(head[head.rfind(b" ") + 1 :] if head.startswith(b"us=") else head) if slash else ""
 
 
 def _stream(name: str) -> tuple[Stream, Incidents]:

@@ -59,13 +59,15 @@ class Stream:
             "duplicate-cn": self._duplicate, "cipher": self._anyone, "bad-length": self._anyone,
         }  # fmt: skip
 
-    def ordinary(self, address: str, name: str, verb: int, time: Callable[[], float | None]) -> bool:
+    def ordinary(self, address: str, name: Callable[[], str], verb: int, time: Callable[[], float | None]) -> bool:
         """Take a handshake with ``address`` that completed within a second: the peer has a key that works.
 
         Returns False, and takes nothing, where the peer had gone shortly before ``time()``: then its return counts.
         """
         end = self.end
-        peer = self._peer(address, name)
+        peer = self._peer(address, "")
+        if not peer.name:
+            peer.name = name()
         gone = (end.left.get(peer.name) or end.left.get(peer.host)) if end.left else None
         if gone is not None:
             now = time()
