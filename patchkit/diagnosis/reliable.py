@@ -10,7 +10,7 @@ from patchkit.diagnosis.window import Windows
 
 _PACKET = re.compile(
     r"(?P<proto>(?:UDP|TCP)[\w-]*) (?P<way>READ|WRITE) \[(?P<size>\d+)\] (?:from|to) (?P<address>\S+?): ?"
-    r"(?P<opcode>P_\w+) kid=(?P<kid>\d+)(?P<rest>.{0,400}?) ?DATA len=(?P<length>\d+)"
+    r"(?P<opcode>P_\w+) kid=(?P<kid>\d+)(?P<rest>.{0,400}?) ?DATA(?: |$)"
 )
 # Kept before 2.4 too: an ACK without "DATA len".
 _ACK_ALONE = re.compile(
