@@ -426,6 +426,27 @@ def test_both_ends_show_together_that_one_direction_is_dead(diagnosed: Diagnosed
     assert {line.file for line in finding.evidence} == {"openvpn0.log", "openvpn1.log"}
 
 
+def test_what_one_end_cannot_tell_the_other_one_may(diagnosed: Diagnosed) -> None:
+    """A server that got one packet does not know why; its client met losses."""
+    late = "2021-03-04 08:00:08 TLS: Initial packet from [AF_INET]198.51.100.7:1194, sid=01020304 05060708"
+    lossy = NO_REPLY.replace(
+        "2021-03-04 08:01:02 TLS Error: TLS key", f"{late}\n2021-03-04 08:01:02 TLS Error: TLS key"
+    )
+    version = "2021-03-04 08:00:00 OpenVPN 2.3.2 x86_64-pc-linux-gnu [SSL (OpenSSL)]\n"
+    assert kinds(diagnosed(version + lossy)) == ["stall"]
+    assert kinds(diagnosed(SERVER_HEARS, version + lossy)) == ["stall"]
+
+
+def test_letters_at_the_server_and_silence_at_the_client_are_one_way(diagnosed: Diagnosed) -> None:
+    server = (
+        "2021-03-04 08:00:00 us=10000 OpenVPN 2.6.14 x86_64-pc-linux-gnu [SSL (OpenSSL)] [LZO] [LZ4] [EPOLL]\n"
+        "2021-03-04 08:00:00 us=13845 MULTI: multi_init called, r=256 v=256\n"
+        "WWWWWW2021-03-04 08:01:00 us=23966 Connection Attempt SIGTERM[hard,] received, process exiting\n"
+    )
+    (finding,) = diagnosed(server, NO_REPLY).findings
+    assert (finding.kind, finding.certainty) == ("one-way", "likely")
+
+
 def test_the_reason_may_be_in_the_other_ends_log(diagnosed: Diagnosed) -> None:
     found = diagnosed(NO_REPLY, SERVER_REFUSES)
     assert kinds(found) == ["key-mismatch"]
