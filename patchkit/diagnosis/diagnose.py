@@ -164,12 +164,11 @@ class Reader:
         """Take line ``number`` of ``file``, which has the word of that index."""
         ordinary = self._ordinary
         place = ordinary.place(raw) if ordinary.waiting or ORDINARY[word] else None
-        if ORDINARY[word]:
-            if place is not None:
-                if done := ordinary.add(place, ORDINARY[word], (file, number, raw, word)):
-                    self._settle(place, done)
-                return
-        elif ordinary.waiting:
+        if ORDINARY[word] and place is not None:
+            if done := ordinary.add(place, ORDINARY[word], (file, number, raw, word)):
+                self._settle(place, done)
+            return
+        if ordinary.waiting:  # what waits comes first: of all peers, where this line does not show its own
             for earlier in ordinary.pop(place) if place is not None else ordinary.pop_all():
                 self._parse(*earlier)
         self._parse(file, number, raw, word)

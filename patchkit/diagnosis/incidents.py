@@ -202,8 +202,9 @@ def _is_explained(found: Verdict, others: set[Kind]) -> bool:
     """Whether ``others``, findings about the same peer, explain ``found``: what is refused or lost leaves traces."""
     if found.kind in (Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION):
         return bool(others - {Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION})
-    if found.detail == "first-packet":  # a server since 2.6 no longer knows a client that it has refused
-        return bool(others & _REFUSALS)
+    if found.kind == Kind.MTU and (found.detail == "first-packet" or found.certainty == Certainty.POSSIBLE):
+        # A server since 2.6 no longer knows a client that it has refused.
+        return bool(others & (_REFUSALS | _LOSSES))
     if found.kind == Kind.NO_REPLY and found.certainty != Certainty.CERTAIN:
         return bool(others & (_REFUSALS | _LOSSES))
     return False

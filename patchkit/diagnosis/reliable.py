@@ -91,6 +91,7 @@ class Reliable:
 
     reads: int = 0
     writes: int = 0
+    acks_read: int = 0
     resets_read: int = 0
     resets_written: int = 0
     control_read: int = 0
@@ -143,6 +144,7 @@ class Reliable:
             self.got[packet.pid] = count + 1
             self.read_again += count > 0
             is_new = count == 0
+        self.acks_read += len(packet.acks)
         for ack in packet.acks:
             if ack <= _MOST_IDS and ack not in self.acked and ack in self.sends:
                 self.acked.add(ack)

@@ -32,7 +32,7 @@ _PATIENCE = 20.0  # seconds in which a packet is sent again four times
 
 
 def stalled(handshake: Handshake, end: End) -> Verdict | None:
-    if handshake.is_tcp or handshake.reliable.is_tcp:
+    if handshake.is_tcp or handshake.reliable.is_tcp or gave_up(handshake) is not None:
         return None
     found = _stuck(handshake, end)
     waited = handshake.reliable.windows.longest
@@ -93,7 +93,7 @@ def packets(handshake: Handshake, end: End) -> Verdict | None:
     if reliable.reads + reliable.writes == 0 or (reliable.writes == 0 and handshake.has("unknown-session")):
         return None
     if handshake.is_complete and not handshake.has_failed:
-        return _lossy_by_packets(handshake)
+        return _lossy_by_packets(handshake, end)
     if not is_over(handshake, end):
         return FINE
     return _one_way(handshake) or (_unanswered(handshake) if reliable.reads == 0 else _interrupted(handshake, end))
@@ -111,7 +111,7 @@ def _interrupted(handshake: Handshake, end: End) -> Verdict | None:
     return (
         gave_up(handshake)
         or _hole(handshake, end)
-        or _lossy_by_packets(handshake)
+        or _lossy_by_packets(handshake, end)
         or swallowed(handshake, end)
         or _silence(handshake)
     )
@@ -139,7 +139,11 @@ def _hole(handshake: Handshake, end: End) -> Verdict | None:
         return None
     if end.sends_small or reliable.is_garbled:
         return None
-    if reliable.big_lost >= 3 and not reliable.big_acked and (reliable.small_acked or reliable.acked):
+    if (
+        reliable.big_lost >= 3
+        and not reliable.big_acked
+        and (reliable.small_acked or reliable.acked or reliable.acks_read)
+    ):
         why = (
             f"packets of less than 1000 bytes were acknowledged, and a larger one was sent {reliable.big_lost} times "
             "and never was"
@@ -152,7 +156,7 @@ def _hole(handshake: Handshake, end: End) -> Verdict | None:
     return None
 
 
-def _lossy_by_packets(handshake: Handshake) -> Verdict | None:
+def _lossy_by_packets(handshake: Handshake, end: End) -> Verdict | None:
     reliable = handshake.reliable
     if handshake.is_tcp or reliable.is_tcp:
         return None
@@ -162,6 +166,8 @@ def _lossy_by_packets(handshake: Handshake) -> Verdict | None:
     # An ACK may have gone with a larger packet that a hole swallowed: one packet that is sent again is no proof then.
     is_one = not reliable.read_again and sum(len(times) > 1 for times in reliable.sends.values()) == 1
     if not handshake.is_complete and lost < (_LOST_OF_ONE if is_one else _LOST):
+        return None
+    if not handshake.is_complete and is_one and end.sends_large and not reliable.control_read:
         return None
     if not (repeated >= 2 or (lost and seconds >= TIMER - 0.1) or reliable.read_again >= 2):
         return None
