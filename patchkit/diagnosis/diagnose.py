@@ -234,9 +234,12 @@ class Reader:
 
 
 def _name_in(line: bytes, start: int, peer: bytes) -> str:
-    """The common name before the address ``peer`` in ``line``, whose message begins at ``start``."""
+    """The common name beside the address ``peer`` in ``line``, whose message begins at ``start``."""
     head, slash, _ = line[start:].partition(b"/" + peer)
-    return _text(head[head.rfind(b" ") + 1 :] if head.startswith(b"us=") else head) if slash else ""
+    if slash:
+        return _text(head[head.rfind(b" ") + 1 :] if head.startswith(b"us=") else head)
+    name, bracket, _ = line.partition(peer + b" [")[2].partition(b"] Peer Connection")
+    return _text(name[:64]) if bracket else ""
 
 
 def _stream(name: str) -> tuple[Stream, Incidents]:

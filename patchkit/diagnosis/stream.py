@@ -62,12 +62,15 @@ class Stream:
     def ordinary(self, address: str, name: Callable[[], str], verb: int, time: Callable[[], float | None]) -> bool:
         """Take a handshake with ``address`` that completed within a second: the peer has a key that works.
 
-        Returns False, and takes nothing, where the peer had gone shortly before ``time()``: then its return counts.
+        Returns False, and takes nothing, where a handshake is open whose first lines were parsed, and where the peer had
+        gone shortly before ``time()``: then its return counts.
         """
         end = self.end
         peer = self._peer(address, "")
         if not peer.name:
             peer.name = name()
+        if peer.handshake is not None:
+            return False
         gone = (end.left.get(peer.name) or end.left.get(peer.host)) if end.left else None
         if gone is not None:
             now = time()
@@ -78,8 +81,6 @@ class Stream:
         end.is_server = True
         end.verb = max(end.verb, verb)
         end.lines += 1
-        if peer.handshake is not None:
-            self._close(peer)
         peer.is_up, peer.settling = True, False
         return True
 
