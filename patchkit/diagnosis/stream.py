@@ -62,8 +62,8 @@ class Stream:
     def ordinary(self, address: str, name: Callable[[], str], verb: int, time: Callable[[], float | None]) -> bool:
         """Take a handshake with ``address`` that completed within a second: the peer has a key that works.
 
-        Returns False, and takes nothing, where a handshake is open whose first lines were parsed, and where the peer had
-        gone shortly before ``time()``: then its return counts.
+        Returns False, and takes nothing, where a handshake is open whose first lines were parsed, and where the peer
+        had gone shortly before ``time()``: then its return counts.
         """
         end = self.end
         peer = self._peer(address, "")
