@@ -201,3 +201,31 @@ def test_whole_seconds_are_no_proof(found: Found) -> None:
 
 def test_large_packets_fill_no_window(found: Found) -> None:
     assert kinds(found(steps(0.1, 3.1, 4.2, version="2.4.12"))) == [("lossy-link", "likely")]
+
+
+def test_a_reply_with_options_that_a_timer_held_back(found: Found) -> None:
+    """After an idle start all is quick: only the reply is late. A script of the server's may be the reason as well."""
+    lines = steps(0.1, 0.2, 0.3, version="2.5.11") + (
+        "Tue Dec  1 00:00:01 2026 us=490345 SENT CONTROL [server]: 'PUSH_REQUEST' (status=1)\n"
+        "Tue Dec  1 00:00:{:02} 2026 us=590345 PUSH: Received control message: 'PUSH_REPLY,ping 10'\n"
+        "Tue Dec  1 00:00:{:02} 2026 us=690345 Initialization Sequence Completed\n"
+    )
+    assert found(lines.format(1, 1)) == []
+    (finding,) = found(lines.format(4, 4))
+    assert (finding.kind, finding.certainty) == ("lossy-link", "possible")
+    assert "unless the server asked a script or a user" in finding.reason
+
+
+def test_a_long_way_takes_long_in_all_steps(found: Found) -> None:
+    """A second's wait of the client's between two steps, less what it may be, is no measure of the way."""
+    lines = (
+        "2026-12-01 00:00:00 us=1 OpenVPN 2.4.12 x86_64-pc-linux-gnu [SSL (OpenSSL)] [LZO] [LZ4] [EPOLL]",
+        "2026-12-01 00:00:00 us=2 MULTI: multi_init called, r=256 v=256",
+        "2026-12-01 00:00:00 us=368843 192.0.2.1:41043 TLS: Initial packet from [AF_INET]192.0.2.1:41043, sid=f9 1",
+        "2026-12-01 00:00:01 us=770439 192.0.2.1:41043 VERIFY OK: depth=0, CN=client",
+        "2026-12-01 00:00:02 us=471515 192.0.2.1:41043 Control Channel: TLSv1.3, cipher TLSv1.3 TLS_AES_256_GCM_SHA384",
+        "2026-12-01 00:00:02 us=471558 192.0.2.1:41043 [client] Peer Connection Initiated with [AF_INET]192.0.2.1:4",
+        "2026-12-01 00:00:03 us=664972 client/192.0.2.1:41043 PUSH: Received control message: 'PUSH_REQUEST'",
+        "2026-12-01 00:00:03 us=665020 client/192.0.2.1:41043 SENT CONTROL [client]: 'PUSH_REPLY,ping 10' (status=1)",
+    )
+    assert found("\n".join(lines)) == []

@@ -22,6 +22,7 @@ _LONGEST_TRIP = 0.75  # seconds of a round trip: a satellite
 _AT_ONCE = 0.01  # seconds: no round trip, but computing
 
 
+_OPTIONS, _REPLY = "the request for options", "the server's reply with the options"
 # Round trips up to each step, up to 2.3.8, with RSA 2048: 4 packets of 100 bytes at a time.
 _TRIPS = {
     "client": {"the first packet": 1, "the other end's certificate": 5, "the end of TLS": 11},
@@ -52,6 +53,8 @@ def slow(handshake: Handshake, end: End) -> Verdict | None:
         return None
     why = f"{longest:.1f} s passed up to {step}, which needs a few round trips: packets were lost and sent again"
     certainty = LIKELY if is_exact and (longest >= TIMER - 0.1 or end.sends_small) else POSSIBLE
+    if step == _REPLY:
+        certainty, why = POSSIBLE, f"{why}, unless the server asked a script or a user"
     if any(is_cut for seconds, _, is_cut in steps if seconds == longest):
         certainty, why = POSSIBLE, f"{why}; but lines were left out in between"
     return losses(end, certainty, why, handshake.marks[:8])
@@ -72,7 +75,7 @@ def _is_slow(end: End, pauses: Sequence[tuple[float, str]], *, is_exact: bool) -
     if end.sends_small:
         return total >= max(_SLOW_OLD, _SPREAD * _round_trips(end, pauses)) or _is_late(end, pauses, is_exact=is_exact)
     if is_exact:
-        least = min((pause for pause in seconds if pause > _AT_ONCE), default=0.0)
+        least = min((pause for pause, step in pauses if pause > _AT_ONCE and step != _OPTIONS), default=0.0)
         # Where all steps take as long, the way is long, and not lossy; if it is not longer than any way is.
         is_even = len(seconds) > 1 and longest < min(3 * least, TIMER - 0.1)
         return longest >= LEAST_PAUSE and total >= TIMER - 0.1 and not is_even
@@ -110,7 +113,7 @@ def _pauses(handshake: Handshake, end: End) -> Iterator[tuple[float, str, bool]]
         ("link-remote", "the start"), ("contacting", "the start"), ("wait", "the start"),
         ("instance", "the first packet"), ("initial", "the first packet"), ("reneg", "the start"),
         ("verified-leaf", "the other end's certificate"),
-        ("tls-done", "the end of TLS"), ("initiated", "the end of TLS"), ("push-request", "the request for options"),
+        ("tls-done", "the end of TLS"), ("initiated", "the end of TLS"), ("push-request", _OPTIONS),
     ]  # fmt: skip
     before: float | None = None
     begin: Mark | None = None
@@ -125,6 +128,17 @@ def _pauses(handshake: Handshake, end: End) -> Iterator[tuple[float, str, bool]]
             is_cut = begin is not None and end.has_left_out(begin, mark)
             yield max(0.0, time - before - (_LOOKS if kind == "push-request" else 0.0)), name, is_cut
         before, begin = time, mark
+    asked, replied = handshake.first.get("push-asked"), handshake.first.get("push-reply")
+    if handshake.side == "client" and asked is not None and replied is not None:
+        yield from _options_late(handshake, end, asked, replied)
+
+
+def _options_late(handshake: Handshake, end: End, asked: Mark, replied: Mark) -> Iterator[tuple[float, str, bool]]:
+    """How long a client waited for its options: a timer, where it is not for a user, or 2.6 asks by other means."""
+    if asked.time is None or replied.time is None or asks_users(handshake, end):
+        return
+    if TIMER - 0.1 <= replied.time - asked.time <= _LONGEST_PAUSE:
+        yield replied.time - asked.time, _REPLY, end.has_left_out(asked, replied)
 
 
 def asks_users(handshake: Handshake, end: End) -> bool:
