@@ -38,8 +38,9 @@ class CompileOptions:
 
     def settings(self, *, allow_known_bad: bool = False) -> BuildSettings:
         """Return the settings that these options ask for. Raises BadUsageError for those that never make sense."""
-        from patchkit.building.engine.protocol import TIMEOUT, cores
+        from patchkit.building.engine.protocol import TIMEOUT
         from patchkit.building.settings import BuildSettings
+        from patchkit.processors import cores
 
         if self.timeout is not None:
             os.environ[TIMEOUT] = str(self.timeout)  # for all that compiles, also in threads and other processes

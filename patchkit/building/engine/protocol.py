@@ -52,11 +52,6 @@ def too_long(command: Sequence[str], limit: float) -> ToolError:
     )
 
 
-def cores() -> int:
-    """Return how many processor cores this process may use, of those that the machine has."""
-    return len(os.sched_getaffinity(0))
-
-
 @dataclass(frozen=True)
 class Identity:
     """What a toolchain is made of on one engine, as far as its packages show."""
