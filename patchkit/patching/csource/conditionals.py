@@ -8,6 +8,7 @@ case (``#if 0``) with it. Groups whose branches are whole statements or declarat
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -116,6 +117,20 @@ class Conditionals:
     def row(self, at: int) -> int:
         """Return the line, from 1, of byte ``at``."""
         return self.data.count(b"\n", 0, at) + 1
+
+    def exclusive(self, rows: Sequence[int]) -> tuple[int, list[int]] | None:
+        """Find the group of which the lines ``rows`` stand in branches that are never compiled together.
+
+        Returns the line of its #if, and those of the #elif and #else behind it; all lines from 1. None where two of
+        ``rows`` stand in one branch, or one in none.
+        """
+        for group in self.groups:  # the innermost ones first
+            spans = [(self.row(branch.start), self.row(branch.end)) for branch in group.branches]
+            at = [next((n for n, (start, end) in enumerate(spans) if start < row < end), None) for row in rows]
+            if None not in at and len(set(at)) == len(rows) > 1:
+                first, *others = (self.row(start) for start, _ in group.directives[:-1])
+                return first, others
+        return None
 
     def dead_rows(self) -> set[int]:
         """Return the lines, from 0, that no compiler ever sees."""
