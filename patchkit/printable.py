@@ -12,8 +12,8 @@ _LINE_KEPT = "\n\t"
 # Control characters, those that reorder what is read, separators of lines, and halves of pairs.
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _MAY_BE_UNSEEN = re.compile(r"[^ -~]")
-# Up to the last @ in front of the path, as browsers and curl read it.
-_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)([^\s/?#\"'\\]+)@")
+# Up to the last @ in front of the path, as browsers and curl read it. A URL taken for a path has one slash.
+_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*:/{1,2})([^\s/?#\"'\\]+)@")
 _HIDDEN = "***"
 
 

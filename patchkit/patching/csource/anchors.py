@@ -61,6 +61,20 @@ class Anchors:
             raise self._source.refusal(f"{what}, on one line or in another one,", name, lines)
         return calls
 
+    def call(self, name: str, within: Function | None = None) -> Call:
+        """Find the one call of the function ``name`` in the file, or in the function ``within``.
+
+        Raises AnchorError unless there is exactly one.
+        """
+        calls = self.calls(name)
+        if within is not None:
+            start, end = within.node.start_byte, within.node.end_byte
+            calls = [call for call in calls if start <= call.node.start_byte < end]
+        if len(calls) != 1:
+            where = "" if within is None else f" in {within.name}"
+            raise self._source.refusal(f"the one call of {name}{where}", name, [call.line for call in calls])
+        return calls[0]
+
     def call_before(self, name: str, functions: Sequence[str]) -> Call:
         """Find the one call of ``name`` whose result decides, in the ``if`` behind it, about a call of ``functions``.
 

@@ -26,8 +26,11 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _WORD = re.compile(rb"\s*#\s*(\w*)\s*(.*)", re.DOTALL)
+_NAME = re.compile(rb"[A-Za-z_]\w*")
 _ENDS = (b"", b";", b"{", b"}", b":")
 """A statement or a declaration begins behind one of these."""
+_LABEL = b"label:"
+"""What is counted for the colon of a label: a parser of all branches at once wants a statement behind it, no #if."""
 
 
 @dataclass
@@ -38,6 +41,8 @@ class _Branch:
     end: int = 0
     first: bytes = b""
     last: bytes = b""
+    before_last: tuple[bytes, bytes] = (b"", b"")
+    """The two tokens in front of the last one."""
     depth: int = 0
     low: int = 0
     """The lowest depth: below 0, the branch closes what it did not open."""
@@ -46,7 +51,10 @@ class _Branch:
     def take(self, token: bytes) -> None:
         """Count one token."""
         self.first = self.first or token
-        self.last = token
+        third, second = self.before_last[1], self.last
+        if token == b":" and third in _ENDS[1:] and second != b"default" and _NAME.fullmatch(second):
+            token = _LABEL
+        self.before_last, self.last = (third, second), token
         if token in (b"{", b"("):
             self.depth += 1
         elif token in (b"}", b")"):

@@ -91,6 +91,24 @@ class Bench:
         stale = [path for path in paths if path in different or any(each.endswith(".h") for each in different)]
         return {**known, **self.compiled(stale, {**changed, **patched})}
 
+    def outcome(self, variant: str, changed: Mapping[str, bytes]) -> tuple[str, str]:
+        """What becomes of the tree with the files ``changed``, and why."""
+        before = self.reference(variant)[2]
+        entries = {**self.tree.entries, **{path: Entry.of(data) for path, data in changed.items()}}
+        try:
+            patched = render(combination(variant), SourceTree(self.tree.origin, entries), "x").files
+        except (AnchorError, AlreadyPatchedError, ConflictError) as error:
+            try:
+                is_same = self.as_changed(variant, changed, {}) == before
+            except NotCError:
+                return "refused, not C", f"{error.what}: {error.why}"
+            return ("refused, same code" if is_same else "refused"), f"{error.what}: {error.why}"
+        except PatchkitError as error:
+            return "WRONG ERROR", f"{type(error).__name__} {error.what}: {error.why}"
+        except Exception as error:  # noqa: BLE001 - this is what is looked for
+            return "FAULT", repr(error)
+        return compared(self, variant, changed, patched)
+
     def _assembly(self, path: str) -> str:
         done = subprocess.run(
             [*GCC, path.removeprefix(CODE)], cwd=self.folder / CODE, capture_output=True, text=True, errors="replace",
@@ -141,32 +159,11 @@ def trial(bench: Bench, variant: str, seed: str) -> Trial:
         kinds.append(name)
         texts.update(alter(texts, path, min(max(at, 0), len(texts[path])), chance))
     changed = {path: text.encode("latin-1") for path, text in texts.items() if text != bench.sources[path]}
-    outcome, why = _outcome(bench, variant, changed)
+    outcome, why = bench.outcome(variant, changed)
     return Trial(seed, variant, tuple(kinds), outcome, why)
 
 
-def _outcome(bench: Bench, variant: str, changed: Mapping[str, bytes]) -> tuple[str, str]:
-    """What becomes of the tree with the files ``changed``, and why."""
-    before = bench.reference(variant)[2]
-    entries = {**bench.tree.entries, **{path: Entry.of(data) for path, data in changed.items()}}
-    try:
-        patched = render(combination(variant), SourceTree(bench.tree.origin, entries), "x").files
-    except (AnchorError, AlreadyPatchedError, ConflictError) as error:
-        try:
-            is_same = bench.as_changed(variant, changed, {}) == before
-        except NotCError:
-            return "refused, not C", f"{error.what}: {error.why}"
-        return ("refused, same code" if is_same else "refused"), f"{error.what}: {error.why}"
-    except PatchkitError as error:
-        return "WRONG ERROR", f"{type(error).__name__} {error.what}: {error.why}"
-    except Exception as error:  # noqa: BLE001 - this is what is looked for
-        return "FAULT", repr(error)
-    return _compared(bench, variant, changed, patched)
-
-
-def _compared(
-    bench: Bench, variant: str, changed: Mapping[str, bytes], patched: Mapping[str, bytes]
-) -> tuple[str, str]:
+def compared(bench: Bench, variant: str, changed: Mapping[str, bytes], patched: Mapping[str, bytes]) -> tuple[str, str]:
     """What the compiler says of the files ``changed`` and of what ``variant`` has made of them, ``patched``."""
     _, _, before, after = bench.reference(variant)
     try:

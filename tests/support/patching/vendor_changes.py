@@ -40,7 +40,10 @@ def renamed_variable(files: Files, path: str, at: int, chance: Random) -> dict[s
     """A variable or parameter of one function has another name."""
     parts, number = _function_at(files[path], at)
     words = [match[1] for match in re.finditer(r"[\w*] +\**(\w+)(?= *[;=,)])", parts[number])]
-    names = sorted({word for word in words if not re.search(rf"(->|\.) *{word}\b|\b{word} ?\(|[A-Z]", parts[number])})
+    shared = r"(->|\.) *{}\b|\b{} ?\("
+    names = sorted(
+        {word for word in words if word.islower() and not re.search(shared.format(word, word), parts[number])}
+    )
     if not names:
         return {}
     old = chance.choice(names)
