@@ -230,7 +230,8 @@ def _root(error: BaseException) -> str:
     """Return the innermost reason of a network error, in one line."""
     reason: object = error
     while isinstance(reason, BaseException):
-        inner = getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
+        told = getattr(reason, "reason", None) or getattr(reason, "original_error", None)
+        inner = told or (reason.args[0] if reason.args else None)
         if not isinstance(inner, BaseException):
             break
         reason = inner
