@@ -19,7 +19,7 @@ _HIDDEN = "***"
 
 def visible(text: str, *, kept: str = _LINE_KEPT) -> str:
     """Return ``text`` with every control character but those in ``kept`` as Python writes it, such as ``\\x1b``."""
-    return _MAY_BE_UNSEEN.sub(lambda found: found[0] if found[0] in kept else _escaped(found[0]), text)
+    return _MAY_BE_UNSEEN.sub(lambda match: match[0] if match[0] in kept else _escaped(match[0]), text)
 
 
 def in_one_line(text: str) -> str:
@@ -44,9 +44,9 @@ def _escaped(character: str) -> str:
     return ascii(character)[1:-1] if unicodedata.category(character) in _UNSEEN else character
 
 
-def _without_password(found: re.Match[str]) -> str:
-    scheme, user = found[1], found[2]
+def _without_password(match: re.Match[str]) -> str:
+    scheme, user = match[1], match[2]
     if scheme.lower().startswith("http"):
         return f"{scheme}{_HIDDEN}@"
     name, colon, _ = user.partition(":")
-    return f"{scheme}{name}:{_HIDDEN}@" if colon else found[0]
+    return f"{scheme}{name}:{_HIDDEN}@" if colon else match[0]

@@ -24,7 +24,7 @@ class Shard(Part):
         """Parse ``K/N``, the K-th of N parts. Raises BadUsageError for anything else."""
         match = _FORM.fullmatch(text)
         if match is None or int(match[1]) > int(match[2]):
-            raise BadUsageError(f"{text!r} is no part", why="--shard K/N is the K-th of N parts: 3/8")
+            raise BadUsageError(f"{text!r} is not a part", why="--shard K/N is the K-th of N parts: 3/8")
         return cls(of=int(match[2]), parts=[int(match[1])])
 
     def holds(self, index: int) -> bool:

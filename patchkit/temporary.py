@@ -63,10 +63,10 @@ def left(parent: Path) -> list[Path]:
 
 def remove_left(parent: Path) -> list[Path]:
     """Remove the folders in ``parent`` that killed processes have left; return those that were there."""
-    found = left(parent)
-    for folder in found:
+    folders = left(parent)
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
-    return found
+    return folders
 
 
 @lru_cache(maxsize=8)

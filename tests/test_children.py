@@ -67,6 +67,7 @@ children.run(["sh", "-c", "trap '' INT TERM; sleep 63 & echo $! >&2; wait; sleep
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_ends_all_children(number: int) -> None:
     with subprocess.Popen(

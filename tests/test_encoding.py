@@ -24,6 +24,7 @@ def strings(path: Path) -> Iterator[str]:
             yield node.value
 
 
+@pytest.mark.slow
 def test_no_letter_of_ours_becomes_a_question_mark() -> None:
     install()
     texts = [(path, text) for path in sorted((ROOT / "patchkit").rglob("*.py")) for text in strings(path)]

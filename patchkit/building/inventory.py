@@ -120,10 +120,10 @@ def shared_libraries(
     """
     rows = _rows(workspace, "sh", "-c", _LIBRARIES, compiler, *names) if names else []
     owners = {row[2].removeprefix("/usr"): row[1] for row in rows if row[0] == "O" and len(row) == 3}
-    found = {row[1]: row for row in rows if row[0] == "L" and len(row) == 4}
+    loaded = {row[1]: row for row in rows if row[0] == "L" and len(row) == 4}
     return [
-        SharedLibrary(name, found[name][2], _package(owners.get(found[name][3].removeprefix("/usr"), ""), system))
-        if name in found
+        SharedLibrary(name, loaded[name][2], _package(owners.get(loaded[name][3].removeprefix("/usr"), ""), system))
+        if name in loaded
         else SharedLibrary(name, "", None)
         for name in names
     ]
@@ -157,12 +157,12 @@ def _closure(installed: Mapping[str, _Installed], packages: Sequence[str], nativ
         for name in (entry.package.name, *entry.provides):
             providers.setdefault(name, []).append(full_name)
 
-    def found(name: str, architecture: str) -> list[str]:
+    def matching(name: str, architecture: str) -> list[str]:
         candidates = [installed[full].package for full in providers.get(name, [])]
         own = [package for package in candidates if package.architecture in (architecture, "all")]
         return [package.full_name for package in own or candidates]
 
-    waiting = [full for name in packages for full in found(*_named(name, native))]
+    waiting = [full for name in packages for full in matching(*_named(name, native))]
     needed: set[str] = set()
     while waiting:
         full_name = waiting.pop()
@@ -171,7 +171,7 @@ def _closure(installed: Mapping[str, _Installed], packages: Sequence[str], nativ
         needed.add(full_name)
         entry = installed[full_name]
         own = native if entry.package.architecture == "all" else entry.package.architecture
-        waiting += [full for names in entry.depends for name in names for full in found(name, own)]
+        waiting += [full for names in entry.depends for name in names for full in matching(name, own)]
     return needed
 
 

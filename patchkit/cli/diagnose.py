@@ -42,10 +42,10 @@ def diagnose(
     from patchkit.jobs.diagnose.job import DiagnoseRequest, run
 
     request = DiagnoseRequest(logs=logs, html=html, anonymize=anonymize)
-    found = run(request, Context.default(offline=True))
+    diagnosis = run(request, Context.default(offline=True))
     if as_json:
-        print_json(found.model_dump(mode="json"))
+        print_json(diagnosis.model_dump(mode="json"))
     else:
-        print_findings(found)
-    if found.findings:
+        print_findings(diagnosis)
+    if diagnosis.findings:
         raise SystemExit(FaultFoundError.exit_code)

@@ -53,7 +53,7 @@ class LibraryAssessment:
 def assess_library(library: Library, version: str, *, verified: bool) -> LibraryAssessment:
     """Assess ``version`` of ``library``; ``verified`` where its bytes are the pinned ones.
 
-    A version that is no release's is taken for the oldest of its branch, of which nothing can be told for certain.
+    A version that is not a release's is taken for the oldest of its branch, of which nothing is certain.
     """
     try:
         order(version)

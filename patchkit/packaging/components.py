@@ -66,18 +66,18 @@ def parts(artifact: Artifact, system: Inventory, loaded: Sequence[SharedLibrary]
 
     ``system`` is what it was compiled on, ``loaded`` are the shared libraries that the program asks for.
     """
-    found = []
+    compiled_in = []
     crypto = artifact.build.crypto
     if crypto is not None and crypto.source is not None:
-        found.append(_pinned(crypto.library, crypto.version, crypto.source))
-    found += [_pinned(library.name, library.version, library.source) for library in artifact.build.libraries]
+        compiled_in.append(_pinned(crypto.library, crypto.version, crypto.source))
+    compiled_in += [_pinned(library.name, library.version, library.source) for library in artifact.build.libraries]
     kind = "windows" if artifact.build.glibc is None else "cross" if cross else "native"
-    found += [
+    compiled_in += [
         _of_debian(package, "compiled in")
         for package in system.toolchain
         if any(fnmatch.fnmatchcase(package.name, pattern) for pattern in _RUNTIME[kind])
     ]
-    return [*found, *map(_shared, loaded)]
+    return [*compiled_in, *map(_shared, loaded)]
 
 
 def _pinned(name: str, version: str, source: Source) -> Part:

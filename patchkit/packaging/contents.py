@@ -46,7 +46,7 @@ def members(name: str, archive: bytes) -> Mapping[str, Member]:
 
 
 def _of_tar(archive: bytes) -> dict[str, Member]:
-    found = {}
+    by_path = {}
     # Unpacked first: tarfile ends at the end mark, and would never see a checksum that is wrong or cut off.
     plain = gzip.decompress(archive) if archive.startswith(_GZIP) else archive
     with tarfile.open(fileobj=io.BytesIO(plain)) as packed:
@@ -54,8 +54,8 @@ def _of_tar(archive: bytes) -> dict[str, Member]:
             content = packed.extractfile(entry) if entry.isreg() else None
             data = content.read() if content else entry.linkname.encode()
             kind = stat.S_IFREG if entry.isreg() else stat.S_IFLNK if entry.issym() else stat.S_IFDIR
-            found[_inside(entry.name)] = Member(kind | entry.mode, str(int(entry.mtime)), data)
-    return found
+            by_path[_inside(entry.name)] = Member(kind | entry.mode, str(int(entry.mtime)), data)
+    return by_path
 
 
 def _of_zip(archive: bytes) -> dict[str, Member]:

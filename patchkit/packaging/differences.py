@@ -43,16 +43,16 @@ def _contents(path: str, before: bytes, after: bytes) -> Iterator[str]:
     if not all(sections):
         yield _first_bytes(path, before, after)
         return
-    found = False
+    is_different = False
     for name in sorted(sections[0].keys() | sections[1].keys()):
         old, new = sections[0].get(name), sections[1].get(name)
         if old is None or new is None:
-            found = True
+            is_different = True
             yield f"{path}: section {name} is only in {'the artifact' if new is None else 'what was built again'}"
         elif old != new:
-            found = True
+            is_different = True
             yield _first_bytes(f"{path}: section {name}", old, new)
-    if not found:
+    if not is_different:
         yield _first_bytes(f"{path}: outside of its sections", before, after)
 
 

@@ -92,16 +92,16 @@ def architectures(name: str, data: bytes) -> list[str]:
         with tarfile.open(fileobj=io.BytesIO(data)) as packed:
             files = {member.name: packed.extractfile(member) for member in packed if member.isreg()}
             blobs = {path: file.read() for path, file in files.items() if file is not None}
-        found = []
+        image_architectures = []
         for entry in json.loads(blobs["index.json"])["manifests"]:
             manifest = json.loads(_followed(blobs, entry))
             config = json.loads(_followed(blobs, manifest["config"]))
             for layer in manifest["layers"]:
                 _followed(blobs, layer)
-            found.append(str(config["architecture"]))
+            image_architectures.append(str(config["architecture"]))
     except (tarfile.TarError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{name} is not a whole image", why=f"{error}", advice="get the file again") from error
-    return found
+    return image_architectures
 
 
 def _followed(blobs: Mapping[str, bytes], descriptor: Mapping[str, Any]) -> bytes:

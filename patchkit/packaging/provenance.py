@@ -102,19 +102,19 @@ def _source(name: str, source: Source, repository: str | None) -> dict[str, Any]
     digests = {
         "sha256": source.sha256, "gitCommit": source.commit, "gitTree": source.tree, "patchkitTree": source.contents
     }  # fmt: skip
-    found: dict[str, Any] = {
+    descriptor: dict[str, Any] = {
         "name": f"{name}: {source.name}",
         "digest": {kind: digest for kind, digest in digests.items() if digest},
         "annotations": {"kind": source.kind, "verified": source.verified},
     }
     if source.kind == "git" and repository:
-        found["uri"] = f"{repository}@{source.name}"
-    return found
+        descriptor["uri"] = f"{repository}@{source.name}"
+    return descriptor
 
 
 def _toolchain(artifact: Artifact) -> list[dict[str, Any]]:
     images = {"toolchain image": artifact.build.image, "base image": artifact.build.base_image}
-    found: list[dict[str, Any]] = [
+    dependencies: list[dict[str, Any]] = [
         {"name": name, "digest": {"sha256": digest.removeprefix("sha256:")}}
         for name, digest in images.items()
         if digest
@@ -122,5 +122,5 @@ def _toolchain(artifact: Artifact) -> list[dict[str, Any]]:
     for full_name, state in artifact.build.installed.items():
         (name, _, architecture), (version, _, digest) = full_name.partition(":"), state.partition(" ")
         purl = f"pkg:deb/debian/{name}@{quote(version, safe='.+~:-')}?arch={architecture}"
-        found.append({"uri": purl, "digest": {"dpkgFileList": digest}} if digest else {"uri": purl})
-    return found
+        dependencies.append({"uri": purl, "digest": {"dpkgFileList": digest}} if digest else {"uri": purl})
+    return dependencies

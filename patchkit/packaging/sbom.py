@@ -60,7 +60,7 @@ def sbom(artifact: Artifact, contents: Mapping[str, Member], parts: Sequence[Par
             lifecycles=[PredefinedLifecycle(LifecyclePhase.BUILD)],
         ),
         components=others,
-        vulnerabilities=[_vulnerability(found) for found in artifact.vulnerabilities],
+        vulnerabilities=[_vulnerability(vulnerability) for vulnerability in artifact.vulnerabilities],
     )
     bom.register_dependency(main, others)
     return JsonV1Dot6(bom).output_as_string(indent=2).encode() + b"\n"
@@ -155,7 +155,7 @@ def _patch(artifact: Artifact, diff: bytes) -> Patch:
     from cyclonedx.model.component import Diff, Patch, PatchClassification
     from cyclonedx.model.issue import IssueClassification, IssueType, IssueTypeSource
 
-    cured = [found for found in artifact.vulnerabilities if found.state == "fixed here"]
+    cured = [vulnerability for vulnerability in artifact.vulnerabilities if vulnerability.state == "fixed here"]
     text = AttachedText(content=base64.b64encode(diff).decode(), content_type="text/x-diff", encoding=Encoding.BASE_64)
     named = next((file.name for file in artifact.files if file.name.endswith(".diff")), None)
     return Patch(
@@ -164,11 +164,11 @@ def _patch(artifact: Artifact, diff: bytes) -> Patch:
         resolves=[
             IssueType(
                 type=IssueClassification.SECURITY,
-                id=found.id,
-                description=found.title,
-                source=IssueTypeSource(name="NVD", url=XsUri(_NVD + found.id)),
+                id=vulnerability.id,
+                description=vulnerability.title,
+                source=IssueTypeSource(name="NVD", url=XsUri(_NVD + vulnerability.id)),
             )
-            for found in cured
+            for vulnerability in cured
         ],
     )
 
@@ -198,7 +198,7 @@ def _component(part: Part) -> Component:
     )
 
 
-def _vulnerability(found: Vulnerability) -> Entry:
+def _vulnerability(vulnerability: Vulnerability) -> Entry:
     from cyclonedx.model import XsUri
     from cyclonedx.model.impact_analysis import ImpactAnalysisResponse, ImpactAnalysisState
     from cyclonedx.model.vulnerability import (
@@ -211,16 +211,17 @@ def _vulnerability(found: Vulnerability) -> Entry:
         VulnerabilitySource,
     )
 
-    known = next((advisory for advisory in advisories.advisories() if advisory.id == found.id), None)
+    known = next((advisory for advisory in advisories.advisories() if advisory.id == vulnerability.id), None)
     method, _, score = known.cvss.partition(": ") if known else ("", "", "")
-    severity = "unknown" if found.severity == "not rated" else found.severity
-    fixed = ", ".join(known.fixed) if known else _fixed_library(found)
-    is_open = found.state != "fixed here"
+    severity = "unknown" if vulnerability.severity == "not rated" else vulnerability.severity
+    fixed = ", ".join(known.fixed) if known else _fixed_library(vulnerability)
+    is_open = vulnerability.state != "fixed here"
+    of_main = vulnerability.component == MAIN
     return Vulnerability(
-        bom_ref=found.id,
-        id=found.id,
-        source=VulnerabilitySource(name="NVD", url=XsUri(_NVD + found.id)),
-        description=found.title,
+        bom_ref=vulnerability.id,
+        id=vulnerability.id,
+        source=VulnerabilitySource(name="NVD", url=XsUri(_NVD + vulnerability.id)),
+        description=vulnerability.title,
         ratings=[
             VulnerabilityRating(
                 severity=VulnerabilitySeverity(severity),
@@ -230,11 +231,13 @@ def _vulnerability(found: Vulnerability) -> Entry:
         ],
         recommendation=f"upstream's releases with the fix: {fixed}" if fixed and is_open else None,
         analysis=VulnerabilityAnalysis(
-            state=ImpactAnalysisState(_STATES[found.state] if found.component == MAIN else _NOT_JUDGED),
+            state=ImpactAnalysisState(_STATES[vulnerability.state] if of_main else _NOT_JUDGED),
             responses=[ImpactAnalysisResponse.UPDATE] if is_open else [],
-            detail=f"{found.state}; used from: {found.reach}" if found.component == MAIN else _OF_LIBRARY,
+            detail=f"{vulnerability.state}; used from: {vulnerability.reach}"
+            if vulnerability.component == MAIN
+            else _OF_LIBRARY,
         ),
-        affects=[BomTarget(ref=_reference(found.component))],
+        affects=[BomTarget(ref=_reference(vulnerability.component))],
     )
 
 
@@ -243,10 +246,10 @@ def _reference(component: str) -> str:
     return MAIN if component == MAIN else f"{_COMPILED_IN}:{libraries()[component].title}"
 
 
-def _fixed_library(found: Vulnerability) -> str:
+def _fixed_library(vulnerability: Vulnerability) -> str:
     """Return the release of the same branch of a library that has the fix; empty where the record has none."""
-    branch = libraries()[found.component].branch if found.component in libraries() else ""
-    known = next((advisory for advisory in library_advisories() if advisory.id == found.id), None)
+    branch = libraries()[vulnerability.component].branch if vulnerability.component in libraries() else ""
+    known = next((advisory for advisory in library_advisories() if advisory.id == vulnerability.id), None)
     return known.fixed.get(branch, "") if known else ""
 
 

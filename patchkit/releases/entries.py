@@ -20,7 +20,7 @@ def with_tag(text: str, pin: TagPin) -> str:
         f'[[release]]\ntag = "{pin.name}"\ndate = "{pin.date}"\ncommit = "{pin.commit}"\ntree = "{pin.tree}"\n'
         f"[release.blobs]\n{blobs}"
     )
-    return _inserted(text, entry, _RELEASE, lambda found: (found[2], found[1]) > (pin.date, pin.name))
+    return _inserted(text, entry, _RELEASE, lambda match: (match[2], match[1]) > (pin.date, pin.name))
 
 
 def with_tarball(text: str, version: Version, pin: TarballPin) -> str:
@@ -29,12 +29,12 @@ def with_tarball(text: str, version: Version, pin: TarballPin) -> str:
     # JSON's numbers, strings and lists of strings are TOML's too.
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in fields.items() if value is not None]
     entry = f'["{version.text}"]\n{"".join(lines)}records = {json.dumps(list(pin.records))}\n'
-    return _inserted(text, entry, _TARBALL, lambda found: Version.parse(found[1]) > version)
+    return _inserted(text, entry, _TARBALL, lambda match: Version.parse(match[1]) > version)
 
 
 def _inserted(text: str, entry: str, head: re.Pattern[str], is_later: Callable[[re.Match[str]], bool]) -> str:
     """Insert ``entry`` before the first entry in ``text`` that is later, with an empty line between any two."""
-    later = next((found for found in head.finditer(text) if is_later(found)), None)
+    later = next((match for match in head.finditer(text) if is_later(match)), None)
     if later is None:
         return f"{text.rstrip()}\n\n{entry}"
     gap = text.rfind("\n\n", 0, later.start())  # a comment may stand above it

@@ -44,6 +44,7 @@ def test_ordinary_flags_pass() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_build_with_a_static_flag_ends_before_anything_is_fetched(patchkit: Run) -> None:
     done = patchkit("build", "--version", "2.6.14", "--offline", "--cflag=-static")
     assert (done.returncode, "-static" in done.stderr, "libtool" in done.stderr) == (2, True, True)

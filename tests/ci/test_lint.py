@@ -79,11 +79,13 @@ def test_nothing_that_zizmor_finds_unsafe(called: Path) -> None:
     assert "template-injection" in printed(command, called)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workflow", [github.WORKFLOW, github.WEEKLY], ids=lambda path: path.name)
 def test_schema_of_workflows(workflow: Path) -> None:
     assert refused("--builtin-schema", "vendor.github-workflows", workflow) == ""
 
 
+@pytest.mark.slow
 def test_schema_of_gitlab(tmp_path: Path) -> None:
     """The header as it is, the jobs as they are after interpolation, with one value an input and with several."""
     schema = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]

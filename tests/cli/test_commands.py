@@ -28,6 +28,7 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_help_is_fast() -> None:
     """It is about what we import: so seconds of the CPU count, the best of five, whatever else the machine does."""
     took = []
@@ -141,6 +142,7 @@ def test_an_out_that_is_no_folder_is_said_before_the_build(source: Path, patchki
     assert "==>" not in done.stderr
 
 
+@pytest.mark.slow
 def test_no_network(tmp_path: Path) -> None:
     """A network namespace of its own, with nothing in it: the machine that has no network."""
     if os.getuid() != 0:

@@ -28,7 +28,7 @@ from tests.diagnosis.samples import HEALTHY
 from tests.support.lab.synthetic import campaign, lossy, written
 from tests.support.starts import client as starts
 
-QUICK = {"releases", "variants", "lab scenarios", "diagnose", "dist merge", "lab compare", "lab merge"}
+QUICK = {"releases", "variants", "lab scenarios", "diagnose"}
 MINE = "--- /dev/null\n+++ b/doc/mine.txt\n@@ -0,0 +1 @@\n+a patch of somebody's own\n"
 BEFORE = {
     "rebuild": ["build"],

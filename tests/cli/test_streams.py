@@ -61,6 +61,7 @@ def test_an_error_that_stdout_does_not_take_keeps_its_exit_code() -> None:
     assert "2.99" in done.stderr
 
 
+@pytest.mark.slow
 def test_streams_that_the_caller_has_closed() -> None:
     assert shell("patchkit variants <&-").returncode == 0
     assert shell("patchkit variants 2>&-").returncode == 0

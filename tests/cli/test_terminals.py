@@ -72,6 +72,7 @@ def test_colours_where_they_are() -> None:
     assert "\033[1m" in on_terminal(["variants"]).text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_locale_without_arrows(command: str, patchkit: Run) -> None:
     shown = on_terminal(command.split(), ASCII, columns=60)

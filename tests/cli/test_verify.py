@@ -53,6 +53,7 @@ def test_ticks_a_verdict_and_reports(patchkit: Run, upstream: Upstream, tmp_path
     assert "[1/7]" in done.stderr
 
 
+@pytest.mark.slow
 def test_ticks_differ_on_a_terminal_without_them(upstream: Upstream, tmp_path: Path) -> None:
     env = {**QUIET, **ASCII, "NO_COLOR": "1", "PATCHKIT_CACHE": str(tmp_path / "c")}
     words = ["verify", "--version", VERSION, "--git", upstream.git, "--key", str(upstream.public), "--only", "source"]
@@ -88,6 +89,7 @@ def test_a_hostile_version_is_refused_in_a_few_words(
     assert sorted(path.name for path in tmp_path.iterdir() if path != cache) == ["upstream"]
 
 
+@pytest.mark.slow
 def test_new_tags_are_listed(patchkit: Run, upstream: Upstream, tmp_path: Path) -> None:
     env = {**QUIET, "PATCHKIT_CACHE": str(tmp_path / "c")}
     upstream.repository.git("tag", "v2.6.14")
@@ -147,6 +149,7 @@ def test_what_makes_no_sense(words: dict[str, Any], tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_pins_of_new_releases_are_written(patchkit: Run, upstream: Upstream, tmp_path: Path) -> None:
     upstream.tag()
     env = {**QUIET, "PATCHKIT_CACHE": str(tmp_path / "c"), "PATCHKIT_MIRROR": str(upstream.folder)}

@@ -53,6 +53,7 @@ def read(data: bytes) -> Reader:
     return reader
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(LINES, max_size=25))
 def test_lines_in_any_order_are_no_crash(lines: list[str]) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from statistics import fmean, median
 
+import pytest
+
 from patchkit.patching import pins
 from patchkit.patching.variants import variant
 from tests.conftest import ROOT
@@ -18,6 +20,7 @@ DOCUMENT = json.loads(KEPT)
 STOCK, PATCHED = DOCUMENT["arms"].values()
 
 
+@pytest.mark.slow
 def test_the_plot_is_drawn_from_what_is_kept() -> None:
     drawn = subprocess.run(
         [sys.executable, "-P", ROOT / "ci/readme-plot", "draw"], input=KEPT, capture_output=True, text=True, check=True

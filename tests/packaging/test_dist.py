@@ -46,6 +46,7 @@ def test_building_again_replaces_the_entry(tmp_path: Path) -> None:
     check(tmp_path)
 
 
+@pytest.mark.slow
 def test_runs_side_by_side_lose_nothing(tmp_path: Path) -> None:
     dist = Dist(tmp_path)
     names = [f"n{number}" for number in range(16)]
@@ -82,6 +83,7 @@ def killed_while_adding(folder: Path, moment: int) -> bool:
 OLD, NEW = ({"a.tar.gz": content, "a.diff": content} for content in (b"old", b"new"))
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_old_or_the_new_state_is_there(tmp_path: Path) -> None:
     """kill -9 before each system call in turn, until one run gets through: never a mixture, never a loss."""
     seen = set()

@@ -87,6 +87,7 @@ line = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(line, min_size=1, max_size=30), st.data())
 def test_whatever_git_diffs_we_apply(lines: list[bytes], data: st.DataObject) -> None:
     """Real git makes the diff between two random files; our result must be the second file."""

@@ -38,9 +38,6 @@ GROUPS = {
 """Regular expressions on test ids, by group: the first that is found decides."""
 
 
-LONGEST_QUICK = "[mypy]"
-"""The end of the id of a test that would leave the other workers without work at the end."""
-
 NIGHTLY = {
     r"/test_cross_docker\.py::test_windows": "five minutes a target and an image with wine; test_windows.py builds and"
     " tests the same on the host, and test_another_processor cross-compiles in a container",
@@ -68,12 +65,12 @@ def mark_nightly(items: list[pytest.Item]) -> None:
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """Sort ``items``: quick tests first, the longest of them at the very beginning; then the slow ones by group."""
+    """Sort ``items``: quick tests first, then the slow ones by group."""
     places = {group: place for place, group in enumerate(GROUPS)}
 
     def place(item: pytest.Item) -> int:
         if item.get_closest_marker("slow") is None:
-            return -2 if item.nodeid.endswith(LONGEST_QUICK) else -1
+            return -1
         group = group_of(item.nodeid)
         return len(places) if group is None else places[group]
 

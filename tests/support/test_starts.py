@@ -21,6 +21,7 @@ def fresh(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["--version", "releases --json", "build --version 2.99", "no-such-command", "--help"])
 def test_the_same_output_and_code_as_a_new_python(words: str, patchkit: Run, tmp_path: Path) -> None:
     ours, theirs = patchkit(*words.split()), fresh(*words.split(), folder=tmp_path)
@@ -79,6 +80,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 def test_the_server_ends_with_tests_that_are_killed() -> None:
     done = subprocess.run([sys.executable, "-c", ENDED], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == -9

@@ -13,16 +13,16 @@ _MOST = 40  # findings that are printed; --json has all
 _EVIDENCE = 4
 
 
-def print_findings(found: Diagnosis) -> None:
-    """Print ``found``: nothing of a log's reaches a terminal but visible characters."""
-    lines = [_end(end) for end in found.ends]
-    if not found.findings:
+def print_findings(diagnosis: Diagnosis) -> None:
+    """Print ``diagnosis``: nothing of a log's reaches a terminal but visible characters."""
+    lines = [_end(end) for end in diagnosis.ends]
+    if not diagnosis.findings:
         lines += ["", "nothing wrong was found"]
-    for finding in found.findings[:_MOST]:
+    for finding in diagnosis.findings[:_MOST]:
         lines += ["", *_finding(finding)]
-    more = len(found.findings) - _MOST + found.left_out
-    if len(found.findings) > _MOST or found.left_out:
-        lines += ["", f"and {more} more: --json lists them" if not found.left_out else f"and {more} more"]
+    more = len(diagnosis.findings) - _MOST + diagnosis.left_out
+    if len(diagnosis.findings) > _MOST or diagnosis.left_out:
+        lines += ["", f"and {more} more: --json lists them" if not diagnosis.left_out else f"and {more} more"]
     data("".join(f"{in_one_line(without_passwords(line))}\n" for line in lines))
 
 

@@ -45,12 +45,12 @@ def check(folder: Path, keys: Sequence[Path]) -> Checked:
     """
     public = [PublicKey.read(path) for path in keys]
     place, manifest = read_manifest(folder)
-    found = [*check_checksums(place, manifest)]
+    results = [*check_checksums(place, manifest)]
     for artifact in manifest.artifacts:
-        found += check_artifact(place, artifact)
-    found += _check_signatures(place, manifest, public)
-    found += _left_over(place, manifest)
-    return Checked(place, found, _error(place, found, public))
+        results += check_artifact(place, artifact)
+    results += _check_signatures(place, manifest, public)
+    results += _left_over(place, manifest)
+    return Checked(place, results, _error(place, results, public))
 
 
 def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey]) -> Iterator[Finding]:
@@ -91,24 +91,24 @@ def _left_over(folder: Path, manifest: Manifest) -> Iterator[Finding]:
             yield Finding(name, "-", "nothing vouches", "neither the manifest nor the checksums name it")
 
 
-def _error(folder: Path, found: Sequence[Finding], keys: Sequence[PublicKey]) -> PatchkitError | None:
-    wrong = findings.of(found, "bad", signature=False)
+def _error(folder: Path, results: Sequence[Finding], keys: Sequence[PublicKey]) -> PatchkitError | None:
+    wrong = findings.of(results, "bad", signature=False)
     if wrong:
         return ArtifactError(
             f"{len(wrong)} findings in {folder} are not as stated",
             why=findings.lines(wrong),
             advice="get the files again",
         )
-    bad = findings.of(found, "bad", signature=True)
+    bad = findings.of(results, "bad", signature=True)
     if bad:
         return BadSignatureError(
             f"{len(bad)} signatures in {folder} are not good", why=findings.lines(bad), advice="do not use these files"
         )
-    vouching = [each.what for each in findings.of(found, "good", signature=True)]
+    vouching = [each.what for each in findings.of(results, "good", signature=True)]
     if keys and CHECKSUMS not in vouching:
         return UnknownKeyError(
             f"no given key has signed {CHECKSUMS} in {folder}",
-            why=findings.lines(findings.of(found, "not checked", signature=True)) or "there is no signature of it",
+            why=findings.lines(findings.of(results, "not checked", signature=True)) or "there is no signature of it",
             advice="give the public key of who made the files, or ask them for it",
         )
     return None

@@ -65,8 +65,8 @@ def _oci(
 ) -> dict[str, bytes]:
     target, source = inputs.tools.target, inputs.obtained.tree
     program = contents["sbin/openvpn"]
-    found = runtime(workspace, target, program.data)
-    files = {oci.PROGRAM: program, **found}
+    loaded = runtime(workspace, target, program.data)
+    files = {oci.PROGRAM: program, **loaded}
     if "COPYING" in source:
         files["usr/share/doc/openvpn/copyright"] = Member(stat.S_IFREG | 0o644, "0", source.read("COPYING"))
     for name, text in licences(inputs.static).items():

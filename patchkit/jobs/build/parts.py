@@ -98,12 +98,12 @@ def merge(request: MergeRequest) -> Merged:
             f"of {parts[0][1].shard.of} parts {len(lacking)} are missing: {', '.join(map(str, lacking))}",
             advice="name their folders as well; --allow-missing leaves them out",
         )
-    found = [(folder, artifact) for folder, part in parts for artifact in _artifacts(folder, part)]
-    for folder, artifact in found:
+    with_folders = [(folder, artifact) for folder, part in parts for artifact in _artifacts(folder, part)]
+    for folder, artifact in with_folders:
         Dist(folder).check(artifact)
     failed = {what: why for _, part in parts for what, why in part.failed.items()}
     with whole_folder(request.out) as out:
-        for folder, artifact in found:
+        for folder, artifact in with_folders:
             contents = {}
             for file in artifact.all_files:
                 with reading(folder / file.name):
@@ -114,12 +114,12 @@ def merge(request: MergeRequest) -> Merged:
             whole = first.model_copy(
                 update={
                     "shard": Shard(of=first.shard.of, parts=there),
-                    "artifacts": sorted(artifact.name for _, artifact in found),
+                    "artifacts": sorted(artifact.name for _, artifact in with_folders),
                     "failed": failed,
                 }
             )
             replace_all({out / PART: whole.model_dump_json(indent=2).encode() + b"\n"})
-    return Merged([artifact for _, artifact in found], failed, lacking)
+    return Merged([artifact for _, artifact in with_folders], failed, lacking)
 
 
 def _asked(request: ReleasesRequest) -> list[str]:
@@ -141,7 +141,7 @@ def _read(folder: Path) -> BuiltPart:
     with reading(path):
         if not path.is_file():
             raise StorageError(
-                f"{folder} is no part of a build", why=f"it has no {PART}", advice="patchkit build --shard K/N"
+                f"{folder} is not a part of a build", why=f"it has no {PART}", advice="patchkit build --shard K/N"
             )
         data = path.read_bytes()
     try:

@@ -38,14 +38,14 @@ def runtime(workspace: Workspace, target: Target, program: bytes) -> Mapping[str
     waiting = list(linkage(program).needed)
     try:
         while waiting:
-            found = _copied(workspace, target.tool("gcc"), waiting)
-            missing = [name for name in waiting if f"lib/{name}" not in found]
+            copied_files = _copied(workspace, target.tool("gcc"), waiting)
+            missing = [name for name in waiting if f"lib/{name}" not in copied_files]
             if missing:
                 raise CompileError(f"{missing[0]} is not found", why="the program loads it")
-            libraries |= {name: found[f"lib/{name}"] for name in waiting}
+            libraries |= {name: copied_files[f"lib/{name}"] for name in waiting}
             further = {name for wanted in waiting for name in linkage(libraries[wanted]).needed}
             waiting = sorted(further - libraries.keys())
-        texts = {path: data for path, data in found.items() if path.startswith("doc/")} if libraries else {}
+        texts = {path: data for path, data in copied_files.items() if path.startswith("doc/")} if libraries else {}
     finally:
         workspace.run(["rm", "-rf", _PLACE], cwd=".", env={}, line=lambda _: None)
     loader = interpreter(program)

@@ -52,11 +52,11 @@ def run(request: DiagnoseRequest, context: Context) -> Diagnosis:
     with context.ui.bar("read", total) as advance:
         for file in files:
             file.advance = advance
-        found = diagnose(files)
-    for damage in found.damaged:
+        diagnosis = diagnose(files)
+    for damage in diagnosis.damaged:
         context.ui.warn(f"the end of a log could not be read: {damage}")
     if request.html is not None:
-        replace_all({request.html: html(found).encode("utf-8", "replace")})
+        replace_all({request.html: html(diagnosis).encode("utf-8", "replace")})
     if request.anonymize is not None:
         anonymize([Path(log) for log in request.logs], request.anonymize)
-    return found
+    return diagnosis

@@ -29,12 +29,12 @@ def leftovers() -> str:
 
     The next build or campaign removes them, too. Raises FaultError, with the command that removes them now.
     """
-    found = [folder for parent in temporary.parents() for folder in temporary.left(parent)]
-    if found:
+    left = [folder for parent in temporary.parents() for folder in temporary.left(parent)]
+    if left:
         raise FaultError(
-            f"{len(found)} temporary folder{'s' if len(found) > 1 else ''} of killed runs",
-            why=f"no process works in them any more: {found[0]}" + (" and others" if len(found) > 1 else ""),
-            steps=[Step(["rm", "-rf", "--", *map(str, found)], root=False)],
+            f"{len(left)} temporary folder{'s' if len(left) > 1 else ''} of killed runs",
+            why=f"no process works in them any more: {left[0]}" + (" and others" if len(left) > 1 else ""),
+            steps=[Step(["rm", "-rf", "--", *map(str, left)], root=False)],
         )
     return f"no killed run has left a folder in {', '.join(map(str, temporary.parents()))}"
 

@@ -24,9 +24,9 @@ def kernel(distribution: Distribution, context: Context) -> str:
     """
     if given.given_program() is None:
         tools.check_processor()
-    found = obtain.kernel(context) if given.given_program() else obtain.kept(context)
-    if found is not None:
-        return f"Linux {found.release}, sha256 {found.digest[:16]}"
+    cached = obtain.kernel(context) if given.given_program() else obtain.kept(context)
+    if cached is not None:
+        return f"Linux {cached.release}, sha256 {cached.digest[:16]}"
     missing = tools.lacking()
     raise FaultError(
         "the cache has no kernel for the lab",

@@ -100,7 +100,7 @@ def _split(text: str) -> tuple[str, list[str]]:
         raise BadUsageError(f"{text!r} cannot be split into words", why=str(error)) from error
     if options and not options[0].startswith("--"):
         raise BadUsageError(
-            f"{text!r} is no build with options",
+            f"{text!r} is not a build with options",
             why=f"{options[0]} does not begin with --",
             advice='it looks like "2.6.14 --tls-timeout 1"',
         )

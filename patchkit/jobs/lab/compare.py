@@ -31,7 +31,7 @@ class Compared:
 def compare(before: Path, after: Path) -> Compared:
     """Compare the report ``after`` with the report ``before``, cell by cell.
 
-    Raises ReportError where one is no report, where their seeds differ, or where no cell is in both.
+    Raises ReportError where one is not a report, where their seeds differ, or where no cell is in both.
     """
     folders = Folder(before), Folder(after)
     campaigns = folders[0].campaign(), folders[1].campaign()

@@ -81,7 +81,7 @@ def _read(path: Path) -> _Piece:
     folder = Folder(path)
     campaign = folder.campaign()
     if campaign.shard is None:
-        raise ReportError(f"{path} is no part of a campaign", why="it was run without --shard")
+        raise ReportError(f"{path} is not a part of a campaign", why="it was run without --shard")
     trials = folder.trials()
     there = {(trial.cell, trial.trial) for trial in trials}
     wanted = {

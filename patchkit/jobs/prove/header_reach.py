@@ -97,7 +97,7 @@ class HeaderReach:
 
     def _known_names(self, sources: Sequence[str], stock: Texts) -> list[str]:
         return [
-            f"{name} is no new name: {source} knows it"
+            f"{name} is not a new name: {source} knows it"
             for name in self.combined.added
             for source in sources
             if re.search(rb"\b%b\b" % name.encode(), stock[source])

@@ -203,7 +203,9 @@ def _tarball_entry(tag: NewTag, of_tag: SourceTree, form: SourceForm, records: M
     version, path = tag.version, "patchkit/releases/tarballs.toml"
     if form.tree is None or form.path is None:
         errors: list[PatchkitError] = [*form.findings, *([form.unavailable] if form.unavailable else [])]
-        return NewEntry(version.text, "tarball", "none", "", lambda text: text, [], [f"not at hand: {errors[0].what}"])
+        return NewEntry(
+            version.text, "tarball", "none", "", lambda text: text, [], [f"not available: {errors[0].what}"]
+        )
     checked, unsigned = _signed(form.judgement)
     stated = [] if unsigned else ["OpenVPN's signature"]
     missing = [error.what for error in form.findings]

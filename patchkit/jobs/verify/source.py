@@ -153,7 +153,7 @@ def _gathered(
     else:
         used_source = SourceRequest(request.version, source=used.path)
     unavailable = [
-        Fact(name=f"{form.name}: state", value=f"not at hand: {form.unavailable.what}", good=None)
+        Fact(name=f"{form.name}: state", value=f"not available: {form.unavailable.what}", good=None)
         for form in forms
         if form.unavailable is not None
     ]

@@ -55,7 +55,7 @@ class PublicKey:
     def read(cls, path: Path) -> PublicKey:
         """Read the key in ``path``: of OpenPGP, SSH (also a list of allowed signers) or minisign.
 
-        Raises StorageError where the file can't be read, SignatureFileError where it is no public key.
+        Raises StorageError where the file can't be read, SignatureFileError where it is not a public key.
         """
         with reading(path), path.open("rb") as file:
             data = file.read(_LARGEST)
@@ -80,7 +80,7 @@ def _scheme(path: Path, data: bytes) -> Scheme:
     if any(word.startswith(_SSH_TYPES) for line in lines for word in line.split()):
         return "ssh"
     raise SignatureFileError(
-        f"{path} is no public key that is known",
+        f"{path} is not a known kind of public key",
         why="it is neither of OpenPGP nor of SSH nor of minisign",
         advice="gpg --export --armor FINGERPRINT, FILE.pub of ssh-keygen, minisign.pub",
     )

@@ -71,8 +71,8 @@ def _ssh(signature: bytes, data: bytes, key: PublicKey) -> Verdict:
         whole = _run(["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", sign], data)
         if whole.returncode != 0:
             return Verdict("bad", f"it is not of these data, or was altered: {_words(whole)}")
-        found = _run(["ssh-keygen", "-Y", "find-principals", "-s", sign, "-f", allowed], b"")
-        if found.returncode != 0:
+        listing = _run(["ssh-keygen", "-Y", "find-principals", "-s", sign, "-f", allowed], b"")
+        if listing.returncode != 0:
             # Without its dates, a list of allowed signers knows a key that it no longer allows.
             timeless = [b" ".join(_without_dates(line.split())) for line in lines.splitlines()]
             (folder / "allowed").write_bytes(b"\n".join(timeless) + b"\n")
@@ -81,7 +81,7 @@ def _ssh(signature: bytes, data: bytes, key: PublicKey) -> Verdict:
                 who = known.stdout.decode("utf-8", "replace").strip()
                 return Verdict("key expired", f"{who}: the list of allowed signers does not allow it now", key.path)
             return Verdict("unknown key", "made with a key that is not the given one")
-        who = found.stdout.decode("utf-8", "replace").splitlines()[0]
+        who = listing.stdout.decode("utf-8", "replace").splitlines()[0]
         done = _run(["ssh-keygen", "-Y", "verify", "-f", allowed, "-I", who, "-n", NAMESPACE, "-s", sign], data)
     if done.returncode != 0:
         return Verdict("bad", _words(done))

@@ -77,15 +77,15 @@ def moved(where: Path, before: str, after: str, paths: Sequence[str]) -> Mapping
     Files that git finds no trace of are left out. Renames between the two trees come first, then those of the commits
     that lead to ``after``, in their order. Raises GitError.
     """
-    found = {old: new for old, new in _renames(where, ["diff", "-M40%", before, after]) if old in paths}
-    lost = [path for path in paths if path not in found]
+    renamed = {old: new for old, new in _renames(where, ["diff", "-M40%", before, after]) if old in paths}
+    lost = [path for path in paths if path not in renamed]
     if lost:
         now = {path: path for path in lost}
         options = ["log", "--reverse", "-M", "-l0", "--format=", f"{before}..{after}"]
         for old, new in _renames(where, options):
             now = {path: new if current == old else current for path, current in now.items()}
-        found |= {path: current for path, current in now.items() if current != path}
-    return found
+        renamed |= {path: current for path, current in now.items() if current != path}
+    return renamed
 
 
 def _renames(where: Path, command: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -104,17 +104,17 @@ def _conflicts(merged: bytes) -> list[MergeConflict]:
         rb"^<{%(n)d} upstream\n(.*?)^\|{%(n)d} before\n(.*?)^={%(n)d}\n(.*?)^>{%(n)d} patch\n?" % {b"n": _MARK},
         re.MULTILINE | re.DOTALL,
     )
-    found = []
+    conflicts = []
     surplus = at = 0  # lines of the conflicts so far that upstream's file does not have
     for match in marks.finditer(merged):
         row = merged.count(b"\n", 0, match.start()) + 1 - surplus
         sides = [part.splitlines(keepends=True) for part in match.groups()]
-        found.append(MergeConflict(row, *sides))
+        conflicts.append(MergeConflict(row, *sides))
         surplus += merged.count(b"\n", match.start(), match.end()) - len(sides[0])
         at = match.end()
-    if not found or at < 0:
+    if not conflicts or at < 0:
         raise GitError("git merge-file states conflicts and shows none", why="a fault in patchkit; please report it")
-    return found
+    return conflicts
 
 
 @contextmanager

@@ -96,7 +96,7 @@ class KeyRing:
         Raises SignatureFileError where there are none, OpenPgpMissingError, DiskFullError or StorageError.
         """
         if len(signature) > _LIMIT:
-            raise SignatureFileError("this is no signature", why=f"it is larger than {_LIMIT >> 20} MiB")
+            raise SignatureFileError("this is not a signature", why=f"it is larger than {_LIMIT >> 20} MiB")
         signed, detached = self.home / "data", self.home / "data.sig"
         with writing(self.home):
             signed.write_bytes(data)
@@ -104,7 +104,7 @@ class KeyRing:
         checked = self._gpg("--allow-weak-digest-algos", "--verify", str(detached), str(signed))
         signatures = list(_signatures(checked.stdout.decode("utf-8", "replace")))
         if not signatures:
-            raise SignatureFileError("this is no signature", why=_words(checked.stderr))
+            raise SignatureFileError("this is not a signature", why=_words(checked.stderr))
         return signatures
 
     def export(self, fingerprint: str) -> bytes:

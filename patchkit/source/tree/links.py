@@ -12,7 +12,7 @@ LONGEST = 1024
 """Characters of a path, or of a link's target."""
 _DEEPEST = 64  # folders
 
-_Node = dict[str, "_Node | None"]  # a folder's names; None for what is no folder
+_Node = dict[str, "_Node | None"]  # a folder's names; None for what is not a folder
 
 
 def check_tree(entries: Mapping[str, Entry], name: str) -> None:

@@ -31,6 +31,7 @@ def linked(folder: Path, *flags: str) -> bytes:
     return (folder / "hello.exe").read_bytes()
 
 
+@pytest.mark.slow
 def test_what_our_flags_make_is_as_it_should_be(tmp_path: Path) -> None:
     program = linked(tmp_path, *AMD64.ldflags)
     headers = executable(program)
@@ -55,6 +56,7 @@ def test_what_is_not_is_refused(tmp_path: Path, flags: list[str], words: str) ->
         check("hello.exe", linked(tmp_path, *flags), AMD64, epoch=EPOCH)
 
 
+@pytest.mark.slow
 def test_what_strip_has_written_is_no_clock(tmp_path: Path) -> None:
     linked(tmp_path, *AMD64.ldflags)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}

@@ -54,6 +54,7 @@ def test_an_interrupt_takes_the_whole_process_group(ui: Ui) -> None:
     assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], check=False, stdout=subprocess.DEVNULL).returncode == 1
 
 
+@pytest.mark.slow
 def test_a_script_runs_while_other_threads_start_children(ui: Ui) -> None:
     """Without a lock, a child that is being started holds the new script open: "Text file busy"."""
     with HostEngine(ui).workspace(IDENTITY, keep=False) as workspace:

@@ -221,7 +221,8 @@ def test_what_cannot_be_signed_or_is_no_key(built: Path, tmp_path: Path, patchki
     assert patchkit("artifact", "sign", str(built), "--sign-with", "pgp:x").returncode == 2
     assert patchkit("artifact", "sign", str(built)).returncode == 2
     private = Path(key.private.partition(":")[2])
-    for path, message in ((private, "is a private key"), (built / "manifest.json", "is no public key")):
+    not_public = built / "manifest.json", "is not a known kind of public key"
+    for path, message in ((private, "is a private key"), not_public):
         with pytest.raises(SignatureFileError, match=message):
             check(built, [path])
 

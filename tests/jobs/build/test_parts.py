@@ -95,7 +95,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     first, second = made(tmp_path / "parts")
     with pytest.raises(StorageError, match="part 1 is there twice"):
         merged([first, first], tmp_path / "merged")
-    with pytest.raises(StorageError, match="is no part of a build"):
+    with pytest.raises(StorageError, match="is not a part of a build"):
         merged([first, tmp_path], tmp_path / "merged")
     with pytest.raises(StorageError, match="has artifacts already"):
         merged([first, second], first)

@@ -38,6 +38,7 @@ def merged(folders: Sequence[Path], out: Path, context: Context, *, allow_missin
     return merge(MergeRequest(folders=folders, out=out, allow_missing=allow_missing), context).campaign
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("of", "shift"), [(1, 1), (3, 1), (4, 10)])
 def test_the_same_bytes_as_one_machine_would_have_given(of: int, shift: int, tmp_path: Path, context: Context) -> None:
     this = campaign(trials=60)
@@ -59,6 +60,7 @@ def test_the_same_bytes_as_one_machine_would_have_given(of: int, shift: int, tmp
     assert max(sizes) - min(sizes) <= shift * (len(this.cells) + 1)
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named_or_told(tmp_path: Path, context: Context) -> None:
     this = campaign(trials=40)
     folders = parts(tmp_path / "parts", 4, this)
@@ -107,7 +109,7 @@ def test_a_part_that_is_not_complete_or_none(tmp_path: Path, context: Context) -
         merged(folders, tmp_path / "merged", context)
     assert f"lab run --resume --out {folders[1]}" in refusal.value.advice
     whole = written(tmp_path / "whole", this, lossy(this))
-    with pytest.raises(ReportError, match="is no part of a campaign"):
+    with pytest.raises(ReportError, match="is not a part of a campaign"):
         merged([whole], tmp_path / "merged", context)
     (folders[0] / "timing.json").write_text("{")
     with pytest.raises(ReportError, match=r"timing\.json is damaged"):

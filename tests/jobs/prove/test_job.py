@@ -522,7 +522,9 @@ def test_a_name_that_stock_knows_is_not_new(deceive: Deceive) -> None:
         "src/openvpn/ssl.c": GROWING["src/openvpn/ssl.c"].replace("int i)", "int added)").replace("(i)", "(added)"),
     }
     proof = deceive(GROWN, **{**NAMED, "files": files})
-    assert proof.failures == ["not explained by what made-up names: added is no new name: src/openvpn/ssl.c knows it"]
+    assert proof.failures == [
+        "not explained by what made-up names: added is not a new name: src/openvpn/ssl.c knows it"
+    ]
 
 
 @pytest.mark.slow

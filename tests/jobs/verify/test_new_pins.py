@@ -47,6 +47,7 @@ def stated(folder: Path, name: str, text: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_key_that_no_pin_has_leaves_nothing_under_its_own_name(
     placed: Upstream, cache: Cache, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ def page(this: Campaign, trials: list[Trial]) -> Page:
     return parsed
 
 
+@pytest.mark.slow
 def test_a_whole_report() -> None:
     this = campaign(scenarios=["loss-20", "soak-15"], trials=12)
     trials = lossy(this)
@@ -91,6 +92,7 @@ def test_a_whole_report() -> None:
     assert "renegotiations" in short
 
 
+@pytest.mark.slow
 def test_the_same_bytes_twice() -> None:
     this = campaign(trials=12)
     trials = lossy(this)
@@ -155,6 +157,7 @@ def test_many_packets_and_long_names() -> None:
     page(this, trials)
 
 
+@pytest.mark.slow
 def test_no_name_becomes_markup() -> None:
     this = campaign(arms=["2.6.14", HOSTILE], trials=3)
     trials = [lossy_trial.model_copy(update={"detail": HOSTILE}) for lossy_trial in lossy(this)]

@@ -59,6 +59,7 @@ def test_binary_files_are_refused() -> None:
 LINES = st.lists(st.sampled_from([b"a\n", b"b\n", b"c\r\n", b"\n", b"@@ -1 +1 @@\n"]), max_size=8).map(b"".join)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(LINES, LINES, st.booleans())
 def test_what_git_diffs_we_apply(before: bytes, after: bytes, cut: bool) -> None:
