@@ -32,7 +32,7 @@ from patchkit.storage import replace_all, sha256_of
 PYTHON = "usr/bin/python3.13"
 _STDLIB = "usr/lib/python3.13/"
 _IMAGES = 4  # that stay in the cache, some 20 MB each
-_PROGRAMS = (PYTHON, "usr/sbin/tc", LOADER)
+_PROGRAMS = (PYTHON, LOADER)
 _BUSYBOX = "usr/bin/busybox"
 # What releases before 2.5, and builds with such a feature, set up their tun devices with: at the path that the program
 # holds as a string.
@@ -164,12 +164,11 @@ def _parts(pinned: Pins, runner: Mapping[str, bytes], boot: Boot, context: Conte
     )
     answer = boot(cpio.archive({**ground, **own, **userland.below(_STDLIB)}), "/lab/compile.py")
     try:
-        bundle, compiled, extensions = marshal.loads(answer)  # noqa: S302 - written by Debian's Python, and nobody else
+        compiled, extensions = marshal.loads(answer)  # noqa: S302 - written by Debian's Python, and nobody else
     except (ValueError, EOFError, TypeError) as error:
         raise GuestError("the guest's Python did not compile the lab's runner", why=str(error)) from error
     base = {
         **ground,
-        "lab/bundle": cpio.regular(bundle),
         **{path: cpio.regular(data) for path, data in compiled.items()},
         **userland.programs(*extensions),
     }

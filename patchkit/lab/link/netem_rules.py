@@ -1,10 +1,11 @@
-"""A scenario's link as arguments of ``tc`` and rules of ``nft``, which the router runs."""
+"""A scenario's link as qdiscs and rules of ``nft``, for the router."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 
+from patchkit.lab.link.netem_message import options
 from patchkit.lab.model.scenario import Drop, Flow, Proto, Scenario, Wrap
 from patchkit.lab.model.trial import DIRECTIONS, Direction
 from patchkit.lab.runner.network import TO_CLIENT, TO_SERVER
@@ -31,27 +32,18 @@ def derived(seed: int, *labels: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
 
 
-def qdisc(flow: Flow, seed: int) -> str:
-    """Write tc's arguments for ``flow``: see tc-netem(8). Losses depend on ``seed`` and the packet's number only."""
-    words = [f"netem limit {flow.queue} delay {flow.delay_ms:g}ms"]
-    if flow.jitter_ms:
-        distribution = "" if flow.distribution == "uniform" else f" distribution {flow.distribution}"
-        words.append(f"{flow.jitter_ms:g}ms{distribution}")
-    if flow.burst:
-        burst = flow.burst
-        words.append(
-            f"loss gemodel {burst.to_bad:g}% {burst.to_good:g}% {burst.loss_in_bad:g}% {burst.loss_in_good:g}%"
-        )
-    elif flow.loss:
-        words.append(f"loss random {flow.loss:g}%")
-    if flow.duplicate:
-        words.append(f"duplicate {flow.duplicate:g}%")
-    if flow.reorder:
-        words.append(f"reorder {flow.reorder:g}%")
-    if flow.rate_kbit:
-        words.append(f"rate {flow.rate_kbit:g}kbit")
-    words.append(f"seed {seed}")
-    return " ".join(words)
+def qdisc(flow: Flow, seed: int) -> dict[str, object]:
+    """Describe the netem of ``flow`` to the runner: see tc-netem(8). Losses depend on ``seed`` and the packet's number.
+
+    ``seed`` and ``distribution``, the name of a table that the runner reads, stand beside ``options``, the rest.
+    """
+    described: dict[str, object] = {"kind": "netem", "options": options(flow).hex(), "seed": seed}
+    return described | ({"distribution": flow.distribution} if _has_table(flow) else {})
+
+
+def _has_table(flow: Flow) -> bool:
+    """Whether delays follow a table: without one, netem draws them uniformly."""
+    return bool(flow.jitter_ms) and flow.distribution != "uniform"
 
 
 def rules(scenario: Scenario) -> str:

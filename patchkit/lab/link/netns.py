@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from patchkit.errors import LinkError
 from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
@@ -25,7 +25,6 @@ from patchkit.lab.runner.source import sources
 from patchkit.temporary import temporary
 
 _TOOLS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "ping": "iputils-ping"}
-_SEED = re.compile(r" seed \d+")
 _OTHERS = "--link uml, the default, needs none of this"
 
 
@@ -66,10 +65,19 @@ def check() -> Kernel:
     return Kernel(platform.release(), seeded=True)
 
 
-def unseeded(order: Mapping[str, object]) -> dict[str, object]:
-    """Remove the seeds from ``order``, for a netem that does not support them."""
-    without_seeds: dict[str, object] = json.loads(_SEED.sub("", json.dumps(order)))
-    return without_seeds
+def unseeded(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Remove the seeds from the qdiscs of ``order``, for a netem that does not support them."""
+    turns = [
+        {
+            **turn,
+            "qdiscs": {
+                direction: {key: value for key, value in qdisc.items() if key != "seed"}
+                for direction, qdisc in turn["qdiscs"].items()
+            },
+        }
+        for turn in order["turns"]
+    ]
+    return {**order, "turns": turns}
 
 
 def run(

@@ -29,7 +29,9 @@ _BUSY = 0.1  # of its time on the host's clock: below it, the host was busy with
 _LEFT = 1 << 20  # bytes: a file system that has no more is full
 # What the kernel prints when there is too little memory; Python, when there is none for it.
 _OUT_OF_MEMORY = re.compile(
-    r"out of memory|MemoryError|Cannot allocate memory|Failed to allocate|unpacking failed: write error", re.IGNORECASE
+    r"out of memory|deadlocked on memory|MemoryError|Cannot allocate memory|Failed to allocate"
+    r"|unpacking failed: write error",
+    re.IGNORECASE,
 )
 # What every guest prints at its end, and none that the host did not let start.
 _LAST_WORDS = re.compile(r"reboot: |Kernel panic")

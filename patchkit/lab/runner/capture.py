@@ -6,7 +6,7 @@ packet socket is shown incoming packets by the driver, and outgoing ones when th
 
 from __future__ import annotations
 
-import socket
+import _socket as socket  # the module around it brings enumerations along
 import struct
 import zlib
 from array import array

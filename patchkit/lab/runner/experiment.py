@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import time
 
 from . import network
 from .namespaces import Inside
-from .process import Peer, now, spawn
+from .process import SIGINT, SIGXCPU, Peer, now, spawn
 
 TYPE_CHECKING = False  # typing would be compiled at every boot
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ class Experiment:
         try:
             self._until(lambda: False, soak["duration_s"], None)
         finally:
-            os.kill(ping, signal.SIGINT)
+            os.kill(ping, SIGINT)
             os.waitpid(ping, 0)
             self.ended_ns = now()
             self.pings = (began, self.ended_ns, os.pread(output, os.fstat(output).st_size, 0))
@@ -209,7 +208,7 @@ class Experiment:
         return Inside(self.namespaces[name], self.namespaces[network.ROUTER])
 
     def _clean(self) -> None:
-        network.shape("pfifo", "pfifo")
+        network.shape(network.PLAIN, network.PLAIN)
 
     def _link(self) -> None:
         network.shape(self.turn["qdiscs"]["up"], self.turn["qdiscs"]["down"])
@@ -253,7 +252,9 @@ class Experiment:
 def _ended(peer: Peer) -> EndedError:
     """A peer that nobody had told to end."""
     status = peer.status or 0
-    if status == -signal.SIGXCPU:
+    if status == -SIGXCPU:
         return EndedError("hang", f"the {peer.name} used up its CPU time")
+    import signal  # of no use where nobody crashes
+
     how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
     return EndedError("crash", f"the {peer.name} {how}\n{peer.tail()}")

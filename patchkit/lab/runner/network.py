@@ -5,13 +5,21 @@ They have no names: descriptors hold them, and with the runner and its peers the
 
 from __future__ import annotations
 
+import _socket as socket  # see capture.py
 import os
-import socket
 
+from . import netem
 from .namespaces import Inside, make
 from .netlink import Netlink, without_offloads
 from .process import call
 
+TYPE_CHECKING = False  # typing would be compiled at every boot
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+PLAIN = {"kind": "pfifo"}
+"""A qdisc that does nothing."""
 CLIENT, ROUTER, SERVER = "client", "router", "server"
 TO_CLIENT, TO_SERVER = "toclient", "toserver"
 """The router's two devices."""
@@ -61,10 +69,12 @@ def _mac(net: int, end: int) -> bytes:
     return bytes((2, 0, 0, 77, net, end))  # 2: locally administered
 
 
-def shape(up: str, down: str) -> None:
-    """Put a qdisc on each of the router's devices. In the router's namespace, as all that follows."""
-    lines = [f"qdisc replace dev {device} root {qdisc}\n" for device, qdisc in ((TO_SERVER, up), (TO_CLIENT, down))]
-    call(["tc", "-batch", "-"], stdin="".join(lines))
+def shape(up: Mapping[str, Any], down: Mapping[str, Any]) -> None:
+    """Put a qdisc on each of the router's devices. In the router's namespace, as all that follows. Raises OSError."""
+    netlink = Netlink()
+    for device, qdisc in ((TO_SERVER, up), (TO_CLIENT, down)):
+        netlink.replace_qdisc(socket.if_nametoindex(device), qdisc["kind"], netem.options(qdisc))
+    netlink.close()
 
 
 def rules(text: str) -> None:

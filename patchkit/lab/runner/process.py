@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import time
 
 TYPE_CHECKING = False  # typing would be compiled at every boot
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# signal(7); the module signal brings enumerations along.
+SIGINT, SIGKILL, SIGPIPE, SIGTERM, SIGXCPU, SIGXFSZ = 2, 9, 13, 15, 24, 25
 _GRACE = 5.0  # seconds to end in after SIGTERM
 _CHUNK = 1 << 16
 # Without rdtsc, rdrand and rdseed, which would bring in the host's time and random numbers; and without the SHA
@@ -36,9 +37,7 @@ def spawn(command: Sequence[str], output: int, source: int | None = None) -> int
     stdin = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0) if source is None else (os.POSIX_SPAWN_DUP2, source, 0)
     actions = [stdin, (os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
     # Python ignores these two; a program would inherit that.
-    return os.posix_spawnp(
-        command[0], list(command), os.environ, file_actions=actions, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ]
-    )
+    return os.posix_spawnp(command[0], list(command), os.environ, file_actions=actions, setsigdef=[SIGPIPE, SIGXFSZ])
 
 
 def run(command: Sequence[str], stdin: str = "") -> tuple[int, str]:
@@ -137,7 +136,7 @@ class Peer:
         """End it; False when it did not end by itself."""
         if self.reap():
             return True
-        self._signal(signal.SIGKILL if kill else signal.SIGTERM)
+        self._signal(SIGKILL if kill else SIGTERM)
         deadline = time.monotonic() + _GRACE
         while time.monotonic() < deadline:
             self.read()  # it may be waiting for a reader
@@ -146,7 +145,7 @@ class Peer:
                 self.read()  # the end, and last words without an end to the line
                 return True
             time.sleep(0.01)
-        self._signal(signal.SIGKILL)
+        self._signal(SIGKILL)
         self.reap(block=True)
         return False
 

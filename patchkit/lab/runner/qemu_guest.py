@@ -20,6 +20,7 @@ WISHES = ORDER.parents[1] / "wishes" / "raw"
 _PVPANIC = ("0x1b36", "0x0011")  # QEMU's docs/specs/pvpanic.rst
 COMPLAINT = "patchkit: "
 """Begins a line on the console that says why there will be no trial."""
+_NETEM = {"kind": "netem", "options": bytes(24).hex()}
 _BOUNDARY = 10_000_000_000  # ns
 _RESERVE = 16 << 20  # bytes left to the kernel
 
@@ -84,8 +85,8 @@ def _port() -> str:
 def _warm_up() -> None:
     """What every trial would do for the first time is done before the copy is taken."""
     check_peers()
-    network.shape("netem delay 1ms", "netem delay 1ms")
-    network.shape("pfifo", "pfifo")
+    network.shape(_NETEM, _NETEM)
+    network.shape(network.PLAIN, network.PLAIN)
     network.rules("flush ruleset\n")
     network.counters()
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import importlib._bootstrap_external as bootstrap
-import marshal
-import os
-import re  # noqa: F401 - for soaks
 import sys
-import traceback  # noqa: F401 - for faults
 
-from . import crowd, uml_guest  # noqa: F401
+_AT_START = set(sys.modules)
+from . import uml_guest  # noqa: E402 - what it imports, each trial does
+
+_OF_EACH_TRIAL = set(sys.modules) - _AT_START | {__package__}
+import importlib._bootstrap_external as bootstrap  # noqa: E402
+import marshal  # noqa: E402
+import os  # noqa: E402
+import re  # noqa: E402, F401 - for soaks
+import signal  # noqa: E402, F401 - for crashes
+import traceback  # noqa: E402, F401 - for faults
+
+from . import crowd  # noqa: E402, F401
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +27,7 @@ _EARLY = ("encodings", "encodings.aliases", "encodings.utf_8", "os")
 
 
 def main() -> None:
-    """Write three things, marshalled: the bundle, files by path, and the paths of compiled extensions."""
+    """Write two things, marshalled: files by path, and the paths of compiled extensions."""
     modules = [module for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
     sources = [module for module in modules if str(module.__file__).endswith(".py") and module.__name__ != "__main__"]
     bundle = {
@@ -29,8 +35,11 @@ def main() -> None:
     }
     files = {_compiled(module): _pyc(str(module.__file__)) for module in sources if module.__name__ in _EARLY}
     files["lab/start.pyc"] = _pyc(_START)
+    rare = {name: module for name, module in bundle.items() if name not in _OF_EACH_TRIAL}
+    often = {name: module for name, module in bundle.items() if name in _OF_EACH_TRIAL}
+    files["lab/bundle"], files["lab/rare"] = marshal.dumps((often, frozenset(rare))), marshal.dumps(rare)
     extensions = [str(module.__file__).lstrip("/") for module in modules if str(module.__file__).endswith(".so")]
-    data = marshal.dumps((marshal.dumps(bundle), files, sorted(extensions)), 2)
+    data = marshal.dumps((files, sorted(extensions)), 2)
     uml_guest.answer_with(data)
 
 

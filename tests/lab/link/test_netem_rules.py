@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from patchkit.lab.link import netem_rules
-from patchkit.lab.model.scenario import Burst, Drop, Flow, Outage, Scenario, Wrap, built_in
+from patchkit.lab.model.scenario import Drop, Outage, Scenario, Wrap, built_in
 from patchkit.lab.model.trial import DIRECTIONS
 from patchkit.lab.runner.task import PORT
 
@@ -89,44 +89,6 @@ def test_seeds_are_the_same_everywhere() -> None:
     assert netem_rules.derived(0) == 3456079177858693020
     assert netem_rules.derived(7, "up") != netem_rules.derived(7, "down")
     assert all(0 <= netem_rules.derived(n, "x") < 1 << 63 for n in range(200))
-
-
-@pytest.mark.parametrize(
-    ("flow", "words"),
-    [
-        (Flow(), "netem limit 100000 delay 0ms"),
-        (Flow(delay_ms=50, loss=20), "netem limit 100000 delay 50ms loss random 20%"),
-        (Flow(delay_ms=50, jitter_ms=5), "netem limit 100000 delay 50ms 5ms"),
-        (
-            Flow(delay_ms=50, jitter_ms=5, distribution="pareto"),
-            "netem limit 100000 delay 50ms 5ms distribution pareto",
-        ),
-        (
-            Flow(burst=Burst(to_bad=2.5, to_good=25, loss_in_bad=90, loss_in_good=1)),
-            "netem limit 100000 delay 0ms loss gemodel 2.5% 25% 90% 1%",
-        ),
-        (Flow(delay_ms=1.5, duplicate=10, reorder=25), "netem limit 100000 delay 1.5ms duplicate 10% reorder 25%"),
-        (Flow(delay_ms=1, rate_kbit=128, queue=50), "netem limit 50 delay 1ms rate 128kbit"),
-    ],
-)
-def test_a_flow_in_tcs_words(flow: Flow, words: str) -> None:
-    assert netem_rules.qdisc(flow, 42) == f"{words} seed 42"
-
-
-@pytest.mark.skipif(not can_unshare() or shutil.which("tc") is None, reason="wants tc, root and a network namespace")
-def test_tc_takes_what_is_said() -> None:
-    flows = [
-        Flow(delay_ms=50.25, jitter_ms=5, distribution="normal", loss=33.3333333),
-        Flow(burst=Burst(to_bad=2.7778, to_good=25), duplicate=0.1, delay_ms=0.001, reorder=1e-5),
-        Flow(rate_kbit=2e6, queue=50),
-    ]
-    for flow in flows:
-        words = netem_rules.qdisc(flow, 1).removesuffix(" seed 1")  # which iproute2 knows from 6.6 on
-        command = ["unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", *words.split()]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if "qdisc kind is unknown" in done.stderr:
-            pytest.skip("this kernel has no netem")
-        assert done.returncode == 0, done.stderr
 
 
 def test_nothing_to_drop_is_no_rules() -> None:

@@ -31,7 +31,7 @@ def test_an_order_is_all_that_the_runner_needs() -> None:
     assert first_only["wishes"] == [LAST, LOGS + FRAMES]
     assert first_only["turns"] == both_turns["turns"]
     qdiscs = [turn["qdiscs"][direction] for turn in read["turns"] for direction in ("up", "down")]
-    assert len({text.rpartition(" seed ")[2] for text in qdiscs}) == 4
+    assert len({qdisc["seed"] for qdisc in qdiscs}) == 4
     assert TO_CLIENT in read["rules"]
     assert TO_SERVER in read["rules"]
     client, server = read["peers"]["client"], read["peers"]["server"]

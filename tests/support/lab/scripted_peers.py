@@ -16,6 +16,7 @@ from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import Scenario
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.observe.trial_from_run import observed
+from patchkit.lab.runner.network import PLAIN
 from patchkit.releases.version import Version
 
 needs_namespaces = pytest.mark.skipif(
@@ -42,7 +43,7 @@ def trial_of(scenario: Scenario, client: bytes, server: bytes) -> tuple[Trial, R
         },
         "soak": {**real["soak"], "address": "10.77.2.2"},  # they make no tunnel: the server itself is asked
         # No netem: not every kernel has it.
-        "turns": [{**turn, "qdiscs": {"up": "pfifo", "down": "pfifo"}} for turn in real["turns"]],
+        "turns": [{**turn, "qdiscs": {"up": PLAIN, "down": PLAIN}} for turn in real["turns"]],
     }
     python = f"#!{sys.executable}\n".encode()
     files = {"peers/client": python + client, "peers/server": python + server, "credentials/none": b""}
