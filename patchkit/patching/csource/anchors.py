@@ -66,14 +66,15 @@ class Anchors:
 
         Raises AnchorError unless there is exactly one.
         """
-        calls = self.calls(name)
+        what = f"the one call of {name}" + ("" if within is None else f" in {within.name}")
+        nodes = self._source.calls(name, what)
         if within is not None:
+            # Elsewhere it may be called as anybody likes.
             start, end = within.node.start_byte, within.node.end_byte
-            calls = [call for call in calls if start <= call.node.start_byte < end]
-        if len(calls) != 1:
-            where = "" if within is None else f" in {within.name}"
-            raise self._source.refusal(f"the one call of {name}{where}", name, [call.line for call in calls])
-        return calls[0]
+            nodes = [node for node in nodes if start <= node.start_byte < end]
+        if len(nodes) != 1:
+            raise self._source.refusal(what, name, [node.start_point.row + 1 for node in nodes])
+        return Call.at(self._source, nodes[0], what)
 
     def call_before(self, name: str, functions: Sequence[str]) -> Call:
         """Find the one call of ``name`` whose result decides, in the ``if`` behind it, about a call of ``functions``.
