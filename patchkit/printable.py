@@ -12,6 +12,7 @@ _LINE_KEPT = "\n\t"
 # Control characters, those that reorder what is read, separators of lines, and halves of pairs.
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _MAY_BE_UNSEEN = re.compile(r"[^ -~]")
+_LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*")
 # Up to the last @ in front of the path, as browsers and curl read it. A URL taken for a path has one slash.
 _USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*:/{1,2})([^\s/?#\"'\\]+)@")
 _HIDDEN = "***"
@@ -25,6 +26,14 @@ def visible(text: str, *, kept: str = _LINE_KEPT) -> str:
 def in_one_line(text: str) -> str:
     """Return ``text`` with every control character visible, line ends and tabs among them."""
     return visible(text, kept="")
+
+
+def header_value(text: str) -> str:
+    """Return ``text`` as the value of a header's field: one line, in which every control character is visible.
+
+    For all that is written into a header of a diff, a mail or a package: what others wrote can't add a field to it.
+    """
+    return in_one_line(_LINE_END.sub(" ", text))
 
 
 def without_passwords(text: str) -> str:

@@ -43,6 +43,15 @@ def check_writable(folder: Path, option: str) -> None:
             why=f"{existing} is " + ("not writable" if existing.is_dir() else "not a folder"),
             advice=f"give another {option}",
         )
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:  # /proc, a file system without room or that takes no changes
+        raise StorageError(
+            f"can't write to {folder}",
+            why=f"no file can be made in {existing}: {error.strerror}",
+            advice=f"give another {option}",
+        ) from error
 
 
 def expanded(text: str) -> Path:
@@ -66,8 +75,25 @@ def writing(path: Path) -> Iterator[None]:
                 advice="free some space, or set PATCHKIT_CACHE, TMPDIR, --out or --to to a larger disk",
             ) from error
         raise StorageError(
-            f"can't write {path}", why=error.strerror or str(error), advice="check its owner and permissions"
+            f"can't write {path}", why=error.strerror or str(error), advice=_remedy(error, path)
         ) from error
+
+
+_REMEDIES = {
+    errno.EISDIR: "it is a folder: name a file",
+    errno.ENOTDIR: "a part of the path is a file, and not a folder: check the name",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EROFS: "the file system takes no changes: give another place",
+    errno.ELOOP: "the links there lead in a circle: check the name",
+}
+
+
+def _remedy(error: OSError, path: Path) -> str:
+    """What helps against ``error`` about ``path``."""
+    if error.errno == errno.ENOENT:
+        above = path.absolute().parent
+        return f"check the name: ls {above}" if above.exists() else f"mkdir -p {above}"
+    return _REMEDIES.get(error.errno or 0, "check its owner and permissions")
 
 
 @contextmanager
@@ -118,7 +144,7 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            f"can't read {path}", why=error.strerror or str(error), advice="check its owner and permissions"
+            f"can't read {path}", why=error.strerror or str(error), advice=_remedy(error, path)
         ) from error
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from patchkit import storage
 from patchkit.errors import DiskFullError, StorageError
-from patchkit.storage import damaged_in, folder_made, keep, kept, locked, replace_all, sum_of
+from patchkit.storage import check_writable, damaged_in, folder_made, keep, kept, locked, reading, replace_all, sum_of
 
 
 @pytest.fixture
@@ -78,3 +78,24 @@ def test_a_wait_for_another_patchkit_is_told(tmp_path: Path, told: list[str], mo
     assert told[0].startswith("waiting for another patchkit, since ")
     with locked(tmp_path):
         pass
+
+
+def test_what_helps_goes_by_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for path, helps in (
+        (tmp_path / "missing", f"check the name: ls {tmp_path}"),
+        (tmp_path / "a/b", f"mkdir -p {tmp_path}/a"),
+        (tmp_path, "name a file"),
+        (tmp_path / "file/x", "a part of the path is a file"),
+        (tmp_path / ("x" * 300), "a shorter name"),
+    ):
+        with pytest.raises(StorageError) as caught, reading(path):
+            path.read_bytes()
+        assert helps in caught.value.advice
+
+
+def test_a_folder_in_which_nothing_can_be_made_is_refused_before_the_work() -> None:
+    with pytest.raises(StorageError, match="can't write to /proc/x") as caught:
+        check_writable(Path("/proc/x"), "--to")
+    assert "no file can be made in /proc" in caught.value.why
+    assert caught.value.advice == "give another --to"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from patchkit.building.engine.protocol import EngineName, cores
+from patchkit.building.engine.protocol import EngineName
 from patchkit.building.flags import check_flags
 from patchkit.building.toolchain import Toolchain, check_crypto, feature_of, toolchain
+from patchkit.processors import cores
 from patchkit.releases.version import Version
 
 

@@ -9,6 +9,7 @@ import typer
 
 from patchkit import __version__
 from patchkit.cli.help_format import Commands
+from patchkit.cli.parsing import Command
 from patchkit.ui import data
 
 COMMANDS = (
@@ -47,7 +48,7 @@ def _group(text: str, **settings: object) -> typer.Typer:
 
 def _register(group: typer.Typer, names: tuple[str, ...], prefix: str = "") -> None:
     for name in names:
-        group.command(name)(getattr(import_module(f"patchkit.cli.{prefix}{name}"), name))
+        group.command(name, cls=Command)(getattr(import_module(f"patchkit.cli.{prefix}{name}"), name))
 
 
 app = _group(

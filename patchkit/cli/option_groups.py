@@ -39,8 +39,8 @@ class CompileOptions:
     def settings(self, *, allow_known_bad: bool = False) -> BuildSettings:
         """Return the settings that these options ask for. Raises BadUsageError for those that never make sense."""
         from patchkit import limits
-        from patchkit.building.engine.protocol import cores
         from patchkit.building.settings import BuildSettings
+        from patchkit.processors import cores
 
         if self.timeout is not None:
             os.environ[limits.BUILD] = str(self.timeout)  # for all that compiles, also in threads and other processes

@@ -48,12 +48,12 @@ def rebuild(
     \b
     Example: patchkit rebuild dist
     """
-    from patchkit.building.engine.protocol import cores
     from patchkit.cli.output.rebuild import print_document, print_table
     from patchkit.context import Context
     from patchkit.errors import NotReproducedError
     from patchkit.jobs.rebuild.job import rebuild as rebuilt_from
     from patchkit.jobs.rebuild.request import RebuildRequest
+    from patchkit.processors import cores
 
     began = time.monotonic()
     request = RebuildRequest(

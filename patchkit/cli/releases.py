@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from patchkit.cli import completion
 from patchkit.cli.error_handling import command
 from patchkit.cli.options import JsonOption, VulnerableOption
+
+if TYPE_CHECKING:
+    from patchkit.jobs.library_vulnerabilities import LibraryAssessment
 
 
 @command
@@ -18,7 +21,7 @@ def releases(
         typer.Option(
             "--vulnerabilities",
             metavar="V",
-            help="List the known vulnerabilities of this release, or of a library that is compiled in: openssl-3.5.",
+            help="List the known vulnerabilities of this release, or of a library that is compiled in: openssl-3.5.7.",
             autocompletion=completion.versions_and_libraries,
         ),
     ] = None,
@@ -42,12 +45,13 @@ def releases(
 
 def _list_vulnerabilities(text: str, *, fail: bool, as_json: bool) -> None:
     from patchkit.cli.output.vulnerabilities import print_assessment, print_document
+    from patchkit.jobs.library_vulnerabilities import assess_named
     from patchkit.jobs.vulnerabilities import assess_release
     from patchkit.releases.catalog import catalog, named
-    from patchkit.releases.libraries import libraries
 
-    if text in libraries():
-        _list_of_library(text, fail=fail, as_json=as_json)
+    of_libraries = assess_named(text)
+    if of_libraries:
+        _list_of_libraries(of_libraries, fail=fail, as_json=as_json)
         return
     assessment = assess_release(catalog().find(named(text)).version, "all")
     if as_json:
@@ -59,15 +63,15 @@ def _list_vulnerabilities(text: str, *, fail: bool, as_json: bool) -> None:
         raise error
 
 
-def _list_of_library(name: str, *, fail: bool, as_json: bool) -> None:
-    from patchkit.cli.output.vulnerabilities import print_library, print_library_document
-    from patchkit.jobs.library_vulnerabilities import assess_library, error_of
-    from patchkit.releases.libraries import libraries
+def _list_of_libraries(assessments: list[LibraryAssessment], *, fail: bool, as_json: bool) -> None:
+    from patchkit.cli.output import vulnerabilities as output
+    from patchkit.jobs.library_vulnerabilities import error_of
 
-    library = libraries()[name]
-    assessment = assess_library(library, library.version, verified=True)
-    (print_library_document if as_json else print_library)(assessment)
-    error = error_of([assessment]) if fail else None
+    if len(assessments) == 1:
+        (output.print_library_document if as_json else output.print_library)(assessments[0])
+    else:
+        (output.print_branches_document if as_json else output.print_branches)(assessments)
+    error = error_of(assessments) if fail else None
     if error is not None:
         raise error
 

@@ -115,7 +115,7 @@ def export(request: ExportRequest, context: Context) -> Exported:
 def _series(request: ExportRequest) -> tuple[bytes, bytes]:
     """quilt's series as it is, and with our patches."""
     before = _there(request.folder / quilt.SERIES) or b""
-    return before, quilt.with_patches(before, request.variant, guard=request.guard)
+    return before, quilt.with_patches(before, request.variant.one_by_one, guard=request.guard)
 
 
 def _write(folder: Path, missing: Mapping[str, bytes]) -> None:
@@ -183,7 +183,7 @@ def _warn_of_others(request: ExportRequest, obtained: Obtained, series: bytes, u
     is_folder = obtained.tree.origin.kind == "directory"
     applied = _applied(request.source.source) if is_folder else frozenset()
     paths = [*_changed(request, obtained), *_brought(request)]
-    ours = {quilt.file_name(part.name, guard=request.guard) for part in request.variant.parts}
+    ours = {quilt.file_name(part.name, guard=request.guard) for part in request.variant.one_by_one.parts}
     for name in quilt.listed(series):
         path = request.folder / name
         if name in ours or name in applied or not path.is_file():

@@ -6,10 +6,11 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from patchkit.errors import VulnerableError
+from patchkit.errors import UnknownVersionError, VulnerableError
 from patchkit.jobs.vulnerabilities import State
-from patchkit.releases.libraries import Library
+from patchkit.releases.libraries import Library, libraries
 from patchkit.releases.library_advisories import LibraryAdvisory, first_without, known_of, order
+from patchkit.releases.version import shown
 from patchkit.source.library import LibrarySource
 
 _GRAVE = ("high", "critical")
@@ -62,6 +63,42 @@ def assess_library(library: Library, version: str, *, verified: bool) -> Library
         known, verified = known_of(library, library.version), False
     remedy = first_without(library, library.version) if known else None
     return LibraryAssessment(library, version, "affected" if verified else "cannot be told", known, remedy)
+
+
+def assess_named(text: str) -> list[LibraryAssessment]:
+    """Assess the library that ``text`` names as builds and tables do: ``openssl-3.5``, ``openssl-3.5.7``, ``OpenSSL``.
+
+    A name alone means the pinned release of each branch. Empty where ``text`` names no library; raises
+    UnknownVersionError where it names one, and a branch of it that patchkit does not compile.
+    """
+    name = text.strip().lower().replace(" ", "-")
+    if name in libraries():
+        return [_pinned(libraries()[name])]
+    title, _, version = name.partition("-")
+    branches = [library for library in libraries().values() if library.title.lower() == title]
+    if not branches or not version:
+        return [_pinned(library) for library in branches]
+    for library in branches:
+        behind = version.removeprefix(library.branch)
+        if behind != version and not behind[:1].isdigit() and _is_release(version):
+            return [assess_library(library, version, verified=True)]
+    raise UnknownVersionError(
+        f"there is no {branches[0].title} {shown(version)} of a branch that patchkit compiles",
+        why=f"its branches: {', '.join(library.branch for library in branches)}",
+        advice=f"patchkit releases --vulnerabilities {title}",
+    )
+
+
+def _pinned(library: Library) -> LibraryAssessment:
+    return assess_library(library, library.version, verified=True)
+
+
+def _is_release(version: str) -> bool:
+    try:
+        order(version)
+    except ValueError:
+        return False
+    return True
 
 
 def assess_source(source: LibrarySource) -> LibraryAssessment:

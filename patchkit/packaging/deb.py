@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact
 from patchkit.packaging.units import units
+from patchkit.printable import header_value
 
 NAME = "openvpn-patched"
 MAINTAINER = "patchkit <patchkit@patchkit.invalid>"
@@ -129,7 +130,7 @@ def control(layout_of: Layout, artifact: Artifact, depends: str) -> bytes:
         "Architecture": layout_of.architecture,
         "Maintainer": MAINTAINER,
         "Installed-Size": str(kilobytes),
-        "Depends": depends,
+        "Depends": header_value(depends),
         "Recommends": "iproute2",
         "Suggests": "openssl",
         "Conflicts": "openvpn",
@@ -138,8 +139,8 @@ def control(layout_of: Layout, artifact: Artifact, depends: str) -> bytes:
         "Section": "net",
         "Priority": "optional",
         "Homepage": "https://openvpn.net/community/",
-        "Description": f"virtual private network daemon, with the change {artifact.patch.variant}\n"
-        f" OpenVPN {artifact.release}, built by patchkit with a change to how packets of the\n"
+        "Description": f"virtual private network daemon, with the change {header_value(artifact.patch.variant)}\n"
+        f" OpenVPN {header_value(artifact.release)}, built by patchkit with a change to how packets of the\n"
         " control channel are sent again, so that a handshake completes on links that\n"
         " lose packets.\n .\n"
         " It takes the place of the package openvpn, with the same configurations.",

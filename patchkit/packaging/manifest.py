@@ -48,6 +48,8 @@ class OwnVariant(Part):
     kind: Literal["patch", "folder"] = Field(description="diffs, or a folder with patch.toml and templates")
     given: str = Field(description="name of the file or folder")
     sha256: str = Field(description="of the file, or of all files of the folder or series, in hex")
+    title: str = Field(default="", description="as the mail, the header or patch.toml states it; or how many patches")
+    authors: list[str] = Field(default=[], description="all who are named; unknown where nobody is")
 
 
 class Patch(Part):

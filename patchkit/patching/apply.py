@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from patchkit.errors import PatchMismatchError
+from patchkit.errors import BadSourceError, PatchMismatchError
 from patchkit.patching.csource.file import split_lines
 from patchkit.source.tree.tree import blob_id
 from patchkit.storage import folder_made, replace_all
@@ -130,8 +131,23 @@ def _check_index(file: PatchedFile, before: bytes | None, after: bytes) -> None:
 def write_all(folder: Path, files: Mapping[str, bytes], new: Collection[str] = ()) -> None:
     """Replace ``files`` below ``folder``, and make the folders of those that are ``new``.
 
-    Raises what :func:`patchkit.storage.replace_all` raises; then no folder is left that was made.
+    Raises BadSourceError for a symbolic link, PatchMismatchError where something that is not a file of the tree stands
+    at the path of a new one, and what :func:`patchkit.storage.replace_all` raises; no folder is left then.
     """
+    for path in files:
+        if (folder / path).is_symlink() and path not in new:
+            raise BadSourceError(
+                f"{path} is a symbolic link, to {(folder / path).readlink()}",
+                why="the link would become a file, and what it leads to would stay as it is",
+                advice="put the file itself into the tree: cp --remove-destination, or name the folder that has it",
+            )
+    for path in new:
+        if os.path.lexists(folder / path):
+            raise PatchMismatchError(
+                f"{path} is in {folder} already, and the patch brings it as a new file",
+                why="it is not a file of the source, but a folder, a link or a device",
+                advice=f"look at it, and move it away: {folder / path}",
+            )
     with ExitStack() as made:
         for above in dict.fromkeys((folder / path).parent for path in new):
             made.enter_context(folder_made(above))

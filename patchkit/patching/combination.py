@@ -31,6 +31,11 @@ class Combination:
         return tuple(Combination(tuple(run)) for _, run in runs)
 
     @property
+    def one_by_one(self) -> Combination:
+        """The same, in which each of a user's diffs is a part: in a series of patches each keeps title and author."""
+        return Combination(tuple(alone for part in self.parts for alone in part.alone))
+
+    @property
     def has_diffs(self) -> bool:
         """Whether a part is made of a user's diffs."""
         return any(part.diffs is not None for part in self.parts)
@@ -49,6 +54,12 @@ class Combination:
         """Return whether a part changes the file ``path``; one of the catalogue names files without their folder."""
         name = path.rpartition("/")[2]
         return any(path in part.files or (part.diffs is None and name in part.files) for part in self.parts)
+
+    def obstructed_by(self, path: str) -> bool:
+        """Return whether a file at ``path`` stands where a part needs a folder, or in a folder of a new file's path."""
+        return any(
+            brought.startswith(f"{path}/") or path.startswith(f"{brought}/") for brought in self.brought
+        ) and not self.touches(path)
 
     @property
     def name(self) -> str:

@@ -17,12 +17,13 @@ from patchkit.patching import exact
 from patchkit.patching.combination import Combination
 from patchkit.patching.csource.file import split_lines
 from patchkit.patching.edits import Edit, in_order, overlapping
-from patchkit.patching.unified import FileChange
-from patchkit.source.tree.tree import SYMLINK, Entry, SourceTree
+from patchkit.patching.unified import FileChange, folders_above
+from patchkit.source.tree.tree import SYMLINK, Entry, SourceTree, below
 
 Templates = Callable[[Combination, SourceTree], Mapping[str, Sequence[Edit]]]
 """Render what consists of templates for a tree: the edits of each file."""
 _ADVICE = "patchkit port PATCH --from V --to V makes a diff for another release; none is applied with fuzz or offsets"
+_ADVICE_FOR_NEW = "give the new file another path in the patch, or take a release that has nothing there"
 _Row = int | None
 _Line = tuple[_Row, bytes]  # the row that a line had at first, from 0; None for one that is new
 
@@ -90,6 +91,10 @@ class _Overlay(Mapping[str, Entry]):
     def __getitem__(self, path: str) -> Entry:
         return self._front[path] if path in self._front else self._behind[path]
 
+    def below(self, folder: str) -> str | None:
+        """Return the path of a file in ``folder``; None where it is not a folder with files."""
+        return below(self._behind, folder) or below(self._front, folder)
+
     def __iter__(self) -> Iterator[str]:
         yield from self._behind
         yield from (path for path in self._front if path not in self._behind)
@@ -115,17 +120,27 @@ class _Files:
         """Return the lines of a file as it is now; None where there is none. Raises BadSourceError for a link."""
         if path in self._lines:
             return [line for _, line in self._lines[path]]
-        folders = path.split("/")[:-1]
-        above = ["/".join(folders[: number + 1]) for number in range(len(folders))]
-        for place in (path, *above):
+        for place in (path, *folders_above(path)):
             entry = self._first.entries.get(place)
-            if entry is not None and (entry.mode == SYMLINK or place != path):
+            if entry is not None and entry.mode == SYMLINK:
                 raise BadSourceError(
-                    f"{place} is {'a symbolic link' if entry.mode == SYMLINK else 'not a folder'}",
+                    f"{place} is a symbolic link",
                     why=f"the patch changes {path}; a patch changes files and does not follow links",
                 )
         entry = self._first.entries.get(path)
         return split_lines(entry.read()) if entry is not None else None
+
+    def misfits(self, change: FileChange) -> list[exact.Misfit]:
+        """List why ``change`` does not fit the files as they are now. Raises BadSourceError for a link."""
+        lines = self.lines(change.path)
+        tree = self.tree
+        for folder in folders_above(change.path):
+            if folder in tree:
+                return [exact.Misfit(change.path, None, len(change.hunks), f"{folder} is a file, and not a folder")]
+        inside = below(tree.entries, change.path) if lines is None else None
+        if inside is not None:
+            return [exact.Misfit(change.path, None, len(change.hunks), f"it is a folder, and {inside} is in it")]
+        return exact.misfits(change, lines)
 
     def put(self, path: str, edits: Sequence[Edit]) -> None:
         """Change a file; ``edits`` are in file order and fit."""
@@ -189,9 +204,11 @@ def _run(stage: Combination, files: _Files, templates: Templates) -> None:
         return
     for name, changes in part.diffs:
         # All of a diff, or nothing of it: every misfit is told at once.
-        found = [misfit for change in changes for misfit in exact.misfits(change, files.lines(change.path))]
+        found = [misfit for change in changes for misfit in files.misfits(change)]
         if found:
-            raise exact.error(name if len(part.diffs) == 1 else f"{name}, of {part.name},", found, _ADVICE)
+            brought = {change.path for change in changes if change.is_new}
+            advice = _ADVICE_FOR_NEW if found[0].path in brought else _ADVICE
+            raise exact.error(name if len(part.diffs) == 1 else f"{name}, of {part.name},", found, advice)
         for change in changes:
             if change.is_new:
                 files.bring(change)

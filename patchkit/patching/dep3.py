@@ -5,6 +5,7 @@ from __future__ import annotations
 from patchkit import __version__
 from patchkit.patching.combination import Combination
 from patchkit.patching.variants import GUARD_MACRO, UNDATED, Upstream, UpstreamStatus
+from patchkit.printable import header_value
 from patchkit.releases.version import Version, base_of
 
 _UPSTREAM: dict[UpstreamStatus, str] = {
@@ -22,9 +23,10 @@ def header(combined: Combination, label: str, series: str | None, *, guard: bool
     """
     title = " · ".join(part.title for part in combined.parts)
     paragraphs = "\n\n".join(part.description.strip() for part in combined.parts)
-    lines = [f"Description: {title}", *(f" {line}" if line else " ." for line in paragraphs.split("\n"))]
-    lines += dict.fromkeys(f"Author: {part.author}" for part in combined.parts)
-    lines.append("Origin: " + "; ".join(dict.fromkeys(part.origin for part in combined.parts)))
+    lines = [f"Description: {header_value(title)}"]
+    lines += [f" {header_value(line)}" if line.strip() else " ." for line in paragraphs.split("\n")]
+    lines += dict.fromkeys(f"Author: {header_value(name)}" for part in combined.parts for name in part.credited)
+    lines.append("Origin: " + header_value("; ".join(dict.fromkeys(part.origin for part in combined.parts))))
     lines.append("Forwarded: no")
     dates = [part.last_update for part in combined.parts if part.last_update != UNDATED]
     lines += [f"Last-Update: {max(dates).isoformat()}"] if dates else []
@@ -42,7 +44,8 @@ def fields(combined: Combination, label: str, series: str | None, *, guard: bool
         lines.append(f"X-Patchkit-Base: unknown, {label} is not a number of upstream's; its code is like {series}")
     known = {part.name: part.upstream_of(version) for part in combined.parts} if version else {}
     statuses = [f"{name}: {_status(upstream)}" for name, upstream in known.items() if upstream is not None]
-    return [*lines, f"X-Patchkit-Upstream: {'; '.join(statuses)}"] if statuses else lines
+    lines += [f"X-Patchkit-Upstream: {'; '.join(statuses)}"] if statuses else []
+    return [header_value(line) for line in lines]
 
 
 def _version(text: str) -> Version | None:

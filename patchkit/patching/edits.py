@@ -14,10 +14,13 @@ from itertools import groupby, pairwise
 from patchkit.errors import AnchorError, BadVariantError
 from patchkit.patching.unified import Pair
 from patchkit.patching.variants import GUARD_MACRO, Variant
+from patchkit.printable import in_one_line
 from patchkit.source.tree.tree import blob_id
 
 CONTEXT = 3
 """Lines of context, diff's and git's default."""
+_SHOWN = 100  # characters of a line that a message quotes
+_ADVICE = "patchkit variants new NAME lays out a template that works; docs/variants.md explains the form"
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,13 @@ def read_edits(text: str, lines: Sequence[bytes], variant: Variant, file: str) -
                 advice="end the file in a newline",
             )
         if list(lines[edit.start : edit.end]) != old:
-            raise BadVariantError(f"the template of {variant.name} for {file} misquotes line {edit.start + 1}")
+            raise BadVariantError(
+                f"the template of {variant.name} for {file} misquotes line {edit.start + 1}",
+                why=_misquoted(old, lines, edit.start),
+                advice=_ADVICE,
+            )
     if overlapping(edits):
-        raise BadVariantError(f"two hunks of {variant.name} for {file} overlap")
+        raise BadVariantError(f"two hunks of {variant.name} for {file} overlap", advice=_ADVICE)
     return _joined(edits)
 
 
@@ -91,7 +98,7 @@ def _hunks(text: str, variant: Variant, file: str) -> list[tuple[int, list[str]]
     hunks: list[tuple[int, list[str]]] = []
     if text.strip() == NONE:
         return hunks
-    for line in text.split("\n"):
+    for row, line in enumerate(text.split("\n"), 1):
         head = re.fullmatch(r"@@ (\d+) @@", line)
         if head:
             hunks.append((int(head[1]), []))
@@ -99,11 +106,31 @@ def _hunks(text: str, variant: Variant, file: str) -> list[tuple[int, list[str]]
             hunks[-1][1].append(line)
         elif line:
             raise BadVariantError(
-                f"the template of {variant.name} for {file} yields a line that is not part of a diff", why=line
+                f"the template of {variant.name} for {file} yields a line that is not part of a diff",
+                why=f"{file}.diff.j2, line {row} of what it yields: {_bounded(line)}",
+                advice=_ADVICE,
             )
     if not hunks:
-        raise BadVariantError(f"the template of {variant.name} for {file} yields no hunk")
+        raise BadVariantError(f"the template of {variant.name} for {file} yields no hunk", advice=_ADVICE)
     return hunks
+
+
+def _misquoted(old: Sequence[bytes], lines: Sequence[bytes], start: int) -> str:
+    """The first line that the source does not have as it is quoted."""
+    for row, line in enumerate(old, start):
+        there = lines[row] if row < len(lines) else None
+        if line != there:
+            is_there = "the source ends before it" if there is None else f"the source has {_bounded(_text(there))}"
+            return f"line {row + 1}, quoted as {_bounded(_text(line))}: {is_there}"
+    return f"the source has {len(lines)} lines"
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _bounded(text: str) -> str:
+    return in_one_line(text[:_SHOWN]) + ("…" if len(text) > _SHOWN else "")
 
 
 def _edit(line: int, body: list[str], lines: Sequence[bytes]) -> Edit:
@@ -172,17 +199,17 @@ def _guarded_run(run: list[Pair]) -> Iterator[Pair]:
     yield b"+", b"#endif" + newline
 
 
-def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
+def resolved(lines: Sequence[bytes], *, on: bool, rows: Sequence[int] | None = None) -> list[bytes]:
     """Reduce guarded ``lines`` to what a preprocessor leaves, with the macro set (``on``) or not.
 
-    Other directives stay.
+    Other directives stay. ``rows`` are those of :func:`directive_rows`, where they are known.
     """
     starts = {b"#ifdef " + GUARD_MACRO.encode(): on, b"#ifndef " + GUARD_MACRO.encode(): not on}
     out: list[bytes] = []
     keep: bool | None = None  # None outside of a guard
     depth = 0
     at = 0
-    for row in [row for row, line in enumerate(lines) if line[:1] == b"#"]:
+    for row in directive_rows(lines) if rows is None else rows:
         word = lines[row].rstrip(b"\r\n")
         now = keep
         is_ours = False  # a directive of the guard itself
@@ -202,6 +229,20 @@ def resolved(lines: Sequence[bytes], *, on: bool) -> list[bytes]:
             out += lines[at:row] if keep is not False else ()
             keep, at = now, row + 1
     return out + list(lines[at:] if keep is not False else ())
+
+
+def directive_rows(lines: Sequence[bytes]) -> list[int]:
+    """List the rows of ``lines`` that begin with ``#``: some hundred of ten thousand, which a search finds faster."""
+    data = b"\n" + b"".join(lines)
+    rows: list[int] = []
+    at, row = data.find(b"\n#"), -1
+    counted = 0
+    while at >= 0:
+        row += data.count(b"\n", counted, at + 1)
+        counted = at + 1
+        rows.append(row)
+        at = data.find(b"\n#", at + 1)
+    return rows
 
 
 def spliced(lines: Sequence[bytes], edits: Sequence[Edit]) -> list[bytes]:

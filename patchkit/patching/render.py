@@ -9,13 +9,12 @@ preprocessor sees with the macro unset must be the original to the byte.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import Generic, TypeVar
 
-from patchkit import resources
 from patchkit.errors import (
     AlreadyPatchedError,
     AnchorError,
@@ -23,17 +22,17 @@ from patchkit.errors import (
     BadVariantError,
     ConflictError,
     PatchMismatchError,
+    PinMismatchError,
 )
 from patchkit.patching import dep3, names, pins, traces
 from patchkit.patching.apply import apply
 from patchkit.patching.combination import Combination
 from patchkit.patching.composed import Composed, ComposedFile, compose, with_files
 from patchkit.patching.csource import conditionals
-from patchkit.patching.csource.anchors import Anchors
 from patchkit.patching.csource.file import MAX_SOURCE, CSource, parse, split_lines
-from patchkit.patching.csource.whole_lines import Lines
 from patchkit.patching.edits import (
     Edit,
+    directive_rows,
     file_diff,
     guarded,
     in_order,
@@ -44,20 +43,13 @@ from patchkit.patching.edits import (
     seams,
     spliced,
 )
-from patchkit.patching.variants import Variant
+from patchkit.patching.templates import yielded_by
+from patchkit.patching.variants import DESCRIPTION, Variant
+from patchkit.printable import in_one_line
 from patchkit.source.tree.tree import SYMLINK, SourceTree
 
-if TYPE_CHECKING:
-    from jinja2 import BaseLoader, Environment, Template
-
-    class _Layout(TypedDict):
-        trim_blocks: bool
-        lstrip_blocks: bool
-        keep_trailing_newline: bool
-        autoescape: bool
-
-
 _SHOWN = 4  # lines that a message lists
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -116,7 +108,7 @@ def render_below(
     Raises what :func:`render` raises.
     """
     changes = _changes(combined, tree, guard=guard, check_names=check_names)
-    body = b"".join(file_diff(change.path, change.source.lines, change.edits, change.mode) for change in changes)
+    body = b"".join(change.diff for change in changes)
     expected = {change.path: change.after for change in changes}
     return Rendered(combined.name, guard, header + body, _applied(header + body, tree, expected))
 
@@ -223,6 +215,11 @@ class _Change:
         """The post-image."""
         return b"".join(spliced(self.source.lines, self.edits))
 
+    @cached_property
+    def diff(self) -> bytes:
+        """The file's part of a unified diff."""
+        return file_diff(self.path, self.source.lines, self.edits, self.mode)
+
     @property
     def changed(self) -> names.Changed:
         """What the change is without a guard, for the check of its names."""
@@ -259,9 +256,34 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+def _place(combined: Combination, tree: SourceTree, file: str) -> str:
+    """Find ``file``; where a user's own variant names one that the source does not have, the variant is at fault."""
+    try:
+        return tree.find(file)
+    except BadSourceError as error:
+        own = [part for part in combined.parts if part.is_own and file in part.files]
+        if not own or not is_openvpn(tree):
+            raise
+        raise no_such_file(own[0], file, tree.origin.name) from error
+
+
+def is_openvpn(tree: SourceTree) -> bool:
+    """Return whether ``tree`` has the file that every release has, in its folder or an old one's."""
+    return "src/openvpn/reliable.c" in tree or "reliable.c" in tree
+
+
+def no_such_file(own: Variant, file: str, source: str) -> AnchorError:
+    """Make the error for a user's own variant that names a file that ``source`` does not have."""
+    return AnchorError(
+        f"{own.name} changes {in_one_line(file)[:200]}, and {source} has no such file",
+        why=f"`files` in {in_one_line(str(own.folder / DESCRIPTION))} names it",
+        advice="check the name: a file of src/openvpn, without its folder; or name releases that have it",
+    )
+
+
 def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> _Change:
     """The change of one file, the same whichever branches of its ``#if`` groups the compiler sees."""
-    path = tree.find(file)
+    path = _place(combined, tree, file)
     mode = tree.entries[path].mode
     if mode == SYMLINK:
         raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
@@ -270,13 +292,11 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
     if len(data) > MAX_SOURCE:
         return _change_in(combined, source, file, mode, guard=guard)
     if pins.is_upstreams(file, data):
-        try:
-            return _change_in(combined, source, file, mode, guard=guard)
-        except AnchorError:
-            if not conditionals.read(data).split:
-                raise
-            # One view is enough: that all give the same was seen when the pin was made.
-            return _change_in(combined, parse(path, data, 0), file, mode, guard=guard)
+        stated = [pins.pinned(part, path, data, guard=guard) for part in combined.parts]
+        form = f"{file}\0{mode:o}\0{'guarded' if guard else 'plain'}\0{stated}"
+        return _once_a_file(
+            _Once(combined, source, form, lambda: _change_of_pinned(combined, source, file, mode, guard=guard))
+        )
     text = conditionals.read(data)
     failed: AnchorError | None = None
     try:
@@ -297,6 +317,29 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
             advice="render it against a whole source: patchkit fetch --version V --to DIR",
         ) from failed
     return _change_in_views(combined, source, file, mode, guard=guard)
+
+
+_in_a_view: set[str] = set()
+"""The names of files of upstream's that could only be read in a view: the next one is read in a view at once."""
+
+
+def _change_of_pinned(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:
+    """The change of a file of upstream's: one view is enough, for that all give the same was seen for the pin."""
+
+    def seen() -> _Change:
+        return _change_in(combined, parse(source.name, source.data, 0), file, mode, guard=guard)
+
+    if file in _in_a_view and conditionals.read(source.data).split:
+        with suppress(AnchorError, PinMismatchError):
+            return seen()
+    try:
+        return _change_in(combined, source, file, mode, guard=guard)
+    except AnchorError:
+        if not conditionals.read(source.data).split:
+            raise
+        change = seen()
+        _in_a_view.add(file)
+        return change
 
 
 def _listed(functions: Sequence[str]) -> str:
@@ -358,7 +401,7 @@ def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, 
     unguarded = _Change(path, source, mode, plain, plain) if guard else change
     if guard:
         _check_guard(combined, change, unguarded)
-    if not _is_pinned(combined, unguarded):
+    if unguarded.edits and not _is_pinned(combined, unguarded):
         _once(_Once(combined, source, unguarded.after, lambda: _check_after(combined, unguarded)))
     return change
 
@@ -372,8 +415,8 @@ def _is_pinned(combined: Combination, unguarded: _Change) -> bool:
 
 
 @dataclass(frozen=True)
-class _Once:
-    """What is the same for the plain form and the guarded one, and is found out for the first of them alone.
+class _Once(Generic[_Found]):
+    """What depends on few things, and is found out once for them: a file's change is that of every release with it.
 
     Equal are the very same objects, and the same texts.
     """
@@ -381,7 +424,7 @@ class _Once:
     who: object
     source: CSource
     text: str | bytes
-    run: Callable[[], tuple[Edit, ...] | None]
+    run: Callable[[], _Found]
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -395,8 +438,13 @@ class _Once:
         return hash((id(self.who), id(self.source), self.text))
 
 
-@lru_cache(maxsize=32)
-def _once(asked: _Once) -> tuple[Edit, ...] | None:
+@lru_cache(maxsize=256)
+def _once(asked: _Once[tuple[Edit, ...] | None]) -> tuple[Edit, ...] | None:
+    return asked.run()
+
+
+@lru_cache(maxsize=160)  # two releases, with all of the catalogue's variants in both forms
+def _once_a_file(asked: _Once[_Change]) -> _Change:
     return asked.run()
 
 
@@ -420,7 +468,9 @@ def _check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) 
 def _check_guard(combined: Combination, change: _Change, unguarded: _Change) -> None:
     """A guard hides all of the change, or shows all of it."""
     after = split_lines(change.after)
-    if resolved(after, on=False) != change.source.lines or b"".join(resolved(after, on=True)) != unguarded.after:
+    rows = directive_rows(after)
+    off, on = (resolved(after, on=on, rows=rows) for on in (False, True))
+    if off != change.source.lines or b"".join(on) != unguarded.after:
         raise BadVariantError(
             f"{combined.name} can't be guarded in {change.path}",
             why="with the guard off, the preprocessor would not see the original source",
@@ -441,16 +491,10 @@ def _check_after(combined: Combination, unguarded: _Change) -> None:
 
 
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
-    from jinja2 import TemplateError
-
     _refuse_patched(part, source)
     _refuse_broken(part, source)
     _refuse_doubled(part, file, source)
-    try:
-        text = _template_of(part, file).render(source=Anchors(source))
-    except (TemplateError, *_CARELESS) as error:
-        raise BadVariantError(f"the template of {part.name} for {file} fails", why=str(error)) from error
-    edits = read_edits(text, source.lines, part, file)
+    edits = read_edits(yielded_by(part, file, source), source.lines, part, file)
     _hold_inside(part, edits, source)
     return edits
 
@@ -509,65 +553,3 @@ def _hold_inside(part: Variant, edits: Sequence[Edit], source: CSource) -> None:
                 f"{part.name} would change {source.name} outside of {', '.join(named)}",
                 why=f"line {edit.start + 1}: {source.text(min(edit.start + 1, len(source.lines)))}",
             )
-
-
-@lru_cache(maxsize=4)
-def _environment(folder: Path) -> Environment:
-    """Templates of the catalogue in ``folder``, where all variants are: one may include another one's templates."""
-    from jinja2 import FileSystemLoader
-
-    return _sandbox(FileSystemLoader(folder))
-
-
-def _own_environment(texts: Mapping[str, str], catalogue: Path) -> Environment:
-    """Templates of a user's own folder, with what was read: they may include each other and the catalogue's.
-
-    Nothing is opened for them.
-    """
-    from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader
-
-    return _sandbox(ChoiceLoader([DictLoader(texts), FileSystemLoader(catalogue)]))
-
-
-def _sandbox(loader: BaseLoader) -> Environment:
-    """Templates in jinja's sandbox, without its global functions, the catalogue's as well as a user's own.
-
-    They see bytes of unknown encoding as text by surrogate escapes, so nothing is lost.
-    """
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(loader=loader, undefined=StrictUndefined, **_LAYOUT)
-    environment.globals = {"namespace": environment.globals["namespace"]}
-    environment.filters |= {
-        "added": lambda lines: _signed("+", lines),
-        "removed": lambda lines: _signed("-", lines),
-        "kept": lambda lines: _signed(" ", lines),
-    }
-    return environment
-
-
-_LAYOUT: _Layout = {
-    "trim_blocks": True,
-    "lstrip_blocks": True,
-    "keep_trailing_newline": True,
-    "autoescape": False,
-}
-# What a template raises that takes a value for something else: a fault of the template, not of patchkit.
-_CARELESS = (TypeError, ValueError, AttributeError, ArithmeticError, LookupError, RecursionError)
-
-
-def _template_of(part: Variant, file: str) -> Template:
-    if part.templates is None:
-        return _template(part.folder.parent, part.template(file))
-    return _own_environment(part.templates, resources.folder("patches")).from_string(part.template(file))
-
-
-@lru_cache(maxsize=64)
-def _template(folder: Path, text: str) -> Template:
-    return _environment(folder).from_string(text)
-
-
-def _signed(sign: str, given: Lines | Iterable[bytes]) -> str:
-    lines = given.lines if isinstance(given, Lines) else given
-    return "".join(sign + line.decode("utf-8", "surrogateescape") for line in lines).removesuffix("\n")

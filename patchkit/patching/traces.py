@@ -128,19 +128,23 @@ def _keys(part: Variant) -> list[_Key]:
 
 def _places(tree: SourceTree, catalogue: Sequence[Variant]) -> Mapping[_Key, Trace]:
     """The first place of each trace of any variant in ``tree``."""
+    altered: list[tuple[str, str, bytes]] = []
+    for file in sorted({file for part in catalogue for file in part.files}):
+        path = next((path for path in (f"src/openvpn/{file}", file) if path in tree.entries), None)
+        if path is None or tree.entries[path].mode == SYMLINK:
+            continue
+        data = tree.read(path)
+        if len(data) <= MAX_SOURCE and not pins.is_upstreams(file, data):
+            altered.append((file, path, data))
+    if not altered:
+        return {}
     wanted: dict[str, list[str]] = defaultdict(list)
     for part in catalogue:
         for file, text in _keys(part):
             if text not in wanted[file]:
                 wanted[file].append(text)
     places: dict[_Key, Trace] = {}
-    for file in sorted({file for part in catalogue for file in part.files}):
-        path = next((path for path in (f"src/openvpn/{file}", file) if path in tree.entries), None)
-        if path is None or tree.entries[path].mode == SYMLINK:
-            continue
-        data = tree.read(path)
-        if len(data) > MAX_SOURCE or pins.is_upstreams(file, data):
-            continue
+    for file, path, data in altered:
         for key in [(file, text) for text in wanted[file]] + [("*", text) for text in wanted["*"]]:
             if key not in places and (row := _row_of(key[1], path, data)):
                 places[key] = Trace(path, row, key[1], parse(path, data).text(row))

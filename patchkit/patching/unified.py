@@ -133,6 +133,7 @@ class _Reader:
                 why="one diff states all that it changes in a file in one place",
                 advice="one file a patch, with a file called series beside them, keeps steps apart",
             )
+        refuse_nested(self._name, [change.path for change in changes])
         return tuple(changes)
 
     def _line(self, at: int) -> bytes:
@@ -274,3 +275,22 @@ class _Reader:
 def paths(changes: Sequence[FileChange]) -> list[str]:
     """List the paths of ``changes``."""
     return [change.path for change in changes]
+
+
+def refuse_nested(name: str, files: Sequence[str]) -> None:
+    """Raise BadPatchError where one of ``files``, the paths in the patch ``name``, lies below another one."""
+    known = set(files)
+    for path in files:
+        for folder in folders_above(path):
+            if folder in known:
+                raise BadPatchError(
+                    f"{name} takes {in_one_line(folder)} for a file and for a folder",
+                    why=f"it has {in_one_line(path)} too, and a file has nothing below it",
+                    advice="give one of the two another name in the patch",
+                )
+
+
+def folders_above(path: str) -> list[str]:
+    """List the folders that ``path`` lies in, the outermost first."""
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[:number]) for number in range(1, len(parts) + 1)]

@@ -132,6 +132,16 @@ class Variant(_Table):
         return None
 
     @property
+    def credited(self) -> tuple[str, ...]:
+        """The authors, each by itself."""
+        return (self.author,)
+
+    @property
+    def alone(self) -> tuple[Variant, ...]:
+        """What goes into a series one by one: a user's diffs each, otherwise the variant itself."""
+        return (self,)
+
+    @property
     def brought(self) -> frozenset[str]:
         """The paths of the files that are new: no release may have them."""
         return frozenset()

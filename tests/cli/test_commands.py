@@ -114,7 +114,8 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         (["build", "--version", "2.6.14", "--with", "pkcs12"], 2, "pkcs11"),
         (["build", "--version", "2.6.14", "--openssl-source", "/x", "--offline"], 2, "--crypto pinned"),
         (["mirror", "verify", "."], 28, "mirror.json"),
-        (["mirror", "sync", "--versions", "", "--to", "m"], 2, "nothing to collect"),
+        (["mirror", "sync", "--versions", ",", "--to", "m"], 2, "nothing to collect"),
+        (["mirror", "sync", "--versions", "", "--to", "m"], 2, "--versions is given with an empty value"),
         (["mirror", "sync", "--versions", "2.6.14,2.9.9", "--to", "m"], 10, "2.9.9"),
         (["build", "--version", "2.6.14", "--offline", "--target", "toaster"], 12, "toaster"),
         (

@@ -284,7 +284,7 @@ class TestWholeHistory:
             assert row["origin"]["verified"]
             assert row["error"] is None
             assert release.tag
-            assert row["files"] == dict(release.tag.blobs)
+            assert row["files"].items() >= dict(release.tag.blobs).items()  # variants touch more than the pins name
             for cell in row["cells"]:
                 assert cell["pinned"] or cell["verdict"] == "not-applicable"
                 assert cell["verdict"] in (cell["upstream"], "exact")

@@ -51,6 +51,48 @@ def test_apply_brings_a_new_file_and_leaves_nothing_where_it_fails(patchkit: Run
     assert (tmp_path / "tree/src/openvpn/new/mine.h").read_text() == "#define MINE\n"
 
 
+def test_apply_brings_no_file_where_a_folder_is(patchkit: Run, tmp_path: Path) -> None:
+    new = b"--- /dev/null\n+++ b/src/openvpn/new\n@@ -0,0 +1 @@\n+#define MINE\n"
+    (tmp_path / "new.diff").write_bytes(diff_of(ALLMAN, ELSEWHERE) + new)
+    (tmp_path / "tree/src/openvpn/new").mkdir()  # an empty one, which is no part of the source
+    done = patchkit("apply", "tree", "--patch", "new.diff")
+    assert done.returncode == 32
+    assert "src/openvpn/new is in tree already" in done.stderr
+    assert (tmp_path / "tree" / PATH).read_text() == ALLMAN
+
+
+def test_apply_does_not_replace_a_link_by_a_file(patchkit: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.c").write_text(ALLMAN)
+    (tmp_path / "tree" / PATH).unlink()
+    (tmp_path / "tree" / PATH).symlink_to(tmp_path / "elsewhere.c")
+    done = patchkit("apply", "tree", "--patch", "mine.diff")
+    assert done.returncode == 25
+    assert f"{PATH} is a symbolic link, to {tmp_path}/elsewhere.c" in done.stderr
+    assert (tmp_path / "tree" / PATH).is_symlink()
+    assert (tmp_path / "elsewhere.c").read_text() == ALLMAN
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("apply", ""), "an argument is given with an empty value"),
+        (("export", "--source", "tree", "--to", ""), "--to is given with an empty value"),
+        (("export", "--source", "tree", "--to="), "--to is given with an empty value"),
+        (("matrix", "--patch", ""), "--patch is given with an empty value"),
+        (("render", "--source", "tree", "--variant", "early", "--variant", "retransmit"), "--variant is given twice"),
+        (("export", "--source", "tree", "--variant", "early", "--variant=early"), "--variant is given twice"),
+        (("apply", "tree", "--patch", "mine.diff", "--patch", "mine.diff"), "--patch mine.diff is given twice"),
+    ],
+)
+def test_what_would_be_taken_for_something_else_is_refused(
+    patchkit: Run, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    done = patchkit(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert (tmp_path / "tree" / PATH).read_text() == ALLMAN
+
+
 def test_the_order_of_the_command_line_is_the_order_of_the_parts(patchkit: Run, tmp_path: Path) -> None:
     front = patchkit("export", "--source", "tree", "--patch", "mine.diff", "--variant", "retransmit", "--to", "a")
     behind = patchkit("export", "--source", "tree", "--variant", "retransmit", "--patch", "mine.diff", "--to", "b")
@@ -140,6 +182,24 @@ def test_matrix_takes_a_patch_of_a_file_that_only_its_path_names(patchkit: Run, 
     Path(repository.path.parent / "make.diff").write_bytes(diff)
     done = patchkit("matrix", "--git", str(repository.path), "--ref", "v2.9.2", "--patch", "make.diff")
     assert done.returncode == 0, done.stderr
+
+
+def test_matrix_refuses_a_new_file_where_a_release_has_a_folder_or_a_file(
+    patchkit: Run, repository: Repository, tmp_path: Path
+) -> None:
+    new = "--- /dev/null\n+++ b/{}\n@@ -0,0 +1 @@\n+int x;\n"
+    for path, why in (
+        ("src", f"it is a folder, and {PATH} is in it"),
+        (f"{PATH}/x/y", f"{PATH} is a file, and not a folder"),
+    ):
+        (tmp_path / "new.diff").write_text(new.format(path))
+        for _ in "first", "kept":
+            done = patchkit("matrix", "--git", str(repository.path), "--patch", "new.diff")
+            assert done.returncode == 32, done.stderr
+            assert why in done.stderr
+            assert " 0 exact" in done.stderr
+    (tmp_path / "new.diff").write_text(new.format("src/openvpn/new/x"))
+    assert patchkit("matrix", "--git", str(repository.path), "--patch", "new.diff").returncode == 0
 
 
 @pytest.mark.parametrize("command", ["render", "prove", "build", "export"])

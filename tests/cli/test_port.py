@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -36,6 +37,21 @@ def test_the_diff_is_a_patch_for_the_target(patchkit: Run, tmp_path: Path) -> No
     document = json.loads(patchkit("port", "mine.diff", *BETWEEN, "--json").stdout)
     assert document["diff"] == done.stdout
     assert document["files"][0]["neighbours"] == [{"row": 15, "removed": ["  left -= 7;"], "added": ["  left -= 8;"]}]
+
+
+def test_every_hash_that_it_states_is_that_of_a_file(patchkit: Run, tmp_path: Path) -> None:
+    done = patchkit("port", "mine.diff", *BETWEEN)
+    before, after = (
+        hashlib.sha256(data).hexdigest() for data in ((tmp_path / "mine.diff").read_bytes(), done.stdout.encode())
+    )
+    header = done.stdout.partition("diff --git")[0]
+    assert f"mine.diff, sha256 {before}\n" in header
+    assert f"variant mine-{before[:8]}, for OpenVPN 2.8.2" in header
+    assert f"mine-{after[:8]} for 2.8.2: " in done.stderr
+    document = json.loads(patchkit("port", "mine.diff", *BETWEEN, "--json").stdout)
+    assert (document["patch"], document["diff_sha256"]) == (f"mine-{after[:8]}", after)
+    (tmp_path / "mine.diff").write_text(done.stdout)
+    assert patchkit("variants", "./mine.diff", "--json").stdout.count(f"mine-{after[:8]}")
 
 
 def test_a_failed_port_leaves_nothing(patchkit: Run, tmp_path: Path) -> None:

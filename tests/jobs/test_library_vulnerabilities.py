@@ -8,8 +8,8 @@ import json
 import pytest
 
 from patchkit.cli.releases import releases
-from patchkit.errors import VulnerableError
-from patchkit.jobs.library_vulnerabilities import assess_library, error_of
+from patchkit.errors import UnknownVersionError, VulnerableError
+from patchkit.jobs.library_vulnerabilities import assess_library, assess_named, error_of
 from patchkit.releases.libraries import libraries
 
 OPENSSL_3_5, OPENSSL_1_0_2, LZ4 = (libraries()[name] for name in ("openssl-3.5", "openssl-1.0.2", "lz4"))
@@ -54,3 +54,20 @@ def test_releases_lists_those_of_a_library(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(VulnerableError) as caught:
         listed(vulnerabilities="openssl-3.5", fail_on_vulnerable=True)
     assert caught.value.exit_code == 81
+
+
+def test_a_library_is_found_by_the_names_that_builds_print() -> None:
+    (by_branch,) = assess_named("openssl-3.5")
+    (by_version,) = assess_named(f"OpenSSL {by_branch.version}")
+    assert by_branch == by_version
+    assert by_branch.advisories
+    assert assess_named("openssl-3.5.7")[0].version == "3.5.7"
+    assert [found.library.branch for found in assess_named("OpenSSL")] == ["1.0.2", "1.1.1", "3.0", "3.5"]
+    (of_lzo,) = assess_named("lzo-2.10")
+    assert (of_lzo.version, of_lzo.advisories) == ("2.10", [])
+    (last,) = assess_named("openssl-1.0.2zs")
+    assert len(last.advisories) < len(assess_named("openssl-1.0.2")[0].advisories)
+    assert assess_named("2.6.14") == assess_named("mbedtls-3.6") == []
+    for name in "openssl-9.9", "openssl-3.51", "openssl-3.5.x":
+        with pytest.raises(UnknownVersionError, match="of a branch that patchkit compiles"):
+            assess_named(name)

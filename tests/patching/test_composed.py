@@ -154,8 +154,26 @@ def test_links_are_not_followed(own: str, link: str) -> None:
 
 def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     name = named(tmp_path, NEW.replace(b"mine.h", b"reliable.c/mine.h"))
-    with pytest.raises(BadSourceError, match="not a folder"):
+    with pytest.raises(PatchMismatchError) as caught:
         render(combination(name), tree(ALLMAN), "2.6.14")
+    assert "src/openvpn/reliable.c is a file, and not a folder" in caught.value.why
+
+
+def test_a_folder_where_a_file_should_be(tmp_path: Path) -> None:
+    name = named(tmp_path, NEW.replace(b"src/openvpn/mine.h", b"src"))
+    with pytest.raises(PatchMismatchError, match=r"exactly to src$") as caught:
+        render(combination(name), tree(ALLMAN), "2.6.14")
+    assert f"it is a folder, and {PATH} is in it" in caught.value.why
+    assert "port" not in caught.value.advice
+
+
+def test_a_file_that_another_patch_needs_as_a_folder(tmp_path: Path) -> None:
+    first = named(tmp_path, NEW, "first.diff")
+    second = named(tmp_path, NEW.replace(b"mine.h", b"mine.h/more.h"), "second.diff")
+    for names in (f"{first}+{second}", f"{second}+{first}"):
+        with pytest.raises(ConflictError) as caught:
+            render(combination(names), tree(ALLMAN), "2.6.14")
+        assert "src/openvpn/mine.h" in caught.value.what
 
 
 def test_there_is_no_guard(own: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchkit.errors import AlreadyPatchedError, AnchorError, BadUsageError, BadVariantError
+from patchkit.patching import pins
 from patchkit.patching.combination import Combination, combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import variant
@@ -194,3 +195,18 @@ def test_templates_of_the_catalogue_run_in_the_sandbox_too(template: str, make_u
     make_up("strange", {"reliable.c": template})
     with pytest.raises(BadVariantError, match=r"the template of strange for reliable\.c fails"):
         render(combination("strange"), tree(RELIABLE), "2.6.14")
+
+
+def test_a_file_of_upstreams_is_changed_once_for_all_releases_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(pins, "is_upstreams", lambda *_: True)
+    monkeypatch.setattr(pins, "check", lambda part, *_, **__: checked.append(part.name))
+    text = ALLMAN + "/* not of another test */\n"
+    first, second = (
+        render(combination("retransmit"), tree(text), label, check_names=False) for label in ("2.6.14", "2.6.13")
+    )
+    assert first.files == second.files
+    assert first.diff != second.diff  # the header names the release
+    assert checked == ["retransmit"]
+    render(combination("retransmit"), tree(text), "2.6.14", guard=True, check_names=False)
+    assert checked == ["retransmit"] * 2

@@ -158,3 +158,12 @@ def test_no_input_makes_it_fail_otherwise(rubbish: bytes, start: int, end: int) 
             read(diff, "mine.diff")
         except BadPatchError:
             continue
+
+
+def test_a_path_that_is_a_file_and_a_folder_is_refused() -> None:
+    new = b"--- /dev/null\n+++ b/%b\n@@ -0,0 +1 @@\n+int x;\n"
+    for paths in (b"src/a", b"src/a/b/c"), (b"src/a/b/c", b"src/a"):
+        with pytest.raises(BadPatchError, match="takes src/a for a file and for a folder") as caught:
+            read(b"".join(new % path for path in paths), "mine.diff")
+        assert "src/a/b/c" in caught.value.why
+    read(new % b"src/a" + new % b"src/ab", "mine.diff")

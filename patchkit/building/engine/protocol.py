@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -41,11 +40,6 @@ def too_long(command: Sequence[str], limit: float) -> ToolError:
         why="it was ended, with its children",
         advice="--timeout SECONDS sets another limit",
     )
-
-
-def cores() -> int:
-    """Return how many processor cores this process may use, of those that the machine has."""
-    return len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from patchkit.cli.output.document import error_document, print_json
 from patchkit.errors import PatchkitError
 from patchkit.jobs.verify.model import State, Verification
-from patchkit.jobs.verify.new_pins import NewEntry
+from patchkit.jobs.verify.new_entry import NewEntry
 from patchkit.jobs.verify.new_tags import NewTag
 from patchkit.jobs.verify.report import TICKS
 from patchkit.ui import Painted, data, table

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from patchkit.cli.output.document import print_json
 from patchkit.jobs.library_vulnerabilities import LibraryAssessment
 from patchkit.jobs.vulnerabilities import Assessment, Vulnerability
 from patchkit.releases.advisories import Platform
-from patchkit.releases.library_advisories import unestablished_of
+from patchkit.releases.library_advisories import library_advisories, unestablished_of
 from patchkit.ui import data, table
 
 
@@ -64,19 +66,45 @@ def print_library(assessment: LibraryAssessment) -> None:
         data(f"not established: {report.id}: {report.title}\n")
 
 
+def print_branches(assessments: Sequence[LibraryAssessment]) -> None:
+    """Print all that is known of a library, and what its pinned releases have of it."""
+    title = assessments[0].library.title
+    rows = [
+        (found.id, found.severity, found.part, ", ".join(found.fixed.values()), found.title)
+        for found in library_advisories()
+        if found.library == title
+    ]
+    if rows:
+        table(("id", "severity", "part", "fixed in", "what"), rows)
+    for assessment in assessments:
+        has = f"has {len(assessment.advisories)} of them; {assessment.remedy} has none"
+        has = has if assessment.advisories else "has no known vulnerabilities"
+        data(f"{title} {assessment.version}, of the branch {assessment.library.branch}, {has}\n")
+    for report in unestablished_of(assessments[0].library):
+        data(f"not established: {report.id}: {report.title}\n")
+
+
 def print_library_document(assessment: LibraryAssessment) -> None:
     """Print the assessment of a library as JSON."""
-    print_json(
-        {
-            "library": assessment.library.name,
-            "version": assessment.version,
-            "vulnerabilities": [
-                {**found.model_dump(exclude={"not_here"}), "state": assessment.state} for found in assessment.advisories
-            ],
-            "not_established": [report.model_dump() for report in unestablished_of(assessment.library)],
-            "remedy": assessment.remedy,
-        }
-    )
+    print_json(_library_document(assessment))
+
+
+def print_branches_document(assessments: Sequence[LibraryAssessment]) -> None:
+    """Print the assessments of a library's branches as JSON."""
+    title = assessments[0].library.title
+    print_json({"library": title.lower(), "branches": [_library_document(assessment) for assessment in assessments]})
+
+
+def _library_document(assessment: LibraryAssessment) -> dict[str, object]:
+    return {
+        "library": assessment.library.name,
+        "version": assessment.version,
+        "vulnerabilities": [
+            {**found.model_dump(exclude={"not_here"}), "state": assessment.state} for found in assessment.advisories
+        ],
+        "not_established": [report.model_dump() for report in unestablished_of(assessment.library)],
+        "remedy": assessment.remedy,
+    }
 
 
 def _concerning(assessment: Assessment, platform: Platform) -> int:

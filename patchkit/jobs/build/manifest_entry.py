@@ -20,6 +20,7 @@ from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
 from patchkit.patching.own.variant import OwnVariant
 from patchkit.patching.variants import GUARD_MACRO
+from patchkit.printable import header_value
 from patchkit.source.tree.tree import SourceTree, sha256_of_tree
 
 
@@ -61,7 +62,14 @@ def describe(
                 for path, data in sorted(rendered.files.items())
             ],
             own=[
-                manifest.OwnVariant(name=part.name, kind=part.kind, given=part.given, sha256=part.digest)
+                manifest.OwnVariant(
+                    name=part.name,
+                    kind=part.kind,
+                    given=part.given,
+                    sha256=part.digest,
+                    title=header_value(part.title),
+                    authors=[header_value(author) for author in part.credited],
+                )
                 for part in planned.variant.parts
                 if isinstance(part, OwnVariant)
             ],

@@ -13,6 +13,8 @@ from patchkit.jobs.matrix.answers import Answers
 from patchkit.patching import pins
 from patchkit.patching.combination import Combination
 from patchkit.patching.names import files_of
+from patchkit.patching.render import is_openvpn, no_such_file
+from patchkit.patching.unified import folders_above
 from patchkit.patching.variants import UpstreamStatus, names, variant
 from patchkit.releases.catalog import TagPin, catalog
 from patchkit.releases.version import Version
@@ -20,7 +22,7 @@ from patchkit.source.git import repository
 from patchkit.source.git.release_history import History, history
 from patchkit.source.obtain import SourceRequest, obtain, version_of
 from patchkit.source.tree.code_series import series_of_code
-from patchkit.source.tree.tree import SYMLINK, Origin, SourceTree, blob_id
+from patchkit.source.tree.tree import SYMLINK, Origin, SourceTree, below, blob_id
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class ReleaseFiles:
     beside: dict[str, str] | None = None
     """What else says which code the release has: headers, and files that other variants touch. None where the whole
     tree is pinned."""
+    obstacles: dict[str, str] = field(default_factory=dict)
+    """Files, by git blob id, that stand above or below a path at which a diff brings a file."""
     missing: dict[str, PatchkitError] = field(default_factory=dict)
     """Files that a variant touches and that the release does not have, by name."""
     error: PatchkitError | None = None
@@ -163,6 +167,25 @@ class SourceCollector:
         self.answers.learn_place(tree.origin.tree, key, path, blob)
         return blob or None
 
+    def _find_obstacles(self, row: ReleaseFiles, tree: SourceTree, brought: Collection[str]) -> None:
+        """Note what makes it impossible that there is a file at each path of ``brought``."""
+        for path in brought:
+            inside = self._file_below(tree, path)
+            for place in (*folders_above(path), *([inside] if inside else [])):
+                blob = self._exact_place(tree, place)
+                if blob is not None:
+                    row.obstacles[place] = blob
+                    self.unread.setdefault(blob, (tree, place))
+
+    def _file_below(self, tree: SourceTree, path: str) -> str | None:
+        """Look for a file below ``path``, which is a folder then."""
+        key = f"/{path}/"
+        known = self.answers.place(tree.origin.tree, key)
+        inside = known[0] if known is not None else below(tree.entries, path)
+        if known is None:
+            self.answers.learn_place(tree.origin.tree, key, inside or "", "")
+        return inside or None
+
     def _read_needed(self, rows: list[ReleaseFiles]) -> list[ReleaseFiles]:
         """Read what has to be rendered. Raises GitError where it is not what the pins or an earlier run say."""
         for blob in self.needed(rows):
@@ -183,6 +206,7 @@ class SourceCollector:
             if found is not None:
                 row.files[path] = found
                 self.unread.setdefault(found, (tree, path))
+        self._find_obstacles(row, tree, sorted({path for part in parts for path in part.brought}))
         for file in sorted({file for part in parts if part.diffs is None for file in part.files}):
             try:
                 path, blob = known.get(file) or self.answers.place(tree.origin.tree, file) or self._place(tree, file)
@@ -190,7 +214,9 @@ class SourceCollector:
                     self.unread[blob] = tree, path
                 row.files[path] = blob
             except BadSourceError as error:
-                row.missing[file] = error
+                by = [part for part in parts if file in part.files]
+                at_fault = all(part.is_own for part in by) and is_openvpn(tree)
+                row.missing[file] = no_such_file(by[0], file, tree.origin.name) if at_fault else error
         # Nothing is pinned that was not looked at: pins are believed afterwards, also where a name is missing.
         if not tree.origin.verified or pins.are_ignored():
             others = [

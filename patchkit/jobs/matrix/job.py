@@ -87,6 +87,7 @@ def _lacking(combined: Combination, row: ReleaseFiles) -> list[str]:
 
 def _key(combined: Combination, row: ReleaseFiles) -> Key:
     touched = tuple((path, blob) for path, blob in row.files.items() if combined.touches(path))
+    touched += tuple((path, blob) for path, blob in row.obstacles.items() if combined.obstructed_by(path))
     if row.beside is None:
         return combined.name, touched, None
     others = {**row.files, **row.beside}

@@ -6,13 +6,12 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from itertools import groupby
 from multiprocessing import get_context
 
 from patchkit import signals
-from patchkit.building.engine.protocol import cores
 from patchkit.patching.attempt import Attempt, attempt
 from patchkit.patching.combination import combination
+from patchkit.processors import cores
 from patchkit.ui import Ui
 
 _Files = tuple[dict[str, bytes], dict[str, bytes] | None]
@@ -37,8 +36,7 @@ def attempt_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) ->
 
     The value of a task is the label for the diff's header; ``blobs`` are the contents of files, by git blob id.
     """
-    # Neighbours share files, and a process parses each of its files once.
-    batches = [list(batch) for _, batch in groupby(sorted(tasks, key=_order), lambda key: key[1][:1])]
+    batches = [list(batch) for batch in _batches(list(tasks), cores())]
     work = [(batch, [tasks[key] for key in batch]) for batch in batches]
     results: dict[Key, list[Attempt]] = {}
     with _done(work, blobs) as done, ui.count("render and verify", len(tasks)) as advance:
@@ -48,8 +46,18 @@ def attempt_all(tasks: Mapping[Key, str], blobs: Mapping[str, bytes], ui: Ui) ->
     return results
 
 
-def _order(key: Key) -> tuple[_Blobs, str, _Blobs, _Blobs]:
-    return key[1][:1], key[0], key[1], key[2] or ()
+def _batches(keys: Sequence[Key], processes: int) -> Iterator[Sequence[Key]]:
+    """Cut ``keys``, which are in the order of the releases, into batches of neighbours, which share files.
+
+    A process renders each of its files once, so that few long batches are best; the last ones are shorter, for the
+    processes to end together.
+    """
+    at = 0
+    while at < len(keys):
+        left = len(keys) - at
+        size = max(int(left / (1.5 * processes)), len(keys) // (5 * processes), 1)
+        yield keys[at : at + size]
+        at += size
 
 
 def _files(key: Key, blobs: Mapping[str, bytes]) -> _Files:

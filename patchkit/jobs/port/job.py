@@ -13,7 +13,7 @@ from patchkit.jobs.port.merging import Merging
 from patchkit.jobs.port.result import Ported
 from patchkit.jobs.prove.job import ProveRequest, prove
 from patchkit.jobs.prove.result import Proof
-from patchkit.patching.combination import combination
+from patchkit.patching.combination import Combination
 from patchkit.patching.own import load
 from patchkit.patching.render import render
 from patchkit.patching.unified import MAX_DIFF
@@ -71,10 +71,12 @@ def port(request: PortRequest, context: Context) -> Ported:
     if len(diff) > MAX_DIFF:
         raise BadUsageError("the ported diff is too large", why=f"{len(diff)} bytes")
     origin = f"other, ported by patchkit from {old.label} to {new.label}"
-    ported = load.derived(patch, diff, origin)
-    rendered = render(combination(ported.name), new.tree, new.label, series=new.series)
+    merged = load.derived(patch, diff, origin)
+    rendered = render(Combination((merged,)), new.tree, new.label, series=new.series)
     if dict(rendered.files) != changed:
         raise RuntimeError("the ported diff does not give what was merged")
+    # The name by which other commands will call it has the hash of what is printed, its header too.
+    ported = load.known_as(patch, rendered.diff)
     proofs = _proofs(request, [patch.name, ported.name], context) if request.prove else []
     return Ported(
         name=ported.name,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from patchkit import __version__, resources
-from patchkit.building.engine.protocol import cores
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import BadUsageError, ManifestError
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.packaging.kinds import kinds_of
 from patchkit.packaging.manifest import Artifact
+from patchkit.processors import cores
 from patchkit.source.git import repository
 from patchkit.source.obtain import SourceRequest
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources as package
 from pathlib import Path
@@ -19,6 +19,8 @@ from patchkit.context import Context
 from patchkit.errors import NotCheckedError, PatchkitError
 from patchkit.jobs.matrix.pin_file import pin_file
 from patchkit.jobs.verify.evidence import Collector, EvidenceRequest, SourceForm, armours
+from patchkit.jobs.verify.new_entry import RECORDS, NewEntry
+from patchkit.jobs.verify.new_keys import key_entries
 from patchkit.jobs.verify.new_tags import NewTag, NewTagsRequest
 from patchkit.patching import pins
 from patchkit.patching.pins import NAME
@@ -33,7 +35,6 @@ from patchkit.source.tree.tree import SourceTree, blob_id
 from patchkit.source.tree.version_m4 import own_version
 from patchkit.storage import reading, whole_folder
 
-_RECORDS = 2
 _BLOBS = ("reliable.c", "reliable.h", "ssl.c")
 UNCHECKED = ".unchecked"
 """Behind the name of a file with entries of which something could not be checked."""
@@ -47,22 +48,6 @@ class NewPinsRequest:
     tags: NewTagsRequest
     records: Mapping[str, Path] = field(default_factory=dict)
     """Public files that state the hash of a tarball, such as another project's recipe, by the name of the place."""
-
-
-@dataclass(frozen=True)
-class NewEntry:
-    """One entry, and what was checked of it."""
-
-    release: str
-    what: str
-    value: str
-    path: str
-    """The file that it goes into, in patchkit's repository; empty where there is nothing to enter."""
-    add: Callable[[str], str]
-    """Adds it to the text of this file."""
-    checked: Sequence[str]
-    missing: Sequence[str]
-    """What could not be checked; empty where all of it was."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +137,7 @@ def new_pins(tags: Sequence[NewTag], request: NewPinsRequest, context: Context) 
         with reading(path):
             records[name] = path.read_text("utf-8", "replace").lower()
     entries: list[NewEntry] = []
+    signed: list[tuple[str, str, Judgement | None]] = []
     with key_ring(armours(request.tags.keys)) as ring:
         for tag in tags:
             if tag.form is None or tag.form.tree is None or tag.form.findings:
@@ -160,10 +146,14 @@ def new_pins(tags: Sequence[NewTag], request: NewPinsRequest, context: Context) 
             collector = Collector(source, tag.version, None, ring, context)
             of_tag = _tag_entry(tag, tag.form, tag.form.tree, context)
             entries.append(of_tag)
+            signed.append((tag.version.text, "git tag", tag.form.judgement))
             if tag.known == "new":
                 context.ui.step(f"Tarball of {tag.version}")
-                entries.append(_tarball_entry(tag, tag.form.tree, collector.tarball(), records))
+                tarball = collector.tarball()
+                entries.append(_tarball_entry(tag, tag.form.tree, tarball, records))
+                signed.append((tag.version.text, "tarball", tarball.judgement))
             entries += _patch_entries(tag, of_tag.missing)
+        entries += key_entries(signed, ring, records)
     paths = dict.fromkeys(entry.path for entry in entries if entry.path)
     files = [_file(path, [entry for entry in entries if entry.path == path]) for path in paths]
     return NewPins(entries, [file for file in files if file.all != file.before])
@@ -183,7 +173,8 @@ def _text(path: str) -> str:
     if top == "patches":
         file = resources.folder(top) / inside
         return file.read_text("utf-8") if file.is_file() else ""
-    return (package.files("patchkit.releases") / path.rpartition("/")[2]).read_text("utf-8")
+    place = package.files("patchkit.releases") / path.removeprefix("patchkit/releases/")
+    return place.read_text("utf-8") if place.is_file() else ""
 
 
 def _tag_entry(tag: NewTag, form: SourceForm, tree: SourceTree, context: Context) -> NewEntry:
@@ -218,9 +209,9 @@ def _tarball_entry(tag: NewTag, of_tag: SourceTree, form: SourceForm, records: M
     data = form.path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     stated += [name for name, text in records.items() if digest in text]
-    if len(stated) < _RECORDS:
+    if len(stated) < RECORDS:
         has = f"only {', '.join(stated)} states" if stated else "nothing states"
-        missing += [*unsigned, f"{has} its hash, {_RECORDS} records are needed: --record NAME=FILE"]
+        missing += [*unsigned, f"{has} its hash, {RECORDS} records are needed: --record NAME=FILE"]
     else:
         checked.append(f"its hash is stated by {', '.join(stated)}" + "".join(f"; {text}" for text in unsigned))
     in_pool = f"openvpn_{version.text}.orig.{form.path.name.partition(f'{version.text}.')[2]}"
@@ -264,7 +255,7 @@ def _signed(judgement: Judgement | None) -> tuple[list[str], list[str]]:
         return [], [f"signature: {judgement.worth} ({judgement.detail})" if judgement else "signature: missing"]
     text = f"signature: {judgement.worth}, key {judgement.key} of {judgement.primary} ({judgement.detail})"
     if judgement.primary not in {key.fingerprint for key in upstream_keys()}:
-        return [text], [f"keys.toml does not name the key {judgement.primary}: add its records, then ci/pin-keys"]
+        return [text], [f"keys.toml does not name the key {judgement.primary}: --key FILE and --record write its entry"]
     return [text], []
 
 

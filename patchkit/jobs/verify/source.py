@@ -81,7 +81,7 @@ def judge_source(request: EvidenceRequest, context: Context) -> JudgedSource:
         tag, tarball = forms = [collector.tag(), collector.tarball()]
         available = [form for form in forms if form.tree is not None]
         if not available:
-            raise _unavailable_error(forms, request)
+            raise _unavailable_error(_preferred(request, release, forms), request)
         used = _used_form(request, release, forms)
         judged = _gathered(request, version, release, used, forms)
         if version is not None:
@@ -113,7 +113,7 @@ def _pinned_release(version: str) -> Release | None:
 
 
 def _unavailable_error(forms: Sequence[SourceForm], request: EvidenceRequest) -> PatchkitError:
-    """Tampering comes before what is not available; a repository that was named before a tarball."""
+    """Tampering comes before what is not available, then the form that other commands use: so they say the same."""
     errors = [error for form in forms for error in form.findings]
     errors += [form.unavailable for form in forms if form.unavailable is not None]
     first, *others = errors
@@ -122,18 +122,21 @@ def _unavailable_error(forms: Sequence[SourceForm], request: EvidenceRequest) ->
 
 
 def _used_form(request: EvidenceRequest, release: Release | None, forms: Sequence[SourceForm]) -> SourceForm:
-    """The form that the following steps use: what the user has named, what is pinned, or what is authenticated."""
+    """The form that the following steps use."""
+    return next(form for form in _preferred(request, release, forms) if form.tree is not None)
+
+
+def _preferred(request: EvidenceRequest, release: Release | None, forms: Sequence[SourceForm]) -> list[SourceForm]:
+    """Sort ``forms``: first what the user has named, what is pinned, or what is authenticated."""
     tag, tarball = forms
     if request.source.source is not None:
-        preferred = [tarball]
-    elif request.source.git is not None:
-        preferred = [tag]
-    elif release is not None:  # as for every other command
-        by_tarball = release.tarball is not None and repository.default_repository() is None
-        preferred = [tarball, tag] if by_tarball else [tag, tarball]
-    else:
-        preferred = sorted(forms, key=lambda form: not form.authenticated)  # the tag, unless only the tarball is
-    return next(form for form in (*preferred, *forms) if form.tree is not None)
+        return [tarball, tag]
+    if request.source.git is not None:
+        return [tag, tarball]
+    if release is not None:  # as for every other command
+        by_tarball = release.tarball is not None and (release.tag is None or repository.default_repository() is None)
+        return [tarball, tag] if by_tarball else [tag, tarball]
+    return sorted(forms, key=lambda form: not form.authenticated)  # the tag, unless only the tarball is
 
 
 def _gathered(

@@ -8,23 +8,34 @@ case (``#if 0``) with it. Groups whose branches are whole statements or declarat
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 MAX_VIEWS = 8
 """Branches of one group that are looked at; with more, the file is refused."""
 
+# What counts: words and other signs, which are most of a file, are only looked at next to a directive. The pattern
+# begins with one set of characters, which a search finds fast.
 _TOKEN = re.compile(
     rb"""
-    (?P<comment> /\* .*? (?: \*/ | (?P<open>\Z) ) | // (?: \\\r?\n | [^\n] )* )
-    | (?P<directive> (?<![^\n]) [ \t]* \# (?: "(?: \\. | [^"\\\n] )*" | \\\r?\n | /\*.*?\*/ | [^\n] )* )
-    | (?P<string> " (?: \\. | [^"\\\n] )* "? | ' (?: \\. | [^'\\\n] )* '? )
-    | (?P<word> \w+ )
-    | (?P<sign> [^\s\w] )
+    [{}()/"'\#] (?:
+        (?<=[{}()])
+        | (?<=/) (?P<comment>
+            \* (?: [^*]* \*+ (?: [^/*] [^*]* \*+ )* / | (?P<open>) .* )
+            | / (?: \\\r?\n | [^\n] )*
+        )
+        | (?<=") (?P<string> (?: \\. | [^"\\\n] )* "? )
+        | (?<=') (?P<character> (?: \\. | [^'\\\n] )* '? )
+        | (?<=\#) (?P<directive> )
+    )
     """,
     re.VERBOSE | re.DOTALL,
 )
+_DIRECTIVE = re.compile(
+    rb"""[ \t]* \# (?: "(?: \\. | [^"\\\n] )*" | \\\r?\n | /\*.*?\*/ | [^\n] )*""", re.VERBOSE | re.DOTALL
+)
+_WORD_OR_SIGN = re.compile(rb"\w+|[^\s\w]")
 _WORD = re.compile(rb"\s*#\s*(\w*)\s*(.*)", re.DOTALL)
 _NAME = re.compile(rb"[A-Za-z_]\w*")
 _ENDS = (b"", b";", b"{", b"}", b":")
@@ -60,6 +71,15 @@ class _Branch:
         elif token in (b"}", b")"):
             self.depth -= 1
             self.low = min(self.low, self.depth)
+
+    def skip(self, text: bytes) -> None:
+        """Count what stands in front of a token: words and signs that only count where they are the first or last."""
+        there = text.strip()
+        if there:
+            if not self.first:
+                word = _WORD_OR_SIGN.match(there)
+                self.first = word[0] if word is not None else there[:1]
+            self.last = there[-1:]  # of a word, its last letter: it is no end of a statement either way
 
     def take_branch(self, other: _Branch) -> None:
         """Count all tokens of ``other``, the branch that is kept of a group in this one."""
@@ -104,8 +124,13 @@ class Conditionals:
 
     data: bytes
     groups: list[_Group] = field(default_factory=list)
-    broken: tuple[int, str] | None = None
-    """The line, from 1, from which on the file can't be read, and the reason."""
+    unread: tuple[int, str] | None = None
+    """The line, from 1, of a comment or an #if without an end, and the reason."""
+
+    @cached_property
+    def broken(self) -> tuple[int, str] | None:
+        """The line, from 1, from which on the file can't be read, and the reason."""
+        return self.unread or _unbalanced(self.view(0))
 
     @property
     def split(self) -> list[_Group]:
@@ -176,47 +201,70 @@ def read(data: bytes) -> Conditionals:
     root = _Branch(0)
     open_groups: list[_Group] = []
     branches = [root]
-    for token in _TOKEN.finditer(data):
-        kind = token.lastgroup
-        if token["open"] is not None:
-            found.broken = found.row(token.start()), "the comment there has no end"
-        if kind == "directive":
-            _direct(token, found, open_groups, branches)
-        elif kind in ("word", "sign", "string"):
-            branches[-1].take(token[0] if kind != "string" else b'"')
-    if open_groups and found.broken is None:
-        found.broken = found.row(open_groups[-1].directives[0][0]), "the #if there has no #endif"
+    behind = 0
+    for kind, start, end in _tokens(data):
+        branch = branches[-1]
+        # Behind a bracket or a string, only what is first in the branch is still of interest.
+        if start > behind and (not branch.first or kind in ("comment", "open", "directive")):
+            branch.skip(data[behind:start])
+        behind = end
+        if kind == "sign":
+            branch.take(data[start:end])
+        elif kind == "string":
+            branch.take(b'"')
+        elif kind == "directive":
+            _direct((start, end), found, open_groups, branches)
+        elif kind == "open":
+            found.unread = found.row(start), "the comment there has no end"
+    branches[-1].skip(data[behind:])
+    if open_groups and found.unread is None:
+        found.unread = found.row(open_groups[-1].directives[0][0]), "the #if there has no #endif"
         found.groups += open_groups
-    found.broken = found.broken or _unbalanced(found.view(0))
     return found
 
 
-def _direct(token: re.Match[bytes], found: Conditionals, open_groups: list[_Group], branches: list[_Branch]) -> None:
+def _tokens(data: bytes) -> Iterator[tuple[str, int, int]]:
+    """Yield what counts with its start and end: a sign, string, directive, comment, or a comment that stays open."""
+    at = 0
+    while (token := _TOKEN.search(data, at)) is not None:
+        kind, start, at = token.lastgroup or "sign", token.start(), token.end()
+        if kind == "directive":
+            line = data.rfind(b"\n", 0, start) + 1
+            directive = _DIRECTIVE.match(data, line)
+            if directive is None or data[line:start].strip(b" \t"):
+                continue  # a sign in the middle of a line
+            start, at = directive.span()
+        if kind == "comment" and token["open"] is not None:
+            kind = "open"
+        yield "string" if kind == "character" else kind, start, at
+
+
+def _direct(span: tuple[int, int], found: Conditionals, open_groups: list[_Group], branches: list[_Branch]) -> None:
     """Open, go on with or close a group."""
-    match = _WORD.match(token[0])
+    match = _WORD.match(found.data[span[0] : span[1]])
     word, rest = (match[1], _bare(match[2])) if match else (b"", b"")
     if word in (b"if", b"ifdef", b"ifndef"):
         constant = word == b"if" and rest in (b"0", b"1")
-        first = _Branch(token.end(), is_dead=constant and rest == b"0")
-        open_groups.append(_Group(branches[-1].last, [token.span()], [first], constant))
+        first = _Branch(span[1], is_dead=constant and rest == b"0")
+        open_groups.append(_Group(branches[-1].last, [span], [first], constant))
         branches.append(first)
     elif word in (b"elif", b"else", b"endif", b"elifdef", b"elifndef"):
         if not open_groups:
-            found.broken = found.broken or (found.row(token.start()), f"#{word.decode()} without #if")
+            found.unread = found.unread or (found.row(span[0]), f"#{word.decode()} without #if")
             return
         group = open_groups[-1]
-        branches.pop().end = token.start()
-        group.directives.append(token.span())
+        branches.pop().end = span[0]
+        group.directives.append(span)
         if word != b"endif":
             is_dead = group.is_constant and not group.branches[0].is_dead
-            branch = _Branch(token.end(), is_dead=is_dead)
+            branch = _Branch(span[1], is_dead=is_dead)
             group.branches.append(branch)
             branches.append(branch)
             group.has_else = group.has_else or word == b"else"
             return
         open_groups.pop()
         if not group.is_constant and not group.has_else:
-            group.branches.append(_Branch(token.start(), token.start()))  # nothing, where no condition holds
+            group.branches.append(_Branch(span[0], span[0]))  # nothing, where no condition holds
         found.groups.append(group)
         if group.live:
             branches[-1].take_branch(group.live[0])
@@ -229,12 +277,14 @@ def _bare(text: bytes) -> bytes:
 def _unbalanced(view: bytes) -> tuple[int, str] | None:
     """The line of the outermost brace that has no partner, and the reason; None where all have one."""
     opened: list[int] = []
-    for token in _TOKEN.finditer(view):
-        if token[0] == b"{":
-            opened.append(token.start())
-        elif token[0] == b"}" and token.lastgroup == "sign":
+    for kind, start, _ in _tokens(view):
+        if kind != "sign":
+            continue
+        if view[start : start + 1] == b"{":
+            opened.append(start)
+        elif view[start : start + 1] == b"}":
             if not opened:
-                return view.count(b"\n", 0, token.start()) + 1, "the brace there closes none"
+                return view.count(b"\n", 0, start) + 1, "the brace there closes none"
             opened.pop()
     if opened:
         return view.count(b"\n", 0, opened[0]) + 1, "the brace there is never closed: is the file complete?"

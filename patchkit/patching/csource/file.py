@@ -40,6 +40,8 @@ class CSource:
         """The same bytes at the same places, but for what is blanked."""
         self._by_name: dict[str, list[Node]] = {}
         self._declared: dict[str, list[Node]] = {}
+        self._inside: dict[int, dict[str, list[Node]]] = {}
+        self._texts: dict[int, tuple[list[tuple[Node, bytes]], list[tuple[Node, bytes]]]] = {}
 
     def like(self, data: bytes) -> CSource:
         """Read ``data``, the same file after a change, in the same view."""
@@ -146,6 +148,24 @@ class CSource:
             and node.parent.type == "struct_specifier"
             and node.parent.child_by_field_name("body") is not None
         ]
+
+    def inside(self, node: Node, kind: str) -> list[Node]:
+        """List ``node`` and what is below it of the type ``kind``, in file order; a node is walked through once."""
+        by_kind = self._inside.get(node.id)
+        if by_kind is None:
+            by_kind = self._inside[node.id] = {}
+            for part in syntax.descend(node):
+                by_kind.setdefault(part.type, []).append(part)
+        return by_kind.get(kind, [])
+
+    def texts_inside(self, function: Node) -> tuple[list[tuple[Node, bytes]], list[tuple[Node, bytes]]]:
+        """List the statements in the body of ``function`` with what they log, and all strings in it, joined."""
+        if function.id not in self._texts:
+            body = function.child_by_field_name("body")
+            statements = self.inside(body, "expression_statement") if body is not None else []
+            logged = [(node, syntax.logged(node)) for node in statements]
+            self._texts[function.id] = logged, [(node, syntax.joined(node)) for node in syntax.strings(function)]
+        return self._texts[function.id]
 
     @cached_property
     def defined(self) -> frozenset[str]:

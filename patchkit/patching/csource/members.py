@@ -25,7 +25,7 @@ class Struct:
     @property
     def last_member(self) -> Lines:
         """The lines of the last member. Raises AnchorError when it shares them with other code, or there is none."""
-        members = [part for part in syntax.descend(self.node) if part.type == "field_declaration"]
+        members = self.source.inside(self.node, "field_declaration")
         what = f"the last member of struct {self.name}"
         own = [member for member in members if member.parent == self.node.child_by_field_name("body")]
         if not own:
@@ -47,8 +47,8 @@ class MemberComparison(Lines):
         Raises AnchorError unless there is exactly one.
         """
         comparisons = []
-        for node in syntax.descend(inside):
-            operator = node.child_by_field_name("operator") if node.type == "binary_expression" else None
+        for node in source.inside(inside, "binary_expression"):
+            operator = node.child_by_field_name("operator")
             right = node.child_by_field_name("right")
             if operator is None or right is None or operator.type != ">=" or right.type != "field_expression":
                 continue
@@ -72,11 +72,11 @@ class MemberComparison(Lines):
         return lines if alone else (lines[0][:start] + b"(" + lines[0][start:], *lines[1:])
 
 
-def assigns(inside: Node, target: str, value: str) -> bool:
+def assigns(source: CSource, inside: Node, target: str, value: str) -> bool:
     """Return whether a statement in the node ``inside`` assigns ``value`` to ``target``, as :func:`assignment` does."""
     return any(
         syntax.squeezed(syntax.bare(right)) == value.encode() and target in _spellings(left)
-        for _, left, right in _assignments(inside)
+        for _, left, right in _assignments(source, inside)
     )
 
 
@@ -88,7 +88,7 @@ def assignment(source: CSource, inside: Node, target: str, value: str | None, wh
     """
     statements = [
         statement
-        for statement, left, right in _assignments(inside)
+        for statement, left, right in _assignments(source, inside)
         if (value is None or syntax.squeezed(syntax.bare(right)) == value.encode()) and target in _spellings(left)
     ]
     if len(statements) != 1:
@@ -96,10 +96,10 @@ def assignment(source: CSource, inside: Node, target: str, value: str | None, wh
     return statements[0]
 
 
-def _assignments(inside: Node) -> Iterator[tuple[Node, Node, Node]]:
+def _assignments(source: CSource, inside: Node) -> Iterator[tuple[Node, Node, Node]]:
     """Every statement ``LEFT = RIGHT;`` in the node ``inside``, with both sides."""
-    for node in syntax.descend(inside):
-        if node.type != "assignment_expression" or node.parent is None or node.parent.type != "expression_statement":
+    for node in source.inside(inside, "assignment_expression"):
+        if node.parent is None or node.parent.type != "expression_statement":
             continue
         left, operator, right = (node.child_by_field_name(field) for field in ("left", "operator", "right"))
         if left is not None and right is not None and operator is not None and operator.type == "=":
@@ -118,8 +118,8 @@ def increment(source: CSource, inside: Node, target: str, what: str) -> Node:
     Raises AnchorError unless there is exactly one.
     """
     statements = []
-    for node in syntax.descend(inside):
-        argument = node.child_by_field_name("argument") if node.type == "update_expression" else None
+    for node in source.inside(inside, "update_expression"):
+        argument = node.child_by_field_name("argument")
         if argument is None or argument.type != "field_expression" or f"->{_member(argument)}" != target:
             continue
         if syntax.text(node).endswith(b"++") and node.parent is not None and node.parent.type == "expression_statement":

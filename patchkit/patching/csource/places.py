@@ -31,6 +31,11 @@ def _identifiers(inside: Node | None, name: str) -> list[Node]:
     return [part for part in syntax.descend(inside) if part.type == "identifier" and syntax.text_of(part) == name]
 
 
+def _mentions(inside: Node | None, name: str) -> bool:
+    # The text first: to walk through all conditions of a function takes longer.
+    return inside is not None and name.encode() in syntax.text(inside) and bool(_identifiers(inside, name))
+
+
 @dataclass(frozen=True)
 class Function:
     """One function definition."""
@@ -85,7 +90,7 @@ class Function:
     def returned(self) -> str:
         """The variable that the function returns. Raises AnchorError unless there is one ``return``, of a variable."""
         what = f"the one variable that {self.name} returns"
-        returns = [node for node in syntax.descend(self.node) if node.type == "return_statement"]
+        returns = self.source.inside(self.node, "return_statement")
         value = returns[0].named_children[0] if len(returns) == 1 and returns[0].named_children else None
         if value is None or value.type != "identifier":
             raise self.source.refusal(what, "return", [node.start_point.row + 1 for node in returns])
@@ -96,13 +101,10 @@ class Function:
 
         Raises AnchorError unless there is exactly one, between braces and on lines of its own.
         """
-        statements = [
-            node
-            for node in syntax.descend(self.node.child_by_field_name("body"))
-            if node.type == "expression_statement" and message.encode() in syntax.logged(node)
-        ]
+        logged, strings = self.source.texts_inside(self.node)
+        statements = [node for node, text in logged if message.encode() in text]
         what = f"the statement that logs {message!r}, in {self.name},"
-        spelled = [node for node in syntax.strings(self.node) if message.encode() in syntax.joined(node)]
+        spelled = [node for node, text in strings if message.encode() in text]
         if len(statements) == 1 and len(spelled) > 1:
             raise self.source.refusal(
                 f"the text {message!r}, in {self.name},", message, [node.start_point.row + 1 for node in spelled]
@@ -139,8 +141,9 @@ class Function:
         named = last or first
         what = f"the call of {function}{f' with {named}' if named else ''}, in {self.name},"
         statements = []
-        for node in syntax.descend(self.node):
-            call = node.named_children[0] if node.type in _WHOLE_STATEMENTS and node.named_children else None
+        whole = [node for kind in _WHOLE_STATEMENTS for node in self.source.inside(self.node, kind)]
+        for node in sorted(whole, key=lambda node: (node.start_byte, -node.end_byte)):
+            call = node.named_children[0] if node.named_children else None
             if call is None or syntax.text_of(call.child_by_field_name("function")) != function:
                 continue
             given = [syntax.text(part) for part in syntax.arguments(call)]
@@ -157,8 +160,8 @@ class Function:
         """
         what = f"the branch that {function} decides, in {self.name},"
         branches = []
-        for node in syntax.descend(self.node):
-            condition = node.child_by_field_name("condition") if node.type == "if_statement" else None
+        for node in self.source.inside(self.node, "if_statement"):
+            condition = node.child_by_field_name("condition")
             tested = condition.named_children[0] if condition is not None and condition.named_children else None
             if tested is not None and tested.type == "unary_expression":
                 tested = tested.child_by_field_name("argument")
@@ -175,8 +178,8 @@ class Function:
         what = f"the branch whose condition has {name}, in {self.name},"
         branches = [
             node
-            for node in syntax.descend(self.node)
-            if node.type == "if_statement" and _identifiers(node.child_by_field_name("condition"), name)
+            for node in self.source.inside(self.node, "if_statement")
+            if _mentions(node.child_by_field_name("condition"), name)
         ]
         if len(branches) != 1:
             raise self.source.refusal(what, name, [node.start_point.row + 1 for node in branches])
@@ -184,16 +187,16 @@ class Function:
 
     def assigns(self, target: str, value: str) -> bool:
         """Return whether a statement assigns ``value`` to ``target``, both as for :meth:`assigning`."""
-        return assigns(self.node, target, value)
+        return assigns(self.source, self.node, target, value)
 
     def has_call(self, function: str) -> bool:
         """Return whether the function calls ``function``, wherever and however often."""
-        calls = (node for node in syntax.descend(self.node) if node.type == "call_expression")
+        calls = self.source.inside(self.node, "call_expression")
         return any(syntax.text_of(call.child_by_field_name("function")) == function for call in calls)
 
     def mentions(self, member: str) -> bool:
         """Return whether the function uses a struct's member of the name ``member``, which only some series have."""
-        fields = (part for part in syntax.descend(self.node) if part.type == "field_identifier")
+        fields = self.source.inside(self.node, "field_identifier")
         return any(syntax.text(part) == member.encode() for part in fields)
 
     def comparing(self, member: str) -> MemberComparison:

@@ -19,13 +19,13 @@ def files(
 ) -> dict[str, bytes]:
     """Render ``combined`` in the form ``form``: file names and contents.
 
-    One patch a part for quilt, one mbox for git, one diff for ``patch``. Raises what
-    :func:`patchkit.patching.render.render` raises.
+    One patch a part for quilt, and one for each of a user's diffs; the same in one mbox for git; one diff for
+    ``patch``. Raises what :func:`patchkit.patching.render.render` raises.
     """
     stem = f"openvpn-{label}{combined.suffix(guard=guard)}"
     if form == "plain":
         return {f"{stem}.diff": render(combined, tree, label, series=series, guard=guard).diff}
-    patches = render_series(combined, tree, label, series=series, guard=guard)
+    patches = render_series(combined.one_by_one, tree, label, series=series, guard=guard)
     if form == "git":
         return {f"{stem}.mbox": mbox(combined, patches)}
     return {quilt.file_name(patch.variant, guard=guard): patch.diff for patch in patches}

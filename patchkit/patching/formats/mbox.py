@@ -18,6 +18,7 @@ from patchkit import __version__
 from patchkit.patching.combination import Combination
 from patchkit.patching.render import Rendered
 from patchkit.patching.variants import Variant
+from patchkit.printable import header_value, visible
 
 # Where a mail begins. git writes the commit there, or zeros (--zero-commit).
 _FROM = b"From " + b"0" * 40 + b" Mon Sep 17 00:00:00 2001\n"
@@ -31,7 +32,7 @@ _MISTAKEN = re.compile(
 def mbox(combined: Combination, series: Sequence[Rendered]) -> bytes:
     """Write one mail for each part of ``combined``; ``series`` is what ``render_series`` returns for it."""
     mails = []
-    for number, (part, rendered) in enumerate(zip(combined.parts, series, strict=True), 1):
+    for number, (part, rendered) in enumerate(zip(combined.one_by_one.parts, series, strict=True), 1):
         prefix = "[PATCH]" if len(series) == 1 else f"[PATCH {number}/{len(series)}]"
         mails.append(_FROM + _mail(part, rendered, prefix))
     return b"\n".join(mails)
@@ -41,15 +42,16 @@ def _mail(part: Variant, rendered: Rendered, prefix: str) -> bytes:
     header, start, rest = rendered.diff.partition(b"\ndiff --git ")
     # The mail itself has the author and the title; a blank begins a continued line.
     given = (" ", "Description:", "Author:", "---")
-    fields = [line for line in header.decode().splitlines() if not line.startswith(given)]
-    text = _MISTAKEN.sub(" ", part.description.strip()) + "\n\n" + "\n".join(fields) + "\n---\n"
+    fields = [line for line in header.decode().split("\n") if not line.startswith(given)]
+    text = _MISTAKEN.sub(" ", visible(part.description.strip())) + "\n\n" + "\n".join(fields) + "\n---\n"
     body = text.encode() + start[1:] + rest + f"-- \npatchkit {__version__}\n".encode()
     # git-mailsplit takes a CR from the end of a line, unless the line is encoded.
     quoted = b"\r" in body
     mail: Message[Header | str, Header | str] = Message()
-    mail["From"] = _address(part.author)
+    mail["From"] = _address(header_value(part.author))
     mail["Date"] = format_datetime(datetime.datetime.combine(part.last_update, datetime.time(), datetime.UTC))
-    mail["Subject"] = Header(f"{prefix} {part.title}", header_name="Subject")  # folds, and encodes what is not ASCII
+    # The class folds it, and encodes what is not ASCII.
+    mail["Subject"] = Header(header_value(f"{prefix} {part.title}"), header_name="Subject")
     mail["MIME-Version"] = "1.0"
     mail["Content-Type"] = 'text/plain; charset="utf-8"'
     mail["Content-Transfer-Encoding"] = "quoted-printable" if quoted else "8bit"

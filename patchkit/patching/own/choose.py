@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from patchkit.errors import BadUsageError
 from patchkit.patching.own import load
+from patchkit.patching.own.variant import OwnVariant
 from patchkit.patching.variants import STOCK, default_variant
+from patchkit.printable import in_one_line
 from patchkit.storage import expanded
 
 
@@ -22,7 +25,7 @@ def chosen(variants: Sequence[str] | None, patches: Sequence[str] | None) -> lis
     variant, the patches alone are one more. Empty where nothing is given. Raises what :mod:`load` raises.
     """
     names = [_resolved(text) for text in variants or ()]
-    given = [(load.patch(text).name, isinstance(text, PatchBehind)) for text in patches or ()]
+    given = [(name, isinstance(text, PatchBehind)) for text, name in zip(patches or (), _patches(patches), strict=True)]
     if not given:
         return names
     front = [name for name, is_behind in given if not is_behind]
@@ -37,7 +40,7 @@ def named(variants: Sequence[str] | None, patches: Sequence[str] | None) -> list
     Raises what :mod:`load` raises.
     """
     pieces = [piece for text in variants or () for piece in _resolved(text).split("+")]
-    return list(dict.fromkeys([*pieces, *(load.patch(text).name for text in patches or ())]))
+    return list(dict.fromkeys([*pieces, *_patches(patches)]))
 
 
 def one(variant: str | None, patches: Sequence[str] | None) -> str:
@@ -47,6 +50,25 @@ def one(variant: str | None, patches: Sequence[str] | None) -> str:
     """
     names = chosen([variant] if variant is not None else None, patches)
     return names[-1] if names else default_variant()
+
+
+def _patches(given: Sequence[str] | None) -> list[str]:
+    """Read the patches, and return their names. Raises BadUsageError for one that is given twice."""
+    read: dict[str, str] = {}
+    names = []
+    for text in given or ():
+        own = load.patch(text)
+        digest = own.digest if isinstance(own, OwnVariant) else own.name
+        if digest in read:
+            same = f"{in_one_line(text)} and {in_one_line(read[digest])} are the same patch"
+            raise BadUsageError(
+                f"--patch {in_one_line(text)} is given twice" if read[digest] == text else same,
+                why="a patch goes in once: the second time, the source would have it already",
+                advice="leave one of them away",
+            )
+        read[digest] = text
+        names.append(own.name)
+    return names
 
 
 def _resolved(text: str) -> str:

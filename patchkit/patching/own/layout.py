@@ -69,6 +69,13 @@ def lay_out(text: str) -> dict[str, Path]:
         )
     if folder.exists():
         raise StorageError(f"{folder} exists already", why="nothing was changed in it", advice="name a new folder")
+    above = folder.absolute().parent
+    if not above.is_dir():
+        raise StorageError(
+            f"there is no folder {in_one_line(str(above))}",
+            why="the new folder is made in it, and none above it",
+            advice=f"mkdir -p {in_one_line(str(above))}",
+        )
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     files = {
         DESCRIPTION: _TOML.format(name=name, today=today),

@@ -15,10 +15,12 @@ from patchkit.errors import BadPatchError
 from patchkit.patching import variants
 from patchkit.patching.combination import combination
 from patchkit.patching.formats import quilt
-from patchkit.patching.own.mails import mails_of
+from patchkit.patching.own.mails import Mail, described, mails_of
+from patchkit.patching.own.plain_text import plain_text
 from patchkit.patching.own.reading import MAX_FOLDER, files_of, read_below, read_file
-from patchkit.patching.own.variant import OwnFolder, OwnPatch, OwnVariant
-from patchkit.patching.unified import MAX_DIFF, FileChange, read
+from patchkit.patching.own.variant import OwnFolder, OwnPatch, OwnVariant, Step
+from patchkit.patching.templates import template_name
+from patchkit.patching.unified import MAX_DIFF, read, refuse_nested
 from patchkit.patching.variants import Variant
 from patchkit.printable import in_one_line
 from patchkit.storage import expanded
@@ -26,7 +28,9 @@ from patchkit.storage import expanded
 _MOST_DIFFS = 500
 _LONGEST = 32  # characters of a file's name that go into names
 _TITLE = 80
-_STEPS = tuple[tuple[str, tuple[FileChange, ...]], ...]
+_MOST_FAULTS, _LONGEST_FAULT = 6, 200  # of a patch.toml, in a message; characters of each
+_LONGEST_AUTHORS = 200
+_MOST_LISTED = 50  # patches of a series that its description lists
 _RESERVED = {"name", "folder", "kind", "digest", "given", "texts", "steps"}
 
 
@@ -58,10 +62,24 @@ def patch(text: str, asked_as: str = "--patch FILE|DIR") -> Variant:
 
 
 def derived(own: Variant, diff: bytes, origin: str) -> Variant:
-    """Make the patch ``diff`` known, which was made of ``own`` and keeps its title. Raises BadPatchError."""
+    """Return the patch ``diff``, which was made of ``own`` and keeps its name, title and description.
+
+    A header that is written for it names ``own``, by a hash that a file has. Raises BadPatchError.
+    """
+    made = known_as(own, diff, register=False)
+    return made.model_copy(update={"name": own.name, "description": own.description, "origin": origin})
+
+
+def known_as(own: Variant, diff: bytes, *, register: bool = True) -> Variant:
+    """Make the patch ``diff`` known as a file with the name of ``own`` would be: by its own hash. Raises BadPatchError.
+
+    With ``register`` false, it is only returned.
+    """
     given = own.given if isinstance(own, OwnVariant) else own.name
-    made = _patch(given, ((given, read(diff, given)),), [diff], title=own.title, author=own.author)
-    return _known(made.model_copy(update={"origin": origin}))
+    made = _patch(given, [Step(given, read(diff, given), own.title, own.author)], [diff])
+    if isinstance(own, OwnPatch):
+        made = made.model_copy(update={"authors": own.authors})
+    return _known(made) if register else made
 
 
 def folder(text: str) -> Variant:
@@ -101,18 +119,26 @@ def _known(own: Variant) -> Variant:
     return variants.register(own)
 
 
-def _patch(given: str, steps: _STEPS, parts: Sequence[bytes], *, title: str = "", author: str = "") -> OwnPatch:
-    whole = b"".join(b"%d %b" % (len(part), part) for part in parts) if parts[1:] else parts[0]
+def _patch(given: str, steps: Sequence[Step], parts: Sequence[bytes], *, is_series: bool = False) -> OwnPatch:
+    whole = b"".join(b"%d %b" % (len(part), part) for part in parts) if is_series else parts[0]
     digest = hashlib.sha256(whole).hexdigest()
-    paths = list(dict.fromkeys(change.path for _, changes in steps for change in changes))
-    mail = next(iter(mails_of(parts[0])), None)
-    title, author = title or (mail.title if mail else ""), author or (mail.author if mail else "")
+    paths = list(dict.fromkeys(change.path for step in steps for change in step.changes))
+    refuse_nested(in_one_line(given)[:200], paths)
+    shown = in_one_line(given)[:200]
+    authors = list(dict.fromkeys(step.author for step in steps if step.author))
+    title = steps[0].title
+    if len(steps) > 1 or (is_series and not title):
+        title = f"{len(steps)} patch{'' if len(steps) == 1 else 'es'} of {shown}"
+    listed = [f"{number}. {step.summary}" for number, step in enumerate(steps[:_MOST_LISTED], 1)]
+    listed += [f"and {len(steps) - _MOST_LISTED} more"] if len(steps) > _MOST_LISTED else []
     return OwnPatch(
         name=f"{_slug(given)}-{digest[:8]}",
         folder=Path(),
-        title=in_one_line(title or given)[:_TITLE],
-        description=f"A patch of the user's own: {in_one_line(given)[:200]}, sha256 {digest}",
-        author=in_one_line(author or "unknown")[:200],
+        title=in_one_line(title or shown)[:_TITLE],
+        description="\n".join(
+            [f"A patch of the user's own: {shown}, sha256 {digest}", *(listed if len(steps) > 1 else [])]
+        ),
+        author=", ".join(authors)[:_LONGEST_AUTHORS] or "unknown",
         origin="other, given with --patch",
         status="experimental",
         last_update=variants.UNDATED,
@@ -124,23 +150,32 @@ def _patch(given: str, steps: _STEPS, parts: Sequence[bytes], *, title: str = ""
         conflicts=[],
         upstream=[],
         digest=digest,
-        given=in_one_line(given)[:200],
-        steps=steps,
+        given=shown,
+        steps=tuple(steps),
+        authors=tuple(authors),
     )
 
 
-def _steps(name: str, data: bytes, strip: int = 1) -> _STEPS:
+def _steps(name: str, data: bytes, strip: int = 1) -> list[Step]:
     """The diffs in one file: one for each mail of an mbox that has a diff, otherwise one."""
     shown = in_one_line(name)[:200]
-    mails = mails_of(data)
-    if len(mails) <= 1:
-        return ((shown, read(mails[0].text if mails else data, shown, strip)),)
-    has_diff = re.compile(rb"^(?:diff --git |--- )\S", re.MULTILINE)
+    data = plain_text(data, shown)
+    mails = mails_of(data) or [described(data)]
+    if len(mails) == 1:
+        return [_step(shown, mails[0], strip)]
     numbered = [(f"{shown} (mail {number} of {len(mails)})", mail) for number, mail in enumerate(mails, 1)]
-    steps = tuple((label, read(mail.text, label, strip)) for label, mail in numbered if has_diff.search(mail.text))
+    steps = [_step(label, mail, strip) for label, mail in numbered if mail.has_diff]
     if not steps:
-        raise BadPatchError(f"{shown} has {len(mails)} mails, and none has a diff")
+        raise BadPatchError(
+            f"{shown} has {len(mails)} mails, and none has a diff",
+            why="a diff has a --- line with a +++ line behind it",
+            advice="git format-patch --stdout writes mails with diffs",
+        )
     return steps
+
+
+def _step(label: str, mail: Mail, strip: int) -> Step:
+    return Step(label, read(mail.text, label, strip), mail.title[:_TITLE], mail.author[:_LONGEST_AUTHORS])
 
 
 def _series(path: Path) -> OwnPatch:
@@ -152,27 +187,36 @@ def _series(path: Path) -> OwnPatch:
             why="a folder of patches needs one: it lists them in the order in which they are applied",
             advice="ls *.patch > series, in that folder",
         )
-    text = read_below(path, quilt.SERIES, MAX_DIFF)
+    raw = read_below(path, quilt.SERIES, MAX_DIFF)
+    text = plain_text(raw, in_one_line(str(series)))
     entries = list(quilt.entries(text))
     if not entries or len(entries) > _MOST_DIFFS:
-        raise BadPatchError(f"{in_one_line(str(series))} lists {len(entries)} patches", why=f"1 to {_MOST_DIFFS} are")
-    steps: list[tuple[str, tuple[FileChange, ...]]] = []
-    parts = [text]
+        raise BadPatchError(
+            f"{in_one_line(str(series))} lists {len(entries)} patches",
+            why=f"1 to {_MOST_DIFFS} are taken",
+            advice="each line is the name of a patch: ls *.patch > series, in that folder",
+        )
+    steps: list[Step] = []
+    parts = [raw]
     for name, options in entries:
         if options not in ([], ["-p1"], ["-p0"]):
             raise BadPatchError(
                 f"{in_one_line(str(series))} lists {in_one_line(name)} with {in_one_line(' '.join(options))}",
                 why="patchkit knows -p1 and -p0",
+                advice="take the option out of that line, and write the patch anew for -p1: quilt refresh -p1",
             )
         data = read_below(path, name, MAX_DIFF)
         parts.append(data)
         if sum(map(len, parts)) > MAX_FOLDER:
-            raise BadPatchError(f"{in_one_line(str(path))} has more than {MAX_FOLDER >> 20} MiB of patches")
+            raise BadPatchError(
+                f"{in_one_line(str(path))} has more than {MAX_FOLDER >> 20} MiB of patches",
+                advice="give those that change OpenVPN's source alone",
+            )
         steps += _steps(name, data, 0 if options == ["-p0"] else 1)
     given = path.resolve().name
     if given == "patches" and path.resolve().parent.name == "debian":
         given = "debian-patches"
-    return _patch(given, tuple(steps), parts, title=f"{len(steps)} patches of {given}")
+    return _patch(given, steps, parts, is_series=True)
 
 
 def _folder(path: Path, files: dict[str, bytes]) -> OwnFolder:
@@ -187,7 +231,7 @@ def _folder(path: Path, files: dict[str, bytes]) -> OwnFolder:
         described = OwnFolder(**{**table, **own})
     except (UnicodeDecodeError, ValidationError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadPatchError(
-            f"{where} is not valid", why=str(error), advice="docs/variants.md explains the fields"
+            f"{where} is not valid", why=_told(error), advice="docs/variants.md explains the fields"
         ) from error
     if described.name in variants.names():
         raise BadPatchError(
@@ -197,10 +241,27 @@ def _folder(path: Path, files: dict[str, bytes]) -> OwnFolder:
         )
     missing = [file for file in described.files if f"{file}.diff.j2" not in texts]
     if missing:
-        raise BadPatchError(f"{where} lists files without a template", why=", ".join(missing[:6]))
+        raise BadPatchError(
+            f"{where} lists files without a template",
+            why=", ".join(
+                f"{in_one_line(file)[:80]} needs {in_one_line(template_name(file))[:90]}" for file in missing[:6]
+            ),
+            advice="write the template, or take the file out of `files`",
+        )
     if not described.files:
         raise BadPatchError(f"{where} lists no file that changes", advice='files = ["reliable.c"]')
     return described
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, in a few lines: pydantic lists all faults, whatever their number."""
+    if isinstance(error, ValidationError):
+        faults = error.errors(include_url=False, include_context=False)
+        texts = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults[:_MOST_FAULTS]]
+        texts += [f"and {len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
+    else:
+        texts = [str(error) or type(error).__name__]
+    return "\n".join(in_one_line(text)[:_LONGEST_FAULT] for text in texts)
 
 
 def _digest(files: dict[str, bytes]) -> str:

@@ -38,12 +38,26 @@ def read_below(folder: Path, name: str, most: int) -> bytes:
     """
     parts = name.split("/")
     if name.startswith("/") or not {"", ".", ".."}.isdisjoint(parts) or not name.isprintable():
-        raise BadPatchError(f"{_shown(folder)} names a file outside of it: {in_one_line(name)[:200]}")
+        raise BadPatchError(
+            f"{_shown(folder)} names a file outside of it: {in_one_line(name)[:200]}",
+            advice="copy it into the folder, and name it by its path from there",
+        )
     here = folder
     for part in parts:
         here = here / part
         if here.is_symlink():
-            raise BadPatchError(f"{_shown(here)} is a link", why="files of a folder are read inside of it alone")
+            raise BadPatchError(
+                f"{_shown(here)} is a link",
+                why="files of a folder are read inside of it alone",
+                advice="put the file itself there: cp -L",
+            )
+    if here.is_dir() or not here.exists():
+        what = "that is a folder" if here.is_dir() else "there is no such file"
+        raise BadPatchError(
+            f"{_shown(folder)} names {in_one_line(name)[:200]}, and {what}",
+            why=f"it was looked for at {_shown(here)}",
+            advice="each line of a file series is the path of one patch, from the folder on",
+        )
     return read_file(here, most)
 
 

@@ -83,6 +83,17 @@ class _GitEntries(Mapping[str, Entry]):
             self._genuine.add(tree.hexsha)
         return tree
 
+    def below(self, folder: str) -> str | None:
+        """Return the path of a file in ``folder``; None where it is not a folder with files."""
+        try:
+            with _reading(folder):
+                items = list(self._folder(folder))
+        except KeyError:
+            return None
+        paths = (self.below(f"{folder}/{item.name}") for item in items if item.type == "tree")
+        files = (f"{folder}/{item.name}" for item in items if item.type == "blob")
+        return next(files, None) or next((path for path in paths if path is not None), None)
+
     def __iter__(self) -> Iterator[str]:
         return (str(path) for path in self._paths)
 

@@ -8,7 +8,8 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, Protocol, runtime_checkable
 
 from patchkit.errors import BadSourceError
 
@@ -51,6 +52,22 @@ class Entry:
     def of(cls, data: bytes, *, mode: int = 0o644, mtime: int = 0) -> Entry:
         """Return an entry whose content is ``data``; ``mtime`` is in seconds since 1970."""
         return cls(mode, mtime, lambda: data)
+
+
+@runtime_checkable
+class Foldered(Protocol):
+    """Entries that know their folders, and need not list every path to look into one."""
+
+    def below(self, folder: str) -> str | None:
+        """Return the path of a file in ``folder``; None where it is not a folder with files."""
+        ...
+
+
+def below(entries: Mapping[str, Entry], folder: str) -> str | None:
+    """Return the path of a file of ``entries`` in ``folder``; None where it is not a folder with files."""
+    if isinstance(entries, Foldered):
+        return entries.below(folder)
+    return next((path for path in entries if path.startswith(f"{folder}/")), None)
 
 
 @dataclass(frozen=True)
@@ -141,4 +158,16 @@ def sha256_of_tree(tree: SourceTree) -> str:
 
 def blob_id(data: bytes) -> str:
     """Return the id that git gives ``data`` as a blob (SHA-1 over a header and the bytes), 40 hex digits."""
+    return _id_of_small(data) if len(data) <= _SMALL else _id_of(data)
+
+
+_SMALL = 1 << 20  # bytes of a file whose id is kept: one file is asked for by every variant and every check
+
+
+@lru_cache(maxsize=64)
+def _id_of_small(data: bytes) -> str:
+    return _id_of(data)
+
+
+def _id_of(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

@@ -11,14 +11,21 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import NotCheckedError, StorageError
+from patchkit.jobs.verify import new_keys
+from patchkit.jobs.verify.new_keys import key_entries
 from patchkit.jobs.verify.new_pins import NewPins, NewPinsRequest, new_pins, write
 from patchkit.jobs.verify.new_tags import NewTagsRequest, new_tags
+from patchkit.releases.keys import upstream_keys
 from patchkit.source.obtain import SourceRequest
+from patchkit.source.openpgp.gnupg import key_ring
+from patchkit.source.openpgp.judgement import Judgement
 from patchkit.ui import Ui
+from tests.conftest import ROOT
 from tests.support.jobs.made_up_release import IN_TARBALL, SOURCE, VERSION, Upstream
 from tests.support.patching.samples import GNU
 
 RELEASES, TARBALLS = "patchkit/releases/releases.toml", "patchkit/releases/tarballs.toml"
+KEYS = "patchkit/releases/keys.toml"
 FILES = {**SOURCE, "src/openvpn/reliable.c": GNU.encode()}
 """Files that `retransmit` applies to, and no other variant."""
 
@@ -53,9 +60,8 @@ def test_a_key_that_no_pin_has_leaves_nothing_under_its_own_name(
 ) -> None:
     new = pins_of(placed, cache)
     names = write(new, tmp_path / "out")
-    assert names == sorted(
-        [f"{RELEASES}.unchecked", f"{TARBALLS}.unchecked", "patches/retransmit/pins.toml.unchecked", "review.md"]
-    )
+    unchecked = [RELEASES, TARBALLS, "patches/retransmit/pins.toml", KEYS, f"patchkit/releases/keys/{placed.key}.asc"]
+    assert names == sorted([*(f"{path}.unchecked" for path in unchecked), "review.md"])
     error = new.error()
     assert isinstance(error, NotCheckedError)
     assert f"{VERSION}, tag: keys.toml does not name the key {placed.key}" in error.why
@@ -120,3 +126,40 @@ def test_a_folder_that_holds_something_is_left_alone(placed: Upstream, cache: Ca
     with pytest.raises(StorageError):
         write(new, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_two_records_of_its_fingerprint_pin_a_key(placed: Upstream, cache: Cache, tmp_path: Path) -> None:
+    spaced = " ".join(placed.key[at : at + 4] for at in range(0, 40, 4))
+    one, two = stated(tmp_path, "one", placed.key), stated(tmp_path, "two", f"validpgpkeys=({spaced})")
+    assert "only One states its fingerprint, 2 public records are needed" in pins_of(placed, cache, One=one).review
+    new = pins_of(placed, cache, One=one, Two=two)
+    names = write(new, tmp_path / "out")
+    file = f"patchkit/releases/keys/{placed.key}.asc"
+    assert {KEYS, file, "pins.diff"} <= set(names)
+    before = tomllib.loads((ROOT / KEYS).read_text())
+    after = tomllib.loads((tmp_path / "out" / KEYS).read_text())
+    assert after["missing"] == before["missing"]
+    assert after["key"][:-1] == before["key"]
+    added = after["key"][-1]
+    assert (added["fingerprint"], added["records"]) == (placed.key, ["One", "Two"])
+    assert added["signs"] == f"git tags since {VERSION}"
+    with key_ring([(tmp_path / "out" / file).read_bytes()]) as ring:
+        assert placed.key in ring.parts
+
+
+def test_a_new_subkey_of_a_key_that_is_pinned_needs_no_more_records(placed: Upstream, cache: Cache) -> None:
+    """The pinned key has signed it: shown with upstream's own newest subkey, as if keys.toml did not name it yet."""
+    (key,) = [key for key in upstream_keys() if key.signs.startswith("tarballs")]
+    with key_ring([key.armour]) as ring:
+        newest = max((part for part in ring.parts.values() if part.signs), key=lambda part: part.created)
+        judgement = Judgement("good", "", newest.fingerprint, key.fingerprint)
+        assert list(key_entries([("2.9.1", "tarball", judgement)], ring, {})) == []  # it is pinned
+        text = (ROOT / KEYS).read_text()
+        block = text[text.index("[[key.subkey]]\n" + f'fingerprint = "{newest.fingerprint}"') :].partition("\n\n")[0]
+        with_less = text.replace(f"{block}\n", "")
+        pinned = {entry["fingerprint"]: entry for entry in tomllib.loads(with_less)["key"]}
+        assert newest.fingerprint not in str(pinned)
+        entries = list(new_keys.of_subkey("2.9.1", "tarball", ring.parts[key.fingerprint], newest, ring))
+    assert [(entry.what, entry.missing) for entry in entries] == [("subkey", []), ("key file", [])]
+    assert tomllib.loads(entries[0].add(with_less)) == tomllib.loads(text)
+    assert "BEGIN PGP PUBLIC KEY BLOCK" in entries[1].add("")

@@ -28,7 +28,7 @@ from patchkit.errors import (
 from patchkit.jobs.verify.evidence import EvidenceRequest
 from patchkit.jobs.verify.source import JudgedSource, judge_source
 from patchkit.releases.catalog import catalog
-from patchkit.source.obtain import SourceRequest
+from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.ui import Ui
 from tests.conftest import PINNED
 from tests.support.jobs.made_up_release import IN_TARBALL, MADE, SOURCE, VERSION, Upstream, made_up, says
@@ -215,6 +215,18 @@ def test_nothing_at_hand_says_what_helps(upstream: Upstream, cache: Cache) -> No
     with pytest.raises(OfflineError) as caught:
         judged(upstream, cache, git=None)
     assert "--git" in caught.value.advice
+
+
+def test_a_pinned_release_that_no_place_has_is_told_as_other_commands_tell_it(
+    upstream: Upstream, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The default repository lacks the tag, which no pin knows; the tarball's is, and no place has it."""
+    monkeypatch.setenv("PATCHKIT_GIT", str(upstream.git))
+    (newest,) = [release.version.text for release in catalog().releases if release.tag is None][-1:]
+    request, context = SourceRequest(newest), Context(cache, Ui(quiet=True), offline=True)
+    for read in (lambda: judge_source(EvidenceRequest(request), context), lambda: obtain(request, context)):
+        with pytest.raises(OfflineError):
+            read()
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(StorageError, match="exists already"):
         lay_out(str(tmp_path / "mine"))
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match=r"there is no folder \S+/missing$") as caught:
         lay_out(str(tmp_path / "missing" / "mine"))
+    assert caught.value.advice == f"mkdir -p {tmp_path / 'missing'}"
     assert [path.name for path in tmp_path.rglob("*")] == ["mine"]

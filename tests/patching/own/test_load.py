@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from patchkit import resources
-from patchkit.errors import BadPatchError, BadVariantError, StorageError, UnknownVariantError
+from patchkit.errors import AnchorError, BadPatchError, BadUsageError, BadVariantError, UnknownVariantError
+from patchkit.patching import templates
 from patchkit.patching.combination import combination
 from patchkit.patching.own import load
 from patchkit.patching.own.choose import PatchBehind, chosen, one
@@ -66,8 +67,9 @@ def test_an_mbox_has_a_step_a_mail(tmp_path: Path) -> None:
     mails += [MAIL.format(number=n, encoding="8bit").encode() + d + b"-- \n2.39\n\n" for n, d in ((1, ONE), (2, TWO))]
     read = patch(tmp_path, b"".join(mails), "series.mbox")
     assert isinstance(read, OwnPatch)
-    assert [name for name, _ in read.steps] == ["series.mbox (mail 2 of 3)", "series.mbox (mail 3 of 3)"]
-    assert (read.title, read.author) == ("Mine: a very long one", "Jörg <joerg@example.org>")
+    assert [step.name for step in read.steps] == ["series.mbox (mail 2 of 3)", "series.mbox (mail 3 of 3)"]
+    assert (read.title, read.author) == ("2 patches of series.mbox", "Jörg <joerg@example.org>")
+    assert [step.title for step in read.steps] == ["Mine: a very long one"] * 2
 
 
 def test_a_quoted_mail_is_decoded(tmp_path: Path) -> None:
@@ -86,16 +88,24 @@ def test_a_quoted_mail_is_decoded(tmp_path: Path) -> None:
         (b"link.patch\n", "link"),
         (b"one.patch -R\n", "-R"),
         (b"one.patch -p2\n", "-p2"),
-        (b"missing.patch\n", "can't read"),
-        (b"folder\n", "not a file|can't read"),
+        (b"missing.patch\n", "names missing.patch, and there is no such file"),
+        (b"missing.patch -p0\n", "names missing.patch, and there is no such file"),
+        (b"one.patch/x\n", "names one.patch/x, and there is no such file"),
+        (b"folder\n", "names folder, and that is a folder"),
     ],
 )
 def test_series_that_are_refused(tmp_path: Path, series: bytes, says: str) -> None:
     write(tmp_path, {"series": series, "one.patch": ONE, "outside.patch": ONE})
     (tmp_path / "folder").mkdir()
     (tmp_path / "link.patch").symlink_to(tmp_path / "one.patch")
-    with pytest.raises((BadPatchError, StorageError), match=says):
+    with pytest.raises(BadPatchError, match=says) as caught:
         load.patch(str(tmp_path))
+    assert caught.value.advice
+
+
+def test_a_series_with_a_byte_order_mark(tmp_path: Path) -> None:
+    write(tmp_path, {"series": b"\xef\xbb\xbfone.patch\n", "one.patch": ONE})
+    assert load.patch(str(tmp_path)).files == [PATH]
 
 
 def test_a_series_for_p0(tmp_path: Path) -> None:
@@ -175,6 +185,68 @@ def test_templates_run_no_code_and_read_no_file(folder: Path, template: str) -> 
     load.folder(str(folder))
     with pytest.raises(BadVariantError, match=r"the template of my-own for reliable\.c fails"):
         render(combination("my-own"), tree(ALLMAN), "x")
+
+
+@pytest.mark.parametrize(
+    ("template", "where", "says"),
+    [
+        ("@@ none @@\n{{ 1 / 0 }}\n", "line 2", "division by zero"),
+        ("\n\n{% include 'part.j2' %}", "part.j2, line 3", "'nothing' is undefined"),
+        ("\n{{ source.function( }}", "line 2", "unexpected '}'"),
+        ("{{ 'x' * 10 ** 10 }}", "line 1", "more than 512 MiB"),
+        ("{{ '%999999999d' | format(1) }}", "line 1", "more than 512 MiB"),
+        ("{{ 'x' * 5000 }}", "reliable.c.diff.j2, line 1 of what it yields", "xxx…"),
+        ("@@ 1 @@\n-" + "x" * 5000, "line 1, quoted as", "xxx…"),
+    ],
+)
+def test_errors_of_templates_are_short_and_name_the_line(folder: Path, template: str, where: str, says: str) -> None:
+    (folder / "part.j2").write_text("\n\n{{ nothing }}\n")
+    (folder / "reliable.c.diff.j2").write_text(template)
+    load.folder(str(folder))
+    with pytest.raises(BadVariantError) as caught:
+        render(combination("my-own"), tree(ALLMAN), "x")
+    assert where in caught.value.why
+    assert says in caught.value.why
+    assert len(f"{caught.value.what}{caught.value.why}") < 500
+
+
+def test_a_template_has_a_limited_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "_SECONDS", 0.2)
+    loops = "".join(f"{{% for {name} in source.lines %}}" for name in "abcdefgh")
+    (folder / "reliable.c.diff.j2").write_text(
+        f"{{% set source = {{'lines': 'x' * 1000}} %}}{loops}{'{% endfor %}' * 8}"
+    )
+    load.folder(str(folder))
+    with pytest.raises(BadVariantError) as caught:
+        render(combination("my-own"), tree(ALLMAN), "x")
+    assert "more than 0.2 s of processor time" in caught.value.why
+
+
+def test_a_file_that_no_release_has_is_the_variants_fault(folder: Path) -> None:
+    toml = folder / "patch.toml"
+    toml.write_text(toml.read_text().replace('files = ["reliable.c"]', 'files = ["reliabel.c"]'))
+    (folder / "reliable.c.diff.j2").rename(folder / "reliabel.c.diff.j2")
+    load.folder(str(folder))
+    with pytest.raises(AnchorError, match=r"my-own changes reliabel\.c, and \S+ has no such file") as caught:
+        render(combination("my-own"), tree(ALLMAN), "x")
+    assert "patch.toml" in caught.value.why
+
+
+def test_a_patch_that_is_given_twice(tmp_path: Path) -> None:
+    write(tmp_path, {"one.diff": ONE, "same.diff": ONE})
+    one_path, same = str(tmp_path / "one.diff"), str(tmp_path / "same.diff")
+    with pytest.raises(BadUsageError, match=r"--patch \S+one\.diff is given twice"):
+        chosen(None, [one_path, one_path])
+    with pytest.raises(BadUsageError, match="are the same patch"):
+        chosen(None, [one_path, same])
+
+
+def test_a_long_list_of_faults_is_cut(folder: Path) -> None:
+    toml = folder / "patch.toml"
+    toml.write_text(toml.read_text().replace('files = ["reliable.c"]', f"files = [{'1, ' * 5000}]"))
+    with pytest.raises(BadPatchError, match="is not valid") as caught:
+        load.folder(str(folder))
+    assert caught.value.why.count("\n") < 10
 
 
 @pytest.mark.parametrize(

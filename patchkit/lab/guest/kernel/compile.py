@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from patchkit.building.engine.protocol import Workspace, cores, files, one_file
+from patchkit.building.engine.protocol import Workspace, files, one_file
 from patchkit.building.recipe.log import BuildLog, build_log
 from patchkit.context import Context
 from patchkit.errors import GuestError
 from patchkit.lab.guest.kernel import changes, configuration
 from patchkit.lab.guest.kernel.pins import SourcePackage
 from patchkit.lab.guest.kernel.unpack import source_files
+from patchkit.processors import cores
 
 _TREE = "linux"  # the folder in the workspace
 _BATCH = 8 << 20  # bytes of files that go into the workspace at a time
