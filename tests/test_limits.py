@@ -118,7 +118,8 @@ def test_what_is_no_number_of_seconds(variable: str, text: str, monkeypatch: pyt
 
 
 def test_a_limit_that_the_user_sets_is_that_of_all_that_connects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(limits.NETWORK, raising=False)
+    for variable in (limits.NETWORK, limits.BUILD):  # which other tests may have left set
+        monkeypatch.delenv(variable, raising=False)
     assert (limits.silence(60), transport.limits_of_git().silence, longest_command()) == (60, 120, 14400)
     monkeypatch.setenv(limits.NETWORK, "900")
     monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)

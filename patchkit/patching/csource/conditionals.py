@@ -37,7 +37,7 @@ _DIRECTIVE = re.compile(
 )
 _WORD_OR_SIGN = re.compile(rb"\w+|[^\s\w]")
 _WORD = re.compile(rb"\s*#\s*(\w*)\s*(.*)", re.DOTALL)
-_NAME = re.compile(rb"[A-Za-z_]\w*")
+_ENDS_IN_LABEL = re.compile(rb"(?:\A|;)\s*(?!default\b)[A-Za-z_]\w*\s*:\Z")
 _ENDS = (b"", b";", b"{", b"}", b":")
 """A statement or a declaration begins behind one of these."""
 _LABEL = b"label:"
@@ -52,8 +52,6 @@ class _Branch:
     end: int = 0
     first: bytes = b""
     last: bytes = b""
-    before_last: tuple[bytes, bytes] = (b"", b"")
-    """The two tokens in front of the last one."""
     depth: int = 0
     low: int = 0
     """The lowest depth: below 0, the branch closes what it did not open."""
@@ -62,10 +60,7 @@ class _Branch:
     def take(self, token: bytes) -> None:
         """Count one token."""
         self.first = self.first or token
-        third, second = self.before_last[1], self.last
-        if token == b":" and third in _ENDS[1:] and second != b"default" and _NAME.fullmatch(second):
-            token = _LABEL
-        self.before_last, self.last = (third, second), token
+        self.last = token
         if token in (b"{", b"("):
             self.depth += 1
         elif token in (b"}", b")"):
@@ -79,7 +74,10 @@ class _Branch:
             if not self.first:
                 word = _WORD_OR_SIGN.match(there)
                 self.first = word[0] if word is not None else there[:1]
-            self.last = there[-1:]  # of a word, its last letter: it is no end of a statement either way
+            label = _ENDS_IN_LABEL.search(there)
+            is_label = label is not None and (label.start() > 0 or self.last in _ENDS)
+            # Of a word, its last letter: it is no end of a statement either way.
+            self.last = _LABEL if is_label else there[-1:]
 
     def take_branch(self, other: _Branch) -> None:
         """Count all tokens of ``other``, the branch that is kept of a group in this one."""
