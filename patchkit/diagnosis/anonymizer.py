@@ -76,6 +76,8 @@ class Anonymizer:
 
     def _name(self, name: str) -> None:
         name = name.rstrip(",' ")
+        if name.startswith("AF_"):
+            return  # "client [AF_INET]192.0.2.1:5": a family of addresses
         if name and name.lower() not in _ORDINARY and len(self._names) < _MOST and not _V4.fullmatch(name):
             self._names.setdefault(name, f"name{len(self._names) + 1}")
 

@@ -11,6 +11,9 @@ from patchkit.diagnosis.peers import End
 _APART = 120.0  # seconds that clocks may differ by
 _REASONS = frozenset((Kind.KEY, Kind.CERTIFICATE, Kind.AUTH, Kind.TLS, Kind.ONE_WAY))
 """What a server sees and its client does not."""
+_ON_THE_WAY = frozenset((Kind.STALL, Kind.LOSSY, Kind.MTU))
+"""What both ends suffer from, and one of them may not be able to tell."""
+_HEARD = frozenset((Kind.NOT_ENOUGH, Kind.ONE_WAY))
 _ONE_WAY = "the server got packets of the client, and the client got none of the server's"
 
 
@@ -28,11 +31,14 @@ def together(ends: Sequence[tuple[End, list[LogFinding]]]) -> list[LogFinding]:
 
 def _explain(client: list[LogFinding], server: list[LogFinding], end: End) -> None:
     """Change the findings of a ``client`` and its ``server`` in place."""
+    for found, others in ((server, client), (client, server)):
+        if any(finding.kind in _ON_THE_WAY for finding in others):
+            found[:] = [finding for finding in found if finding.kind != Kind.NOT_ENOUGH]
     if any(finding.kind in _REASONS and finding.certainty != Certainty.POSSIBLE for finding in server):
         client[:] = [finding for finding in client if finding.kind not in (Kind.NOT_ENOUGH, Kind.NO_REPLY)]
         return
     silent = next((finding for finding in client if finding.kind == Kind.NO_REPLY), None)
-    heard = next((finding for finding in server if finding.kind == Kind.NOT_ENOUGH and finding.side == "server"), None)
+    heard = next((finding for finding in server if finding.kind in _HEARD and finding.side == "server"), None)
     if silent is None or heard is None:
         return
     client.remove(silent)

@@ -6,6 +6,7 @@ Texts are those of ssl.c, reliable.c, socket.c, forward.c, ssl_verify*.c, push.c
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -33,6 +34,11 @@ def _has(kind: str, verb: int, *texts: str) -> tuple[Event, ...]:
 # In each group of texts with the same beginning the longer one comes first.
 EVENTS: tuple[Event, ...] = (
     # Who runs, and the beginning of an attempt.
+    *_begins("left-out", 0, "...", word="\n..."),
+    *_begins("left-out", 0, "[...", word="\n[..."),
+    *_begins("left-out", 0, "(...", word="\n(..."),
+    *_begins("left-out", 0, "…", word="\n…"),
+    *_begins("left-out", 0, "<snip", word="\n<snip"),
     *_begins("version", 1, "OpenVPN 2.", "OpenVPN 3.", "OpenVPN core 3", "OpenVPN core v3"),
     *_begins("multi-init", 3, "MULTI: multi_init called"),
     *_begins("buffers", 3, "Socket Buffers:"),
@@ -69,6 +75,8 @@ EVENTS: tuple[Event, ...] = (
     # The packets and the reliable layer.
     *_begins("broken", 7, "ACK output sequence broken: "),
     *_has("packet", 6, ": P_CONTROL_", ": P_ACK_V1 "),
+    *_has("read-error", 6, " READ [0] from [AF_UNSPEC]: DATA UNDEF"),
+    *_begins("wrong-id", 4, "Packet (P_CONTROL_V1) with invalid or missing SID from "),
     *_begins("cookie", 4, "Connection Attempt ", word="Connection Attempt "),
     *_has("data-read", 6, " READ ["),
     # What refuses, by system calls.
@@ -79,6 +87,7 @@ EVENTS: tuple[Event, ...] = (
     *_has("not-permitted", 1, "(code=1)", ",code=1)", "(code=10013)", ",code=10013)"),
     *_has("too-long", 1, "(code=90)", ",code=90)", "(code=10040)", ",code=10040)", "Message too long", "EMSGSIZE"),
     *_has("connect-timeout", 1, "failed: Connection timed out", "failed: Operation timed out"),
+    *_has("connect-failed", 1, "failed: Unknown error"),  # Windows: 2.4 had no words for its codes
     *_has("connect-timeout", 1, "code=110)", "code=10060)"),
     *_has("too-long", 1, "packet too large on write to ", "truncated/expanded on write to "),
     *_has("tcp-reset", 1, "Connection reset, restarting", "(code=104)", ",code=104)"),
@@ -90,7 +99,7 @@ EVENTS: tuple[Event, ...] = (
     *_begins("wrap", 1, "TLS Error: can not extract tls-crypt-v2 client key", "Can not unwrap tls-crypt-v2 client key"),
     *_begins("wrap", 1, "TLS Error: reading acknowledgement record from packet"),
     *_begins("wrap", 1, "TLS Error: could not determine wrapping from ", "Client wants tls-crypt-v2, but no "),
-    *_begins("decrypt", 1, "Authenticate/Decrypt packet error: "),
+    *_begins("decrypt", 1, "Authenticate/Decrypt packet error: ", "AEAD Decrypt error: "),
     # Certificates.
     *_begins("verify-error", 1, "VERIFY ERROR", "VERIFY KU ERROR", "VERIFY EKU ERROR", "VERIFY X509NAME ERROR"),
     *_begins("verify-error", 1, "VERIFY nsCertType ERROR", "VERIFY SCRIPT ERROR", "VERIFY PLUGIN ERROR", "VERIFY FAIL"),
@@ -166,6 +175,36 @@ for _event in EVENTS:
     if not _event.anywhere:
         _BY_BEGINNING.setdefault(_event.text[:3], []).append(_event)
 _ANYWHERE = tuple(event for event in EVENTS if event.anywhere and event.kind != "data-read")
+
+
+_BURIED = re.compile(
+    r"(?:^|(?<=[\s\]>|:)}]))(?:(?P<peer>\S{3,130}) )?(?P<text>(?:UDP|TCP)[\w-]{0,12} (?:READ|WRITE) \[|"
+    r"OpenSSL: |Initialization Sequence|\[[^\]\s]{1,64}\] (?:Peer Connection|Inactivity)|(?:read|write) (?:UDP|TCP)|"
+    r"SENT CONTROL|PUSH: |Connection reset, |"
+    + "|".join(
+        re.escape(event.text)
+        for event in EVENTS
+        if not event.anywhere
+        and re.match(
+            r"TLS|tls-crypt |VERIFY|AEAD |Authenticate/|Control Channel: |peer info: |ACK |SIG.*\[|AUTH: ", event.text
+        )
+    )
+    + ")"
+)
+_DEEP = 400  # characters of an unknown frame
+
+
+def unearthed(message: str) -> str | None:
+    """Return ``message`` from where a text of OpenVPN's own begins, its peer before it; None where none is in it.
+
+    This is for what surrounds lines in a way that framing does not know. Only texts count that nobody else prints.
+    """
+    found = _BURIED.search(message, 0, _DEEP)
+    if found is None:
+        return None
+    peer = found["peer"] or ""
+    _, colon, port = peer.rpartition(":")
+    return message[found.start("peer") if colon and port.isdigit() else found.start("text") :]
 
 
 def recognised(message: str, word: int | None = None) -> Event | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from patchkit.diagnosis.finding import Evidence
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.reliable import Packet, Reliable
 
 _MOST_MARKS = 64  # of one handshake
@@ -12,27 +12,10 @@ _MOST_MOMENTS = 400  # arrows in a drawing
 _MOST_OF_A_KIND = 8
 _PATIENCE = 30.0  # seconds: half of --hand-window
 _LONGEST_LABEL = 80  # characters
-_LONGEST_TEXT = 300  # characters of a message that are quoted
 
 
 Drawn = tuple[float, str, str, int | None]
 """A moment of a drawing: seconds, direction, label, and the packet's id."""
-
-
-@dataclass(slots=True, frozen=True)
-class Mark:
-    """A line that counts."""
-
-    kind: str
-    time: float | None
-    file: str
-    line: int
-    stamp: str
-    text: str
-
-    def evidence(self) -> Evidence:
-        """Return the line as evidence."""
-        return Evidence(file=self.file, line=self.line, time=self.stamp, text=self.text[:_LONGEST_TEXT])
 
 
 @dataclass(slots=True)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from patchkit.diagnosis.advice import advice
 from patchkit.diagnosis.finding import RANK, Certainty, Kind, LogFinding, Moment
-from patchkit.diagnosis.handshake import Drawn, Handshake, Mark
-from patchkit.diagnosis.judge import Verdict, verdict
+from patchkit.diagnosis.handshake import Drawn, Handshake
+from patchkit.diagnosis.judge import verdict
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending
+from patchkit.diagnosis.rules.steps import losses
+from patchkit.diagnosis.rules.verdict import Verdict
 
 _MOST = 2_000  # findings of one kind; more are counted
 _MOST_EVIDENCE = 8
@@ -102,8 +105,16 @@ class Incidents:
             )
             self._keep(Verdict(Kind.SETTINGS, Certainty.LIKELY, why, end.undecryptable, "cipher"), "", "", "", [])
         if end.replay_count >= _MANY_REPLAYS:
-            why = f"{end.replay_count} packets came twice or far too late"
+            why = f"{end.replay_count} packets or more came twice or far too late within a minute"
             self._keep(Verdict(Kind.SETTINGS, Certainty.POSSIBLE, why, end.replays, "replay"), "", "", "", [])
+
+        if end.is_server and end.unheard >= _MANY and not self.handshakes and end.unheard_line is not None:
+            why = (
+                f"by verb 5's letters, {end.unheard} packets went out and no client's attempt began: what asks for an "
+                "answer is answered, and no answer is taken up"
+            )
+            mark = end.unheard_line
+            self._keep(Verdict(Kind.ONE_WAY, Certainty.POSSIBLE, why, (mark,)), "", mark.stamp, mark.stamp, [])
 
     def _keep(self, found: Verdict, peer: str, begin: str, last: str, moments: Sequence[Drawn]) -> None:
         key = (found.kind, _host(peer), found.detail)
@@ -127,10 +138,35 @@ class Incidents:
             by_host.setdefault(_host(one.peer), set()).add(one.verdict.kind)
         found = [
             self._finding(incident)
-            for incident in self._kept.values()
+            for incident in self._unsteady(by_host)
             if not _is_explained(incident.verdict, by_host[_host(incident.peer)] - {incident.verdict.kind})
         ]
         return sorted(found, key=lambda finding: (finding.kind == Kind.NOT_ENOUGH, RANK[finding.certainty]))
+
+    def _unsteady(self, by_host: dict[str, set[Kind]]) -> list[_Incident]:
+        """Return the incidents; a server that answers in one attempt and not in another one is behind a lossy link."""
+        hosts = {host for host, kinds in by_host.items() if self._is_unsteady(host, kinds)}
+        out = []
+        for incident in self._kept.values():
+            host = _host(incident.peer)
+            if host not in hosts:
+                out.append(incident)
+            elif incident.verdict.kind == Kind.NO_REPLY:
+                by_host[host] = {Kind.STALL if self.end.sends_small else Kind.LOSSY}
+                out.append(replace(incident, verdict=losses(self.end, _POSSIBLE, _UNSTEADY, incident.verdict.marks)))
+        return out
+
+    def _is_unsteady(self, host: str, kinds: set[Kind]) -> bool:
+        if (
+            self.end.is_server
+            or self.end.is_tcp
+            or not (Kind.NO_REPLY in kinds and kinds <= {Kind.NO_REPLY, *_REACHED})
+        ):
+            return False
+        reached = [
+            one.verdict for one in self._kept.values() if one.verdict.kind in _REACHED and _host(one.peer) == host
+        ]
+        return any(mark.kind in _ANSWERED for found in reached for mark in found.marks)
 
     def _finding(self, incident: _Incident) -> LogFinding:
         found, end = incident.verdict, incident.end
@@ -154,6 +190,10 @@ class Incidents:
         )
 
 
+_POSSIBLE = Certainty.POSSIBLE
+_ANSWERED = frozenset(("initial", "auth-state", "verified-leaf"))
+_REACHED = frozenset((Kind.NOT_ENOUGH, Kind.MTU))
+_UNSTEADY = "the server answered the first packet of one attempt and not that of another one; neither came to its end"
 _REFUSALS = frozenset((Kind.CERTIFICATE, Kind.KEY, Kind.TLS, Kind.AUTH))
 _LOSSES = frozenset((Kind.STALL, Kind.LOSSY))
 
@@ -162,6 +202,9 @@ def _is_explained(found: Verdict, others: set[Kind]) -> bool:
     """Whether ``others``, findings about the same peer, explain ``found``: what is refused or lost leaves traces."""
     if found.kind in (Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION):
         return bool(others - {Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION})
+    if found.kind == Kind.MTU and (found.detail == "first-packet" or found.certainty == Certainty.POSSIBLE):
+        # A server since 2.6 no longer knows a client that it has refused.
+        return bool(others & (_REFUSALS | _LOSSES))
     if found.kind == Kind.NO_REPLY and found.certainty != Certainty.CERTAIN:
         return bool(others & (_REFUSALS | _LOSSES))
     return False

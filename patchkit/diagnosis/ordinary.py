@@ -7,7 +7,6 @@ Their lines wait here unread; they are parsed only where something else happens 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 
 _MOST_WAITING = 4096  # peers in the middle of a handshake
 MOST_LINES = 24
@@ -69,11 +68,11 @@ class OrdinaryHandshakes:
         """Return the lines that wait for the peer at ``place``; they wait no longer."""
         return self.waiting.pop(place[1] + place[2], [])
 
-    def pop_all(self) -> Iterator[Waiting]:
-        """Return all lines that wait; they wait no longer."""
-        waiting, self.waiting = self.waiting, OrderedDict()
-        for lines in waiting.values():
-            yield from lines
+    def pop_all(self) -> list[Waiting]:
+        """Return all lines that wait; they wait no longer. ``waiting`` stays the same object."""
+        lines = [line for waiting in self.waiting.values() for line in waiting]
+        self.waiting.clear()
+        return lines
 
 
 def is_ordinary(first: bytes, last: bytes, start: int) -> bool:

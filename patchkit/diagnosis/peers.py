@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from patchkit.diagnosis.handshake import Handshake, Mark
+from patchkit.diagnosis.handshake import Handshake
+from patchkit.diagnosis.mark import Mark
 
+_MANY_REPLAYS = 20
+_MINUTE = 60.0  # seconds
 _WINDOW = 6  # where the series is not known: what a window of 4 also reaches in time is judged by its lines
 
 
@@ -79,10 +83,29 @@ class End:
     refused_when_up: Mark | None = None
     replays: list[Mark] = field(default_factory=list)
     replay_count: int = 0
+    """The most packets that came twice within a minute."""
+    _replayed: deque[float] = field(default_factory=lambda: deque(maxlen=_MANY_REPLAYS))
     undecryptable: list[Mark] = field(default_factory=list)
     undecryptable_count: int = 0
+    left_out: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=256))
+    """The lines, by file and number, in place of which whoever published the log put dots."""
+    refusals: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    """When a client's host answered a server's packets that the port is closed: the way back works."""
+    trip: float | None = None
+    """The shortest time in seconds that a round trip took, as far as steps of handshakes show it."""
+    begun: OrderedDict[str, tuple[float, str]] = field(default_factory=OrderedDict)
+    """By the host of a server's clients: when its last attempt began, and its address with the port."""
+    unheard: int = 0
+    """Packets that a server sent, by the letters of verb 5, before any client had an instance."""
+    unheard_line: Mark | None = None
     management: int = 0
     management_marks: list[Mark] = field(default_factory=list)
+
+    def replay(self, time: float | None) -> None:
+        """Take a packet that came twice, at ``time``."""
+        self._replayed.append(time or 0.0)
+        within = sum(0 <= self._replayed[-1] - earlier <= _MINUTE for earlier in self._replayed)
+        self.replay_count = max(self.replay_count, within)
 
     def see(self, time: float, stamp: str) -> None:
         """Take the ``time`` of a line."""
@@ -91,13 +114,30 @@ class End:
         if self.last is None or time >= self.last:
             self.last, self.last_stamp = time, stamp
 
+    def has_left_out(self, before: Mark, after: Mark) -> bool:
+        """Return whether lines were left out between ``before`` and ``after``."""
+        return any(before.line < line < after.line and file == before.file for file, line in self.left_out)
+
     @property
     def side(self) -> str:
         """Client or server, as far as the log shows it."""
         return "server" if self.is_server else "client"
 
     @property
+    def _numbers(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.version.split(".") if part.isdigit())
+
+    @property
     def sends_small(self) -> bool:
         """Whether its control packets have 100 bytes, as up to 2.3.8."""
-        numbers = tuple(int(part) for part in self.version.split(".") if part.isdigit())
-        return bool(numbers) and numbers < (2, 3, 9)
+        return bool(self._numbers) and self._numbers < (2, 3, 9)
+
+    @property
+    def sends_large(self) -> bool:
+        """Whether it is known that its control packets have 1250 bytes."""
+        return bool(self._numbers) and self._numbers >= (2, 3, 9)
+
+    @property
+    def asks_back(self) -> bool:
+        """Whether a server of its release makes no instance before the client has answered its first packet."""
+        return self._numbers >= (2, 6)

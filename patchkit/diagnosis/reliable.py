@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from patchkit.diagnosis.mark import Mark
+from patchkit.diagnosis.window import Windows
+
 _PACKET = re.compile(
     r"(?P<proto>(?:UDP|TCP)[\w-]*) (?P<way>READ|WRITE) \[(?P<size>\d+)\] (?:from|to) (?P<address>\S+?): ?"
-    r"(?P<opcode>P_\w+) kid=(?P<kid>\d+)(?P<rest>.{0,400}?) ?DATA len=(?P<length>\d+)"
+    r"(?P<opcode>P_\w+) kid=(?P<kid>\d+)(?P<rest>.{0,400}?) ?DATA(?: |$)"
 )
 # Kept before 2.4 too: an ACK without "DATA len".
 _ACK_ALONE = re.compile(
@@ -68,8 +71,9 @@ class Stuck:
     pid: int
     since: float | None
     until: float | None
-    first: int
-    """An index of the mark of the first line that shows it."""
+    first: Mark
+    last: Mark
+    """The first and the last line that show it."""
     window: int
     lines: int = 1
 
@@ -87,6 +91,7 @@ class Reliable:
 
     reads: int = 0
     writes: int = 0
+    acks_read: int = 0
     resets_read: int = 0
     resets_written: int = 0
     control_read: int = 0
@@ -110,11 +115,7 @@ class Reliable:
     largest_read: int = 0
     now: Stuck | None = None
     longest: Stuck | None = None
-    full_since: float | None = None
-    full_pid: int = -1
-    longest_full_pid: int = -1
-    longest_full: float = 0.0
-    """Seconds for which a whole window was seen waiting for one packet, by the packets alone."""
+    windows: Windows = field(default_factory=Windows)
 
     def packet(self, packet: Packet, time: float | None, window: int) -> None:
         """Take ``packet`` at ``time``; ``window`` is what the series sends without an ACK."""
@@ -125,7 +126,7 @@ class Reliable:
             self._read(packet, time)
         else:
             self._write(packet, time)
-        self._watch_window(time, window)
+        self._watch_windows(packet, time, window)
 
     def _read(self, packet: Packet, time: float | None) -> None:
         self.reads += 1
@@ -143,6 +144,7 @@ class Reliable:
             self.got[packet.pid] = count + 1
             self.read_again += count > 0
             is_new = count == 0
+        self.acks_read += len(packet.acks)
         for ack in packet.acks:
             if ack <= _MOST_IDS and ack not in self.acked and ack in self.sends:
                 self.acked.add(ack)
@@ -166,24 +168,28 @@ class Reliable:
             self.repeated += bool(times) and time - times[-1] >= 0.9
             times.append(time)
 
-    def _watch_window(self, time: float | None, window: int) -> None:
-        if time is None or self.is_garbled or len(self.sends) - len(self.acked) < window:
-            self.full_since = None
+    def _watch_windows(self, packet: Packet, time: float | None, window: int) -> None:
+        if time is None or self.is_garbled:
             return
-        lowest = min(pid for pid in self.sends if pid not in self.acked)
-        if self.full_since is None or lowest != self.full_pid:
-            self.full_since, self.full_pid = time, lowest
-        if time - self.full_since > self.longest_full:
-            self.longest_full, self.longest_full_pid = time - self.full_since, lowest
+        has_pid = packet.pid is not None and packet.opcode != "P_ACK_V1"
+        if not packet.is_read:
+            if has_pid:
+                self.windows.written(packet.pid or 0, time, window)
+            return
+        self.windows.acknowledged(packet.acks, time, is_alone=not has_pid)
+        if has_pid:
+            self.windows.read(packet.pid or 0, time)
 
-    def broken(self, next_id: int, ids: list[int], time: float | None, mark: int) -> None:
-        """Take a line "ACK output sequence broken" whose evidence is ``mark``."""
+    def broken(self, next_id: int, ids: list[int], mark: Mark) -> None:
+        """Take the line ``mark``, "ACK output sequence broken"."""
+        time = mark.time
         lowest = ids[0]
         if self.now is None or self.now.pid != lowest:
             self._free(time)
-            self.now = Stuck(lowest, time, time, mark, next_id - lowest)
+            self.now = Stuck(lowest, time, time, mark, mark, next_id - lowest)
         else:
             self.now.lines += 1
+            self.now.last = mark
             if time is not None and (self.now.until is None or time > self.now.until):
                 self.now.until = time
         self._compare()

@@ -7,13 +7,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
 from patchkit.diagnosis.events import Event
-from patchkit.diagnosis.handshake import Handshake, Mark
+from patchkit.diagnosis.handshake import Handshake
 from patchkit.diagnosis.input.framing import Framed
+from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending, Peer
 from patchkit.diagnosis.reliable import broken_ids, packet_of
 
 _MOST_PEERS = 20_000  # of which something is remembered: the one that was seen longest ago is judged and forgotten
-_ADDRESS = re.compile(r"\[(?:AF_\w+|undef)\]\s*(\S+?:\d{1,5})(?=[\s,:;)\]]|$)|\bfrom (\S+:\d{1,5})(?=[\s,]|$)")
+_MOST_HOSTS = 4096
+_SOONEST, _SOON = 0.2, 9.0  # seconds: apps give up a server that is silent after 10
+_TRANSPORT = re.compile(r"^(?:udp|tcp)[46]?(?:-\w+)?:")
+_ADDRESS = re.compile(
+    r"\[(?:AF_\w+|undef)\]\s*(\S+?:\d{1,5})(?=[\s,:;)\]]|$)|\bfrom (?:\[AF_\w+\])?(\S+:\d{1,5})(?=[\s,]|$)"
+)
 _VERSION = re.compile(r"(?:OpenVPN|core) (?:core )?v?(\d+\.\d+(?:\.\d+)?(?:[._-]?(?:alpha|beta|rc)\d*)?)")
 _OUR_CALLS = re.compile(
     r"(?:read|write) (?:UDP|TCP)|(?:UDP|TCP)|Attempting|TCP/UDP|Transport|NETWORK|connect|Connection|recv|send"
@@ -53,13 +59,18 @@ class Stream:
             "duplicate-cn": self._duplicate, "cipher": self._anyone, "bad-length": self._anyone,
         }  # fmt: skip
 
-    def ordinary(self, address: str, name: str, verb: int, time: Callable[[], float | None]) -> bool:
+    def ordinary(self, address: str, name: Callable[[], str], verb: int, time: Callable[[], float | None]) -> bool:
         """Take a handshake with ``address`` that completed within a second: the peer has a key that works.
 
-        Returns False, and takes nothing, where the peer had gone shortly before ``time()``: then its return counts.
+        Returns False, and takes nothing, where a handshake is open whose first lines were parsed, and where the peer
+        had gone shortly before ``time()``: then its return counts.
         """
         end = self.end
-        peer = self._peer(address, name)
+        peer = self._peer(address, "")
+        if not peer.name:
+            peer.name = name()
+        if peer.handshake is not None:
+            return False
         gone = (end.left.get(peer.name) or end.left.get(peer.host)) if end.left else None
         if gone is not None:
             now = time()
@@ -70,8 +81,6 @@ class Stream:
         end.is_server = True
         end.verb = max(end.verb, verb)
         end.lines += 1
-        if peer.handshake is not None:
-            self._close(peer)
         peer.is_up, peer.settling = True, False
         return True
 
@@ -99,6 +108,9 @@ class Stream:
             self._add(peer, mark)
         if before is None and peer.handshake is not None:
             peer.handshake.letters(framed.letters)
+        elif event.kind == "cookie" and before is None and "R" not in framed.letters:
+            end.unheard += framed.letters.count("W")
+            end.unheard_line = end.unheard_line or mark
 
     def finish(self) -> None:
         """Judge what is open: the log is over."""
@@ -120,6 +132,8 @@ class Stream:
         self._own = Peer("")
 
     def _peer(self, address: str, name: str) -> Peer:
+        if address[:3] in ("udp", "tcp"):  # 2.7 has the transport in front, though not in its texts
+            address = _TRANSPORT.sub("", address)
         peer = self._peers.get(address)
         if peer is None:
             peer = self._peers[address] = Peer(address)
@@ -143,8 +157,23 @@ class Stream:
         side = "server" if self.end.is_server else "client"
         peer.handshake = Handshake(peer.label, side, is_renegotiation=renegotiation, is_tcp=self.end.is_tcp)
         peer.is_up = peer.is_up and renegotiation
+        if self.end.is_server and not renegotiation and peer is not self._own and mark.time is not None:
+            self._begun(peer, mark, mark.time)
         self._add(peer, mark)
         return peer.handshake
+
+    def _begun(self, peer: Peer, mark: Mark, time: float) -> None:
+        """Note whether the host of ``peer`` had begun an attempt a moment ago, and gave it up: no timer is so short."""
+        begun = self.end.begun
+        earlier = begun.pop(peer.host, None)
+        begun[peer.host] = (time, peer.address)
+        if len(begun) > _MOST_HOSTS:
+            begun.popitem(last=False)
+        if earlier is None or earlier[1] == peer.address or not _SOONEST <= time - earlier[0] <= _SOON:
+            return
+        left = self._peers.get(earlier[1])
+        if left is not None and left.handshake is not None and not left.is_up:
+            left.handshake.mark(Mark("returned", mark.time, mark.file, mark.line, mark.stamp, mark.text))
 
     def _add(self, peer: Peer, mark: Mark) -> Handshake | None:
         """Add ``mark`` to the handshake of ``peer``; begin one where an excerpt begins in the middle of it."""
@@ -301,11 +330,15 @@ class Stream:
 
     def _ping_restart(self, mark: Mark, message: str, peer: Peer) -> None:
         name, bracket, _ = message.partition("] Inactivity")
-        if bracket and name.startswith("["):
+        was_up = name != "[UNDEF"
+        if bracket and name.startswith("[") and was_up:
             peer.name = peer.name or name[1:65]
         if peer.handshake is not None and not peer.is_up:
             peer.handshake.mark(mark)  # a client that waits for an answer, or for its options
         self._close(peer)
+        if not was_up:
+            peer.is_up = False
+            return
         self.end.restarts += 1
         self.end.left[peer.name or peer.host] = mark
         while len(self.end.left) > _MOST_PEERS:
@@ -343,7 +376,7 @@ class Stream:
             return
         handshake = self._add(peer, mark)
         if handshake is not None:
-            handshake.reliable.broken(*ids, mark.time, len(handshake.marks) - 1)
+            handshake.reliable.broken(*ids, mark)
 
     def _cookie(self, mark: Mark, message: str, _peer: Peer) -> None:
         """Take a line of a server since 2.6 that has not yet made an instance for the peer."""
@@ -383,7 +416,7 @@ class Stream:
         if "replay" in message:
             self._replay_line = mark.line
             self.end.replays.append(mark) if len(self.end.replays) < 8 else None
-            self.end.replay_count += 1
+            self.end.replay(mark.time)
         elif peer.is_up:
             self.end.undecryptable.append(mark) if len(self.end.undecryptable) < 8 else None
             self.end.undecryptable_count += 1
@@ -392,6 +425,8 @@ class Stream:
         if _OUR_CALLS.match(message) is None:
             return
         if self.end.is_server and mark.kind == "refused":
+            if mark.time is not None:
+                self.end.refusals.append(mark.time)
             return  # a client that is gone: its host refuses what was still on its way
         if peer.is_up and peer.handshake is None:
             if mark.kind == "too-long":
@@ -446,7 +481,7 @@ class Stream:
         yield self._own
 
 
-_BY_ADDRESS = frozenset(("wrap", "unknown-session", "timeout", "refused", "initial", "duplicate-cn"))
+_BY_ADDRESS = frozenset(("wrap", "unknown-session", "timeout", "refused", "initial", "duplicate-cn", "wrong-id"))
 """Events of a server that name their peer in the text alone."""
 _MEANS_NOTHING_WHEN_UP = frozenset((
     "peer-info", "push-request", "push-reply", "push-asked", "verified-leaf", "tls-done", "ended", "management-client",

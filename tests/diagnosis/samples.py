@@ -108,6 +108,19 @@ VERB_1 = """\
 2024-04-05 06:08:08 SIGUSR1[soft,tls-error] received, process restarting
 """
 
+_PACKET = "UDPv4 {way} [114] {to} [AF_INET]192.0.2.4:1194: P_CONTROL_V1 kid=0 [ ] pid={pid} DATA len=100"
+_STUCK = [
+    ("10 2013 us=100", _PACKET.format(way="WRITE", to="to", pid=5)),
+    ("10 2013 us=150", _PACKET.format(way="WRITE", to="to", pid=6)),
+    ("10 2013 us=200", "ACK output sequence broken: [9] 5 6 7 8"),
+    ("11 2013 us=100", "ACK output sequence broken: [9] 5 6 7 8"),
+    ("12 2013 us=200", "ACK output sequence broken: [9] 5 6 7 8"),
+    ("12 2013 us=300", _PACKET.format(way="WRITE", to="to", pid=5)),
+    ("12 2013 us=400", "UDPv4 READ [22] from [AF_INET]192.0.2.4:1194: P_ACK_V1 kid=0 [ 5 ]"),
+]
+PACKETS = "".join(f"Wed Jul 24 16:53:{stamp} {message}\n" for stamp, message in _STUCK)
+"""A stall at --verb 7: packet 5 is stuck for two seconds."""
+
 VERDICTS = {
     "stall": STALL, "no-reply": NO_REPLY, "port-closed": PORT_CLOSED, "certificate": CERTIFICATE, "mtu": MSS,
     "key-mismatch": KEY, "one-way": ONE_WAY, "auth": AUTH, "not-enough": VERB_1,

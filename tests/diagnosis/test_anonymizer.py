@@ -58,6 +58,11 @@ def test_the_verdict_is_the_same(tmp_path: Path, kind: str) -> None:
     assert [line.line for line in before[0].evidence] == [line.line for line in after[0].evidence]
 
 
+def test_a_family_of_addresses_is_no_name() -> None:
+    line = "2024-01-01 00:00:00 TLS State Error: No TLS state for client [AF_INET]192.0.2.1:5, opcode=4"
+    assert replaced(line).endswith("client [AF_INET]198.18.0.1:5, opcode=4\n")
+
+
 def test_lines_that_a_terminal_has_broken_hide_no_name(tmp_path: Path) -> None:
     log, out = tmp_path / "a.log", tmp_path / "b.log"
     log.write_text("\n".join(line[at : at + 80] for line in PERSONAL.splitlines() for at in range(0, len(line), 80)))

@@ -186,6 +186,20 @@ SYSLOGS = {
     "Viscosity": "2024-03-04 05:06:{:02}: ",
     "Connect": "[Mar 04, 2024, 05:06:{:02}] ",
     "no time at all": "",
+    "gluetun": "2024-03-04T05:06:{:02}-07:00 INFO [openvpn] ",
+    "pritunl": "[quiet-lake-12] Mon Mar  4 05:06:{:02} 2024 ",
+    "a program that prints its child's lines": (
+        "2024-03-04T05:06:{0:02}.537 DBG log/openvpn.go:63   > [openvpn] Stdout: Mon Mar  4 05:06:{0:02} 2024 "
+    ),
+    "openvpn3-linux": "Mon Mar  4 05:06:{:02} 2024  {{tag:8958017124777}} Client VERB2: {{tag:8958017124777}} ",
+    "Connect on a phone": "05:06:{:02}.969 -- ",
+    "Connect in Persian": "\u06f0\u06f5:\u06f0\u06f6:{:02}.\u06f9\u06f6\u06f9 -- ",
+    "Android Studio": "03-04 05:06:{0:02}.311 16601-8159/com.example D/OpenVPN: 17095250{0:02}.187358 20 ",
+    "Android, brief": "W/OpenVPN: 17095250{:02}.815908 1 ",
+    "the management interface": ">LOG:17095250{:02},N,",
+    "blanks in microseconds": "Mon Mar 4 05:06:{:02} 2024 us = 771550 ",
+    "a level, and no time": "INFO      -  us=1268{:02} ",
+    "a comma before": ",Mon Mar  4 05:06:{:02} 2024 ",
 }
 
 
@@ -196,7 +210,67 @@ def test_loggers(diagnosed: Diagnosed, prefix: str, kind: str) -> None:
     assert kinds(diagnosed("\n".join(lines))) == [kind]
 
 
+def test_lines_that_were_pasted_into_one(diagnosed: Diagnosed) -> None:
+    """A page that shows line ends as signs."""
+    first, *rest = VERDICTS["no-reply"].splitlines()
+    assert kinds(diagnosed(f"⏎{first} ⏎{' ⏎'.join(rest[:5])}\n" + "\n⏎".join(rest[5:]))) == ["no-reply"]
+
+
+@pytest.mark.parametrize("prefix", ["gluetun", "pritunl", "a program that prints its child's lines", "a comma before"])
+def test_peers_behind_unusual_frames(diagnosed: Diagnosed, prefix: str) -> None:
+    lines = [SYSLOGS[prefix].format(n) + line for n, line in enumerate(SERVER_REFUSES_USER)]
+    (finding,) = diagnosed("\n".join(lines)).findings
+    assert (finding.kind, finding.peer, finding.side) == ("certificate", "203.0.113.8:1194", "server")
+
+
+SERVER_REFUSES_USER = (
+    "203.0.113.8:1194 TLS: Initial packet from [AF_INET]203.0.113.8:1194, sid=01020304 05060708",
+    "203.0.113.8:1194 VERIFY ERROR: depth=0, error=certificate is not yet valid: CN=dora",
+    "203.0.113.8:1194 TLS Error: TLS handshake failed",
+)
+
+
 # Traps.
+
+
+def test_what_the_poster_left_out(diagnosed: Diagnosed) -> None:
+    """Lines in place of which there are dots: what they had is not known, and what is left counts."""
+    whole = NO_REPLY.splitlines()
+    for dots in ("...", "[...]", "…", "    ...", "<snip>", "..", "- - - 8< - - -"):
+        assert kinds(diagnosed("\n".join([*whole[:4], dots, *whole[4:6], dots, *whole[6:]]))) == ["no-reply"]
+        assert kinds(diagnosed(STALL.replace("...", dots))) == ["stall"]
+
+
+def test_a_step_that_the_poster_left_out_is_no_loss(diagnosed: Diagnosed) -> None:
+    """What passed between two lines with dots between them may have been anything."""
+    steps = [
+        "2021-03-04 08:00:01 us=100000 UDP link remote: [AF_INET]198.51.100.7:1194",
+        "2021-03-04 08:00:01 us=200000 TLS: Initial packet from [AF_INET]198.51.100.7:1194, sid=01020304 05060708",
+        "...",
+        "2021-03-04 08:10:31 us=300000 TLS: Initial packet from [AF_INET]198.51.100.7:1194, sid=11020304 05060708",
+        "2021-03-04 08:10:31 us=400000 VERIFY OK: depth=0, CN=server",
+        "2021-03-04 08:10:31 us=500000 [server] Peer Connection Initiated with [AF_INET]198.51.100.7:1194",
+        "2021-03-04 08:10:32 us=500000 Initialization Sequence Completed",
+    ]
+    assert kinds(diagnosed("\n".join(steps))) == []
+    cut = [*steps[:3], *steps[4:]]
+    (finding,) = diagnosed("\n".join(cut).replace("08:10:3", "08:00:4")).findings
+    assert (finding.kind, finding.certainty) == ("lossy-link", "possible")
+
+
+def test_a_client_that_was_never_up_has_no_session_that_ends(diagnosed: Diagnosed) -> None:
+    """With --ping-restart shorter than --hand-window, the first attempt ends in the words of a session's end."""
+    lines = [*NO_REPLY.splitlines()[:5], "2021-03-04 08:00:31 [UNDEF] Inactivity timeout (--ping-restart), restarting"]
+    assert kinds(diagnosed("\n".join(lines))) == ["no-reply"]
+
+
+@pytest.mark.parametrize(("seconds", "kind"), [(2, "port-closed"), (21, "no-reply")])
+def test_windows_does_not_name_why_a_connection_failed(diagnosed: Diagnosed, seconds: int, kind: str) -> None:
+    lines = (
+        "Sun Jun 10 12:00:02 2018 Attempting to establish TCP connection with [AF_INET]198.51.100.7:1194 [nonblock]",
+        f"Sun Jun 10 12:00:{seconds + 2:02} 2018 TCP: connect to [AF_INET]198.51.100.7:1194 failed: Unknown error",
+    )
+    assert kinds(diagnosed("\n".join(lines))) == [kind]
 
 
 @pytest.mark.parametrize("kind", VERDICTS)
@@ -278,6 +352,44 @@ def test_a_replayed_packet_is_no_other_key(diagnosed: Diagnosed) -> None:
     assert kinds(diagnosed("\n".join(lines))) == []
 
 
+@pytest.mark.parametrize(("pause", "found"), [(0.5, ["settings"]), (60.0, [])])
+def test_replays_count_where_they_are_many_in_a_minute(diagnosed: Diagnosed, pause: float, found: list[str]) -> None:
+    """A busy server has some each hour."""
+    lines = ["2024-01-01 00:00:00 Initialization Sequence Completed"]
+    for number in range(25):
+        clock = f"{int(number * pause) // 60:02}:{int(number * pause) % 60:02}"
+        lines.append(f"2024-01-01 00:{clock} AEAD Decrypt error: bad packet ID (may be a replay): [ #{number} ]")
+    assert kinds(diagnosed("\n".join(lines))) == found
+
+
+RESET = (
+    "Fri Apr  9 09:22:30 2021 Attempting to establish TCP connection with [AF_INET]198.51.100.7:443 [nonblock]",
+    "Fri Apr  9 09:22:30 2021 TCP connection established with [AF_INET]198.51.100.7:443",
+    "Fri Apr  9 09:22:30 2021 TCP_CLIENT link remote: [AF_INET]198.51.100.7:443",
+    "Fri Apr  9 09:22:30 2021 TLS: Initial packet from [AF_INET]198.51.100.7:443, sid=4f46762c e9fc0bc9",
+    "Fri Apr  9 09:22:30 2021 VERIFY OK: depth=0, CN=server",
+    "Fri Apr  9 09:22:31 2021 Connection reset, restarting [-1]",
+)
+
+
+@pytest.mark.parametrize(("until", "certainty"), [(3, "likely"), (4, "likely"), (5, "possible")])
+def test_a_connection_that_is_reset_in_the_handshake(diagnosed: Diagnosed, until: int, certainty: str) -> None:
+    (finding,) = diagnosed("\n".join([*RESET[:until], RESET[-1]])).findings
+    assert (finding.kind, finding.certainty) == ("tcp-reset", certainty)
+
+
+def test_one_host_has_one_name(diagnosed: Diagnosed) -> None:
+    """Of a server's lines, some have the client before them, and some in the text."""
+    lines = (
+        "Sun Sep 15 11:40:31 2019 Authenticate/Decrypt packet error: packet HMAC authentication failed",
+        "Sun Sep 15 11:40:31 2019 TLS Error: incoming packet authentication failed from [AF_INET]192.0.2.101:38254",
+        "Sun Sep 15 11:48:40 2019 192.0.2.101:53951 TLS Error: TLS key negotiation failed to occur within 60 seconds",
+        "Sun Sep 15 11:48:40 2019 192.0.2.101:53951 TLS Error: TLS handshake failed",
+    )
+    (finding,) = diagnosed("\n".join(lines)).findings
+    assert (finding.kind, finding.peer) == ("key-mismatch", "192.0.2.101:38254")
+
+
 # Several files.
 
 
@@ -312,6 +424,27 @@ def test_both_ends_show_together_that_one_direction_is_dead(diagnosed: Diagnosed
     (finding,) = diagnosed(SERVER_HEARS, NO_REPLY).findings
     assert finding.kind == "one-way"
     assert {line.file for line in finding.evidence} == {"openvpn0.log", "openvpn1.log"}
+
+
+def test_what_one_end_cannot_tell_the_other_one_may(diagnosed: Diagnosed) -> None:
+    """A server that got one packet does not know why; its client met losses."""
+    late = "2021-03-04 08:00:08 TLS: Initial packet from [AF_INET]198.51.100.7:1194, sid=01020304 05060708"
+    lossy = NO_REPLY.replace(
+        "2021-03-04 08:01:02 TLS Error: TLS key", f"{late}\n2021-03-04 08:01:02 TLS Error: TLS key"
+    )
+    version = "2021-03-04 08:00:00 OpenVPN 2.3.2 x86_64-pc-linux-gnu [SSL (OpenSSL)]\n"
+    assert kinds(diagnosed(version + lossy)) == ["stall"]
+    assert kinds(diagnosed(SERVER_HEARS, version + lossy)) == ["stall"]
+
+
+def test_letters_at_the_server_and_silence_at_the_client_are_one_way(diagnosed: Diagnosed) -> None:
+    server = (
+        "2021-03-04 08:00:00 us=10000 OpenVPN 2.6.14 x86_64-pc-linux-gnu [SSL (OpenSSL)] [LZO] [LZ4] [EPOLL]\n"
+        "2021-03-04 08:00:00 us=13845 MULTI: multi_init called, r=256 v=256\n"
+        "WWWWWW2021-03-04 08:01:00 us=23966 Connection Attempt SIGTERM[hard,] received, process exiting\n"
+    )
+    (finding,) = diagnosed(server, NO_REPLY).findings
+    assert (finding.kind, finding.certainty) == ("one-way", "likely")
 
 
 def test_the_reason_may_be_in_the_other_ends_log(diagnosed: Diagnosed) -> None:

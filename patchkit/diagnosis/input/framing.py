@@ -17,13 +17,15 @@ _GLUED = r"(?P<rw>[RWrw]*?)"
 _STAMPS = (
     # OpenVPN since 2.5, journalctl -o short-iso, containers, most apps.
     r"(?P<iso>\d{4}-\d\d-\d\d[T ]" + _CLOCK + r")(?:[.,](?P<isofrac>\d{1,9}))?:?"
-    r"(?: ?(?P<zone>Z|[+-]\d\d:?\d\d)(?![\d:]))?(?: us=(?P<us>\d{1,6}))?",
+    r"(?: ?(?P<zone>Z|[+-]\d\d:?\d\d)(?![\d:]))?(?: us ?= ?(?P<us>\d{1,6}))?",
     # OpenVPN up to 2.4 (asctime), logread.
-    rf"(?P<asc>{_DAY} {_MONTH} {{1,2}}\d{{1,2}} {_CLOCK} \d{{4}})(?: us=(?P<ascus>\d{{1,6}}))?",
+    rf"(?P<asc>{_DAY} {_MONTH} {{1,2}}\d{{1,2}} {_CLOCK} \d{{4}})(?: us ?= ?(?P<ascus>\d{{1,6}}))?",
     # syslog, journalctl; some add a year or a fraction.
     rf"(?P<bsd>{_MONTH} {{1,2}}\d{{1,2}},? (?:\d{{4}},? )?{_CLOCK})(?:\.(?P<bsdfrac>\d{{1,6}}))?:?",
     # --machine-readable-output: seconds, and flags in hex.
     r"(?P<epoch>\d{9,10}\.\d{6}) [0-9a-f]{1,8}(?= )",
+    # The management interface's own log.
+    r">LOG:(?P<managed>\d{9,10}),\w{0,4},",
     # Apps: 4/9/2019, 11:35:58 PM; 09.04.2019 23:35:58; [Apr 09, 2019, 23:35:58].
     rf"\[?(?P<us_date>\d{{1,2}}/\d{{1,2}}/\d{{4}},? {_CLOCK}(?:[ \u202f][AaPp]\.?[Mm]\.?)?)\]?",
     rf"\[?(?P<german>\d{{1,2}}\.\d{{1,2}}\.\d{{4}},? {_CLOCK})\]?",
@@ -32,9 +34,10 @@ _STAMPS = (
     r"(?P<logcat>\d\d-\d\d \d\d:\d\d:\d\d\.\d{3})(?: +\d+ +\d+)?(?: [VDIWEF])?",
     rf"(?P<clock>{_CLOCK})(?:[.,](?P<clockfrac>\d{{1,6}}))?",
 )
-_STAMP = re.compile(rf"\s*{_GLUED}(?:{'|'.join(_STAMPS)})(?=[\s,]|$)[\s,]*")
+_STAMP = re.compile(rf"[\s,]*{_GLUED}(?:{'|'.join(_STAMPS)})(?:(?=[\s,]|$)[\s,]*|(?<=,))")
 _AGE = re.compile(r"\s*\[?\s*\d{1,9}\.\d{6}\]? (?=\S)")  # dmesg's kind of time, before another one
 _QUOTE = re.compile(r"(?:[>|\"'`*#] ?){1,8}(?=\S)")  # of a mail, a table or a list
+_LABEL = re.compile(r"\[[\w.-]{1,64}\] (?=\S)")  # pritunl: a server's name before the time
 _SERVICE = re.compile(r"[\w.-]{1,60}\s*\| ?")  # docker compose
 _CRI = re.compile(r"(?:stdout|stderr) [FP] ")
 _TAG = re.compile(
@@ -46,7 +49,14 @@ _NAMED = re.compile(
     r"(?:(?P<host>[\w.:-]{1,255})\s+)?(?P<program>(?i:(?:nm-)?o(?:pen)?vpn[\w.@-]{0,60}))"
     r"(?:\s*:\s+|\s+(?P<pid>\d{1,7})(?:\s+-)*\s+|\s*\[(?P<pid2>\d{1,10})\]:?\s+)"
 )
-_OTHER_NOISE = re.compile(r"(?:\*Tunnelblick:|OpenVPN: ?|openvpn *: |[-<>] |N ?- )", re.IGNORECASE)
+_OTHER_NOISE = re.compile(
+    r"(?:\*Tunnelblick:|OpenVPN: ?|openvpn *: |--? |[<>] |N ?- |"
+    # openvpn3-linux; gluetun and others that print a level and a part; Android Studio; a time without its seconds.
+    r"[VDIWEF]/[\w.-]{1,64}: |\{tag:\d{1,24}\} (?:Client|Session Manager) \w{1,16}: (?:\{tag:\d{1,24}\} )?|"
+    r"\[?(?:INFO|WARN|WARNING|ERROR|ERR|DEBUG|DBG|NOTICE|TRACE)\]?\s+(?:-\s+)?(?:\[[\w.-]{1,40}\]\s+)?|"
+    r"\d{1,7}-\d{1,7}/[\w.?-]{1,80}\s+[VDIWEF]/[\w.-]{1,64}: |us=\d{1,6} )",
+    re.IGNORECASE,
+)
 _PEER = re.compile(
     r"(?:(?P<name>[^/\s][^/]{0,63})/)?"
     r"(?P<address>(?:(?:udp|tcp)[46]?(?:-\w+)?:)?\[?[\w.:*<>%-]{1,64}\]?:\d{1,5}|"
@@ -132,7 +142,7 @@ class Framer:
         return Framed(time, stamp, program, letters, message, True, micro)
 
     def _unusual(self, line: str, depth: int) -> Framed:
-        for pattern in (_AGE, _SERVICE, _CRI, _QUOTE) if depth < _DEEPEST else ():
+        for pattern in (_AGE, _SERVICE, _CRI, _QUOTE, _LABEL) if depth < _DEEPEST else ():
             found = pattern.match(line)
             if found and (pattern is not _AGE or _STAMP.match(line, found.end())):
                 inner = self.split(line[found.end() :], depth + 1) if pattern is not _CRI else None
@@ -141,6 +151,9 @@ class Framer:
                     return inner
         tag = _tag(line)
         if tag is not None:
+            inner = self.split(line[tag.end() :], depth + 1) if tag.re is _OTHER_NOISE and depth < _DEEPEST else None
+            if inner is not None and inner.is_framed:
+                return inner
             return Framed(None, "", _program(tag), "", line[tag.end() :], True)
         letters = line[: len(line) - len(line.lstrip("RWrw"))] if line[:2].strip("RWrw") == "" else ""
         return Framed(None, "", "", letters, line[len(letters) :].lstrip() if letters else line.strip(), False)
@@ -203,7 +216,7 @@ def _whole(found: re.Match[str]) -> tuple[str, str]:
         if text := group(whole):
             us = group(micro) if micro else None
             return text.replace("T", " "), us.zfill(6) if us else group(fraction) or "" if fraction else ""
-    for joined in ("epoch", "logcat"):
+    for joined in ("epoch", "logcat", "managed"):
         if text := group(joined):
             begin, _, rest = text.partition(".")
             return begin, rest

@@ -12,6 +12,7 @@ LEFT, RIGHT, WIDTH = 250, 650, 940
 """Where the two ends stand, and the drawing's width, in pixels."""
 _TOP, _STEP, _SLANT = 46, 17, 9
 _MOST = 120  # moments that are drawn
+_BEFORE = 40  # of these, before the packet that is stuck, where it is not among the first
 _PAUSE = 0.5  # seconds from which on a pause is marked
 
 
@@ -55,8 +56,11 @@ def timeline(moments: Sequence[Moment]) -> Timeline | None:
     """Lay out ``moments``; None where there are none."""
     if not moments:
         return None
-    strokes = list(_strokes(moments[:_MOST]))
-    return Timeline(strokes, strokes[-1].y + 40, max(0, len(moments) - _MOST))
+    stuck = next((index for index, moment in enumerate(moments) if moment.stuck), 0)
+    begin = max(0, min(stuck - _BEFORE, len(moments) - _MOST)) if stuck >= _MOST - _BEFORE else 0
+    drawn = moments[begin : begin + _MOST]
+    strokes = list(_strokes(drawn))
+    return Timeline(strokes, strokes[-1].y + 40, len(moments) - len(drawn))
 
 
 def _strokes(moments: Sequence[Moment]) -> Iterator[Stroke]:

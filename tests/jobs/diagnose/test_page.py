@@ -12,23 +12,13 @@ from patchkit.diagnosis.finding import Moment
 from patchkit.diagnosis.input.files import LogFile
 from patchkit.jobs.diagnose.page import html
 from patchkit.jobs.diagnose.timeline import timeline
-
-_PACKET = "UDPv4 {way} [114] {to} [AF_INET]192.0.2.4:1194: P_CONTROL_V1 kid=0 [ ] pid={pid} DATA len=100"
-STUCK = [
-    ("10 2013 us=100", _PACKET.format(way="WRITE", to="to", pid=5)),
-    ("10 2013 us=150", _PACKET.format(way="WRITE", to="to", pid=6)),
-    ("10 2013 us=200", "ACK output sequence broken: [9] 5 6 7 8"),
-    ("11 2013 us=100", "ACK output sequence broken: [9] 5 6 7 8"),
-    ("12 2013 us=200", "ACK output sequence broken: [9] 5 6 7 8"),
-    ("12 2013 us=300", _PACKET.format(way="WRITE", to="to", pid=5)),
-    ("12 2013 us=400", "UDPv4 READ [22] from [AF_INET]192.0.2.4:1194: P_ACK_V1 kid=0 [ 5 ]"),
-]
+from tests.diagnosis.samples import PACKETS
 
 
 @pytest.fixture
 def found(tmp_path: Path) -> Diagnosis:
     path = tmp_path / "client.log"
-    path.write_text("".join(f"Wed Jul 24 16:53:{stamp} {message}\n" for stamp, message in STUCK))
+    path.write_text(PACKETS)
     return diagnose([LogFile("client.log", path)])
 
 
@@ -61,6 +51,28 @@ def test_time_that_runs_backwards_is_drawn_downwards() -> None:
     assert drawn is not None
     heights = [stroke.y for stroke in drawn.strokes]
     assert heights == sorted(heights)
+
+
+def test_the_evidence_of_a_stall_is_its_own_lines(tmp_path: Path) -> None:
+    """Many lines come before: each packet of a window makes one, and only the stuck one's show the stall."""
+    path = tmp_path / "client.log"
+    lines = [
+        f"Wed Jul 24 16:53:09 2013 us={n + 1} ACK output sequence broken: [{n + 4}] {n} {n + 1}" for n in range(1, 5)
+    ]
+    path.write_text("\n".join(lines * 4) + "\n" + PACKETS)
+    (finding,) = diagnose([LogFile("client.log", path)]).findings
+    assert [line.text for line in finding.evidence] == ["ACK output sequence broken: [9] 5 6 7 8"] * 2
+    assert [line.line for line in finding.evidence] == [19, 21]
+
+
+def test_a_long_drawing_has_the_packet_that_is_stuck() -> None:
+    moments = [Moment(seconds=float(number), direction="in", label=str(number)) for number in range(350)]
+    moments[300] = moments[300].model_copy(update={"stuck": True})
+    drawn = timeline(moments)
+    assert drawn is not None
+    arrows = [stroke for stroke in drawn.strokes if stroke.kind == "in"]
+    assert (arrows[0].label, arrows[-1].label, drawn.left_out) == ("230", "349", 230)
+    assert [stroke.label for stroke in arrows if stroke.stuck] == ["300"]
 
 
 def test_a_long_incident_is_cut() -> None:

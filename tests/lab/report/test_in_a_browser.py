@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from patchkit.diagnosis.diagnose import diagnose
+from patchkit.diagnosis.input.files import LogFile
+from patchkit.jobs.diagnose.page import html as diagnose_html
 from patchkit.jobs.verify.model import Fact, Finding, StepResult, Verification
 from patchkit.jobs.verify.report import html as verify_html
 from patchkit.lab.report.report import html
 from patchkit.lab.results.results import results
+from tests.diagnosis.samples import PACKETS, VERDICTS
 from tests.support.lab.browser import look
 from tests.support.lab.synthetic import TIMING, campaign, crowd, lossy, soak
 
@@ -51,8 +56,16 @@ def verify_report() -> str:
     )  # fmt: skip
 
 
+def diagnose_report() -> str:
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{kind}{'-of-a-server' * 9}.log" for kind in ("packets", *VERDICTS)]
+        for path, text in zip(paths, (PACKETS, *VERDICTS.values()), strict=True):
+            path.write_text(text)
+        return diagnose_html(diagnose([LogFile(str(path), path) for path in paths]))
+
+
 @pytest.mark.parametrize("width", [1200, 400])
-@pytest.mark.parametrize("page", [lab_report, verify_report])
+@pytest.mark.parametrize("page", [lab_report, verify_report, diagnose_report])
 def test_nothing_is_cut_and_no_page_scrolls_sideways(page: object, width: int, tmp_path: Path) -> None:
     assert callable(page)
     seen = look(page(), width, tmp_path)

@@ -1,0 +1,1 @@
+"""Rules: each looks at one handshake for one kind of fault."""
