@@ -10,7 +10,15 @@ import typer
 
 from patchkit.cli import completion
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import GitOption, JsonOption, OfflineOption, PatchOption, SinceOption, SourceOption
+from patchkit.cli.options import (
+    GitOption,
+    JsonOption,
+    NetworkTimeoutOption,
+    OfflineOption,
+    PatchOption,
+    SinceOption,
+    SourceOption,
+)
 
 
 @command
@@ -35,6 +43,7 @@ def matrix(
     ] = None,
     patch: PatchOption = None,
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     note: Annotated[
