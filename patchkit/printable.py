@@ -13,8 +13,8 @@ _LINE_KEPT = "\n\t"
 _UNSEEN = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
 _MAY_BE_UNSEEN = re.compile(r"[^ -~]")
 _LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*")
-# Up to the last @ in front of the path, as browsers and curl read it.
-_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*://)([^\s/?#\"'\\]+)@")
+# Up to the last @ in front of the path, as browsers and curl read it. A URL taken for a path has one slash.
+_USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*:/{1,2})([^\s/?#\"'\\]+)@")
 _HIDDEN = "***"
 
 

@@ -26,6 +26,7 @@ FLOORS = [
     "shard",
     "signals",
     "children",
+    "limits",
     "storage",
     "temporary",
     "cache",

@@ -41,6 +41,7 @@ def test_nothing_that_controls_a_terminal_is_left(text: str) -> None:
         ("https://token@host/x.git", "https://***@host/x.git"),
         ("from http://a:b@h/1 and http://c:d@h/2", "from http://***@h/1 and http://***@h/2"),
         ("https://me:se@cret@host/x", "https://***@host/x"),
+        ("http:/me:secret@host/x", "http:/***@host/x"),
         ("ssh://git@host/x", "ssh://git@host/x"),
         ("ssh://git:secret@host/x", "ssh://git:***@host/x"),
         ("git@host:x and https://host/x@v1", "git@host:x and https://host/x@v1"),

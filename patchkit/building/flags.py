@@ -52,6 +52,30 @@ def check_configured(flags: Sequence[str], configured: Sequence[str]) -> None:
         raise CompileError(f"configure has dropped {' '.join(lost)}", why=f"CFLAGS are {' '.join(configured)}")
 
 
+def machine_flags(flags: Sequence[str]) -> list[str]:
+    """Return those of ``flags`` that say which instructions the compiler may use: -march=x86-64-v3, -mavx2."""
+    return [flag for text in flags for flag in text.split() if flag.startswith("-m")]
+
+
+def check_machine(flags: Sequence[str], answer: str) -> None:
+    """Raise CompileError where the compiler's ``answer`` to --help=target does not show one of the machine ``flags``.
+
+    A program does not state which instructions its compiler was free to use, so the compiler is asked.
+    """
+    shown = dict(re.findall(r"^\s+(-m[^\s=]+=?)\S*\s+(\S+)\s*$", answer, re.MULTILINE))
+    for flag in machine_flags(flags):
+        name, equals, value = flag.partition("=")
+        is_off = name.startswith("-mno-") and name not in shown
+        wanted = value if equals else "[disabled]" if is_off else "[enabled]"
+        told = shown.get(name.replace("-mno-", "-m", 1) if is_off else name + equals)
+        if told != wanted:
+            raise CompileError(
+                f"--cflag={flag} had no effect that can be seen",
+                why=f"with the flags of the configured tree the compiler states {told or 'nothing'} for it",
+                advice="leave it out",
+            )
+
+
 def check_program(flags: Sequence[str], program: bytes) -> None:
     """Raise CompileError where ``program``, which was built with ``flags``, does not show one that it should show."""
     for flag in flags:

@@ -16,6 +16,7 @@ from patchkit.cli.options import (
     GuardOption,
     JsonOption,
     KnownBadOption,
+    NetworkTimeoutOption,
     OfflineOption,
     OnOption,
     OptionalVersionOption,
@@ -64,6 +65,7 @@ def build(
     compiling: CompileOptions = CompileOptions(),
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path("dist"),
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Build the other variants, targets and releases when one fails.")
     ] = False,

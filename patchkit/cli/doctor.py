@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import JsonOption, PurposeChoice
+from patchkit.cli.options import JsonOption, NetworkTimeoutOption, PurposeChoice
 
 if TYPE_CHECKING:
     from patchkit.jobs.doctor.distribution import Step
@@ -24,6 +24,7 @@ def doctor(
     ] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Run the commands that help, as root, then test again.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --fix: do not ask.")] = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Test what patchkit needs here: run a container, compile, boot the lab's machine, reach a mirror.

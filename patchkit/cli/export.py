@@ -14,6 +14,7 @@ from patchkit.cli.options import (
     GitOption,
     GuardOption,
     JsonOption,
+    NetworkTimeoutOption,
     OfflineOption,
     OptionalVersionOption,
     PatchOption,
@@ -40,6 +41,7 @@ def export(
     ] = None,
     check_compile: CheckCompileOption = False,
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     fail_on_vulnerable: VulnerableOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import GitOption, JsonOption, OfflineOption, VersionOption
+from patchkit.cli.options import GitOption, JsonOption, NetworkTimeoutOption, OfflineOption, VersionOption
 
 
 @command
@@ -19,6 +19,7 @@ def fetch(
     ] = None,
     git: GitOption = None,
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch and verify a release's source; print where it is.

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from patchkit.cli.error_handling import command
+from patchkit.cli.options import NetworkTimeoutOption
 
 
 @command
@@ -16,6 +17,7 @@ def base(
     accept: Annotated[
         bool, typer.Option("--accept", help="Use the images that have these names now, whatever was used before.")
     ] = False,
+    _: NetworkTimeoutOption = None,
 ) -> None:
     """Bootstrap the base images from a Debian mirror, for places without an image registry.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from patchkit.cli.error_handling import command
-from patchkit.cli.options import JsonOption, OfflineOption
+from patchkit.cli.options import JsonOption, NetworkTimeoutOption, OfflineOption
 
 
 @command
 def kernel(
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the lab's kernel where the cache has none, and print what it is.

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from patchkit.cli.error_handling import command
+from patchkit.cli.options import NetworkTimeoutOption
 
 
 @command
@@ -16,6 +17,7 @@ def pin(
     mirror: Annotated[
         str | None, typer.Option("--mirror", metavar="URL", help="A Debian mirror; default: apt's.")
     ] = None,
+    _: NetworkTimeoutOption = None,
 ) -> None:
     """List the packages that the lab's guest would be made of today, for PATCHKIT_GUEST, by Debian's signed index.
 

@@ -9,7 +9,7 @@ import typer
 
 from patchkit.cli.error_handling import command
 from patchkit.cli.option_groups import CompileOptions
-from patchkit.cli.options import GitOption, JsonOption, KnownBadOption, OfflineOption, PatchOption
+from patchkit.cli.options import GitOption, JsonOption, KnownBadOption, NetworkTimeoutOption, OfflineOption, PatchOption
 
 
 @command
@@ -29,6 +29,7 @@ def replay(
     git: GitOption = None,
     compiling: CompileOptions = CompileOptions(),
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     allow_known_bad: KnownBadOption = False,
     as_json: JsonOption = False,
 ) -> None:

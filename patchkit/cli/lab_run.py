@@ -16,6 +16,7 @@ from patchkit.cli.options import (
     GuardOption,
     JsonOption,
     KnownBadOption,
+    NetworkTimeoutOption,
     OfflineOption,
     OnOption,
     OptionalVersionOption,
@@ -121,6 +122,7 @@ def run(
     git: GitOption = None,
     compiling: CompileOptions = CompileOptions(),
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     allow_known_bad: KnownBadOption = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -13,6 +13,7 @@ from patchkit.cli.error_handling import command
 from patchkit.cli.options import (
     GitOption,
     JsonOption,
+    NetworkTimeoutOption,
     OfflineOption,
     PatchOption,
     ShardOption,
@@ -44,6 +45,7 @@ def matrix(
     patch: PatchOption = None,
     shard: ShardOption = None,
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     note: Annotated[

@@ -17,6 +17,7 @@ from patchkit.cli.options import (
     FeatureOption,
     GitOption,
     JsonOption,
+    NetworkTimeoutOption,
     OpensslSourceOption,
     TargetOption,
 )
@@ -45,6 +46,7 @@ def sync(
     lab: Annotated[
         bool, typer.Option("--lab", help="The packages of the lab's guest and its kernel's source, too.")
     ] = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Collect all that builds of these releases need: sources, the crypto library's source, Docker's images.

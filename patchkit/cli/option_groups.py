@@ -38,12 +38,12 @@ class CompileOptions:
 
     def settings(self, *, allow_known_bad: bool = False) -> BuildSettings:
         """Return the settings that these options ask for. Raises BadUsageError for those that never make sense."""
-        from patchkit.building.engine.protocol import TIMEOUT
+        from patchkit import limits
         from patchkit.building.settings import BuildSettings
         from patchkit.processors import cores
 
         if self.timeout is not None:
-            os.environ[TIMEOUT] = str(self.timeout)  # for all that compiles, also in threads and other processes
+            os.environ[limits.BUILD] = str(self.timeout)  # for all that compiles, also in threads and other processes
         settings = BuildSettings(
             engine=self.engine.value,
             crypto=self.crypto,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from patchkit import limits
 from patchkit.cli import completion
 
 
@@ -107,6 +109,26 @@ SourceOption = Annotated[
     Path | None,
     typer.Option("--source", metavar="TARBALL|DIR", help="Take a source at hand; it counts as unverified."),
 ]
+
+
+def _set_network_timeout(seconds: int | None) -> None:
+    if seconds is not None:
+        os.environ[limits.NETWORK] = str(seconds)  # for all that connects, also in threads and other processes
+
+
+NetworkTimeoutOption = Annotated[
+    int | None,
+    typer.Option(
+        "--network-timeout",
+        metavar="SECONDS",
+        min=1,
+        max=limits.MOST,
+        help="How long git, a server or Docker's daemon may send nothing. Default: 10 to 600, by what is waited for.",
+        callback=_set_network_timeout,
+        expose_value=False,
+    ),
+]
+"""Needs no value in the command: it sets the variable that all waits follow."""
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Use the cache and mirrors only.")]
 CheckCompileOption = Annotated[
     bool,
@@ -123,7 +145,7 @@ JobsOption = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min
 TimeoutOption = Annotated[
     int | None,
     typer.Option(
-        "--timeout", metavar="SECONDS", min=1, max=9_999_999, help="For one command of a build. Default: four hours."
+        "--timeout", metavar="SECONDS", min=1, max=limits.MOST, help="For one command of a build. Default: four hours."
     ),
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the tools' output.")]

@@ -10,7 +10,7 @@ import typer
 from patchkit.cli import completion
 from patchkit.cli.error_handling import command
 from patchkit.cli.option_groups import CompileOptions
-from patchkit.cli.options import GitOption, JsonOption, OfflineOption, VerboseOption
+from patchkit.cli.options import GitOption, JsonOption, NetworkTimeoutOption, OfflineOption, VerboseOption
 
 
 @command
@@ -33,6 +33,7 @@ def port(
     ] = False,
     compiling: CompileOptions = CompileOptions(),
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:

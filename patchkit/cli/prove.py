@@ -12,6 +12,7 @@ from patchkit.cli.option_groups import CompileOptions
 from patchkit.cli.options import (
     GitOption,
     JsonOption,
+    NetworkTimeoutOption,
     OfflineOption,
     OptionalVersionOption,
     PatchOption,
@@ -37,6 +38,7 @@ def prove(
         typer.Option("--configure", metavar="ARG", help="A further argument for configure; may be repeated."),
     ] = None,
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:

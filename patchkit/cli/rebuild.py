@@ -13,6 +13,7 @@ from patchkit.cli.options import (
     GitOption,
     JobsOption,
     JsonOption,
+    NetworkTimeoutOption,
     OfflineOption,
     OpensslSourceOption,
     SourceOption,
@@ -38,6 +39,7 @@ def rebuild(
     ] = False,
     jobs: JobsOption = None,
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:

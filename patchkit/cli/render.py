@@ -6,6 +6,7 @@ from patchkit.cli.error_handling import command
 from patchkit.cli.options import (
     GitOption,
     GuardOption,
+    NetworkTimeoutOption,
     OfflineOption,
     OptionalVersionOption,
     PatchOption,
@@ -24,6 +25,7 @@ def render(
     git: GitOption = None,
     source: SourceOption = None,
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
 ) -> None:
     """Print a variant's diff for a release, with a DEP-3 header.
 

@@ -15,6 +15,7 @@ from patchkit.cli.option_groups import CompileOptions
 from patchkit.cli.options import (
     GitOption,
     JsonOption,
+    NetworkTimeoutOption,
     OfflineOption,
     OptionalVersionOption,
     PatchOption,
@@ -106,6 +107,7 @@ def verify(
         bool, typer.Option("--keep-going", help="Compile and run even what has turned out not to be upstream's.")
     ] = False,
     offline: OfflineOption = False,
+    _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:

@@ -362,13 +362,22 @@ def _change_in_views(combined: Combination, source: CSource, file: str, mode: in
     if errors and not changes:
         raise errors[0]
     if errors or any(change.by_part != changes[0].by_part for change in changes):
-        rows = [f"line {row}: {source.text(row)}" for row in text.split_rows]
+        rows = [f"line {row}: {source.text(row)}" for row in _within(combined, source, text.split_rows)]
         raise AnchorError(
             f"what {combined.name} changes in {source.name} depends on which branch of an #if is compiled",
             why="\n".join([*rows[:_SHOWN], *(error.what for error in errors[:1])]),
             advice="a variant never guesses; render it against an unaltered source",
         )
     return changes[0]
+
+
+def _within(combined: Combination, source: CSource, rows: Sequence[int]) -> list[int]:
+    """Those of ``rows``, from 1, that stand in what ``combined`` changes; all of them where none does."""
+    view = parse(source.name, source.data, 0)
+    nodes = [node for name in combined.functions for node in view.declarations(name)]
+    nodes += [node for name in combined.structs for node in view.structs(name)]
+    inside = [row for row in rows if any(node.start_point.row < row <= node.end_point.row + 1 for node in nodes)]
+    return inside or list(rows)
 
 
 def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> _Change:
@@ -484,6 +493,7 @@ def _check_after(combined: Combination, unguarded: _Change) -> None:
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
     _refuse_patched(part, source)
     _refuse_broken(part, source)
+    _refuse_doubled(part, file, source)
     edits = read_edits(yielded_by(part, file, source), source.lines, part, file)
     _hold_inside(part, edits, source)
     return edits
@@ -509,6 +519,20 @@ def _refuse_broken(part: Variant, source: CSource) -> None:
             if node.has_error:
                 row = node.start_point.row + 1
                 raise AnchorError(f"{name} in {source.name} can't be parsed as C", why=f"it begins at line {row}")
+
+
+def _refuse_doubled(part: Variant, file: str, source: CSource) -> None:
+    """A function of which there are two, by a condition, would change in one of them, and it is not known which counts.
+
+    Upstream's files were looked at when their pins were made.
+    """
+    if pins.is_upstreams(file, source.data):
+        return
+    for name in part.functions:
+        defined = [node for node in source.declarations(name) if node.type == "function_definition"]
+        if len(defined) > 1:
+            rows = [node.start_point.row + 1 for node in defined]
+            raise source.refusal(f"the function {name}", name, rows)
 
 
 def _hold_inside(part: Variant, edits: Sequence[Edit], source: CSource) -> None:

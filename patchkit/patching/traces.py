@@ -47,7 +47,7 @@ class Found:
     """Other variants that the same places would show."""
     traces: tuple[Trace, ...]
     is_whole: bool
-    """Whether each file that the variant touches shows it."""
+    """Whether each file that the variant changes in this release shows it."""
 
     @property
     def name(self) -> str:
@@ -102,10 +102,19 @@ def found_in(tree: SourceTree) -> list[Found]:
         best = min(alike, key=lambda part: (len(_keys(part)) - most, part.name))
         also = tuple(part.name for part in alike if part is not best and shown[part.name] == shown[best.name])
         traces = sorted((places[key] for key in shown[best.name]), key=lambda trace: (trace.path, trace.row))
-        is_whole = {trace.path.rpartition("/")[2] for trace in traces} >= set(best.files)
+        shows = {trace.path.rpartition("/")[2] for trace in traces}
+        is_whole = all(file in shows or _is_left(best, file, tree) for file in best.files)
         found.append(Found(best, also, tuple(traces), is_whole))
         left -= shown[best.name]
     return found
+
+
+def _is_left(part: Variant, file: str, tree: SourceTree) -> bool:
+    """Whether ``part`` has no pin for ``file`` as it is here: of that release it changes other files."""
+    path = next((path for path in (f"src/openvpn/{file}", file) if path in tree.entries), None)
+    if path is None or tree.entries[path].mode == SYMLINK:
+        return False
+    return pins.pinned(part, path, tree.read(path), guard=False) is None
 
 
 _Key = tuple[str, str]  # a file's name, and a trace in it

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from patchkit.building.flags import check_configured, check_flags, check_program
+from patchkit.building.flags import check_configured, check_flags, check_machine, check_program, machine_flags
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import BadUsageError, CompileError
 from patchkit.releases.version import Version
@@ -53,6 +54,26 @@ def test_a_flag_that_configure_lost_is_told() -> None:
     check_configured(["-g", "-O1"], ["-O2 -g", "-O1"])
     with pytest.raises(CompileError, match="-g"):
         check_configured(["-g"], ["-O2"])
+
+
+def answer(*flags: str) -> str:
+    command = ["gcc", *flags, "-Q", "--help=target"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the flags are of x86-64")
+def test_the_compiler_says_whether_it_has_taken_a_flag_for_the_machine() -> None:
+    flags = ["-march=x86-64-v3", "-mtune=generic", "-mno-red-zone", "-mno-avx512f", "-g", "-O1 -mfma"]
+    assert machine_flags(flags) == [*flags[:4], "-mfma"]
+    check_machine(flags, answer(*flags[:5], "-O1", "-mfma"))
+    # The last one of several decides, as it would with a Makefile's own behind the user's.
+    for flag, later in (("-march=x86-64-v3", "-march=x86-64"), ("-mavx2", "-mno-avx2"), ("-mno-fma", "-mfma")):
+        check_machine([flag], answer(flag))
+        with pytest.raises(CompileError, match="no effect"):
+            check_machine([flag], answer(flag, later))
+    with pytest.raises(CompileError) as caught:
+        check_machine(["-mfoo"], answer())
+    assert "states nothing for it" in caught.value.why
 
 
 def test_a_sanitizer_shows_in_the_program(tmp_path: Path) -> None:

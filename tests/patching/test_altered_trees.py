@@ -16,6 +16,7 @@ from patchkit.patching import traces
 from patchkit.patching.combination import combination
 from patchkit.patching.render import render
 from patchkit.patching.variants import names, variant
+from patchkit.releases.version import Version
 from patchkit.source.tree.directory import tree_from
 from tests.conftest import Run
 
@@ -123,13 +124,28 @@ def test_another_variant_is_in_the_tree(
     assert "patch -R" in done.stderr
 
 
+@pytest.mark.parametrize("tag", ["v2.4.12", "v2.6.14", "v2.7.6"])
+def test_a_whole_variant_is_one_and_what_lacks_a_file_is_a_part(
+    made: Callable[[str], Path], tag: str, patchkit: Run
+) -> None:
+    """recommended changes other files in each of these releases."""
+    tree = made(tag)
+    before = {path: path.read_bytes() for path in (tree / CODE).iterdir() if path.is_file()}
+    assert patchkit("apply", str(tree), "--variant", "recommended").returncode == 0
+    done = patchkit("apply", str(tree), "--variant", "retransmit")
+    assert (done.returncode, "it has recommended\n" in done.stderr) == (31, True), done.stderr
+    (tree / CODE / "forward.c").write_bytes(before[tree / CODE / "forward.c"])
+    done = patchkit("apply", str(tree), "--variant", "retransmit")
+    assert (done.returncode, "it has a part of recommended\n" in done.stderr) == (31, True), done.stderr
+
+
 @pytest.mark.parametrize("tag", ["v2.3.2", "v2.4.12", "v2.6.14", "v2.7.6"])
 @pytest.mark.parametrize("name", [name for name in names() if name != "stock"])
 def test_each_file_of_a_variant_shows_it_alone(made: Callable[[str], Path], name: str, tag: str) -> None:
     """A patch of which only one file was taken over."""
     source = tree_from(made(tag))
-    if name == "handshake" and tag >= "v2.6":
-        return  # not applicable: upstream does so itself
+    if combination(name).upstream_status(Version.parse(tag)) == "not-applicable":
+        return
     after = render(combination(name), source, tag).files
     for path, data in after.items():
         in_part = type(source)(source.origin, {**source.entries, path: type(source.entries[path]).of(data)})

@@ -165,6 +165,18 @@ def test_the_macro_of_the_guard_is_free_or_there_is_no_guarded_form(text: str) -
         render(combination("early"), taken, "sample", guard=True)
 
 
+NAMELESS = "struct outer { union { int of_some; } inner; };\nextern struct { int of_another; } single;\n"
+
+
+def test_what_has_no_name_says_nothing_of_another_type_that_is_not_known() -> None:
+    """Forks of 2.1 have such a union, and 2.1 itself has macros for variables."""
+    head, own, tail = SOURCE.rpartition("    struct reliable_entry *e = &rel->array[0];\n")
+    assert own
+    loop = "#define taken (&rel->array[0])\n" + head + tail.replace("e->", "taken->")
+    tree = made(source=(SOURCE, loop), buffer=("struct buffer", NAMELESS + "struct buffer"))
+    assert render(combination("early"), tree, "sample").files
+
+
 def test_a_function_with_another_number_of_arguments() -> None:
     files = {
         "reliable.c": b'#include "own.h"\nstruct buffer *\nreliable_get_buf_output_sequenced(struct reliable *rel)\n{\n'

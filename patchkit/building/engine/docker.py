@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from patchkit import limits
 from patchkit.building.engine import image
 from patchkit.building.engine.protocol import OWNER, Identity, Workspace, longest_command, too_long, versions
 from patchkit.building.toolchain import Toolchain
@@ -38,6 +40,7 @@ _NOBODY_THERE = ("FileNotFoundError", "No such file", "ConnectionRefusedError", 
 _ROW = "${Package} ${Architecture} ${Version}\\n"
 _PING = 10.0  # seconds for the first answer of the daemon
 _ANSWER = 600.0  # seconds for any later one: importing an image may take minutes
+_ASKED = 60.0  # seconds after which the daemon is asked whether it is there, while a command runs
 
 
 def connect() -> docker.DockerClient:
@@ -50,13 +53,13 @@ def connect() -> docker.DockerClient:
 
     client = None
     try:
-        client = docker.from_env(timeout=_PING)
+        client = docker.from_env(timeout=limits.silence(_PING))
         client.ping()
     except (docker.errors.DockerException, OSError) as error:  # OSError: requests' time-outs and broken connections
         if client is not None:
             client.close()
         raise _unanswered(str(error)) from error
-    client.api.timeout = _ANSWER
+    client.api.timeout = limits.silence(_ANSWER)
     return client
 
 
@@ -66,7 +69,7 @@ def _knock() -> None:
     if not host.startswith("unix://"):
         return
     with socket.socket(socket.AF_UNIX) as knock:
-        knock.settimeout(_PING)
+        knock.settimeout(limits.silence(_PING))
         try:
             knock.connect(host.removeprefix("unix://"))
         except OSError as error:
@@ -225,10 +228,11 @@ class DockerWorkspace:
                 "Id"
             ]
             rest = b""
-            for chunk in self._output(job):
-                *whole, rest = (rest + chunk).split(b"\n")
-                for text in whole:
-                    line(text.decode("utf-8", "replace"))
+            with self._output(job) as chunks:
+                for chunk in chunks:
+                    *whole, rest = (rest + chunk).split(b"\n")
+                    for text in whole:
+                        line(text.decode("utf-8", "replace"))
             if rest:
                 line(rest.decode("utf-8", "replace"))
             code = self._api.exec_inspect(job)["ExitCode"]
@@ -245,15 +249,40 @@ class DockerWorkspace:
         with suppress(docker.errors.APIError):
             self._container.kill()
 
-    def _output(self, job: str) -> Iterator[bytes]:
-        stream = self._api.exec_start(job, stream=True)
+    @contextmanager
+    def _output(self, job: str) -> Iterator[Iterator[bytes]]:
+        """The output of a command, which ends when the command does, or the daemon no longer answers."""
+        stream, ended, silent = self._api.exec_start(job, stream=True), threading.Event(), threading.Event()
+        wait = limits.silence(_ASKED)
+
+        def ask() -> None:
+            # The SDK waits for output without a limit, and a command may print nothing for as long as it runs.
+            while not ended.wait(wait):
+                try:
+                    self._api.ping()
+                except Exception:  # noqa: BLE001 - requests', urllib3's and the SDK's own
+                    if not ended.is_set():
+                        silent.set()
+                        with suppress(OSError):
+                            stream.close()
+                    return
+
+        watch = threading.Thread(target=ask, daemon=True)
+        watch.start()
         try:
-            yield from stream
+            yield stream
         finally:
+            ended.set()
             # The SDK leaves the connection open, and its close() leaves the file object of the socket open.
             with suppress(OSError):
                 stream.close()
             stream._response.close()
+        if silent.is_set():
+            raise DockerSilentError(
+                "Docker's daemon no longer answers",
+                why=f"no answer within {self._api.timeout:g} s, while a command ran in a container",
+                advice=f"docker info; {limits.LONGER}",
+            )
 
 
 @contextmanager
@@ -275,4 +304,5 @@ def daemon_errors() -> Iterator[None]:
             raise DiskFullError("no room left in Docker's storage", why=why, advice="docker system prune") from error
         raise DockerSilentError("Docker refused a request", why=why, advice="docker info") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise DockerSilentError("the connection to Docker broke", why=str(error), advice="docker info") from error
+        advice = f"docker info; {limits.LONGER}" if isinstance(error, requests.Timeout) else "docker info"
+        raise DockerSilentError("the connection to Docker broke", why=str(error), advice=advice) from error

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import tarfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,9 +11,9 @@ from hashlib import sha256
 from io import BytesIO
 from typing import Literal, Protocol
 
+from patchkit import limits
 from patchkit.building.toolchain import Toolchain
-from patchkit.errors import BadUsageError, ToolError
-from patchkit.releases.version import shown
+from patchkit.errors import ToolError
 
 OWNER = 1000
 """The user id that owns the files of a workspace in a container; on the host, the user's own."""
@@ -23,8 +21,6 @@ OWNER = 1000
 EngineName = Literal["auto", "docker", "host"]
 
 
-TIMEOUT = "PATCHKIT_BUILD_TIMEOUT"
-"""The variable with the seconds that one command of a build may take; ``--timeout`` sets it."""
 _COMMAND = 4 * 3600.0  # seconds; OpenSSL takes some minutes on one old core
 
 
@@ -33,14 +29,8 @@ def longest_command() -> float:
 
     Raises BadUsageError where the variable is not a number of seconds.
     """
-    text = os.environ.get(TIMEOUT, "")
-    if not text:
-        return _COMMAND
-    if not re.fullmatch(r"[1-9]\d{0,6}", text, re.ASCII):
-        raise BadUsageError(
-            f"{TIMEOUT} is not a number of seconds: {shown(text)}", advice=f"{TIMEOUT}=7200, or --timeout 7200"
-        )
-    return float(text)
+    given = limits.seconds(limits.BUILD)
+    return _COMMAND if given is None else given
 
 
 def too_long(command: Sequence[str], limit: float) -> ToolError:

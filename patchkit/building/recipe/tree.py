@@ -85,6 +85,18 @@ class OpenVpnTree(ABC):
         """The compiler flags that the configured tree has. Raises CompileError."""
         return list(self._toolchain.target.cflags)
 
+    def machine_answer(self) -> str:
+        """Return what the compiler, with the flags of the configured tree, says of the machine that it compiles for.
+
+        Raises CompileError.
+        """
+        output: list[str] = []
+        command = (self._toolchain.target.tool("gcc"), *self.cflags, "-Q", "--help=target")
+        code = self._workspace.run(command, cwd=TREE, env=self._env, line=output.append)
+        if code != 0:
+            raise CompileError("the compiler does not state its machine", why="\n".join(output[-5:]))
+        return "\n".join(output)
+
     @property
     def left_out(self) -> list[str]:
         """Programs that can't be built from this source, with the reason."""

@@ -40,7 +40,7 @@ def stalled(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def _stuck(handshake: Handshake, end: End) -> Verdict | None:
-    """What the lines "ACK output sequence broken" of verb 7 show."""
+    """Read what the lines "ACK output sequence broken" of verb 7 show."""
     reliable = handshake.reliable
     stuck = reliable.longest
     if stuck is None:
@@ -74,7 +74,7 @@ def _waited(handshake: Handshake, waited: Waited) -> Verdict:
 
 
 def _is_gone(handshake: Handshake, stuck: Stuck, end: End) -> bool:
-    """Whether nothing at all was read since ``stuck`` began, and nothing had been lost before: the peer is gone.
+    """Return whether nothing at all was read since ``stuck`` began, and nothing had been lost before: the peer is gone.
 
     What was lost before does not count where the peer's host refuses our packets.
     """

@@ -40,7 +40,7 @@ _LONGEST_PAUSE = 90.0  # seconds: a longer one is a gap in the log
 
 
 def slow(handshake: Handshake, end: End) -> Verdict | None:
-    """A handshake that completed, or got far, in steps of which one waited for a timer."""
+    """Recognize a handshake that completed, or got far, in steps of which one waited for a timer."""
     if handshake.is_tcp or end.is_tcp:
         return None
     steps = list(_pauses(handshake, end))
@@ -69,7 +69,7 @@ def losses(end: End, certainty: Certainty, why: str, marks: Sequence[Mark]) -> V
 
 
 def _is_slow(end: End, pauses: Sequence[tuple[float, str]], *, is_exact: bool) -> bool:
-    """Whether a timer must have been waited for in one of ``pauses``."""
+    """Return whether a timer must have been waited for in one of ``pauses``."""
     seconds = [pause for pause, _ in pauses]
     longest, total = max(seconds), sum(seconds)
     if end.sends_small:
@@ -83,7 +83,7 @@ def _is_slow(end: End, pauses: Sequence[tuple[float, str]], *, is_exact: bool) -
 
 
 def _is_late(end: End, pauses: Sequence[tuple[float, str]], *, is_exact: bool) -> bool:
-    """Whether a step of packets of 100 bytes took so much more than its round trips that a timer was waited for.
+    """Return whether a step of packets of 100 bytes took so much more than its round trips that a timer was waited for.
 
     Larger certificates than the lab's take twice as many; the first packet is one, whatever comes then.
     """
@@ -98,7 +98,7 @@ def _is_late(end: End, pauses: Sequence[tuple[float, str]], *, is_exact: bool) -
 
 
 def _round_trips(end: End, pauses: Sequence[tuple[float, str]]) -> float:
-    """What a handshake of packets of 100 bytes takes, in seconds, if the shortest step had no losses."""
+    """Estimate what a handshake of packets of 100 bytes takes, in seconds, if the shortest step had no losses."""
     trips = _TRIPS["server" if end.is_server else "client"]
     one = min((pause / trips[step] for pause, step in pauses if step in trips and pause > _AT_ONCE), default=0.0)
     return min(one, _LONGEST_TRIP) * sum(trips.values())

@@ -11,7 +11,7 @@ _ERRORS = 2  # more than one that a packet of an earlier attempt left behind
 
 
 def system(handshake: Handshake, end: End) -> Verdict | None:
-    """What system calls have answered."""
+    """Judge by what system calls have answered."""
     if handshake.has("too-long"):
         why = "the system refused packets that are larger than the path's MTU"
         return Verdict(Kind.MTU, LIKELY, why, marks_of(handshake, "too-long"))
@@ -31,7 +31,7 @@ def system(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def _connect_failed(handshake: Handshake) -> Verdict | None:
-    """A TCP connection that failed. Of a reason that Windows did not name: who waited had no answer."""
+    """Recognize a TCP connection that failed. Of a reason that Windows did not name: who waited had no answer."""
     if not handshake.has("connect-failed", "connect-timeout"):
         return None
     begin, end = handshake.time("tcp-attempt"), handshake.time("connect-failed")
@@ -71,7 +71,7 @@ def _settings(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def tcp_reset(handshake: Handshake, end: End) -> Verdict | None:
-    """A client's TCP connection that was reset before the handshake came to its end."""
+    """Recognize a client's TCP connection that was reset before the handshake came to its end."""
     if not handshake.has("tcp-reset") or handshake.is_complete or end.is_server:
         return None
     count = handshake.counts["tcp-reset"]

@@ -17,7 +17,7 @@ _MANY_TIMES = 3
 
 
 def failed_steps(handshake: Handshake, end: End) -> Verdict | None:
-    """An attempt that ran into its limit, by the last step that it reached."""
+    """Judge an attempt that ran into its limit, by the last step that it reached."""
     has = handshake.has
     is_asking = has("push-asked") and not has("push-reply", "completed") and is_over(handshake, end)
     if has("no-push-reply") or is_asking:
@@ -75,7 +75,7 @@ def _late(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def _busy(handshake: Handshake, end: End) -> Verdict | None:
-    """An attempt without an end in which, by the letters of verb 5, much went both ways."""
+    """Recognize an attempt without an end in which, by the letters of verb 5, much went both ways."""
     read, written = handshake.letters_read, handshake.letters_written
     is_begun = handshake.has("initial", "instance", "verified-leaf") and handshake.has("timeout")
     if min(read, written) < _MANY_LETTERS or handshake.is_tcp or not is_begun:
@@ -87,7 +87,7 @@ def _busy(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def _crept(handshake: Handshake, end: End) -> Verdict | None:
-    """A client of a release whose packets have 100 bytes got the server's first packet, and never the certificate."""
+    """Recognize a client, with packets of 100 bytes, that got the server's first packet and never the certificate."""
     is_begun = handshake.has("initial") and not handshake.has("verified-leaf")
     if not (end.sends_small and is_begun and handshake.has_failed) or end.is_tcp:
         return None
@@ -99,7 +99,7 @@ def _crept(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def swallowed(handshake: Handshake, end: End) -> Verdict | None:
-    """A client whose packets have 1250 bytes got the server's first packet at once, and never the certificate."""
+    """Recognize a client, with packets of 1250 bytes, that got the first packet at once and never the certificate."""
     begin, first = handshake.time("link-remote", "contacting", "wait"), handshake.time("initial", "auth-state")
     is_prompt = begin is None or (first is not None and first - begin < TIMER - 0.1)
     is_begun = handshake.has("initial") and not handshake.has("verified-leaf", "tls-done", "initiated")
@@ -132,7 +132,7 @@ def _server_failed(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def gave_up(handshake: Handshake) -> Verdict | None:
-    """A client that gave up after some seconds, which no timer does, and came back with another port."""
+    """Recognize a client that gave up after some seconds, which no timer does, and came back with another port."""
     if not handshake.has("returned") or handshake.has("verified-leaf") or handshake.is_complete:
         return None
     begin, again = handshake.begin, handshake.first["returned"]
@@ -145,7 +145,7 @@ def gave_up(handshake: Handshake) -> Verdict | None:
 
 
 def _heard_one_packet(handshake: Handshake, end: End) -> Verdict | None:
-    """A server that got a client's first packet and never a certificate, where it is known that answers arrive."""
+    """Recognize a server that got a first packet and never a certificate, where it is known that answers arrive."""
     count = handshake.counts.get("wrong-id", 0)
     if count >= _MANY_TIMES:
         why = f"the client's second packet came {count} times, and the first one, which is larger, never did"

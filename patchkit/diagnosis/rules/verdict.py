@@ -40,7 +40,7 @@ WAITED = 9.0  # seconds without an answer that an attempt which is cut off must 
 
 
 def is_over(handshake: Handshake, end: End) -> bool:
-    """Whether the attempt failed, or was waiting long enough when the log or the process ended."""
+    """Return whether the attempt failed, or was waiting long enough when the log or the process ended."""
     if handshake.has_failed or handshake.has("ended", "ping-restart", "no-push-reply"):
         return True
     reliable = handshake.reliable

@@ -13,7 +13,7 @@ from patchkit.building.check import smoke
 from patchkit.building.check.smoke import Subject
 from patchkit.building.engine.choose import choose
 from patchkit.building.engine.protocol import Engine, Workspace, one_file
-from patchkit.building.flags import check_configured, check_program
+from patchkit.building.flags import check_configured, check_machine, check_program, machine_flags
 from patchkit.building.recipe.choose import tree_of
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.library_builder import LibraryBuilder
@@ -220,6 +220,8 @@ class _Job:
         tree.configure()
         if self.request.settings.cflags:
             check_configured(self.request.settings.cflags, tree.cflags)
+        if machine_flags(self.request.settings.cflags):
+            check_machine(self.request.settings.cflags, tree.machine_answer())
         self.context.ui.step(f"Compile {self.inputs.obtained.label}")
         stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
         with smoke.prepared_workspace(workspace, self.inputs.tools.target):

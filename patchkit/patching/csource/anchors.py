@@ -61,6 +61,21 @@ class Anchors:
             raise self._source.refusal(f"{what}, on one line or in another one,", name, lines)
         return calls
 
+    def call(self, name: str, within: Function | None = None) -> Call:
+        """Find the one call of the function ``name`` in the file, or in the function ``within``.
+
+        Raises AnchorError unless there is exactly one.
+        """
+        what = f"the one call of {name}" + ("" if within is None else f" in {within.name}")
+        nodes = self._source.calls(name, what)
+        if within is not None:
+            # Elsewhere it may be called as anybody likes.
+            start, end = within.node.start_byte, within.node.end_byte
+            nodes = [node for node in nodes if start <= node.start_byte < end]
+        if len(nodes) != 1:
+            raise self._source.refusal(what, name, [node.start_point.row + 1 for node in nodes])
+        return Call.at(self._source, nodes[0], what)
+
     def call_before(self, name: str, functions: Sequence[str]) -> Call:
         """Find the one call of ``name`` whose result decides, in the ``if`` behind it, about a call of ``functions``.
 

@@ -8,7 +8,7 @@ case (``#if 0``) with it. Groups whose branches are whole statements or declarat
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -37,8 +37,11 @@ _DIRECTIVE = re.compile(
 )
 _WORD_OR_SIGN = re.compile(rb"\w+|[^\s\w]")
 _WORD = re.compile(rb"\s*#\s*(\w*)\s*(.*)", re.DOTALL)
+_ENDS_IN_LABEL = re.compile(rb"(?:\A|;)\s*(?!default\b)[A-Za-z_]\w*\s*:\Z")
 _ENDS = (b"", b";", b"{", b"}", b":")
 """A statement or a declaration begins behind one of these."""
+_LABEL = b"label:"
+"""What is counted for the colon of a label: a parser of all branches at once wants a statement behind it, no #if."""
 
 
 @dataclass
@@ -71,7 +74,10 @@ class _Branch:
             if not self.first:
                 word = _WORD_OR_SIGN.match(there)
                 self.first = word[0] if word is not None else there[:1]
-            self.last = there[-1:]  # of a word, its last letter: it is no end of a statement either way
+            label = _ENDS_IN_LABEL.search(there)
+            is_label = label is not None and (label.start() > 0 or self.last in _ENDS)
+            # Of a word, its last letter: it is no end of a statement either way.
+            self.last = _LABEL if is_label else there[-1:]
 
     def take_branch(self, other: _Branch) -> None:
         """Count all tokens of ``other``, the branch that is kept of a group in this one."""
@@ -142,6 +148,20 @@ class Conditionals:
     def row(self, at: int) -> int:
         """Return the line, from 1, of byte ``at``."""
         return self.data.count(b"\n", 0, at) + 1
+
+    def exclusive(self, rows: Sequence[int]) -> tuple[int, list[int]] | None:
+        """Find the group of which the lines ``rows`` stand in branches that are never compiled together.
+
+        Returns the line of its #if, and those of the #elif and #else behind it; all lines from 1. None where two of
+        ``rows`` stand in one branch, or one in none.
+        """
+        for group in self.groups:  # the innermost ones first
+            spans = [(self.row(branch.start), self.row(branch.end)) for branch in group.branches]
+            at = [next((n for n, (start, end) in enumerate(spans) if start < row < end), None) for row in rows]
+            if None not in at and len(set(at)) == len(rows) > 1:
+                first, *others = (self.row(start) for start, _ in group.directives[:-1])
+                return first, others
+        return None
 
     def dead_rows(self) -> set[int]:
         """Return the lines, from 0, that no compiler ever sees."""

@@ -199,6 +199,9 @@ class CSource:
 
         ``places`` are lines from 1; when there are none, the error has the lines nearest to ``needle``.
         """
+        exclusive = conditionals.read(self.data).exclusive(places) if len(places) > 1 else None
+        if exclusive is not None:
+            return self._in_branches(what, places, *exclusive)
         if places:
             return AnchorError(
                 f"{what} is in {self.name} {len(places)} times",
@@ -210,6 +213,23 @@ class CSource:
             f"{what} is not in {self.name}",
             why=f"nearest lines:\n{near}" if near else "no line is like it",
             advice="patchkit variants NAME shows which releases a variant is for",
+        )
+
+    def _in_branches(self, what: str, places: list[int], begin: int, others: list[int]) -> AnchorError:
+        """Make the error for the anchor ``what`` that each branch of the #if on line ``begin`` has."""
+        known = re.match(
+            r"#\s*(?:if(n?)def\s+|if\s+(!?)\s*defined\s*\(?\s*)(\w+)\s*\)?\s*(?:/[*/].*)?$", self.text(begin)
+        )
+        tool = ""
+        if known is not None and len(others) == 1:
+            first, second = ("-U", "-D") if known[1] or known[2] else ("-D", "-U")
+            unifdef = f"unifdef -m {first}{known[3]} {self.name}"
+            tool = f": {unifdef} keeps the first one, {second}{known[3]} the other"
+        return AnchorError(
+            f"{what} is in {self.name} {len(places)} times, for different conditions: lines "
+            f"{' and '.join(map(str, places))}, by the #if on line {begin}",
+            why="\n".join(f"line {row}: {self.text(row)}" for row in sorted([begin, *others, *places])),
+            advice=f"leave the branch that your build compiles, and render again{tool}",
         )
 
     def joined(self, row: int) -> bool:

@@ -91,6 +91,8 @@ class Scope:
     def members(self, struct: str) -> dict[str, Seen]:
         """Return the members of ``struct``, or of a typedef of one; none where this tree does not say."""
         merged: dict[str, Seen] = {}
+        if not struct:
+            return merged  # of a nameless one nothing is known: there may be many
         for path, declarations in [(self.path, self._own), *((path, each) for path, _, each in self._headers)]:
             for name, member in declarations.members.get(struct, {}).items():
                 merged.setdefault(name, Seen(path, member))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from patchkit import limits
 from patchkit.storage import writing
 from patchkit.ui import Ui
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from patchkit.source.fetch.patience import Patience
 
+# Each of them is what PATCHKIT_NETWORK_TIMEOUT says, where it is set.
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
 PATIENCE = 90.0  # seconds without an answer, or without a whole chunk
@@ -132,9 +134,9 @@ def requested(url: str, headers: dict[str, str], retries: Retry) -> Iterator[tup
     """
     import requests
 
-    from patchkit.source.fetch.patience import Patience, WatchedAdapter
+    from patchkit.source.fetch.patience import Patience, PatienceError, WatchedAdapter
 
-    patience = Patience(PATIENCE)
+    connect, patience = limits.silence(CONNECT_TIMEOUT), Patience(limits.silence(PATIENCE))
     with patience, requests.Session() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, WatchedAdapter(patience, max_retries=retries))
@@ -143,15 +145,15 @@ def requested(url: str, headers: dict[str, str], retries: Retry) -> Iterator[tup
                 url,
                 headers={"Accept-Encoding": "identity", **headers},
                 stream=True,
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                timeout=(connect, limits.silence(READ_TIMEOUT)),
             )
         except requests.ConnectTimeout as error:
-            raise PlaceFailedError(f"no answer within {CONNECT_TIMEOUT:g} s", unreachable=True) from error
+            raise PlaceFailedError(f"no answer within {connect:g} s", unreachable=True) from error
         except requests.exceptions.SSLError as error:
             raise PlaceFailedError(f"TLS: {_root(error)}", insecure=True) from error
+        except PatienceError as error:
+            raise PlaceFailedError(f"no whole answer within {patience.limit:g} s") from error
         except requests.ConnectionError as error:
-            if patience.exhausted:
-                raise PlaceFailedError(f"no whole answer within {PATIENCE:g} s") from error
             if _never_connected(error):
                 raise PlaceFailedError(_root(error), unreachable=True) from error
             raise PlaceFailedError(f"the connection broke: {_root(error)}") from error
@@ -207,7 +209,7 @@ def _chunks(answer: requests.Response, patience: Patience) -> Iterator[bytes]:
     except HTTPError as error:
         broken = error
     if patience.exhausted:  # without a stated length, a connection that is shut down looks like the end
-        raise PlaceFailedError(f"less than {_CHUNK >> 10} KiB within {PATIENCE:g} s") from broken
+        raise PlaceFailedError(f"less than {_CHUNK >> 10} KiB within {patience.limit:g} s") from broken
     if broken is not None:
         raise _TruncatedError(f"the connection broke: {_root(broken)}") from broken
 
@@ -228,7 +230,8 @@ def _root(error: BaseException) -> str:
     """Return the innermost reason of a network error, in one line."""
     reason: object = error
     while isinstance(reason, BaseException):
-        inner = getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
+        told = getattr(reason, "reason", None) or getattr(reason, "original_error", None)
+        inner = told or (reason.args[0] if reason.args else None)
         if not isinstance(inner, BaseException):
             break
         reason = inner

@@ -25,6 +25,7 @@ from patchkit.errors import (
     ToolError,
     UnknownVersionError,
 )
+from patchkit.limits import LONGER
 from patchkit.releases.catalog import TagPin
 from patchkit.releases.version import shown
 from patchkit.source.git import transport
@@ -219,7 +220,7 @@ def ask(repository: git.Repo, command: str, *arguments: str, heard: Callable[[st
     try:
         done = children.run(
             [*line, *arguments[split + 1 :]],
-            transport.LIMITS,
+            transport.limits_of_git(),
             env={**_settings(repository.git_dir, _FETCHED_FROM), **transport.environment(), **secret},
             heard=heard,
         )
@@ -227,7 +228,7 @@ def ask(repository: git.Repo, command: str, *arguments: str, heard: Callable[[st
         raise NetworkUnavailableError(
             f"git {command} from {where} does not come to an end",
             why=error.why,
-            advice="name a local clone with --git or PATCHKIT_GIT",
+            advice=f"name a local clone with --git or PATCHKIT_GIT; {LONGER}",
         ) from error
     except FileNotFoundError as error:
         raise GitError("git is not installed", why=str(error), advice="apt-get install git") from error

@@ -6,14 +6,22 @@ import os
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from patchkit import limits
 from patchkit.children import Limits
 
-LIMITS = Limits(total=3600, silence=120)
-"""For a git that connects: with ``--progress`` it prints something every second in which anything comes."""
-_SLOW = ("1000", "60")  # bytes a second, and for how many seconds
-# ssh would ask on the terminal for a host's key, a passphrase or a password.
-_SSH = "ssh -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+_SILENCE = 120.0  # seconds: with --progress, git prints something every second in which anything comes
+_TOTAL = 30  # times the longest silence
+_SLOW = ("1000", 60.0)  # bytes a second, and for how many seconds
+_CONNECT = 20.0  # seconds for ssh
+_ALIVE = 60.0  # seconds for ssh, whose questions are not answered
+_QUESTIONS = 4
 _HELPER = '!f() { echo "username=$PATCHKIT_GIT_USER"; echo "password=$PATCHKIT_GIT_PASSWORD"; }; f'
+
+
+def limits_of_git() -> Limits:
+    """Return how long a git that connects may run. Raises BadUsageError for a wrong variable of the user's."""
+    silence = limits.silence(_SILENCE)
+    return Limits(total=_TOTAL * silence, silence=silence)
 
 
 def environment() -> dict[str, str]:
@@ -27,11 +35,23 @@ def environment() -> dict[str, str]:
         "SSH_ASKPASS": "",
         "GCM_INTERACTIVE": "never",
         "GIT_HTTP_LOW_SPEED_LIMIT": os.environ.get("GIT_HTTP_LOW_SPEED_LIMIT", _SLOW[0]),
-        "GIT_HTTP_LOW_SPEED_TIME": os.environ.get("GIT_HTTP_LOW_SPEED_TIME", _SLOW[1]),
+        "GIT_HTTP_LOW_SPEED_TIME": os.environ.get("GIT_HTTP_LOW_SPEED_TIME", f"{limits.silence(_SLOW[1]):.0f}"),
     }
     if "GIT_SSH_COMMAND" not in os.environ and "GIT_SSH" not in os.environ:
-        settings["GIT_SSH_COMMAND"] = _SSH
+        settings["GIT_SSH_COMMAND"] = _ssh()
     return settings
+
+
+def _ssh() -> str:
+    """The ssh that asks nothing on the terminal: no host's key, passphrase or password."""
+    alive = max(1, limits.silence(_ALIVE) // _QUESTIONS)
+    settings = {
+        "BatchMode": "yes",
+        "ConnectTimeout": f"{limits.silence(_CONNECT):.0f}",
+        "ServerAliveInterval": f"{alive:.0f}",
+        "ServerAliveCountMax": f"{_QUESTIONS}",
+    }
+    return " ".join(["ssh", *(f"-o {name}={value}" for name, value in settings.items())])
 
 
 def without_secret(where: str) -> tuple[str, Mapping[str, str]]:

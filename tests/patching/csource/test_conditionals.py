@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from patchkit.patching.csource import conditionals
+from patchkit.patching.csource.file import parse
 
 
 def seen(text: str, number: int = 0) -> list[str]:
@@ -98,3 +99,36 @@ def test_from_which_line_on_a_file_is_broken(text: str, row: int, why: str) -> N
 def test_strings_and_comments_hold_no_braces() -> None:
     text = 'char *a = "{ /* ";\nchar b = \'{\';\n// {\n/* { */\n#define C "/*"\nint d;\n'
     assert conditionals.read(text.encode()).broken is None
+
+
+LABEL = """\
+int f(int a)
+{
+    switch (a)
+    {
+    case 1:
+#ifdef B
+        a = 2;
+#endif
+    default:
+#ifdef B
+        a = 3;
+#endif
+    }
+out:
+#ifdef A
+    a = 1;
+#else
+    a = 2;
+#endif
+    return a;
+}
+"""
+
+
+def test_behind_a_label_one_branch_is_seen_and_behind_a_case_all() -> None:
+    """The parser wants a statement behind a label, and no directive."""
+    assert conditionals.read(LABEL.encode()).split_rows == [15]
+    first, second = seen(LABEL), seen(LABEL, 1)
+    assert [line for line in first if line not in second] == ["a = 1;"]
+    assert parse("a.c", LABEL.encode(), 0).root.has_error is False

@@ -176,3 +176,33 @@ def test_no_else_where_there_is_one_or_no_brace() -> None:
 def test_what_a_file_contains() -> None:
     assert Anchors(parse("a.c", KEPT)).contains("save (in)")
     assert not Anchors(parse("a.c", KEPT)).contains("save(in)")
+
+
+USES = b"""\
+void
+first(struct box *box)
+{
+    if (left(box) > 0)
+    {
+        box->n = 1;
+    }
+}
+
+void
+second(struct box *box)
+{
+    int n = left(box);
+    box->n = n;
+}
+"""
+
+
+def test_the_one_call_within_a_function_is_found_whatever_others_do() -> None:
+    anchors = Anchors(parse("a.c", USES))
+    assert anchors.call("left", anchors.function("second")).line == 13
+    for within in (None, anchors.function("first")):
+        with pytest.raises(AnchorError):
+            anchors.call("left", within)
+    twice = Anchors(parse("a.c", USES.replace(b"    box->n = n;", b"    int m = left(box);\n    box->n = n + m;")))
+    with pytest.raises(AnchorError, match=r"the one call of left in second is in a\.c 2 times"):
+        twice.call("left", twice.function("second"))

@@ -557,3 +557,12 @@ def test_a_mirror_whose_certificate_nobody_vouches_for_is_told_where_another_pla
         assert fetch(FILE, lambda: places, Context(cache, told)).read_bytes() == DATA
         assert mirror.indexed("no-such-image", Context(cache, told)) is None
     assert [("certificate verify failed" in warning) for warning in told.warnings] == [True, True]
+
+
+def test_a_proxy_that_is_not_there_is_told_in_words(cache: Cache, ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", REFUSED)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(NetworkUnavailableError) as failed:
+        fetch(FILE, at("http://host.invalid/f"), Context(cache, ui))
+    assert failed.value.why.startswith("http://host.invalid/f: Failed to establish a new connection: ")

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from patchkit.cache import Cache
-from patchkit.children import Limits
 from patchkit.context import Context
 from patchkit.errors import GitError, NetworkUnavailableError
 from patchkit.source.git import repository, transport
@@ -91,7 +90,7 @@ def silent() -> Iterator[str]:
 
 @pytest.mark.parametrize("scheme", ["git", "http", "ssh"])
 def test_a_host_that_does_not_answer(scheme: str, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LIMITS", Limits(total=20, silence=0.5))
+    monkeypatch.setenv("PATCHKIT_NETWORK_TIMEOUT", "1")
     with silent() as host, pytest.raises((NetworkUnavailableError, GitError)):
         repository.tree_at(f"{scheme}://{host}/x.git", "v1", Context(cache, Ui(quiet=True)))
 
