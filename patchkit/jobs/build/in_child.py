@@ -14,8 +14,7 @@ import threading
 import time
 from dataclasses import replace
 
-from patchkit import signals
-from patchkit.building.engine.protocol import TIMEOUT
+from patchkit import limits, signals
 from patchkit.context import Context
 from patchkit.jobs.build.crew import outcome_of
 from patchkit.jobs.build.unit import outcome_document, read_request
@@ -28,7 +27,7 @@ def main() -> None:
     request = read_request(_line())
     threading.Thread(target=_watch, daemon=True).start()
     if request.settings.timeout is not None:
-        os.environ[TIMEOUT] = str(request.settings.timeout)
+        os.environ[limits.BUILD] = str(request.settings.timeout)
     context = replace(Context.default(), ui=Ui(io.StringIO()))
     began = time.monotonic()
     try:
