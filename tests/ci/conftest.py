@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 from tests.support.ci.machine import Line
 from tests.support.ci.tracker import Tracker, tracker
 from tests.support.patching.samples import ALLMAN
+from tests.support.schedule import is_nightly
 from tests.support.source.samples import Repository
 
 _PASSED = pytest.StashKey[set[tuple[str, str]]]()
@@ -35,10 +36,19 @@ def walked() -> set[Line]:
 
 
 @pytest.fixture
-def all_walked(walked: set[Line], request: pytest.FixtureRequest) -> set[Line]:
-    """The same, once every other test of the module is through; skips where one is not."""
+def by_night(request: pytest.FixtureRequest) -> frozenset[str]:
+    """The jobs whose lines only a nightly run executes; none in such a run."""
+    jobs = ("part", "merge", "patchkit-part", "patchkit-merge")
+    return frozenset() if request.config.getoption("--nightly") else frozenset(jobs)
+
+
+@pytest.fixture
+def all_walked(walked: set[Line], by_night: frozenset[str], request: pytest.FixtureRequest) -> set[Line]:
+    """The lines, once every other test of the module is through; skips where one is not."""
     passed: set[tuple[str, str]] = request.session.stash.get(_PASSED, set())
     tests = [name for name in vars(request.module) if name.startswith("test_") and name != request.node.name]
+    if by_night:
+        tests = [name for name in tests if not is_nightly(f"{request.path.name}::{name}")]
     if absent := [name for name in tests if (request.module.__name__, name) not in passed]:
         pytest.skip(f"not all walks were walked to their end, here and now: {', '.join(absent)}")
     return walked

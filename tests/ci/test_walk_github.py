@@ -107,5 +107,5 @@ def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, 
     assert len(api.sent) == 3
 
 
-def test_every_line_was_executed(all_walked: set[Line]) -> None:
-    assert github.lines() - all_walked == set()
+def test_every_line_was_executed(all_walked: set[Line], by_night: frozenset[str]) -> None:
+    assert {line for line in github.lines() - all_walked if line.job not in by_night} == set()

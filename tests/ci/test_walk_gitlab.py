@@ -117,5 +117,5 @@ def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, 
     assert len(api.sent) == 3
 
 
-def test_every_line_was_executed(all_walked: set[Line]) -> None:
-    assert gitlab.lines() - all_walked == set()
+def test_every_line_was_executed(all_walked: set[Line], by_night: frozenset[str]) -> None:
+    assert {line for line in gitlab.lines() - all_walked if line.job not in by_night} == set()

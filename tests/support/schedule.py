@@ -56,6 +56,11 @@ NIGHTLY = {
 """Tests that only a nightly run has, as regular expressions on their ids, and where the same is shown by day."""
 
 
+def is_nightly(nodeid: str) -> bool:
+    """Return whether only a nightly run has the test ``nodeid``."""
+    return any(re.search(pattern, f"/{nodeid}") for pattern in NIGHTLY)
+
+
 def group_of(nodeid: str) -> str | None:
     """Return the group of the slow test ``nodeid``; None where it can run beside any other."""
     return next((group for group, pattern in GROUPS.items() if re.search(pattern, nodeid)), None)
@@ -64,7 +69,7 @@ def group_of(nodeid: str) -> str | None:
 def mark_nightly(items: list[pytest.Item]) -> None:
     """Mark those of ``items`` that are in NIGHTLY."""
     for item in items:
-        if any(re.search(pattern, item.nodeid) for pattern in NIGHTLY):
+        if is_nightly(item.nodeid):
             item.add_marker(pytest.mark.nightly)
 
 
