@@ -27,7 +27,7 @@ _INSIDE = frozenset(("verified-leaf", "peer-info", "push-request", "initiated"))
 """What neither begins nor ends an ordinary handshake."""
 _IS_INSIDE = tuple(kind in _INSIDE for kind in ORDINARY)
 _PACKETS = ("UDP", "TCP", "Connection Attempt ")
-_RETURN = "\N{RETURN SYMBOL}".encode()
+_RETURN = b"\xe2\x8f\x8e"  # RETURN SYMBOL in UTF-8
 _MOST_STREAMS = 64  # processes that one log is split into; a container that is restarted has one more each time
 _ROTATED = re.compile(r"(?:[-.]\d{1,10})?(?:\.(?:gz|xz|zst|bz2))?$")
 
