@@ -1,1 +1,1 @@
-"""Work on other machines, by Dask (the extra ``patchkit[cluster]``): nothing outside this package imports it."""
+"""Work on other machines, by Dask (the extra ``patchkit[cluster]``), which nothing outside this package imports."""

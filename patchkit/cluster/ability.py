@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -14,13 +13,13 @@ from patchkit.building.engine.docker import DockerEngine
 from patchkit.building.toolchain import SYSTEM, newest, toolchain
 from patchkit.cluster.identity import ABILITIES, Ability
 from patchkit.context import Context
-from patchkit.errors import LinkError, PatchkitError, StorageError
+from patchkit.errors import PatchkitError, StorageError
+from patchkit.lab.guest.kernel.tools import check_processor
 from patchkit.lab.link.uml_memory import memory_folder
 from patchkit.lab.link.uml_process import MEMORY
 from patchkit.releases.version import Version
 
 _BUILD_ROOM = 2 << 30  # bytes: sources, objects and libraries of one build at a time
-_UML_MACHINE = "x86_64"
 
 
 def lacks(context: Context) -> dict[Ability, str]:
@@ -29,13 +28,13 @@ def lacks(context: Context) -> dict[Ability, str]:
     Whether its kernel lets User-Mode Linux boot is seen when the first guest does: the client brings the kernel.
     """
     checks: dict[Ability, Callable[[Context], None]] = {"lab": _check_lab, "build": _check_build}
-    found: dict[Ability, str] = {}
+    lacking: dict[Ability, str] = {}
     for ability in ABILITIES:
         try:
             checks[ability](context)
         except PatchkitError as error:
-            found[ability] = in_one_line(error)
-    return found
+            lacking[ability] = in_one_line(error)
+    return lacking
 
 
 def in_one_line(error: PatchkitError) -> str:
@@ -45,8 +44,7 @@ def in_one_line(error: PatchkitError) -> str:
 
 
 def _check_lab(context: Context) -> None:
-    if platform.machine() != _UML_MACHINE:
-        raise LinkError("the lab's link 'uml' needs an x86-64 host", why=f"this is {platform.machine()}")
+    check_processor()
     memory_folder(MEMORY)
     _check_cache(context, 1 << 27)
 

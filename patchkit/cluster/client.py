@@ -124,18 +124,16 @@ class Cluster:
                 return
             try:
                 future.set_result(read(_result(finished, unit_name(name))))
-            except Exception as error:  # noqa: BLE001 - whoever waits gets it
+            except Exception as error:  # noqa: BLE001 - the future raises it
                 future.set_exception(error)
 
         future.add_done_callback(lambda done: source.cancel() if done.cancelled() else None)
         source.add_done_callback(finish)
         return future
 
-    @property
+    @cached_property
     def _executor(self) -> Any:
-        if not hasattr(self, "_kept_executor"):
-            self._kept_executor = self.client.get_executor(pure=False)
-        return self._kept_executor
+        return self.client.get_executor(pure=False)
 
     def _input(self, given: Input) -> Any:
         digest = given.sha256
@@ -203,6 +201,7 @@ class Cluster:
 
     def close(self) -> None:
         """Cancel what is not done, and leave."""
+        # Dask raises errors of many kinds where the scheduler is gone, and then there is nothing left to cancel.
         with suppress(Exception):
             self._executor.shutdown(wait=False)
         with suppress(Exception):
@@ -248,7 +247,7 @@ def _result(finished: Future[bytes], name: str) -> bytes:
         answer = finished.result()
     except CancelledError as error:
         raise _gone("of the cluster") from error
-    except Exception as error:
+    except Exception as error:  # Dask's own: the work itself raises nothing, its errors are answers
         raise ClusterError(
             f"{name} was not done",
             why=f"{type(error).__name__}: {error}",

@@ -164,9 +164,11 @@ class Incidents:
         ):
             return False
         reached = [
-            one.verdict for one in self._kept.values() if one.verdict.kind in _REACHED and _host(one.peer) == host
+            incident.verdict
+            for incident in self._kept.values()
+            if incident.verdict.kind in _REACHED and _host(incident.peer) == host
         ]
-        return any(mark.kind in _ANSWERED for found in reached for mark in found.marks)
+        return any(mark.kind in _ANSWERED for verdict_of in reached for mark in verdict_of.marks)
 
     def _finding(self, incident: _Incident) -> LogFinding:
         found, end = incident.verdict, incident.end

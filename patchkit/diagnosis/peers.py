@@ -88,7 +88,7 @@ class End:
     undecryptable: list[Mark] = field(default_factory=list)
     undecryptable_count: int = 0
     left_out: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=256))
-    """The lines, by file and number, in place of which whoever published the log put dots."""
+    """The lines, by file and number, that have dots in place of others: the log was shortened by hand."""
     refusals: deque[float] = field(default_factory=lambda: deque(maxlen=256))
     """When a client's host answered a server's packets that the port is closed: the way back works."""
     trip: float | None = None

@@ -233,9 +233,7 @@ def _vulnerability(vulnerability: Vulnerability) -> Entry:
         analysis=VulnerabilityAnalysis(
             state=ImpactAnalysisState(_STATES[vulnerability.state] if of_main else _NOT_JUDGED),
             responses=[ImpactAnalysisResponse.UPDATE] if is_open else [],
-            detail=f"{vulnerability.state}; used from: {vulnerability.reach}"
-            if vulnerability.component == MAIN
-            else _OF_LIBRARY,
+            detail=f"{vulnerability.state}; used from: {vulnerability.reach}" if of_main else _OF_LIBRARY,
         ),
         affects=[BomTarget(ref=_reference(vulnerability.component))],
     )

@@ -19,8 +19,6 @@ _NAMED: dict[str, tuple[Kind, Certainty, str, str]] = {
     "auth-failed": (Kind.AUTH, CERTAIN, "the server refused the user, the password or what the client sent", "refused"),
 }
 """What an error line names, the most telling first: kind, certainty, reason, and detail for the advice."""
-
-
 _CAUSES = (
     ("CRL has expired", "crl-expired"), ("CRL is not yet valid", "clock"), ("CRL not loaded", "crl-missing"),
     ("revoked", "revoked"), ("not yet valid", "clock"), ("expired", "expired"), ("self signed", "ca"),
@@ -31,6 +29,7 @@ _CAUSES = (
 
 
 def named(handshake: Handshake, _end: End) -> Verdict | None:
+    """Judge by the line that names an error, the most telling first."""
     found = next((kind for kind in _NAMED if handshake.has(kind)), None)
     if found is None or (found == "cipher" and handshake.has("completed")):
         return None
@@ -54,6 +53,7 @@ def _alert(text: str, marks: Sequence[Mark]) -> Verdict:
 
 
 def keys(handshake: Handshake, _end: End) -> Verdict | None:
+    """Recognize an attempt of which no packet passes tls-auth or tls-crypt."""
     count = handshake.counts.get("wrap", 0)
     if not count or handshake.is_complete or handshake.has("verified-leaf"):
         return None

@@ -23,15 +23,12 @@ from patchkit.diagnosis.rules.verdict import (
 from patchkit.diagnosis.window import Waited
 
 _STUCK = 1.5  # seconds: timers are whole seconds, and the line comes once a second at least
-
-
 _LOST, _LOST_OF_ONE = 2, 3  # repeats that an attempt without an end must have, to be one that met losses
-
-
 _PATIENCE = 20.0  # seconds in which a packet is sent again four times
 
 
 def stalled(handshake: Handshake, end: End) -> Verdict | None:
+    """Recognize a full window that waits for one packet."""
     if handshake.is_tcp or handshake.reliable.is_tcp or gave_up(handshake) is not None:
         return None
     found = _stuck(handshake, end)
@@ -89,6 +86,7 @@ def _is_gone(handshake: Handshake, stuck: Stuck, end: End) -> bool:
 
 
 def packets(handshake: Handshake, end: End) -> Verdict | None:
+    """Judge an attempt by the packets that its lines show."""
     reliable = handshake.reliable
     if reliable.reads + reliable.writes == 0 or (reliable.writes == 0 and handshake.has("unknown-session")):
         return None
@@ -163,7 +161,7 @@ def _lossy_by_packets(handshake: Handshake, end: End) -> Verdict | None:
     repeated = reliable.repeated_alive
     lost = repeated + reliable.read_again
     seconds = handshake.seconds or 0.0
-    # An ACK may have gone with a larger packet that a hole swallowed: one packet that is sent again is no proof then.
+    # An ACK may have gone with a larger packet that a hole swallowed: one packet sent again does not prove a loss then.
     is_one = not reliable.read_again and sum(len(times) > 1 for times in reliable.sends.values()) == 1
     if not handshake.is_complete and lost < (_LOST_OF_ONE if is_one else _LOST):
         return None

@@ -11,31 +11,17 @@ from patchkit.diagnosis.peers import End
 from patchkit.diagnosis.rules.verdict import LEAST_PAUSE, LIKELY, POSSIBLE, TIMER, Verdict
 
 _SLOW_OLD = 7.5  # seconds: up to 2.3.8 a handshake has 75 packets and takes 4.2 s on a link that loses none
-
-
 _SPREAD = 1.5  # times what was to be expected
-
-
 _LONGEST_TRIP = 0.75  # seconds of a round trip: a satellite
-
-
 _AT_ONCE = 0.01  # seconds: no round trip, but computing
-
-
 _OPTIONS, _REPLY = "the request for options", "the server's reply with the options"
 # Round trips up to each step, up to 2.3.8, with RSA 2048: 4 packets of 100 bytes at a time.
 _TRIPS = {
     "client": {"the first packet": 1, "the other end's certificate": 5, "the end of TLS": 11},
     "server": {"the other end's certificate": 12, "the end of TLS": 5},
 }
-
-
 _LATE = 1.25  # seconds: a first timer, less what the round trip may have been thought too long
-
-
 _LOOKS = 1.1  # seconds
-
-
 _LONGEST_PAUSE = 90.0  # seconds: a longer one is a gap in the log
 
 
@@ -142,4 +128,5 @@ def _options_late(handshake: Handshake, end: End, asked: Mark, replied: Mark) ->
 
 
 def asks_users(handshake: Handshake, end: End) -> bool:
+    """Return whether a user or a script may be asked, which takes any time."""
     return end.management > 0 or handshake.has("auth-ok", "auth-deferred", "auth-pending")

@@ -11,8 +11,6 @@ from patchkit.diagnosis.rules.steps import asks_users, losses, slow
 from patchkit.diagnosis.rules.verdict import CERTAIN, LIKELY, POSSIBLE, TIMER, WAITED, Verdict, is_over, marks_of
 
 _MANY_LETTERS = 10  # packets: more than a first packet that is sent again for a minute
-
-
 _MANY_TIMES = 3
 
 
@@ -172,6 +170,7 @@ def _heard_one_packet(handshake: Handshake, end: End) -> Verdict | None:
 
 
 def tcp_hole(handshake: Handshake) -> Verdict:
+    """Make the verdict for an attempt over TCP whose certificates never come."""
     letters = ""
     if handshake.letters_read + handshake.letters_written:
         letters = (

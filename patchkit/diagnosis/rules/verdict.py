@@ -31,11 +31,7 @@ FINE = Verdict(Kind.NOT_ENOUGH, POSSIBLE, "", ())
 
 
 TIMER = 2.0  # seconds: --tls-timeout, after which a packet is first sent again
-
-
 LEAST_PAUSE = 0.9  # seconds that a lost packet costs, where times have fractions
-
-
 WAITED = 9.0  # seconds without an answer that an attempt which is cut off must have had
 
 
@@ -53,8 +49,10 @@ def is_over(handshake: Handshake, end: End) -> bool:
 
 
 def marks_of(handshake: Handshake, *kinds: str) -> list[Mark]:
+    """List the first marks of ``handshake`` that are of one of ``kinds``: a finding's evidence."""
     return [mark for mark in handshake.marks if mark.kind in kinds][:8]
 
 
 def times(count: int, what: str) -> str:
+    """Write ``count`` with the noun ``what``, in the plural where it is not one."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"

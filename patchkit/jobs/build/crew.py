@@ -124,7 +124,7 @@ def outcome_of(request: BuildRequest, context: Context) -> ReleaseOutcome:
         return ReleaseOutcome(version, request.target, build(request, context))
     except PatchkitError as error:
         return ReleaseOutcome(version, request.target, error=error)
-    except Exception as error:  # noqa: BLE001 - the outcome carries it to whoever asked
+    except Exception as error:  # noqa: BLE001 - the outcome carries it
         if os.environ.get("PATCHKIT_DEBUG"):
             traceback.print_exc()
         return ReleaseOutcome(version, request.target, error=fault(error))

@@ -1,7 +1,7 @@
 """A build in a process of its own, for a worker of a cluster: ``python -m patchkit.jobs.build.in_child``.
 
-The first line of standard input is the request; the outcome comes on standard output. When standard input ends, whoever
-asked is gone, and the build ends as on ^C.
+The first line of standard input is the request; the outcome comes on standard output. When standard input ends, the
+worker is gone, and the build ends as on ^C.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Outcome:
 
     variant: str
     artifact: manifest.Artifact | None
-    """None where it failed, or where whoever asked has it (``BuildRequest.there``)."""
+    """None where it failed, or where the client of a cluster has it already (``BuildRequest.there``)."""
     error: PatchkitError | None
     seconds: float
     """Wall time of this variant alone; what variants share is not in it."""

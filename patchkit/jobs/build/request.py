@@ -44,7 +44,7 @@ class BuildRequest:
     lenient: bool = False
     """Among many releases, a source of OpenSSL that one of them does not need is not a mistake."""
     there: Mapping[str, str] = field(default_factory=dict)
-    """The inputs of artifacts, by name, that whoever asked has elsewhere: they are not built again."""
+    """The inputs of artifacts, by name, that the client of a cluster has already: they are not built again."""
 
     @property
     def combinations(self) -> list[Combination]:

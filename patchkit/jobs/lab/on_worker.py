@@ -12,7 +12,7 @@ from typing import Any
 from patchkit.cluster.task import done
 from patchkit.context import Context
 from patchkit.errors import MachineError
-from patchkit.jobs.lab.batch import Finished, batches, finished_trials
+from patchkit.jobs.lab.batch import Finished, arm_of, batches, finished_trials
 from patchkit.jobs.lab.links import UmlLink
 from patchkit.lab.guest.kernel.obtain import UmlKernel
 from patchkit.lab.guest.uml_image import UmlImage
@@ -83,9 +83,9 @@ class _Grounds:
         if link.machine.digest != this.machine.guest:
             raise MachineError("the kernel and the guest that came are not the campaign's")
         cell = this.cell(unit["cell"])
-        arm = next(arm for arm in this.arms if cell is not None and arm.name == cell.arm)
         if cell is None:
             raise MachineError(f"the campaign has no cell {unit['cell']}")
+        arm = arm_of(this, cell)
         pair = Binary(arm.client, b""), Binary(arm.server, b"")  # their programs are in what was packed
         link.take(*pair, cell.credentials, peers)
         size = this.machine.shift
@@ -95,8 +95,10 @@ class _Grounds:
             for trial in finished_trials(this, cell, numbers, pair, link)
         ]
         return b"".join(
-            packed({}, {"trial": line(one.trial).encode(), **{name: text.encode() for name, text in one.logs.items()}})
-            for one in finished
+            packed(
+                {}, {"trial": line(done.trial).encode(), **{name: text.encode() for name, text in done.logs.items()}}
+            )
+            for done in finished
         )
 
     def _check(self, name: str, data: bytes) -> None:

@@ -1,6 +1,6 @@
 """JSON by the interpreter's compiled parts alone.
 
-The package ``json`` brings regular expressions and enumerations along: 8 ms at every boot.
+The package ``json`` brings regular expressions and enumerations along: some milliseconds at every boot.
 """
 
 from __future__ import annotations

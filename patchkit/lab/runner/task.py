@@ -21,7 +21,7 @@ _REPLY = rb"\[(\d+\.\d+)\] \d+ bytes from .*icmp_seq=(\d+) "
 def kind(order: Mapping[str, Any]) -> type[Experiment]:
     """What the order's trials are. To be asked before the first one begins."""
     if "crowd" in order:
-        from .crowd import Crowd  # whoever needs it not shall not pay for it
+        from .crowd import Crowd  # read by the trials that need it alone
 
         return Crowd
     return Experiment
