@@ -50,8 +50,8 @@ NIGHTLY = {
     " without ccache; the host engine shows it with that OpenSSL, and the container with the system's",
     r"/cluster/test_(builds|campaign)\.py": "a scheduler and workers take minutes, and are new: they passed on a busy"
     " machine, not yet in a whole run; test_client.py and test_ability.py show the parts",
-    r"/test_walk_git(hub|lab)\.py::test_parts_of_the_lab": "two parts of a campaign and the job that merges them take"
-    " minutes each; test_merge.py merges parts, and test_lint.py reads the pipelines",
+    r"/test_walk_git(hub|lab)\.py::test_parts_of": "two parts of a campaign, or of all releases, and the job that"
+    " merges them take minutes each; test_merge.py and test_parts.py merge parts, and test_lint.py reads the pipelines",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",
 }
