@@ -64,6 +64,7 @@ def connected(address: str, ability: Ability) -> Iterator[Cluster]:
     for name in ("distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     dask.config.set({"distributed.admin.large-graph-warning-threshold": _INPUT_LIMIT})
+    _check_certificates(address)
     try:
         client = Client(
             address, timeout=_CONNECT, set_as_default=False, name="patchkit", direct_to_workers=False,
@@ -260,6 +261,25 @@ class Cluster:
         if offer.get("identity") != identity():
             return f"it has another patchkit, {offer.get('version')} ({offer.get('identity')}); this is {identity()}"
         return str(offer.get("lacks", {}).get(self.ability, "it offers nothing"))
+
+
+def _check_certificates(address: str) -> None:
+    """Raise ClusterError where Dask has no certificates for ``address``: it would try without, time and again."""
+    from distributed.security import Security
+
+    if not address.startswith("tls://"):
+        return
+    why = "Dask's configuration names none"
+    try:
+        if Security().get_connection_args("client")["ssl_context"] is not None:
+            return
+    except (OSError, ValueError) as error:  # one is missing, or is not one
+        why = str(error)
+    raise ClusterError(
+        f"the certificates for {address} can't be used",
+        why=why,
+        advice="set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and the others: docs/scale.md",
+    )
 
 
 def _result(finished: Future[bytes], name: str) -> bytes:

@@ -34,6 +34,8 @@ class LocalCluster:
     folder: Path
     mark: str
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    tls: Mapping[str, str] = field(default_factory=dict)
+    """Variables that name the certificates; none without TLS."""
     address: str = ""
     scheduler: subprocess.Popen[bytes] | None = None
 
@@ -41,7 +43,7 @@ class LocalCluster:
         file = self.folder / "scheduler.json"
         file.unlink(missing_ok=True)
         words = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard",
-                 "--scheduler-file", str(file)]  # fmt: skip
+                 "--scheduler-file", str(file), "--protocol", "tls" if self.tls else "tcp"]  # fmt: skip
         self.scheduler = self._start("scheduler", words, {})
         eventually(lambda: file.exists() and file.read_text().endswith("}"), "the scheduler's address")
         self.address = str(json.loads(file.read_text())["address"])
@@ -164,18 +166,21 @@ class LocalCluster:
         variable, _, value = self.mark.partition("=")
         with (self.folder / f"{name}.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", *words], env={**os.environ, variable: value, **env}, cwd=self.folder,
+                [sys.executable, "-m", *words], env={**os.environ, variable: value, **self.tls, **env}, cwd=self.folder,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
 
 @contextmanager
-def local_cluster(folder: Path, workers: int, *, held_compilers: bool = False) -> Iterator[LocalCluster]:
+def local_cluster(
+    folder: Path, workers: int, *, held_compilers: bool = False, tls: Mapping[str, str] | None = None
+) -> Iterator[LocalCluster]:
     """Start a scheduler and ``workers`` workers, w1 and so on, and end them at the end of the context.
 
-    With ``held_compilers``, they compile as :meth:`LocalCluster.holding` lets them.
+    With ``held_compilers``, they compile as :meth:`LocalCluster.holding` lets them. ``tls`` are the variables with
+    which Dask finds its certificates.
     """
-    cluster = LocalCluster(folder, f"PATCHKIT_TEST_CLUSTER={folder}")
+    cluster = LocalCluster(folder, f"PATCHKIT_TEST_CLUSTER={folder}", tls=tls or {})
     try:
         cluster.start_scheduler()
         for number in range(workers):
