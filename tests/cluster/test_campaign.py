@@ -20,7 +20,7 @@ from tests.support.cluster import LocalCluster, eventually, local_cluster, while
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 SAME = ("campaign.json", "trials.jsonl", "results.json")
 ARMS = ("--version", PINNED, "--variant", "stock", "--variant", "retransmit", "--engine", "host")
-SMALL = ("--scenario", "loss-20", "--trials", "28")  # with three of the lossless cell, 59 in all
+SMALL = ("--scenario", "loss-20", "--trials", "10")  # with three of the lossless cell, 23 in all
 
 
 def command(out: Path, *more: str) -> list[str]:

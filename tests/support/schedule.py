@@ -48,8 +48,10 @@ NIGHTLY = {
     " and test_docker.py compiles a made-up one in a container",
     r"/test_release\.py::test_the_newest_series_builds\[docker-default": "its OpenSSL 3.5 takes minutes in a container,"
     " without ccache; the host engine shows it with that OpenSSL, and the container with the system's",
-    r"/cluster/test_(builds|campaign)\.py": "a scheduler and workers take minutes, and are new: they passed on a busy"
-    " machine, not yet in a whole run; test_client.py and test_ability.py show the parts",
+    r"/cluster/test_builds\.py|/cluster/test_tls\.py::test_trials"
+    r"|/cluster/test_campaign\.py::test_(a_kernel|an_interrupt|a_result|the_scheduler)": "half a minute of processor time"
+    " and more each; by day a campaign whose worker is killed, and workers and clients that are refused, show the same"
+    " client, tasks and workers",
     r"/test_walk_git(hub|lab)\.py::test_parts_of": "two parts of a campaign, or of all releases, and the job that"
     " merges them take minutes each; test_merge.py and test_parts.py merge parts, and test_lint.py reads the pipelines",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
