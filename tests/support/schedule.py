@@ -50,8 +50,8 @@ NIGHTLY = {
     " without ccache; the host engine shows it with that OpenSSL, and the container with the system's",
     r"/cluster/test_builds\.py|/cluster/test_tls\.py::test_trials"
     r"|/cluster/test_campaign\.py::test_(a_kernel|an_interrupt|a_result|the_scheduler)": "half a minute of processor"
-    " time and more each; by day a campaign whose worker is killed, and workers and clients that are refused, show the same"
-    " client, tasks and workers",
+    " time and more each; by day a campaign whose worker is killed, and workers and clients that are refused, show the"
+    " same client, tasks and workers",
     r"/test_walk_git(hub|lab)\.py::test_parts_of": "two parts of a campaign, or of all releases, and the job that"
     " merges them take minutes each; test_merge.py and test_parts.py merge parts, and test_lint.py reads the pipelines",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
