@@ -46,8 +46,9 @@ NIGHTLY = {
     r"/test_windows\.py::test_32_bits": "wine for 32 bits is of another architecture; the target of 64 bits shows it",
     r"/test_libraries\.py.*\[docker\]": "its OpenSSL takes two minutes; the host engine shows it with a real OpenSSL,"
     " and test_docker.py compiles a made-up one in a container",
-    r"/test_release\.py::test_the_newest_series_builds\[docker-default": "its OpenSSL 3.5 takes minutes in a container,"
-    " without ccache; the host engine shows it with that OpenSSL, and the container with the system's",
+    r"/test_release\.py::test_the_newest_series_builds\[(docker|host)-default": "its OpenSSL 3.5 takes minutes; both"
+    " engines show the series with the system's, test_windows.py with an OpenSSL 3.5, and test_libraries.py and"
+    " test_sync.py link an OpenSSL 1.1.1 into a program for Linux",
     r"/cluster/test_builds\.py|/cluster/test_tls\.py::test_trials"
     r"|/cluster/test_campaign\.py::test_(a_kernel|an_interrupt|a_result|the_scheduler)": "half a minute of processor"
     " time and more each; by day a campaign whose worker is killed, and workers and clients that are refused, show the"
