@@ -102,7 +102,12 @@ class LocalCluster:
         Afterwards it ends by itself.
         """
         caught: list[int] = []
-        while_running(process, lambda: caught.extend(_stopped(self.children(name))) or caught, f"{name} has a guest")
+
+        def has_caught() -> bool:
+            caught.extend(_stopped(self.children(name)))
+            return bool(caught)
+
+        while_running(process, has_caught, f"{name} has a guest")
         try:
             yield
         finally:
