@@ -87,7 +87,7 @@ def test_two_results_are_found_where_the_last_event_comes_after_the_last_check()
     resources = {resource("lab"): 1}
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, resources=resources
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", resources=resources
         ) as dask,
         Client(dask.scheduler_address, set_as_default=False) as liar,
     ):  # fmt: skip
