@@ -6,14 +6,15 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from patchkit.errors import ArtifactError
 from patchkit.jobs.artifact.findings import Finding
-from patchkit.packaging import oci
+from patchkit.packaging import oci, oci_index
 from patchkit.packaging.contents import Member, members
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST
 from patchkit.packaging.machine import machine_of
@@ -40,7 +41,7 @@ def check_checksums(folder: Path, manifest: Manifest) -> Iterator[Finding]:
         yield Finding(CHECKSUMS, by, "bad", "a line is not a checksum")
     for name, expected in sums.items():
         yield _hashed(folder, name, expected, by)
-    named = {file.name for artifact in manifest.artifacts for file in artifact.all_files} | {MANIFEST}
+    named = {file.name for file in manifest.all_files} | {MANIFEST}
     for name in sorted(named - sums.keys()):
         yield Finding(name, by, "bad", "it is not listed there")
 
@@ -108,21 +109,42 @@ def _check_machine(artifact: Artifact, contents: Mapping[str, Member]) -> Iterat
 def _check_images(folder: Path, artifact: Artifact) -> Iterator[Finding]:
     """Follow the digests of each image, and compare its processor with the artifact's."""
     for name in (file.name for file in artifact.packages if file.name.endswith(oci.SUFFIX)):
-        if not (folder / name).is_file():
-            continue
-        with reading(folder / name):
-            data = (folder / name).read_bytes()
-        try:
-            wrong = [found for found in oci.architectures(name, data) if found not in artifact.build.target]
-        except ArtifactError as error:
-            yield Finding(name, "its index", "bad", error.why)
-            continue
-        if wrong:
-            yield Finding(
-                name, MANIFEST, "bad", f"it is an image for {wrong[0]}, and the artifact is for {artifact.build.target}"
-            )
-        else:
-            yield Finding(name, "its index", "good", "each blob has its digest")
+        platforms = yield from _platforms(folder, name)
+        for found in platforms:
+            if found not in artifact.build.target:
+                what = f"it is an image for {found}, and the artifact is for {artifact.build.target}"
+                yield Finding(name, MANIFEST, "bad", what)
+
+
+def check_joined_images(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+    """Compare each joined image with the images of the artifacts that it states to hold."""
+    for image in manifest.images:
+        yield _hashed(folder, image.name, image.sha256, MANIFEST)
+        held = yield from _platforms(folder, image.name)
+        own: dict[str, str] = {}
+        for artifact in (each for each in manifest.artifacts if each.name in image.artifacts):
+            single = folder / (oci_index.image_of(artifact) or "")
+            with suppress(ArtifactError), reading(single):  # what is wrong with it is told with its artifact
+                own |= oci.image_platforms(single.name, single.read_bytes()) if single.is_file() else {}
+        for processor in sorted(held.keys() | own.keys() if held else ()):
+            same = held.get(processor) == own.get(processor)
+            what = f"its image for {processor} is {'the' if same else 'not the'} artifact's own"
+            yield Finding(image.name, "the artifacts' images", "good" if same else "bad", what)
+
+
+def _platforms(folder: Path, name: str) -> Generator[Finding, None, dict[str, str]]:
+    """Return the images in the tar ``name``, digests by processor; yield what was found on the way."""
+    if not (folder / name).is_file():
+        return {}
+    with reading(folder / name):
+        data = (folder / name).read_bytes()
+    try:
+        found = oci.image_platforms(name, data)
+    except ArtifactError as error:
+        yield Finding(name, "its index", "bad", error.why)
+        return {}
+    yield Finding(name, "its index", "good", "each blob has its digest")
+    return found
 
 
 def _check_diff(folder: Path, artifact: Artifact, contents: Mapping[str, Member]) -> Iterator[Finding]:

@@ -16,7 +16,9 @@ from patchkit.jobs.artifact.check import check
 from patchkit.jobs.artifact.sign import sign_folder
 from patchkit.packaging import oci
 from patchkit.packaging.contents import Member
-from patchkit.packaging.dist import Dist
+from patchkit.packaging.dist import Dist, described
+from patchkit.packaging.manifest import Artifact
+from patchkit.packaging.oci_index import image_of, joined
 from patchkit.packaging.signatures.keys import SigningKey
 from tests.conftest import Run
 from tests.support.packaging.artifacts import artifact, changed
@@ -27,6 +29,19 @@ from tests.support.source.signers import Signer
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     return dist(tmp_path / "dist")
+
+
+BARE = {"a.tar.gz": b""}
+"""The files of an artifact of which only the image counts."""
+
+
+def with_image(processor: str, more: bytes) -> tuple[Artifact, bytes]:
+    """An artifact for Linux on ``processor``, and its image of a program with ``more`` in it."""
+    name = f"openvpn-2.6.14+recommended-linux-{processor}"
+    entry = artifact(name=name, target=f"linux-{processor}", files=BARE)
+    program = Member(stat.S_IFREG | 0o755, "0", b"\x7fELF" + processor.encode() + more)
+    image = oci.image(entry, {oci.PROGRAM: program}, processor)
+    return entry.model_copy(update={"packages": [described(f"{name}.oci.tar", image)]}), image
 
 
 def signed(folder: Path, *keys: Pair) -> list[str]:
@@ -184,6 +199,25 @@ def test_an_image_is_followed_down_to_its_layers_and_is_for_the_artifacts_proces
     altered = good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :]
     assert "a blob is not sha256:" in why(dist(tmp_path / "altered", {name: altered}))
     assert "(its index)" in why(dist(tmp_path / "none", {name: b"nothing"}))
+
+
+def test_a_joined_image_holds_the_artifacts_own_images(tmp_path: Path) -> None:
+    """Another image for one of the processors, under a digest that fits it, is nobody's."""
+    folder = Dist(tmp_path / "dist")
+    images = {}
+    for processor in ("amd64", "arm64"):
+        entry, image = with_image(processor, b"")
+        images[image_of(entry)] = image
+        folder.add(entry, {**BARE, image_of(entry) or "": image})
+    path = folder.folder / "openvpn-2.6.14+recommended-linux.oci.tar"
+    found = [each for each in check(folder.folder, []).findings if each.what == path.name]
+    assert {each.state for each in found} == {"good"}
+    assert {each.by for each in found} == {"SHA256SUMS", "manifest.json", "its index", "the artifacts' images"}
+    other = [with_image("amd64", b"other"), with_image("arm64", b"")]
+    path.write_bytes(joined([entry for entry, _ in other], {image_of(entry) or "": image for entry, image in other}))
+    text = why(folder.folder)
+    assert f"{path.name}: its image for amd64 is not the artifact's own" in text
+    assert "its image for arm64 is not" not in text
 
 
 def test_a_diff_that_is_not_the_archives(built: Path) -> None:
