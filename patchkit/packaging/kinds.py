@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from patchkit.errors import BadUsageError
 
-_ENDINGS = {"deb": ".deb", "oci": ".oci.tar"}
+_ENDINGS = {"deb": ".deb", "oci": ".oci.tar", "rpm": ".rpm"}
+_TOOLS = {"rpm": ("rpm",)}
+"""The Debian packages that make a kind of package, where a toolchain does not have them anyway."""
 
 
 def check_packages(kinds: Sequence[str], target_system: str) -> None:
@@ -21,3 +23,8 @@ def check_packages(kinds: Sequence[str], target_system: str) -> None:
 def kinds_of(names: Sequence[str]) -> list[str]:
     """Return the kinds of the packages called ``names``."""
     return [kind for kind, ending in _ENDINGS.items() if any(name.endswith(ending) for name in names)]
+
+
+def tools_of(kinds: Sequence[str]) -> list[str]:
+    """Return the Debian packages that a toolchain needs as well, to make packages of ``kinds``."""
+    return [name for kind in kinds for name in _TOOLS.get(kind, ())]

@@ -42,7 +42,8 @@ def joined(artifacts: Sequence[Artifact], images: Mapping[str, bytes]) -> bytes:
 
     Raises ArtifactError where one of them is not a whole image.
     """
-    entries, blobs, for_docker = [], {}, []
+    entries, for_docker = [], []
+    blobs: dict[str, bytes] = {}
     for artifact in artifacts:
         name = image_of(artifact) or ""
         image_platforms(name, images[name])  # follows each digest

@@ -25,7 +25,8 @@ GROUPS = {
     "examples": r"/test_examples",
     "documents": r"/docs/|/test_architecture",
     "builds": r"/build/test_(release|killed|combined|all_releases)",
-    "packages": r"/build/test_(deb|oci|corresponding_source)|/jobs/rebuild/",
+    # One build for all of them.
+    "packages": r"/build/test_(deb|rpm|oci|corresponding_source)|/jobs/rebuild/",
     "openssl": r"/test_library_builder|/build/test_(libraries|old_releases)",
     "verify": r"/jobs/verify/",
     "mirrors": r"/mirror/",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from patchkit.errors import ArtifactError, BadSignatureError, PatchkitError, UnknownKeyError
 from patchkit.jobs.artifact import findings
-from patchkit.jobs.artifact.files import check_artifact, check_checksums, check_joined_images
+from patchkit.jobs.artifact.files import check_artifact, check_checksums
 from patchkit.jobs.artifact.findings import Finding
+from patchkit.jobs.artifact.images import check_joined_images
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, read_manifest
 from patchkit.packaging.manifest import Manifest
 from patchkit.packaging.signatures.keys import SUFFIXES, PublicKey

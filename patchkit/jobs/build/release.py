@@ -123,6 +123,7 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
                 other_libraries,
                 request.signer,
                 with_source=request.with_source,
+                with_spdx=request.with_spdx,
                 packages=request.packages,
             )
             planned = [plan(variant, diff, inputs) for variant, diff in rendered]
@@ -274,7 +275,7 @@ class _Job:
 
         made = packages(self.request.packages, artifact, files, self.inputs, workspace)
         artifact = artifact.model_copy(update={"packages": [described(name, data) for name, data in made.items()]})
-        documents = documents_of(artifact, files, base, self.inputs.tools)
+        documents = documents_of(artifact, files, base, self.inputs.tools, with_spdx=self.request.with_spdx)
         if self.request.with_source:
             from patchkit.jobs.build.corresponding_source import SUFFIX as SOURCE
             from patchkit.jobs.build.corresponding_source import corresponding_source

@@ -145,6 +145,28 @@ def test_an_sbom_that_names_a_file_that_is_not_there(built: Path) -> None:
     assert f"{NAME}.tar.gz: the SBOM does not name it" in text
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            f'"packageFileName": "{NAME}.tar.gz"',
+            '"packageFileName": "gone.tar.gz"',
+            "gone.tar.gz: the file is not there",
+        ),
+        ("./sbin/openvpn", "./sbin/another", "sbin/another: the program is not in the archive"),
+        ('"SPDX-2.3"', '"SPDX-2.2"', "it is not of SPDX 2.3"),
+        ('"SHA256"', '"SHA512"', "it lacks what SPDX documents of patchkit's have"),
+    ],
+)
+def test_an_spdx_document_is_compared_too(old: str, new: str, message: str, tmp_path: Path) -> None:
+    folder = dist(tmp_path / "dist", with_spdx=True)
+    checked = check(folder, [])
+    assert checked.error is None
+    assert {found.by for found in checked.findings if found.what == "sbin/openvpn"} == {"SBOM", "SPDX"}
+    forge(folder, f"{NAME}.spdx.json", old, new)
+    assert message in why(folder)
+
+
 def test_an_sbom_of_another_program(built: Path) -> None:
     document = json.loads((built / f"{NAME}.cdx.json").read_text())
     (program,) = document["metadata"]["component"]["components"]

@@ -1,8 +1,7 @@
-"""The .deb: the same bytes elsewhere, no error of lintian's, the right dependencies, and it goes in and out again."""
+"""The .deb: no error of lintian's, the right dependencies, and it goes in and out again."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,50 +12,22 @@ import pytest
 
 from patchkit.errors import BadUsageError
 from tests.conftest import PINNED, Run
-from tests.support.jobs.builds import run
+from tests.support.jobs.packaged import DEB, NAME
 
 pytestmark = pytest.mark.slow
 
-NAME = f"openvpn-{PINNED}+recommended-linux-amd64"
-DEB = f"openvpn-patched_{PINNED}+recommended-1_amd64.deb"
 
-
-def needs_dpkg() -> None:
+@pytest.fixture
+def dist(packaged: Path) -> Path:
     if shutil.which("dpkg-deb") is None:
         pytest.skip("there is no dpkg-deb")
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    needs_dpkg()
-    out = tmp_path_factory.mktemp("dist")
-    run("build", "--version", PINNED, "--engine", "host", "--package", "deb", "--out", str(out))
-    return out
+    return packaged
 
 
 def field(package: Path, name: str) -> str:
     return subprocess.run(
         ["dpkg-deb", "--field", package, name], capture_output=True, text=True, check=True
     ).stdout.strip()
-
-
-def test_it_is_an_artifact_like_the_others(dist: Path) -> None:
-    (entry,) = json.loads((dist / "manifest.json").read_text())["artifacts"]
-    assert [file["name"] for file in entry["packages"]] == [DEB]
-    statement = json.loads((dist / f"{NAME}.intoto.json").read_text())
-    assert DEB in [subject["name"] for subject in statement["subject"]]
-    assert DEB in (dist / "SHA256SUMS").read_text()
-    run("artifact", "check", str(dist))
-
-
-def test_a_rebuild_gives_the_same_package_whatever_the_umask(dist: Path, tmp_path: Path) -> None:
-    before = os.umask(0o077)
-    try:
-        done = run("rebuild", str(dist), "--json", "--jobs", "1", TMPDIR=str(tmp_path), TZ="Asia/Tokyo")
-    finally:
-        os.umask(before)
-    files = {file["name"]: file["built"] for file in json.loads(done.stdout)["artifacts"][0]["files"]}
-    assert files[DEB] == hashlib.sha256((dist / DEB).read_bytes()).hexdigest()
 
 
 def test_what_it_needs_is_what_the_programs_are_linked_with(dist: Path, tmp_path: Path) -> None:
@@ -145,7 +116,7 @@ def test_it_takes_the_place_of_debians_and_leaves_the_configuration(dist: Path, 
 
 def test_packages_that_there_are_not_are_refused_first(patchkit: Run) -> None:
     build = ["build", "--version", PINNED, "--package"]
-    assert patchkit(*build, "rpm").returncode == BadUsageError.exit_code
+    assert patchkit(*build, "msi").returncode == BadUsageError.exit_code
     done = patchkit(*build, "deb", "--target", "windows-amd64")
     assert done.returncode == BadUsageError.exit_code
     assert "is for Linux" in done.stderr
