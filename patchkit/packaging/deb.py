@@ -133,8 +133,9 @@ def control(layout_of: Layout, artifact: Artifact, depends: str) -> bytes:
         "Depends": header_value(depends),
         "Recommends": "iproute2",
         "Suggests": "openssl",
+        # Not Replaces: dpkg would remove Debian's package after ours is unpacked, and with it our units, which it knows
+        # as /lib/systemd, a link to where ours are.
         "Conflicts": "openvpn",
-        "Replaces": "openvpn",
         "Provides": f"openvpn (= {layout_of.version})",
         "Section": "net",
         "Priority": "optional",

@@ -53,6 +53,8 @@ NIGHTLY = {
     " machine, not yet in a whole run; test_client.py and test_ability.py show the parts",
     r"/test_walk_git(hub|lab)\.py::test_parts_of_the_lab": "two parts of a campaign and the job that merges them take"
     " minutes each; test_merge.py merges parts, and test_lint.py reads the pipelines",
+    r"/test_deb\.py::test_in_a_running_system": "a system with systemd and Debian's openvpn is installed for it, half a"
+    " minute; by day dpkg puts the same package into a root of its own, and systemd-analyze reads the units",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",
 }
