@@ -57,6 +57,7 @@ FOLDERS = (
     "logs",
     "machines",
     "programs",
+    "stock",
     "unpinned",
 )
 """Names of the folders in a cache, each a property of :class:`Cache`."""
@@ -163,6 +164,11 @@ class Cache:
     def programs(self) -> Path:
         """Artifacts built for the lab and for verify, with a manifest, as in ``dist/``."""
         return self.made("programs")
+
+    @property
+    def stock(self) -> Path:
+        """Stock programs that variants are tried against, by toolchain and source."""
+        return self.made("stock")
 
     @property
     def unpinned(self) -> Path:

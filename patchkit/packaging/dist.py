@@ -16,7 +16,7 @@ from patchkit.storage import finish, locked, reading, replace_all, sha256_of, wr
 
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
-SIGNATURES = (".asc", ".sig", ".minisig")
+SIGNATURES = (".asc", ".sig", ".minisig", ".sigstore.json")
 """What the name of a signature of one of the files ends in."""
 _JOURNAL = ".unfinished"
 

@@ -99,7 +99,9 @@ def _oci(
 
 def _depends(layout: deb.Layout, workspace: Workspace, architecture: str) -> str:
     """Return the packages that the programs need, by what they are linked with, as dpkg-shlibdeps finds them."""
-    # It reads a source package's control file, which has to be there.
+    # It reads a source package's control file, which has to be there. The folder is made first: a container's root would
+    # own it otherwise.
+    _run(workspace, ("mkdir", "-p", "shlibs/debian"), {})
     workspace.put(
         tar_of({"shlibs/debian/control": f"Source: {deb.NAME}\n\nPackage: {deb.NAME}\nArchitecture: any\n".encode()})
     )

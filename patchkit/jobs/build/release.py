@@ -18,6 +18,7 @@ from patchkit.building.recipe.choose import tree_of
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import BuildLog, build_log
+from patchkit.building.recipe.stock_program import StockProgram
 from patchkit.building.recipe.tree import OpenVpnTree
 from patchkit.building.toolchain import Toolchain, known_target
 from patchkit.cache import keep_newest
@@ -224,9 +225,25 @@ class _Job:
         if machine_flags(self.request.settings.cflags):
             check_machine(self.request.settings.cflags, tree.machine_answer())
         self.context.ui.step(f"Compile {self.inputs.obtained.label}")
-        stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
+        stock = Subject(STOCK, self._stock(workspace, tree, planned), tree.version(""))
         with smoke.prepared_workspace(workspace, self.inputs.tools.target):
             return {each.variant.name: self._outcome(workspace, tree, each, stock) for each in planned}
+
+    def _stock(self, workspace: Workspace, tree: OpenVpnTree, planned: Sequence[Planned]) -> str:
+        """Return the path of the stock program: kept by an earlier build, or compiled, as where ``planned`` has it."""
+        program = StockProgram(
+            self.context.cache,
+            self.inputs.identity,
+            self.inputs.obtained.tree.origin,
+            self.inputs.tools,
+            self.inputs.static,
+        )
+        before = None if any(each.variant.is_stock for each in planned) else program.recall()
+        if before is not None:
+            return tree.place(STOCK, before)
+        binary = tree.build(STOCK, {}, defines=(), suffix="")
+        program.remember(one_file(workspace.get(binary))[0])
+        return binary
 
     def _outcome(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> Outcome:
         name, began = planned.variant.name, time.monotonic()
@@ -239,7 +256,7 @@ class _Job:
     def _artifact(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> manifest.Artifact:
         name = planned.variant.name
         if not planned.variant.is_stock:
-            self.context.ui.step(f"Compile {planned.name}: what the variant touches")
+            self.context.ui.step(f"Compile {planned.name}")
         defines = (GUARD_MACRO,) if planned.rendered.guard else ()
         binary = tree.build(name, planned.rendered.files, defines=defines, suffix=planned.suffix)
         program, _ = one_file(workspace.get(binary))

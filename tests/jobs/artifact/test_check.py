@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
@@ -68,7 +69,7 @@ def test_whole_and_unsigned_files_belong_together_and_that_is_all(built: Path, p
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_each_kind_of_key_signs_and_is_believed(scheme: str, built: Path, tmp_path: Path) -> None:
     with pair(scheme, tmp_path / "keys") as key:
-        suffix = {"openpgp": ".asc", "ssh": ".sig", "minisign": ".minisig"}[scheme]
+        suffix = {"openpgp": ".asc", "ssh": ".sig", "minisign": ".minisig", "sigstore": ".sigstore.json"}[scheme]
         names = ["SHA256SUMS", f"{NAME}.cdx.json", f"{NAME}.intoto.json"]
         assert signed(built, key) == [name + suffix for name in names]
         assert "no key was given" in check(built, []).summary
@@ -295,7 +296,11 @@ def test_others_can_check_the_signatures_without_patchkit(scheme: str, built: Pa
                 f"ssh-keygen -Y verify -f {tmp_path}/allowed -I me -n file -s SHA256SUMS.sig <SHA256SUMS",
             ],
             "minisign": ["minisign", "-V", "-p", str(key.public), "-m", "SHA256SUMS"],
+            "sigstore": ["openssl", "dgst", "-verify", str(key.public), "-signature", f"{tmp_path}/raw", "SHA256SUMS"],
         }
+        if scheme == "sigstore":
+            bundle = json.loads((built / "SHA256SUMS.sigstore.json").read_text())
+            (tmp_path / "raw").write_bytes(base64.b64decode(bundle["messageSignature"]["signature"]))
         if scheme == "ssh":
             (tmp_path / "allowed").write_text(f"me {key.public.read_text()}")
         subprocess.run(commands[scheme], cwd=built, check=True, capture_output=True)

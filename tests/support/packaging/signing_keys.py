@@ -29,7 +29,7 @@ from patchkit.packaging.spdx import spdx
 from tests.support.packaging.artifacts import artifact
 from tests.support.source.signers import signer
 
-SCHEMES = ("openpgp", "ssh", "minisign")
+SCHEMES = ("openpgp", "ssh", "minisign", "sigstore")
 NAME = "openvpn-2.6.14+recommended-linux-amd64"
 DIFF = b"--- a/x\n+++ b/x\n"
 
@@ -71,6 +71,15 @@ def minisign(folder: Path) -> Pair:
     return Pair(f"minisign:{secret}", public)
 
 
+def sigstore(folder: Path) -> Pair:
+    """As openssl makes one, which is what cosign's own public keys look like."""
+    private, public = folder / "sigstore.pem", folder / "sigstore.pub"
+    options = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    subprocess.run(["openssl", "genpkey", *options, "-out", private], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    return Pair(f"sigstore:{private}", public)
+
+
 @contextmanager
 def pair(scheme: str, folder: Path) -> Iterator[Pair]:
     """A new key of the kind ``scheme`` in ``folder``."""
@@ -79,7 +88,7 @@ def pair(scheme: str, folder: Path) -> Iterator[Pair]:
         with openpgp(folder) as key:
             yield key
     else:
-        yield {"ssh": ssh, "minisign": minisign}[scheme](folder)
+        yield {"ssh": ssh, "minisign": minisign, "sigstore": sigstore}[scheme](folder)
 
 
 def dist(folder: Path, packages: Mapping[str, bytes] | None = None, *, with_spdx: bool = False) -> Path:
