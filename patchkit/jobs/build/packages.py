@@ -32,7 +32,7 @@ def packages(
     contents = members(*next(iter(files.items())))
     makers = {"deb": _deb, "oci": _oci, "rpm": _rpm}
     made: dict[str, bytes] = {}
-    for kind in dict.fromkeys(kinds):
+    for kind in (kind for kind in makers if kind in kinds):  # in one order, however they were asked for
         made |= makers[kind](artifact, contents, inputs, workspace)
     return made
 
@@ -99,8 +99,8 @@ def _oci(
 
 def _depends(layout: deb.Layout, workspace: Workspace, architecture: str) -> str:
     """Return the packages that the programs need, by what they are linked with, as dpkg-shlibdeps finds them."""
-    # It reads a source package's control file, which has to be there. The folder is made first: a container's root would
-    # own it otherwise.
+    # It reads a source package's control file, which has to be there. The folder is made first: in a container, root
+    # would own it otherwise.
     _run(workspace, ("mkdir", "-p", "shlibs/debian"), {})
     workspace.put(
         tar_of({"shlibs/debian/control": f"Source: {deb.NAME}\n\nPackage: {deb.NAME}\nArchitecture: any\n".encode()})

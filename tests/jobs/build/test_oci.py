@@ -23,7 +23,7 @@ exec chroot --userspec={user}:{user} {root} /{program} --cd /etc/openvpn "$@"
 """
 # The kernel's own loopback is where both ends meet; all else is the image's.
 _IN_CONTAINER = """#!/bin/sh
-exec docker run --rm --network host --read-only --cap-drop ALL --volume {keys}:/etc/openvpn:ro {image} "$@"
+exec docker run --rm --network host --read-only --tmpfs /tmp --cap-drop ALL --volume {keys}:/etc/openvpn:ro {image} "$@"
 """
 
 

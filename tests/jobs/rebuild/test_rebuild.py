@@ -126,7 +126,7 @@ def test_what_differs_is_named_by_member_and_section(copy: Path) -> None:
     document = json.loads(done.stdout)
     archive, diff, *packages = document["artifacts"][0]["files"]
     # The documents state what went in: they are compared only where that is the same.
-    assert [file["name"].rpartition(".")[2] for file in packages] == ["tar", "deb", "rpm"]
+    assert [file["name"].rpartition(".")[2] for file in packages] == ["deb", "tar", "rpm"]
     assert all(file["built"] != file["expected"] for file in packages)
     assert (document["equal"], archive["name"], diff["lines"]) == (False, f"{NAME}.tar.gz", [])
     assert f"{NAME}.tar.gz was not reproduced" in done.stderr
