@@ -97,16 +97,16 @@ def image_platforms(name: str, data: bytes) -> dict[str, str]:
     """
     try:
         blobs = blobs_of(data)
-        found = {}
+        digests = {}
         for entry in _entries(blobs, json.loads(blobs["index.json"])):
             manifest = json.loads(_followed(blobs, entry))
             config = json.loads(_followed(blobs, manifest["config"]))
             for layer in manifest["layers"]:
                 _followed(blobs, layer)
-            found[_debian_name(config)] = str(entry["digest"])
+            digests[_debian_name(config)] = str(entry["digest"])
     except (tarfile.TarError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{name} is not a whole image", why=f"{error}", advice="get the file again") from error
-    return found
+    return digests
 
 
 def blobs_of(data: bytes) -> dict[str, bytes]:

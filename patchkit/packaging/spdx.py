@@ -133,8 +133,8 @@ def _references(purl: str, cpe: str | None) -> list[ExternalPackageRef]:
     from spdx_tools.spdx.model import ExternalPackageRef, ExternalPackageRefCategory
 
     written = PackageURL.from_string(purl).to_string() if purl else ""  # as CycloneDX's library writes it
-    found = [ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", written)] if purl else []
-    return [*found, *([ExternalPackageRef(ExternalPackageRefCategory.SECURITY, "cpe23Type", cpe)] if cpe else [])]
+    names = [ExternalPackageRef(ExternalPackageRefCategory.PACKAGE_MANAGER, "purl", written)] if purl else []
+    return [*names, *([ExternalPackageRef(ExternalPackageRefCategory.SECURITY, "cpe23Type", cpe)] if cpe else [])]
 
 
 def _file(path: str, data: bytes) -> File:

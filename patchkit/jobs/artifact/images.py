@@ -18,9 +18,9 @@ def check_images(folder: Path, artifact: Artifact) -> Iterator[Finding]:
     """Follow the digests of each image, and compare its processor with the artifact's."""
     for name in (file.name for file in artifact.packages if file.name.endswith(oci.SUFFIX)):
         platforms = yield from _platforms(folder, name)
-        for found in platforms:
-            if found not in artifact.build.target:
-                what = f"it is an image for {found}, and the artifact is for {artifact.build.target}"
+        for processor in platforms:
+            if processor not in artifact.build.target:
+                what = f"it is an image for {processor}, and the artifact is for {artifact.build.target}"
                 yield Finding(name, MANIFEST, "bad", what)
 
 
@@ -47,9 +47,9 @@ def _platforms(folder: Path, name: str) -> Generator[Finding, None, dict[str, st
     with reading(folder / name):
         data = (folder / name).read_bytes()
     try:
-        found = oci.image_platforms(name, data)
+        platforms = oci.image_platforms(name, data)
     except ArtifactError as error:
         yield Finding(name, "its index", "bad", error.why)
         return {}
     yield Finding(name, "its index", "good", "each blob has its digest")
-    return found
+    return platforms
