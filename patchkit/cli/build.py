@@ -84,6 +84,7 @@ def build(
             "--package",
             metavar="deb|rpm|oci",
             help="Make a .deb, an .rpm or a container image of it as well; may be repeated.",
+            autocompletion=completion.packages,
         ),
     ] = None,
     with_source: Annotated[

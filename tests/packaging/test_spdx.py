@@ -13,8 +13,8 @@ from patchkit.errors import ToolError
 from patchkit.packaging.components import parts
 from patchkit.packaging.sbom import sbom
 from patchkit.packaging.spdx import check_ready, spdx
-from tests.packaging.test_sbom import CONTENTS, DIFF, LOADED, SYSTEM
 from tests.support.packaging.artifacts import LZO, PINNED, artifact
+from tests.support.packaging.bill import CONTENTS, DIFF, LOADED, SYSTEM
 
 ENTRY = artifact(files={"openvpn+x.tar.gz": b"1", "openvpn+x.diff": DIFF}, crypto=PINNED, libraries=[LZO])
 PARTS = parts(ENTRY, SYSTEM, LOADED, cross=False)
