@@ -56,6 +56,8 @@ NIGHTLY = {
     " minutes each; test_merge.py merges parts, and test_lint.py reads the pipelines",
     r"/test_deb\.py::test_in_a_running_system": "a system with systemd and Debian's openvpn is installed for it, half a"
     " minute; by day dpkg puts the same package into a root of its own, and systemd-analyze reads the units",
+    r"/rebuild/test_other_machines": "compiles three times in containers, without ccache; by day an artifact is rebuilt"
+    " on the host, from cold, with all else changed at once",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",
 }
