@@ -47,6 +47,7 @@ FOLDERS = (
     "cluster",
     "configure",
     "credentials",
+    "diffs",
     "downloads",
     "git",
     "guests",
@@ -114,6 +115,11 @@ class Cache:
     def credentials(self) -> Path:
         """Certificates and keys of the lab's peers, a folder for each scheme that makes them."""
         return self.made("credentials")
+
+    @property
+    def diffs(self) -> Path:
+        """What templates make of verified sources, by version of patchkit, source and variant."""
+        return self.made("diffs")
 
     @property
     def downloads(self) -> Path:
