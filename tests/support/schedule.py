@@ -25,7 +25,8 @@ GROUPS = {
     "examples": r"/test_examples",
     "documents": r"/docs/|/test_architecture",
     "builds": r"/build/test_(release|killed|combined|all_releases)",
-    "packages": r"/build/test_(deb|oci|corresponding_source)|/jobs/rebuild/",
+    # One build for all of them.
+    "packages": r"/build/test_(deb|rpm|oci|corresponding_source)|/jobs/rebuild/",
     "openssl": r"/test_library_builder|/build/test_(libraries|old_releases)",
     "verify": r"/jobs/verify/",
     "mirrors": r"/mirror/",
@@ -55,6 +56,10 @@ NIGHTLY = {
     " same client, tasks and workers",
     r"/test_walk_git(hub|lab)\.py::test_parts_of": "two parts of a campaign, or of all releases, and the job that"
     " merges them take minutes each; test_merge.py and test_parts.py merge parts, and test_lint.py reads the pipelines",
+    r"/test_deb\.py::test_in_a_running_system": "a system with systemd and Debian's openvpn is installed for it, half a"
+    " minute; by day dpkg puts the same package into a root of its own, and systemd-analyze reads the units",
+    r"/rebuild/test_other_machines": "compiles three times in containers, without ccache; by day an artifact is rebuilt"
+    " on the host, from cold, with all else changed at once",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",
 }

@@ -28,6 +28,7 @@ NOT_RUN = {
         "PATCHKIT_GIT and PATCHKIT_OPENSSL_102 are set"
     ),
     ("README.md", "./ci/patchkit build --version 2.6.14 --target windows-amd64 --target linux-amd64"): _WINDOWS,
+    ("docs/artifacts.md", "ci/bench-build --pairs 5"): "compiles eleven times; it measures, and shows no behaviour",
     ("docs/diagnose.md", "patchkit diagnose server.log"): _LOG,
     ("docs/diagnose.md", "patchkit diagnose client.log server.log.gz --html incident.html"): _LOG,
     ("docs/diagnose.md", "patchkit diagnose server.log --anonymize for-the-bug-report.log"): _LOG,
