@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.support.processes import marked
 
 _LIMIT = 120.0  # seconds for something that takes a few on an idle machine
+_LIMIT_OF_BUILDS = 600.0  # seconds
 _COMPILERS = ("cc", "gcc", "x86_64-linux-gnu-gcc")
 _HELD = """#!/bin/sh
 if [ -e '{hold}' ]; then
@@ -107,7 +108,8 @@ class LocalCluster:
             caught.extend(_stopped(self.children(name)))
             return bool(caught)
 
-        while_running(process, has_caught, f"{name} has a guest")
+        # The process may have to build its programs first.
+        while_running(process, has_caught, f"{name} has a guest", _LIMIT_OF_BUILDS)
         try:
             yield
         finally:
