@@ -104,7 +104,6 @@ NOT_COMMANDS = {
         "-keyout ca.key -out ca.pem",
     ): "certificates; tests/cluster/test_tls.py runs these lines",
     ("docs/scale.md", "from distributed import SSHCluster"): "Python, for several hosts",
-    ("docs/scale.md", 'if __name__ == "__main__":'): "Python, for several hosts",
     ("docs/variants.md", '{%- set sequenced = source.function("reliable_get_buf_output_sequenced") -%}'): "a template",
     (
         "docs/old-peers.md",
