@@ -52,7 +52,8 @@ def documents_of(artifact: Artifact, files: Mapping[str, bytes], base: StandsOn,
     """Return the documents of ``artifact`` by name; its ``files`` are the archive and, except for stock, the diff."""
     archive, *others = files.items()
     diff = others[0][1] if others else b""
-    components = parts(artifact, base.system, base.loaded, cross=tools.target.cross)
+    runtime = tools.zig.runtime if tools.zig else ()
+    components = parts(artifact, base.system, base.loaded, cross=tools.target.cross, runtime=runtime)
     bill = sbom(artifact, members(*archive), components, diff)
     bill_name = f"{artifact.name}{SBOM}"
     statement = provenance(artifact, [described(bill_name, bill)])

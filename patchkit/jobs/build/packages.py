@@ -41,13 +41,14 @@ def _deb(
     artifact: Artifact, contents: Mapping[str, Member], inputs: BuildInputs, workspace: Workspace
 ) -> dict[str, bytes]:
     target, source = inputs.tools.target, inputs.obtained.tree
-    architecture = target.foreign or target.debian_arch
+    architecture = target.architecture
     texts = {"OpenVPN": source.read("COPYING")} if "COPYING" in source else {}
     texts |= licences(inputs.static)
     layout = deb.layout(artifact, contents, texts, triplet=target.triplet, architecture=architecture)
     epoch = source.origin.epoch
     workspace.put(deb.tree(layout, b"", epoch, OWNER))
-    control = deb.control(layout, artifact, _depends(layout, workspace, architecture))
+    depends = "" if target.zig else _depends(layout, workspace, architecture)
+    control = deb.control(layout, artifact, depends)
     # Only now is it known; the folder has an entry of its own above.
     workspace.put(tar_of({"deb/DEBIAN/control": control}, epoch))
     try:
@@ -71,7 +72,8 @@ def _oci(
         files["usr/share/doc/openvpn/copyright"] = Member(stat.S_IFREG | 0o644, "0", source.read("COPYING"))
     for name, text in licences(inputs.static).items():
         files[f"usr/share/doc/{name}"] = Member(stat.S_IFREG | 0o644, "0", text)
-    return {f"{artifact.name}{oci.SUFFIX}": oci.image(artifact, files, target.foreign or target.debian_arch)}
+    architecture = {"armhf": "arm"}.get(target.architecture, target.architecture)  # OCI's name of it
+    return {f"{artifact.name}{oci.SUFFIX}": oci.image(artifact, files, architecture)}
 
 
 def _depends(layout: deb.Layout, workspace: Workspace, architecture: str) -> str:
