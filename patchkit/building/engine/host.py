@@ -62,7 +62,7 @@ class HostEngine:
         if toolchain.zig is not None:
             programs = zig.tools(toolchain.zig, self._context or Context(Cache.default(), self._ui))
             compiler = zig.version_line(toolchain.zig, programs, target)
-            wheel = toolchain.zig.sha256
+            wheel = zig.identity(toolchain.zig)
             return Identity("host", compiler, there or {}, wheel=wheel, programs=programs, system=_system())
         _check_compiler(toolchain)
         output = subprocess.run(

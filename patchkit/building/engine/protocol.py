@@ -58,7 +58,7 @@ class Identity:
     base_digest: str | None = field(default=None, compare=False)
     """The digest by which a registry knows the base image; None where it came from none."""
     wheel: str | None = None
-    """The sha256 of the Python wheel that brings the compiler; None where packages do."""
+    """A hash of the Python wheel that brings the compiler, and of how it is called; None where packages bring it."""
     programs: Path | None = field(default=None, compare=False)
     """A folder whose programs come first in PATH, on the host."""
     system: str | None = field(default=None, compare=False)

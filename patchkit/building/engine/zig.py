@@ -6,6 +6,8 @@ itself, in patchkit's cache too.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shlex
 import stat
@@ -37,10 +39,16 @@ ZIG_GLOBAL_CACHE_DIR={kept} ZIG_LOCAL_CACHE_DIR=${{TMPDIR:-/tmp}}/zig
 export ZIG_GLOBAL_CACHE_DIR ZIG_LOCAL_CACHE_DIR
 {command}
 """
-# zig does not look at CPATH: its cache would not know of it. The linker strips already (-s).
+# zig does not look at CPATH and LIBRARY_PATH, which name the libraries of a build. What configure tries is linked as
+# the program will be (-pie): zig would compile musl a second time for another kind. The linker strips already (-s).
+_COMPILE = """\
+[ -z "$CPATH" ] || set -- "$@" "-I$CPATH"
+[ -z "$LIBRARY_PATH" ] || set -- "$@" "-L$LIBRARY_PATH"
+unset CPATH LIBRARY_PATH
+exec {{zig}} {language} -target {{name}} -fPIE -pie "$@\""""
 _COMMANDS = {
-    "gcc": '[ -z "$CPATH" ] || set -- "$@" "-I$CPATH"\nunset CPATH\nexec {zig} cc -target {name} "$@"',
-    "g++": '[ -z "$CPATH" ] || set -- "$@" "-I$CPATH"\nunset CPATH\nexec {zig} c++ -target {name} "$@"',
+    "gcc": _COMPILE.format(language="cc"),
+    "g++": _COMPILE.format(language="c++"),
     "ar": 'exec {zig} ar "$@"',
     "ranlib": 'exec {zig} ranlib "$@"',
     "strip": "exit 0",
@@ -73,6 +81,11 @@ def tools(pin: Zig, context: Context) -> Path:
         if any(not (folder / name).is_file() or (folder / name).read_bytes() != text for name, text in scripts.items()):
             replace_all({folder / name: text for name, text in scripts.items()}, mode=0o755)
     return folder
+
+
+def identity(pin: Zig) -> str:
+    """Return a hash of the wheel, and of how its compiler is called."""
+    return hashlib.sha256(json.dumps([pin.sha256, _SCRIPT, _COMMANDS], sort_keys=True).encode()).hexdigest()
 
 
 def version_line(pin: Zig, folder: Path, target: Target) -> str:

@@ -23,7 +23,7 @@ AMD64 = known_target("linux-static-amd64")
 # Prints what it was called with, as the real one is: a program without an ending that lies beside its library.
 PROGRAM = b"""\
 #!/bin/sh
-[ "$*" = "cc -target x86_64-linux-musl --version" ] && echo "clang version 1.2 (of ours)" && exit
+[ "$*" = "cc -target x86_64-linux-musl -fPIE -pie --version" ] && echo "clang version 1.2 (of ours)" && exit
 echo "$ZIG_GLOBAL_CACHE_DIR $ZIG_LOCAL_CACHE_DIR ${CPATH-none} $*"
 """
 METADATA = b"Metadata-Version: 2.1\nName: ziglang\nVersion: 0.1\n"
@@ -64,12 +64,12 @@ def test_the_tools_call_zig_for_their_target(mirror: Path, context: Context, tmp
     (mirror / pin(data).name).write_bytes(data)
     folder = zig.tools(pin(data), context)
     assert zig.version_line(pin(data), folder, AMD64) == "zig 0.1, clang version 1.2"
-    called = subprocess.run(
-        [folder / "x86_64-linux-musl-gcc", "-c", "a b.c"], env={"TMPDIR": "/t", "CPATH": "/deps/include"},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    command = [folder / "x86_64-linux-musl-gcc", "-c", "a b.c"]
+    environment = {"TMPDIR": "/t", "CPATH": "/deps/include", "LIBRARY_PATH": "/deps/lib"}
+    called = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     kept = folder.parent / "cache"
-    assert called.stdout == f"{kept} /t/zig none cc -target x86_64-linux-musl -c a b.c -I/deps/include\n"
+    words = "cc -target x86_64-linux-musl -fPIE -pie -c a b.c -I/deps/include -L/deps/lib"
+    assert called.stdout == f"{kept} /t/zig none {words}\n"
     assert kept.is_relative_to(tmp_path / "cache/zig")
     for name in ("aarch64-linux-musl-ar", "arm-linux-musleabihf-ranlib", "x86_64-linux-musl-strip"):
         subprocess.run([folder / name], check=True, capture_output=True)

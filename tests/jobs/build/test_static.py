@@ -149,28 +149,33 @@ def test_its_packages_depend_on_nothing(built: Built) -> None:
     assert programs == ["usr/local/sbin/openvpn"]
 
 
-def test_the_same_bytes_in_another_folder_and_from_another_cache(built: Built, tmp_path: Path) -> None:
-    """musl and OpenSSL are compiled anew as well."""
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    (cache / "downloads").symlink_to(Cache.default().downloads)
+def test_the_same_bytes_from_a_mirror_without_a_network_and_with_an_empty_cache(built: Built, tmp_path: Path) -> None:
+    """In another folder, with another date; musl and OpenSSL are compiled anew as well."""
+    mirror = tmp_path / "mirror"
+    run("mirror", "sync", "--versions", PINNED, "--target", STATIC, "--crypto", LIBRARY, "--to", str(mirror))
+    assert (mirror / zig().name).is_file()
     openssl = tmp_path / "elsewhere"
     openssl.mkdir()
     small_openssl(openssl, Context(Cache.default(), Ui(quiet=True)))
-    done = run(
-        "rebuild", str(built.out), "--artifact", NAME, "--openssl-source", str(openssl), "--json",
-        env={"PATCHKIT_CACHE": str(cache), "TMPDIR": str(tmp_path), "TZ": "Asia/Tokyo", "LC_ALL": "C.UTF-8"},
+    (tmp_path / "tmp").mkdir()
+    run(
+        "build", "--version", PINNED, "--target", STATIC, "--offline", "--crypto", LIBRARY, "--openssl-source",
+        str(openssl), "--package", "deb,oci", "--out", str(tmp_path / "dist"),
+        env={"PATCHKIT_CACHE": str(tmp_path / "cache"), "PATCHKIT_MIRROR": str(mirror), "TZ": "Asia/Tokyo",
+             "TMPDIR": str(tmp_path / "tmp")},
     )  # fmt: skip
-    (again,) = json.loads(done.stdout)["artifacts"]
-    assert again["equal"]
+    again = artifacts(tmp_path / "dist")[STATIC, "recommended"]
+    assert (again["files"], again["packages"]) == (built.artifact["files"], built.artifact["packages"])
 
 
 @pytest.mark.parametrize("target", ["linux-static-arm64", "linux-static-armhf"])
 def test_another_processor(target: str, tmp_path: Path) -> None:
-    """Its handshakes are under QEMU; with the OpenSSL of the series."""
-    out = tmp_path / "dist"
-    run("build", "--version", PINNED, "--target", target, "--variant", "stock", "--variant", "recommended", "--out",
-        str(out))  # fmt: skip
+    """Its handshakes are under QEMU."""
+    openssl, out = tmp_path / "openssl", tmp_path / "dist"
+    openssl.mkdir()
+    small_openssl(openssl, Context(Cache.default(), Ui(quiet=True)))
+    run("build", "--version", PINNED, "--target", target, "--variant", "stock", "--variant", "recommended", "--crypto",
+        LIBRARY, "--openssl-source", str(openssl), "--out", str(out))  # fmt: skip
     check(out, target, tmp_path, "stock", "recommended")
 
 
