@@ -25,7 +25,7 @@ from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError, Toolc
 from patchkit.source.fetch import download
 from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.fetch.places import Place, mirrors
-from patchkit.storage import replace_all, whole_folder, writing
+from patchkit.storage import reading, replace_all, whole_folder, writing
 
 _PACKAGE = "ziglang"
 _LONGEST = 3600.0  # seconds for pip, which fetches a hundred megabytes
@@ -41,11 +41,15 @@ export ZIG_GLOBAL_CACHE_DIR ZIG_LOCAL_CACHE_DIR
 """
 # zig does not look at CPATH and LIBRARY_PATH, which name the libraries of a build. What configure tries is linked as
 # the program will be (-pie): zig would compile musl a second time for another kind. The linker strips already (-s).
+# OpenSSL 1.0.2 asks which file includes which (-M): zig then looks at this machine's headers, and fails.
 _COMPILE = """\
+for word; do
+    [ "$word" != -M ] || exec cc "$@"
+done
 [ -z "$CPATH" ] || set -- "$@" "-I$CPATH"
 [ -z "$LIBRARY_PATH" ] || set -- "$@" "-L$LIBRARY_PATH"
 unset CPATH LIBRARY_PATH
-exec {{zig}} {language} -target {{name}} -fPIE -pie "$@\""""
+exec {{zig}} {language} -target {{name}} -fPIE -pie -Wno-unused-command-line-argument "$@\""""
 _COMMANDS = {
     "gcc": _COMPILE.format(language="cc"),
     "g++": _COMPILE.format(language="c++"),
@@ -86,6 +90,17 @@ def tools(pin: Zig, context: Context) -> Path:
 def identity(pin: Zig) -> str:
     """Return a hash of the wheel, and of how its compiler is called."""
     return hashlib.sha256(json.dumps([pin.sha256, _SCRIPT, _COMMANDS], sort_keys=True).encode()).hexdigest()
+
+
+def licences(folder: Path) -> dict[str, bytes]:
+    """Return the licences of what zig links in, by path; ``folder`` is what :func:`tools` returned.
+
+    Raises StorageError where one can't be read.
+    """
+    texts = {"musl/COPYRIGHT": "lib/libc/musl/COPYRIGHT", "zig/LICENSE": "LICENSE"}
+    home = folder.parent / _PACKAGE
+    with reading(home):
+        return {name: (home / path).read_bytes() for name, path in texts.items()}
 
 
 def version_line(pin: Zig, folder: Path, target: Target) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from patchkit.building.engine.protocol import OWNER, Workspace, one_file
 from patchkit.building.engine.protocol import files as tar_of
-from patchkit.building.recipe.static_library import licences
 from patchkit.errors import CompileError
 from patchkit.jobs.build.plan import BuildInputs
 from patchkit.jobs.build.runtime_files import runtime
@@ -43,7 +42,7 @@ def _deb(
     target, source = inputs.tools.target, inputs.obtained.tree
     architecture = target.architecture
     texts = {"OpenVPN": source.read("COPYING")} if "COPYING" in source else {}
-    texts |= licences(inputs.static)
+    texts |= inputs.licences
     layout = deb.layout(artifact, contents, texts, triplet=target.triplet, architecture=architecture)
     epoch = source.origin.epoch
     workspace.put(deb.tree(layout, b"", epoch, OWNER))
@@ -70,7 +69,7 @@ def _oci(
     files = {oci.PROGRAM: program, **loaded}
     if "COPYING" in source:
         files["usr/share/doc/openvpn/copyright"] = Member(stat.S_IFREG | 0o644, "0", source.read("COPYING"))
-    for name, text in licences(inputs.static).items():
+    for name, text in inputs.licences.items():
         files[f"usr/share/doc/{name}"] = Member(stat.S_IFREG | 0o644, "0", text)
     architecture = {"armhf": "arm"}.get(target.architecture, target.architecture)  # OCI's name of it
     return {f"{artifact.name}{oci.SUFFIX}": oci.image(artifact, files, architecture)}

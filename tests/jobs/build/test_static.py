@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError, ToolchainError
 from patchkit.packaging.machine import machine_of
+from patchkit.pki.short_lived import short_lived_credentials
 from patchkit.ui import Ui
 from tests.conftest import PINNED, upstream
 from tests.support.building.small_openssl import LIBRARY, small_openssl
@@ -132,6 +134,42 @@ def test_it_starts_in_a_root_that_holds_nothing_else(built: Built, tmp_path: Pat
     # Data channel offload, epoll and both compressions are there.
     assert {"[SSL (OpenSSL)]", "[LZO]", "[LZ4]", "[EPOLL]", "[DCO]"} <= {f"[{word}" for word in first.split(" [")[1:]}
     assert second.startswith("library versions: OpenSSL 3.0.")
+
+
+def test_it_brings_the_licences_of_all_that_it_holds(built: Built) -> None:
+    with tarfile.open(built.out / built.artifact["files"][0]["name"]) as archive:
+        paths = [name.partition("/licences/")[2] for name in archive.getnames() if "/licences/" in name]
+    folders = {path.partition("/")[0] for path in paths}
+    assert folders == {"openssl", "lzo", "lz4", "libcap-ng", "libnl", "musl", "zig"}
+
+
+def test_it_keeps_a_capability_and_asks_the_kernel_for_dco(built: Built, tmp_path: Path) -> None:
+    """libcap-ng and libnl are there, and work."""
+    if os.geteuid() != 0 or not Path("/dev/net/tun").exists():
+        pytest.skip("only root may make a tunnel")
+    for name, data in short_lived_credentials().items():
+        (tmp_path / name).write_bytes(data)
+    command = [
+        "unshare", "--net", "--", str(program(built.out, built.artifact, tmp_path)), "--dev", "tun", "--topology",
+        "subnet", "--server", "10.99.0.0", "255.255.255.0", "--port", "1194", "--ca", "ca.crt", "--cert", "server.crt",
+        "--key", "server.key", "--dh", "dh.pem", "--verb", "4", "--user", "nobody", "--group", "nogroup",
+    ]  # fmt: skip
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        clock = threading.Timer(60, server.kill)
+        clock.start()
+        lines = []
+        for line in server.stdout:
+            lines.append(line)
+            if "Initialization Sequence Completed" in line:
+                break
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        server.terminate()
+        clock.cancel()
+    log = "".join(lines)
+    assert "Capabilities retained: CAP_NET_ADMIN" in log, log
+    assert "CapEff:\t0000000000001000" in status
+    assert "Kernel support for ovpn-dco missing" in log or "DCO device" in log or "using DCO" in log, log
 
 
 def test_its_packages_depend_on_nothing(built: Built) -> None:
