@@ -83,10 +83,10 @@ def console(stream: TextIO) -> Console:
 
     colours = None if os.environ.get("NO_COLOR") else "auto"
     if stream.isatty() and os.environ.get("TERM", "dumb") in _DUMB:
-        # rich takes every dumb terminal for 80 columns wide.
+        # rich takes every dumb terminal for 80 columns wide, unless it is told both sizes; one may be unknown, 0.
         size = os.get_terminal_size(stream.fileno())
         return Console(
-            file=stream, color_system=None, highlight=False, width=size.columns or None, height=size.lines or None
+            file=stream, color_system=None, highlight=False, width=size.columns or 80, height=size.lines or 25
         )
     return Console(file=stream, color_system=colours, highlight=False)  # type: ignore[arg-type]
 

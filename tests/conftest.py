@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 
+from patchkit import limits
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PatchkitError, PlacesExhaustedError
@@ -87,6 +88,9 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "LDFLAGS",
     ):
         monkeypatch.delenv(name, raising=False)
+    for name in (limits.BUILD, limits.NETWORK):  # options set them for the whole process: monkeypatch takes that back
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)

@@ -108,14 +108,14 @@ def assess_source(source: LibrarySource) -> LibraryAssessment:
 
 def error_of(assessments: Sequence[LibraryAssessment]) -> VulnerableError | None:
     """Make the error for those who want no vulnerable library; None where nothing is known of any."""
-    found = [assessment for assessment in assessments if assessment.advisories]
-    if not found:
+    vulnerable = [assessment for assessment in assessments if assessment.advisories]
+    if not vulnerable:
         return None
     return VulnerableError(
-        "; ".join(assessment.line.partition(": patchkit")[0] for assessment in found),
+        "; ".join(assessment.line.partition(": patchkit")[0] for assessment in vulnerable),
         why="\n".join(
             f"{advisory.id} ({advisory.severity}, {advisory.part}): {advisory.title}"
-            for assessment in found
+            for assessment in vulnerable
             for advisory in assessment.advisories
         ),
         advice="--crypto system, where the distribution looks after it; or --openssl-source with a newer release",

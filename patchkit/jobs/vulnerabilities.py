@@ -48,7 +48,7 @@ class Assessment:
 
     def of(self, state: State) -> list[Advisory]:
         """List the advisories that have ``state``."""
-        return [found.advisory for found in self.vulnerabilities if found.state == state]
+        return [vulnerability.advisory for vulnerability in self.vulnerabilities if vulnerability.state == state]
 
     @property
     def line(self) -> str:
@@ -109,7 +109,7 @@ def assess_release(version: Version, platform: Platform) -> Assessment:
         version.text,
         version,
         platform,
-        [Vulnerability(found, "affected") for found in advisories.known(version, platform)],
+        [Vulnerability(advisory, "affected") for advisory in advisories.known(version, platform)],
     )
 
 
@@ -130,22 +130,22 @@ def assess(obtained: Obtained, platform: Platform, patched: Mapping[str, bytes] 
     patched = patched or {}
     version = obtained.release.version if obtained.release and origin.verified else own_version(obtained.tree)
     version = version or obtained.version
-    found = []
+    vulnerabilities = []
     for advisory in advisories.known(version, platform):
         state: State | None = "affected" if origin.verified else by_marks(advisory, obtained.tree, patched)
         if origin.verified and patched and by_marks(advisory, obtained.tree, patched) == "fixed here":
             state = "fixed here"
-        found.append(Vulnerability(advisory, state or "cannot be told"))
-    return _assessment(obtained.label, version, platform, found, patched=bool(patched))
+        vulnerabilities.append(Vulnerability(advisory, state or "cannot be told"))
+    return _assessment(obtained.label, version, platform, vulnerabilities, patched=bool(patched))
 
 
 def _assessment(
-    label: str, version: Version, platform: Platform, found: Sequence[Vulnerability], *, patched: bool = False
+    label: str, version: Version, platform: Platform, vulnerabilities: Sequence[Vulnerability], *, patched: bool = False
 ) -> Assessment:
-    open_ones = any(vulnerability.state != "fixed here" for vulnerability in found)
+    open_ones = any(vulnerability.state != "fixed here" for vulnerability in vulnerabilities)
     remedy = advisories.first_without(version, platform) if open_ones else None
     reports = [report for report in advisories.unestablished() if report.may_affect(version)]
-    return Assessment(label, platform, found, reports, remedy.version.text if remedy else None, patched)
+    return Assessment(label, platform, vulnerabilities, reports, remedy.version.text if remedy else None, patched)
 
 
 def by_marks(advisory: Advisory, tree: SourceTree, patched: Mapping[str, bytes]) -> State:

@@ -204,11 +204,11 @@ def _run(stage: Combination, files: _Files, templates: Templates) -> None:
         return
     for name, changes in part.diffs:
         # All of a diff, or nothing of it: every misfit is told at once.
-        found = [misfit for change in changes for misfit in files.misfits(change)]
-        if found:
+        misfits = [misfit for change in changes for misfit in files.misfits(change)]
+        if misfits:
             brought = {change.path for change in changes if change.is_new}
-            advice = _ADVICE_FOR_NEW if found[0].path in brought else _ADVICE
-            raise exact.error(name if len(part.diffs) == 1 else f"{name}, of {part.name},", found, advice)
+            advice = _ADVICE_FOR_NEW if misfits[0].path in brought else _ADVICE
+            raise exact.error(name if len(part.diffs) == 1 else f"{name}, of {part.name},", misfits, advice)
         for change in changes:
             if change.is_new:
                 files.bring(change)

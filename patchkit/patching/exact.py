@@ -49,24 +49,24 @@ def misfits(change: FileChange, lines: Sequence[bytes] | None) -> list[Misfit]:
         return [] if lines is None else [_new_file(change, lines)]
     if lines is None:
         return [Misfit(change.path, None, of, "there is no such file")]
-    found: list[Misfit] = []
+    misfits: list[Misfit] = []
     end = drift = 0
     for hunk in change.hunks:
         old, new = hunk.side(b"+"), hunk.side(b"-")
         if hunk.start < end:
-            found.append(Misfit(change.path, hunk, of, "it begins before the hunk in front of it ends"))
+            misfits.append(Misfit(change.path, hunk, of, "it begins before the hunk in front of it ends"))
         elif list(lines[hunk.start : hunk.start + len(old)]) != old or hunk.start > len(lines):
-            found.append(_misfit(change.path, hunk, of, lines))
+            misfits.append(_misfit(change.path, hunk, of, lines))
         elif hunk.new_start != hunk.start + drift:
             reason = f"its new side begins at line {hunk.start + drift + 1}, and its head states {hunk.new_start + 1}"
-            found.append(Misfit(change.path, hunk, of, reason))
+            misfits.append(Misfit(change.path, hunk, of, reason))
         elif _is_joined(hunk, lines):
-            found.append(Misfit(change.path, hunk, of, "a line without a newline would not be the file's last"))
-        if len(found) == _MOST:
+            misfits.append(Misfit(change.path, hunk, of, "a line without a newline would not be the file's last"))
+        if len(misfits) == _MOST:
             break
         end = hunk.start + len(old)
         drift += len(new) - len(old)
-    return found
+    return misfits
 
 
 def relocated(change: FileChange, lines: Sequence[bytes] | None) -> tuple[FileChange, list[str]]:
@@ -106,13 +106,13 @@ def edits(change: FileChange) -> list[Edit]:
     return [Edit(hunk.start, hunk.body) for hunk in change.hunks]
 
 
-def error(name: str, found: Sequence[Misfit], advice: str) -> PatchkitError:
-    """Make the error for the misfits ``found`` of the patch ``name``; there is at least one."""
-    first = found[0]
-    texts = [misfit.text for misfit in found[:_SHOWN]]
-    if len(found) > _SHOWN:
-        texts.append(f"and {len(found) - _SHOWN} more")
-    if all(misfit.is_applied for misfit in found):
+def error(name: str, misfits: Sequence[Misfit], advice: str) -> PatchkitError:
+    """Make the error for the misfits ``misfits`` of the patch ``name``; there is at least one."""
+    first = misfits[0]
+    texts = [misfit.text for misfit in misfits[:_SHOWN]]
+    if len(misfits) > _SHOWN:
+        texts.append(f"and {len(misfits) - _SHOWN} more")
+    if all(misfit.is_applied for misfit in misfits):
         return AlreadyPatchedError(
             f"the source has {name} already, or a part of it: {first.path} has its lines",
             why="\n".join(texts),

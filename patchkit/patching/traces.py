@@ -58,28 +58,28 @@ class Found:
 def refuse_patched(combined: Combination, tree: SourceTree) -> None:
     """Raise AlreadyPatchedError where ``tree`` has one of the parts already, or a variant that excludes one."""
     allowed = {part.name for part in combined.parts}
-    for found in found_in(tree):
-        is_asked_for = found.part.name in allowed or bool(allowed & set(found.also))
-        excludes = allowed & set(found.part.conflicts) or any(
-            found.part.name in part.conflicts for part in combined.parts
+    for presence in found_in(tree):
+        is_asked_for = presence.part.name in allowed or bool(allowed & set(presence.also))
+        excludes = allowed & set(presence.part.conflicts) or any(
+            presence.part.name in part.conflicts for part in combined.parts
         )
         if is_asked_for or excludes:
-            raise _refusal(combined, found, tree)
+            raise _refusal(combined, presence, tree)
 
 
-def _refusal(combined: Combination, found: Found, tree: SourceTree) -> AlreadyPatchedError:
+def _refusal(combined: Combination, presence: Found, tree: SourceTree) -> AlreadyPatchedError:
     guard = any(
         re.search(rb"^[ \t]*#[ \t]*ifn?def[ \t]+%b\b" % GUARD_MACRO.encode(), tree.read(path), re.MULTILINE)
-        for path in {trace.path for trace in found.traces}
+        for path in {trace.path for trace in presence.traces}
     )
-    form = f"{found.part.name}{' --guard' if guard else ''}"
-    rows = [f"{trace.path}, line {trace.row}: {trace.line}" for trace in found.traces[:_SHOWN]]
-    more = len(found.traces) - len(rows)
-    same = found.part.name in {part.name for part in combined.parts} or found.also
+    form = f"{presence.part.name}{' --guard' if guard else ''}"
+    rows = [f"{trace.path}, line {trace.row}: {trace.line}" for trace in presence.traces[:_SHOWN]]
+    more = len(presence.traces) - len(rows)
+    same = presence.part.name in {part.name for part in combined.parts} or presence.also
     return AlreadyPatchedError(
-        f"the source is patched already: it has {'' if found.is_whole else 'a part of '}{found.name}",
+        f"the source is patched already: it has {'' if presence.is_whole else 'a part of '}{presence.name}",
         why="\n".join([*rows, *([f"and {more} more places"] if more else [])])
-        + ("" if same else f"\n{combined.name} and {found.part.name} exclude each other"),
+        + ("" if same else f"\n{combined.name} and {presence.part.name} exclude each other"),
         advice=(
             f"take it out: patchkit render --version V --variant {form} | patch -R -p1; "
             "or start from an unaltered source: patchkit fetch --version V --to DIR"

@@ -93,7 +93,9 @@ def known_of(library: Library, version: str) -> list[LibraryAdvisory]:
 
     Raises ValueError where ``version`` is not a release's.
     """
-    return [found for found in library_advisories() if not found.not_here and found.affects(library, version)]
+    return [
+        advisory for advisory in library_advisories() if not advisory.not_here and advisory.affects(library, version)
+    ]
 
 
 def first_without(library: Library, version: str) -> str | None:
@@ -101,5 +103,5 @@ def first_without(library: Library, version: str) -> str | None:
 
     Raises ValueError where ``version`` is not a release's.
     """
-    fixed = [found.fixed[library.branch] for found in known_of(library, version)]
+    fixed = [advisory.fixed[library.branch] for advisory in known_of(library, version)]
     return max(fixed, key=order) if fixed else None

@@ -116,7 +116,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Ran]:
         folder = run(before[-1])[0] if before else tmp_path_factory.mktemp("example")
         if command in PREPARED:
             PREPARED[command](folder)
-        return folder, starts.run(example(command), folder, os.environ, timeout=900)
+        # Compiled by this host, where other tests' objects are at hand; containers have tests of their own.
+        without_docker = {} if command in WANTS_DOCKER else {"DOCKER_HOST": f"unix://{folder}/none"}
+        return folder, starts.run(example(command), folder, {**os.environ, **without_docker}, timeout=900)
 
     return run
 

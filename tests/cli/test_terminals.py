@@ -46,8 +46,9 @@ def test_no_colour_where_none_is_wanted(command: str, patchkit: Run) -> None:
     assert _ESCAPE.search(piped.stdout + piped.stderr) is None
 
 
-def test_a_dumb_terminal_has_a_width_too() -> None:
-    shown = on_terminal(["variants", "retransmit"], {"TERM": "dumb"}, columns=60)
+@pytest.mark.parametrize("lines", [24, 0])  # 0: it states no height, as some editors' terminals
+def test_a_dumb_terminal_has_a_width_too(lines: int) -> None:
+    shown = on_terminal(["variants", "retransmit"], {"TERM": "dumb"}, columns=60, lines=lines)
     assert shown.code == 0
     assert max(map(len, shown.lines)) <= 60
     assert "\033" not in shown.text

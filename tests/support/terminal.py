@@ -35,11 +35,16 @@ class Shown:
 
 
 def on_terminal(
-    arguments: Sequence[str], env: Mapping[str, str] | None = None, *, columns: int = 80, cwd: Path | None = None
+    arguments: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    columns: int = 80,
+    lines: int = 24,
+    cwd: Path | None = None,
 ) -> Shown:
-    """Run ``patchkit`` on a terminal of that width."""
+    """Run ``patchkit`` on a terminal of that width; one that states no height has 0 ``lines``."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_HANDED_ON}
     process = start(arguments, cwd, {**environment, "TERM": "xterm", **(env or {})}, (theirs, theirs, theirs))
     os.close(theirs)

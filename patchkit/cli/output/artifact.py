@@ -13,7 +13,7 @@ def print_table(checked: Checked) -> None:
     """Print a row for each file and what vouches for it."""
     table(
         ("what", "by", "state", "detail"),
-        [(found.what, found.by, found.state, found.detail) for found in checked.findings],
+        [(finding.what, finding.by, finding.state, finding.detail) for finding in checked.findings],
     )
 
 
@@ -24,7 +24,7 @@ def print_document(checked: Checked) -> None:
             "folder": str(checked.folder),
             "good": checked.error is None,
             "summary": checked.summary,
-            "findings": [asdict(found) for found in checked.findings],
+            "findings": [asdict(finding) for finding in checked.findings],
             "error": error_document(checked.error) if checked.error else None,
         }
     )

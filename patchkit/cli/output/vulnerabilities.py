@@ -16,15 +16,16 @@ def print_assessment(assessment: Assessment) -> None:
     """Print a row for each known vulnerability, and what could not be established."""
     rows = [
         (
-            found.advisory.id,
-            found.advisory.severity + (f" ({score})" if (score := found.advisory.cvss.partition(": ")[2]) else ""),
-            found.advisory.reach,
-            found.advisory.platform,
-            found.advisory.component,
-            ", ".join(found.advisory.fixed),
-            found.advisory.title,
+            vulnerability.advisory.id,
+            vulnerability.advisory.severity
+            + (f" ({score})" if (score := vulnerability.advisory.cvss.partition(": ")[2]) else ""),
+            vulnerability.advisory.reach,
+            vulnerability.advisory.platform,
+            vulnerability.advisory.component,
+            ", ".join(vulnerability.advisory.fixed),
+            vulnerability.advisory.title,
         )
-        for found in assessment.vulnerabilities
+        for vulnerability in assessment.vulnerabilities
     ]
     if rows:
         table(("id", "severity", "reach", "platform", "component", "fixed in", "what"), rows)
@@ -42,7 +43,7 @@ def print_document(assessment: Assessment) -> None:
     print_json(
         {
             "release": assessment.label,
-            "vulnerabilities": [vulnerability_document(found) for found in assessment.vulnerabilities],
+            "vulnerabilities": [vulnerability_document(vulnerability) for vulnerability in assessment.vulnerabilities],
             "concern": {"linux": _concerning(assessment, "posix"), "windows": _concerning(assessment, "windows")},
             "not_established": [report.model_dump() for report in assessment.reports],
             "remedy": assessment.remedy,
@@ -54,8 +55,8 @@ def print_library(assessment: LibraryAssessment) -> None:
     """Print a row for each known vulnerability of a library, and what could not be established."""
     library, name = assessment.library, f"{assessment.library.title} {assessment.version}"
     rows = [
-        (found.id, found.severity, found.part, found.fixed[library.branch], found.title)
-        for found in assessment.advisories
+        (advisory.id, advisory.severity, advisory.part, advisory.fixed[library.branch], advisory.title)
+        for advisory in assessment.advisories
     ]
     if rows:
         table(("id", "severity", "part", "fixed in", "what"), rows)
@@ -70,9 +71,9 @@ def print_branches(assessments: Sequence[LibraryAssessment]) -> None:
     """Print all that is known of a library, and what its pinned releases have of it."""
     title = assessments[0].library.title
     rows = [
-        (found.id, found.severity, found.part, ", ".join(found.fixed.values()), found.title)
-        for found in library_advisories()
-        if found.library == title
+        (advisory.id, advisory.severity, advisory.part, ", ".join(advisory.fixed.values()), advisory.title)
+        for advisory in library_advisories()
+        if advisory.library == title
     ]
     if rows:
         table(("id", "severity", "part", "fixed in", "what"), rows)
@@ -100,7 +101,8 @@ def _library_document(assessment: LibraryAssessment) -> dict[str, object]:
         "library": assessment.library.name,
         "version": assessment.version,
         "vulnerabilities": [
-            {**found.model_dump(exclude={"not_here"}), "state": assessment.state} for found in assessment.advisories
+            {**advisory.model_dump(exclude={"not_here"}), "state": assessment.state}
+            for advisory in assessment.advisories
         ],
         "not_established": [report.model_dump() for report in unestablished_of(assessment.library)],
         "remedy": assessment.remedy,
@@ -108,9 +110,9 @@ def _library_document(assessment: LibraryAssessment) -> dict[str, object]:
 
 
 def _concerning(assessment: Assessment, platform: Platform) -> int:
-    return sum(found.advisory.concerns(platform) for found in assessment.vulnerabilities)
+    return sum(vulnerability.advisory.concerns(platform) for vulnerability in assessment.vulnerabilities)
 
 
-def vulnerability_document(found: Vulnerability) -> dict[str, object]:
-    """Return ``found`` as ``--json`` shows it."""
-    return {**found.advisory.model_dump(exclude={"marks"}), "state": found.state}
+def vulnerability_document(vulnerability: Vulnerability) -> dict[str, object]:
+    """Return ``vulnerability`` as ``--json`` shows it."""
+    return {**vulnerability.advisory.model_dump(exclude={"marks"}), "state": vulnerability.state}

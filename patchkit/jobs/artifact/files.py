@@ -113,7 +113,11 @@ def _check_images(folder: Path, artifact: Artifact) -> Iterator[Finding]:
         with reading(folder / name):
             data = (folder / name).read_bytes()
         try:
-            wrong = [found for found in oci.architectures(name, data) if found not in artifact.build.target]
+            wrong = [
+                architecture
+                for architecture in oci.architectures(name, data)
+                if architecture not in artifact.build.target
+            ]
         except ArtifactError as error:
             yield Finding(name, "its index", "bad", error.why)
             continue

@@ -24,9 +24,9 @@ class Finding:
 
 def of(findings: Sequence[Finding], state: State, *, signature: bool | None = None) -> list[Finding]:
     """Return those of ``findings`` that have ``state``; ``signature`` as their own, where it is not None."""
-    return [found for found in findings if found.state == state and signature in (None, found.signature)]
+    return [finding for finding in findings if finding.state == state and signature in (None, finding.signature)]
 
 
 def lines(findings: Sequence[Finding]) -> str:
     """Write ``findings`` as lines of an error."""
-    return "\n".join(f"{found.what}: {found.detail or found.state} ({found.by})" for found in findings)
+    return "\n".join(f"{finding.what}: {finding.detail or finding.state} ({finding.by})" for finding in findings)

@@ -111,13 +111,13 @@ def describe(
         checks=[manifest.Check(name=check.name, passed=check.passed, detail=check.detail) for check in checks],
         vulnerabilities=[
             manifest.Vulnerability(
-                id=found.advisory.id,
-                title=found.advisory.title,
-                severity=found.advisory.severity,
-                reach=found.advisory.reach,
-                state=found.state,
+                id=vulnerability.advisory.id,
+                title=vulnerability.advisory.title,
+                severity=vulnerability.advisory.severity,
+                reach=vulnerability.advisory.reach,
+                state=vulnerability.state,
             )
-            for found in assessment.vulnerabilities
+            for vulnerability in assessment.vulnerabilities
         ]
         + _of_libraries(inputs),
         signature=_signature(inputs),

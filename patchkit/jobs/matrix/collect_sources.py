@@ -212,10 +212,10 @@ class SourceCollector:
         applicable = [combined for combined in self.chosen if _status(combined, row) != "not-applicable"]
         parts = [part for combined in applicable for part in combined.parts]
         for path in sorted({path for part in parts if part.diffs is not None for path in part.files}):
-            found = pinned.get(path) or self._exact_place(tree, path)
-            if found is not None:
-                row.files[path] = found
-                self.unread.setdefault(found, (tree, path))
+            place = pinned.get(path) or self._exact_place(tree, path)
+            if place is not None:
+                row.files[path] = place
+                self.unread.setdefault(place, (tree, path))
         self._find_obstacles(row, tree, sorted({path for part in parts for path in part.brought}))
         for file in sorted({file for part in parts if part.diffs is None for file in part.files}):
             try:

@@ -59,11 +59,11 @@ def matrix(request: MatrixRequest, context: Context) -> list[Row]:
         for key, label in (
             (_key(combined, row), row.label) for row in rows for combined in chosen if _is_attempted(combined, row)
         ):
-            found = attempts.get(key) or answers.find(key)
-            if found is None:
+            attempt = attempts.get(key) or answers.find(key)
+            if attempt is None:
                 tasks[key] = label
             else:
-                attempts[key] = found
+                attempts[key] = attempt
         return {blob for _, touched, _ in tasks for _, blob in touched}
 
     collector = SourceCollector(request, chosen, context, answers, needed)

@@ -66,11 +66,11 @@ def _content(tree: SourceTree, path: str) -> bytes:
 
 def _neighbours(path: str, old: bytes, new: bytes, patched: bytes) -> list[Neighbour]:
     ours = _spans(_change(old, patched, path))
-    found = []
+    neighbours = []
     for start, end, hunk_row, removed, added in _runs(_change(old, new, path)):
         if any(start <= their_end + _NEAR and their_start <= end + _NEAR for their_start, their_end in ours):
-            found.append(Neighbour(hunk_row + 1, _texts(removed), _texts(added)))
-    return found
+            neighbours.append(Neighbour(hunk_row + 1, _texts(removed), _texts(added)))
+    return neighbours
 
 
 def _change(before: bytes, after: bytes, path: str) -> FileChange:

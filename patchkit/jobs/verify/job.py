@@ -246,11 +246,11 @@ class _StepRunner:
         assessment = assess(obtain(self.judged.request, self.context), "all")
         facts = [
             Fact(
-                name=found.advisory.id,
-                value=f"{found.state}: {found.advisory.title} ({traits(found.advisory)})",
-                good={"affected": False, "fixed here": True, "cannot be told": None}[found.state],
+                name=vulnerability.advisory.id,
+                value=f"{vulnerability.state}: {vulnerability.advisory.title} ({traits(vulnerability.advisory)})",
+                good={"affected": False, "fixed here": True, "cannot be told": None}[vulnerability.state],
             )
-            for found in assessment.vulnerabilities
+            for vulnerability in assessment.vulnerabilities
         ]
         facts += [
             Fact(name=report.id or "no identifier", value=f"not established: {report.title}. {report.known}", good=None)

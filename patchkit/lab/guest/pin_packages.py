@@ -15,7 +15,7 @@ SUITE = "trixie"
 _KERNEL = re.compile(r"linux-image-(\d+\.\d+\.\d+)\+deb13-cloud-amd64")
 # What the guest needs, besides the kernel; dependencies are found in the index.
 _NEEDED = (
-    "busybox-static", "ethtool", "iproute2", "iputils-ping", "nftables", "python3.13-minimal", "libpython3.13-stdlib",
+    "busybox-static", "iproute2", "iputils-ping", "nftables", "python3.13-minimal", "libpython3.13-stdlib",
     "libcap-ng0", "liblz4-1", "liblzo2-2", "libnl-genl-3-200", "libpkcs11-helper1t64", "libssl3t64", "libsystemd0",
 )  # fmt: skip
 # Needed by scripts that run when a package is installed, and by users at a terminal, not by the guest's programs.

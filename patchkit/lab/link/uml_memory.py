@@ -8,20 +8,24 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from patchkit.errors import DiskFullError, LinkError
+from patchkit.lab.link import huge_pages
 
 _SHARED = Path("/dev/shm")  # noqa: S108 - UML's own first choice
 _ROOM = 64 << 20  # bytes beside a guest's memory
 
 
 def memory_folder(memory: int, folders: Sequence[Path] = ()) -> Path:
-    """Return the first of ``folders`` where a guest can keep ``memory`` MiB: shared memory, then temporary files.
+    """Return the first of ``folders`` where a guest can keep ``memory`` MiB.
+
+    Without ``folders``: shared memory in huge pages, other shared memory, then temporary files.
 
     Raises DiskFullError when neither has room, LinkError when programs cannot be run from there.
     """
     needed = (memory << 20) + _ROOM
     forbidden = []
-    candidates = folders or dict.fromkeys((_SHARED, Path(tempfile.gettempdir())))
-    for folder in candidates:
+    candidates = list(folders or dict.fromkeys((_SHARED, Path(tempfile.gettempdir()))))
+    huge = None if folders else huge_pages.folder()
+    for folder in [huge, *candidates] if huge else candidates:
         try:
             status = os.statvfs(folder)
         except OSError:

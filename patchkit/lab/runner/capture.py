@@ -74,27 +74,27 @@ class Capture:
         prog = struct.pack("HL", len(program) // 8, kept.buffer_info()[0])
         points = ((to_client, UP_SENT, DOWN_DELIVERED), (to_server, DOWN_SENT, UP_DELIVERED))
         for device, incoming, outgoing in points:
-            one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # 0: nothing yet
-            one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, prog)
-            one.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-            one.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-            one.setblocking(False)
-            one.bind((device, _ETH_P_ALL))
-            self.sockets.append((one, incoming, outgoing))
+            packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # 0: nothing yet
+            packets.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, prog)
+            packets.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+            packets.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            packets.setblocking(False)
+            packets.bind((device, _ETH_P_ALL))
+            self.sockets.append((packets, incoming, outgoing))
 
     def drain(self) -> None:
         """Take what has come since. Every packet is counted; of a storm, the frames of the first ones are kept."""
         before = len(self.frames)
-        for one, incoming, outgoing in self.sockets:
-            self._drain(one, incoming, outgoing)
+        for packets, incoming, outgoing in self.sockets:
+            self._drain(packets, incoming, outgoing)
         if len(self.frames) > _FRAMES:
             del self.frames[before:]
 
-    def _drain(self, one: socket.socket, incoming: int, outgoing: int) -> None:
+    def _drain(self, packets: socket.socket, incoming: int, outgoing: int) -> None:
         pack, crc = RECORD.pack, zlib.crc32
         while True:
             try:
-                frame, ancillary, _, address = one.recvmsg(2048, 64)
+                frame, ancillary, _, address = packets.recvmsg(2048, 64)
             except BlockingIOError:
                 return
             point = outgoing if address[2] == _PACKET_OUTGOING else incoming
@@ -133,7 +133,7 @@ class Capture:
     def close(self) -> None:
         """Stop, and learn what was missed."""
         self.drain()
-        for one, _, _ in self.sockets:
-            self.lost += struct.unpack("II", one.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
-            one.close()
+        for packets, _, _ in self.sockets:
+            self.lost += struct.unpack("II", packets.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
+            packets.close()
         self.sockets.clear()

@@ -58,7 +58,7 @@ def _pings(began: int, ended: int, said: bytes, *, every: float) -> dict[str, ob
     """How many were sent and answered, and the times without an answer, in seconds from the begin."""
     import re  # of no use but for a soak
 
-    answers = sorted({(float(found[1]) - began / 1e9, int(found[2])) for found in re.finditer(_REPLY, said)})
+    answers = sorted({(float(reply[1]) - began / 1e9, int(reply[2])) for reply in re.finditer(_REPLY, said)})
     duration = (ended - began) / 1e9
     moments = [0.0, *(moment for moment, _ in answers), duration]
     gaps = [(round(a, 3), round(b - a, 3)) for a, b in zip(moments, moments[1:], strict=False) if b - a > 2.5 * every]

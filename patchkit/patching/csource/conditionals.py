@@ -195,7 +195,7 @@ class Conditionals:
 @lru_cache(maxsize=64)
 def read(data: bytes) -> Conditionals:
     """Read the conditional groups of the C file ``data``; ``broken`` where a brace, a comment or an #if has no end."""
-    found = Conditionals(data)
+    conditionals = Conditionals(data)
     root = _Branch(0)
     open_groups: list[_Group] = []
     branches = [root]
@@ -211,14 +211,14 @@ def read(data: bytes) -> Conditionals:
         elif kind == "string":
             branch.take(b'"')
         elif kind == "directive":
-            _direct((start, end), found, open_groups, branches)
+            _direct((start, end), conditionals, open_groups, branches)
         elif kind == "open":
-            found.unread = found.row(start), "the comment there has no end"
+            conditionals.unread = conditionals.row(start), "the comment there has no end"
     branches[-1].skip(data[behind:])
-    if open_groups and found.unread is None:
-        found.unread = found.row(open_groups[-1].directives[0][0]), "the #if there has no #endif"
-        found.groups += open_groups
-    return found
+    if open_groups and conditionals.unread is None:
+        conditionals.unread = conditionals.row(open_groups[-1].directives[0][0]), "the #if there has no #endif"
+        conditionals.groups += open_groups
+    return conditionals
 
 
 def _tokens(data: bytes) -> Iterator[tuple[str, int, int]]:
@@ -237,9 +237,11 @@ def _tokens(data: bytes) -> Iterator[tuple[str, int, int]]:
         yield "string" if kind == "character" else kind, start, at
 
 
-def _direct(span: tuple[int, int], found: Conditionals, open_groups: list[_Group], branches: list[_Branch]) -> None:
+def _direct(
+    span: tuple[int, int], conditionals: Conditionals, open_groups: list[_Group], branches: list[_Branch]
+) -> None:
     """Open, go on with or close a group."""
-    match = _WORD.match(found.data[span[0] : span[1]])
+    match = _WORD.match(conditionals.data[span[0] : span[1]])
     word, rest = (match[1], _bare(match[2])) if match else (b"", b"")
     if word in (b"if", b"ifdef", b"ifndef"):
         constant = word == b"if" and rest in (b"0", b"1")
@@ -248,7 +250,7 @@ def _direct(span: tuple[int, int], found: Conditionals, open_groups: list[_Group
         branches.append(first)
     elif word in (b"elif", b"else", b"endif", b"elifdef", b"elifndef"):
         if not open_groups:
-            found.unread = found.unread or (found.row(span[0]), f"#{word.decode()} without #if")
+            conditionals.unread = conditionals.unread or (conditionals.row(span[0]), f"#{word.decode()} without #if")
             return
         group = open_groups[-1]
         branches.pop().end = span[0]
@@ -263,7 +265,7 @@ def _direct(span: tuple[int, int], found: Conditionals, open_groups: list[_Group
         open_groups.pop()
         if not group.is_constant and not group.has_else:
             group.branches.append(_Branch(span[0], span[0]))  # nothing, where no condition holds
-        found.groups.append(group)
+        conditionals.groups.append(group)
         if group.live:
             branches[-1].take_branch(group.live[0])
 

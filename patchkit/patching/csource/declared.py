@@ -57,30 +57,33 @@ class Declarations:
 @lru_cache(maxsize=512)
 def declared_in(data: bytes) -> Declarations:
     """Read the declarations of the C file or header ``data``; of a split conditional group, the first branch."""
-    found = Declarations()
+    declarations = Declarations()
     if len(data) > MAX_SOURCE:
-        return found
+        return declarations
     seen = conditionals.read(data).view(0)
     for match in re.finditer(rb'^[ \t]*#[ \t]*include[ \t]+"([^"\n]+)"', seen, re.MULTILINE):
-        found.includes.append((seen.count(b"\n", 0, match.start()), match[1].decode("latin-1")))
+        declarations.includes.append((seen.count(b"\n", 0, match.start()), match[1].decode("latin-1")))
     waiting = [syntax.root_of(seen)]
     while waiting:
         node = waiting.pop()
         if node.type in _CONTAINERS:
             waiting.extend(reversed(node.named_children))
         else:
-            for declared in of_node(node, found):
-                found.add(declared)
-    return found
+            for declared in of_node(node, declarations):
+                declarations.add(declared)
+    return declarations
 
 
-def of_node(node: Node, found: Declarations) -> Iterator[Declared]:
-    """Yield the names that one declaration, definition or directive declares; its structs' members go to ``found``."""
+def of_node(node: Node, declarations: Declarations) -> Iterator[Declared]:
+    """Yield the names that ``node``, a declaration, definition or directive, declares.
+
+    Its structs' members go to ``declarations``.
+    """
     row = node.start_point.row
     if node.type in ("preproc_def", "preproc_function_def"):
         yield _macro(node)
     elif node.type == "function_definition" or node.type in ("declaration", "type_definition", *_AGGREGATES):
-        yield from _aggregates(node, found)
+        yield from _aggregates(node, declarations)
         if node.type in _AGGREGATES:
             return
         type_ = type_of(node)
@@ -91,7 +94,7 @@ def of_node(node: Node, found: Declarations) -> Iterator[Declared]:
             if node.type == "type_definition":
                 yield Declared(name, "type", row, type_)
                 if type_ == "":
-                    found.members[name].update(found.members.pop("", {}))
+                    declarations.members[name].update(declarations.members.pop("", {}))
             elif parameters is None:
                 yield Declared(name, "variable", row, type_)
             else:
@@ -122,7 +125,7 @@ def _macro(node: Node) -> Declared:
     return Declared(text, "macro with arguments", node.start_point.row, "", least, None if any_number else number)
 
 
-def _aggregates(node: Node, found: Declarations) -> Iterator[Declared]:
+def _aggregates(node: Node, declarations: Declarations) -> Iterator[Declared]:
     """The structs, unions and enums of a declaration, also those inside of others, with what they hold."""
     outer = node if node.type in _AGGREGATES else node.child_by_field_name("type")
     for part in syntax.descend(outer):
@@ -140,7 +143,7 @@ def _aggregates(node: Node, found: Declarations) -> Iterator[Declared]:
                     yield Declared(syntax.text(constant).decode("latin-1"), "constant", inner.start_point.row)
             elif inner.type == "field_declaration" and _holder(inner) == part:
                 for member in members_of(inner):
-                    found.members[name][member.name] = member
+                    declarations.members[name][member.name] = member
 
 
 def members_of(field_declaration: Node) -> Iterator[Declared]:
@@ -204,10 +207,10 @@ def local(node: Node, name: str) -> Declared | None:
             here = above
             continue
         if above.type == "function_definition":
-            found = _parameter(above, name)
+            parameter = _parameter(above, name)
             # A loop's head that is a macro looks like a function within the function.
-            if found is not None or all(outer.type != "function_definition" for outer in syntax.ancestors(above)):
-                return found
+            if parameter is not None or all(outer.type != "function_definition" for outer in syntax.ancestors(above)):
+                return parameter
             here = above
             continue
         earlier = here.prev_named_sibling

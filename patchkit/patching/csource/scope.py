@@ -47,12 +47,12 @@ def headers_of(path: str, read: Callable[[str], bytes | None]) -> Iterator[tuple
         for at, name in declared_in(data).includes if data is not None else []:
             candidates = [posixpath.normpath(posixpath.join(posixpath.dirname(here), name))]
             candidates += [posixpath.normpath(posixpath.join(folder, name)) for folder in _FOLDERS]
-            found = next((there for there in candidates if there in seen or read(there) is not None), None)
-            if found is not None and found not in seen:
-                seen.add(found)
+            header = next((there for there in candidates if there in seen or read(there) is not None), None)
+            if header is not None and header not in seen:
+                seen.add(header)
                 first = at if row is None else row
-                yield found, first
-                queue.append((found, first))
+                yield header, first
+                queue.append((header, first))
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ class Scope:
 
     @cached_property
     def _headers(self) -> list[tuple[str, int, Declarations]]:
-        found = list(headers_of(self.path, self.read))
-        known = {path for path, _ in found}
+        headers = list(headers_of(self.path, self.read))
+        known = {path for path, _ in headers}
         for other in self.beside:
-            found += [(path, -1) for path, _ in headers_of(other, self.read) if path not in {*known, self.path}]
-        return [(path, row, declared_in(self.read(path) or b"")) for path, row in found]
+            headers += [(path, -1) for path, _ in headers_of(other, self.read) if path not in {*known, self.path}]
+        return [(path, row, declared_in(self.read(path) or b"")) for path, row in headers]
 
     def find(self, name: str, before: int | None = None) -> list[Seen]:
         """Find what ``name`` is declared as, before the line ``before`` (from 0) of the file if that is given."""
@@ -116,15 +116,15 @@ class Scope:
         if expression is None:
             return None
         if expression.type == "identifier":
-            found = local(expression, name) or self._first(name, "variable")
+            declared = local(expression, name) or self._first(name, "variable")
         elif expression.type == "call_expression":
-            found = self._first(syntax.text_of(expression.child_by_field_name("function")), "function")
+            declared = self._first(syntax.text_of(expression.child_by_field_name("function")), "function")
         elif expression.type == "field_expression":
             struct = self.type_of(expression.child_by_field_name("argument"))
             return self._type_of_member(struct, syntax.text_of(expression.child_by_field_name("field")))
         else:
-            found = None
-        return found.type if found is not None else None
+            declared = None
+        return declared.type if declared is not None else None
 
     def _first(self, name: str, kind: str) -> Declared | None:
         return next((seen.declared for seen in self.find(name) if seen.declared.kind == kind), None)

@@ -52,8 +52,10 @@ def mails_of(data: bytes) -> list[Mail]:
 
     Raises BadPatchError for too many, and for what can't be decoded as it was meant.
     """
-    found = [match.start() for match in _FROM.finditer(data)]
-    starts = [start for start in found if start == 0 or data[max(0, start - 3) : start].endswith((b"\n\n", b"\n\r\n"))]
+    separators = [match.start() for match in _FROM.finditer(data)]
+    starts = [
+        start for start in separators if start == 0 or data[max(0, start - 3) : start].endswith((b"\n\n", b"\n\r\n"))
+    ]
     if starts and starts[0] == 0:
         if len(starts) > _MOST:
             raise BadPatchError(f"an mbox of {len(starts)} mails", why=f"{_MOST} are taken at most", advice="split it")
@@ -66,8 +68,8 @@ def mails_of(data: bytes) -> list[Mail]:
 def described(data: bytes) -> Mail:
     """Read what the DEP-3 header in front of a diff states of it: a title and an author, or neither."""
     head = data[:_MOST_HEAD]
-    found = _DIFF.search(head)
-    text = head[: found.start() if found else 0].decode("utf-8", "replace")
+    diff = _DIFF.search(head)
+    text = head[: diff.start() if diff else 0].decode("utf-8", "replace")
     fields = {name.lower(): header_value(value.strip()) for name, value in reversed(_DEP3.findall(text))}
     title = fields.get("description") or _TAG.sub("", fields.get("subject", ""))
     return Mail(title, fields.get("author") or fields.get("from", ""), data)
@@ -165,8 +167,8 @@ def _refuse_two_readings(part: Message, text: bytes) -> None:
     charset = str(part.get_content_charset() or "").lower()
     if charset in _UTF8 or text.isascii():
         return
-    found = _DIFF.search(text)
-    if found is not None and _NON_ASCII_LINE.search(text, found.start()):
+    diff = _DIFF.search(text)
+    if diff is not None and _NON_ASCII_LINE.search(text, diff.start()):
         raise BadPatchError(
             f"a mail has a diff with characters that are not ASCII, in {header_value(charset)[:80]}",
             why="whether the file has these bytes, or the same characters in UTF-8, can't be told",

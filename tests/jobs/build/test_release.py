@@ -176,7 +176,9 @@ def test_two_runs_at_once_share_a_cache_and_a_folder(built: tuple[str, Path, Any
 
 
 @pytest.mark.parametrize("version", NEWEST)
-@pytest.mark.parametrize(("engine", "crypto"), [("host", "default"), ("docker", "system"), ("docker", "default")])
+@pytest.mark.parametrize(
+    ("engine", "crypto"), [(engine, crypto) for engine in ("host", "docker") for crypto in ("system", "default")]
+)
 def test_the_newest_series_builds(engine: str, crypto: str, version: str, tmp_path: Path, shared_cache: Cache) -> None:
     engine_or_skip(engine)
     upstream(version, shared_cache)

@@ -63,9 +63,9 @@ def kernel(context: Context) -> UmlKernel:
     if program is not None:
         return _given(program, context)
     tools.check_processor()
-    found = kept(context)
-    if found is not None:
-        return found
+    kernel = kept(context)
+    if kernel is not None:
+        return kernel
     waiting = partial(context.ui.note, "waiting for another patchkit, which makes the lab's kernel")
     with context.cache.lock("uml-kernel", waiting=waiting):
         return kept(context) or _made(context)

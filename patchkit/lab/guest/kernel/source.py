@@ -79,7 +79,7 @@ def newest(context: Context) -> SourcePackage:
 
     Raises GuestError where no index can be had, or none that is signed names one.
     """
-    found: list[SourcePackage] = []
+    sources: list[SourcePackage] = []
     failures: list[str] = []
     for suite in SUITES:
         for base in signed_index.mirrors():
@@ -88,11 +88,11 @@ def newest(context: Context) -> SourcePackage:
             except _NOT_BELIEVED as error:
                 failures.append(f"{error.what}: {error.why}")
                 continue
-            found += [source for fields in index.packages if (source := _source(fields, suite, index.snapshot))]
+            sources += [source for fields in index.packages if (source := _source(fields, suite, index.snapshot))]
             break
-    if not found:
+    if not sources:
         raise GuestError("no signed index names a source of the lab's kernel", why="\n".join(failures))
-    return max(found, key=lambda source: _numbers(source.version))
+    return max(sources, key=lambda source: _numbers(source.version))
 
 
 def _attempts(context: Context) -> Iterator[tuple[SourcePackage, _Places]]:
