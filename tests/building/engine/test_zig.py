@@ -64,7 +64,7 @@ def test_the_tools_call_zig_for_their_target(mirror: Path, context: Context, tmp
     (mirror / pin(data).name).write_bytes(data)
     folder = zig.tools(pin(data), context)
     assert zig.version_line(pin(data), folder, AMD64) == "zig 0.1, clang version 1.2"
-    command = [folder / "x86_64-linux-musl-gcc", "-c", "a b.c"]
+    command = [str(folder / "x86_64-linux-musl-gcc"), "-c", "a b.c"]
     environment = {"TMPDIR": "/t", "CPATH": "/deps/include", "LIBRARY_PATH": "/deps/lib"}
     called = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     kept = folder.parent / "cache"
@@ -74,7 +74,7 @@ def test_the_tools_call_zig_for_their_target(mirror: Path, context: Context, tmp
     assert called.stdout == f"{kept} /t/zig none {words}\n"
     assert kept.is_relative_to(tmp_path / "cache/zig")
     (tmp_path / "a.c").write_text("#include <stdio.h>\n")
-    listing = [folder / "x86_64-linux-musl-gcc", "-M", "a.c"]
+    listing = [str(folder / "x86_64-linux-musl-gcc"), "-M", "a.c"]
     assert "stdio.h" in subprocess.run(listing, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     for name in ("aarch64-linux-musl-ar", "arm-linux-musleabihf-ranlib", "x86_64-linux-musl-strip"):
         subprocess.run([folder / name], check=True, capture_output=True)
@@ -133,5 +133,5 @@ def test_pip_fetches_it_from_the_users_own_index(
 def test_a_container_does_not_build_it() -> None:
     tools = toolchain(Version("2.6.14"), AMD64.name)
     with pytest.raises(ToolchainError, match="linux-static-amd64 is not built in a container") as caught:
-        DockerEngine(None, None).prepare(tools)  # type: ignore[arg-type] - refused before either is used
+        DockerEngine(None, None).prepare(tools)  # type: ignore[arg-type]  # refused before either is used
     assert caught.value.advice == "--engine host"

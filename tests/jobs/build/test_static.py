@@ -88,14 +88,14 @@ def built(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Buil
         pytest.skip(f"{error.what}: {error.why}")
     out = tmp_path_factory.mktemp("static") / "dist"
     done = run(
-        "build", "--version", PINNED, "--target", STATIC, "--variant", "stock", "--variant", "recommended",
+        "build", "--version", PINNED, "--target", STATIC,
         "--crypto", LIBRARY, "--openssl-source", str(openssl), "--package", "deb,oci", "--out", str(out),
     )  # fmt: skip
     return Built(out, done.stdout, artifacts(out)[STATIC, "recommended"])
 
 
 def test_it_has_passed_every_check_and_loads_nothing(built: Built, tmp_path: Path) -> None:
-    check(built.out, STATIC, tmp_path, "stock", "recommended")
+    check(built.out, STATIC, tmp_path, "recommended")
     linkage = next(each for each in built.artifact["checks"] if each["name"] == "linkage")
     assert linkage["detail"].endswith("loads nothing, not even a loader")
 
