@@ -47,6 +47,7 @@ FOLDERS = (
     "cluster",
     "configure",
     "credentials",
+    "diffs",
     "downloads",
     "git",
     "guests",
@@ -57,6 +58,7 @@ FOLDERS = (
     "logs",
     "machines",
     "programs",
+    "stock",
     "unpinned",
     "zig",
 )
@@ -116,6 +118,11 @@ class Cache:
         return self.made("credentials")
 
     @property
+    def diffs(self) -> Path:
+        """What templates make of verified sources, by version of patchkit, source and variant."""
+        return self.made("diffs")
+
+    @property
     def downloads(self) -> Path:
         """Files whose hash is pinned, by name: tarballs, packages, images of a mirror."""
         return self.made("downloads")
@@ -164,6 +171,11 @@ class Cache:
     def programs(self) -> Path:
         """Artifacts built for the lab and for verify, with a manifest, as in ``dist/``."""
         return self.made("programs")
+
+    @property
+    def stock(self) -> Path:
+        """Stock programs that variants are tried against, by toolchain and source."""
+        return self.made("stock")
 
     @property
     def unpinned(self) -> Path:

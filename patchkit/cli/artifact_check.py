@@ -19,7 +19,7 @@ def check(
         typer.Option(
             "--key",
             metavar="FILE",
-            help="A public key to trust: OpenPGP, SSH (or a list of allowed signers), minisign. May be repeated.",
+            help="A public key to trust: OpenPGP, SSH (or allowed signers), minisign, sigstore; may be repeated.",
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -81,11 +81,17 @@ def build(
     package: Annotated[
         list[str] | None,
         typer.Option(
-            "--package", metavar="deb|oci", help="Make a .deb or a container image of it as well; may be repeated."
+            "--package",
+            metavar="deb|rpm|oci",
+            help="Make a .deb, an .rpm or a container image of it as well; may be repeated.",
+            autocompletion=completion.packages,
         ),
     ] = None,
     with_source: Annotated[
         bool, typer.Option("--with-source", help="Pack the corresponding source as well, beside the archive.")
+    ] = False,
+    spdx: Annotated[
+        bool, typer.Option("--spdx", help="Write the SBOM in SPDX 2.3 as well (needs patchkit[spdx]).")
     ] = False,
     sign_with: SignWithOption = None,
     as_json: JsonOption = False,
@@ -125,6 +131,7 @@ def build(
             keep_build=keep_build,
             fail_on_vulnerable=fail_on_vulnerable,
             with_source=with_source,
+            with_spdx=spdx,
             packages=[kind for text in package or [] for kind in text.split(",")],
         ),
         targets=target or ["linux-amd64"],

@@ -54,6 +54,14 @@ def evidence(incomplete: str) -> list[str]:
     return [f"{before}{comma}{name}" for name in _fitting(last, EVIDENCE) if name not in before.split(",")]
 
 
+def packages(incomplete: str) -> list[str]:
+    """Return the kinds of packages that complete the last of several with commas between them, none twice."""
+    from patchkit.packaging.kinds import ENDINGS
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{kind}" for kind in _fitting(last, ENDINGS) if kind not in before.split(",")]
+
+
 def targets(incomplete: str) -> list[str]:
     from patchkit.building.toolchain import targets
 

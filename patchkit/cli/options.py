@@ -175,7 +175,7 @@ SignWithOption = Annotated[
     typer.Option(
         "--sign-with",
         metavar="SCHEME:KEY",
-        help="Sign checksums, SBOM and provenance: openpgp:FINGERPRINT, ssh:FILE, minisign:FILE; may be repeated.",
+        help="Sign checksums, SBOM, provenance: openpgp:FINGERPRINT or ssh|minisign|sigstore:FILE; may be repeated.",
     ),
 ]
 FeatureOption = Annotated[

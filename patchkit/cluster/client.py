@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
@@ -22,10 +23,12 @@ from patchkit.errors import ClusterError, NotRepeatedError, from_document
 _CONNECT = 10.0  # seconds for the scheduler to answer
 _PATIENCE = 15.0  # seconds without a worker that can do the work
 _LOOK = 2.0  # seconds between two looks at the workers
+_SETTLING = 5.0  # seconds for what workers have told already to come through the scheduler
 _CLOSING = 5.0  # seconds
 _AHEAD = 2  # units for each one that can run: a worker never waits for the client
 _INPUT_LIMIT = "1 GiB"  # Dask warns of a task with more than 10 MB of inputs
 PRELOAD = "patchkit.cluster.preload"
+_MARK = "settled"
 
 _Value = TypeVar("_Value")
 
@@ -47,8 +50,8 @@ class Input:
 def connected(address: str, ability: Ability) -> Iterator[Cluster]:
     """Connect, within the context, to the scheduler at ``address``, for work of the kind ``ability``.
 
-    Raises ClusterError where Dask is not installed, the scheduler does not answer, or no worker can do the work. At the
-    end, whatever is still to be done is cancelled.
+    Raises ClusterError where Dask is not installed, the scheduler does not answer, or no worker can do the work, and
+    NotRepeatedError at the end of a context that raises nothing itself. Whatever is still to be done then is cancelled.
     """
     try:
         import dask
@@ -61,6 +64,7 @@ def connected(address: str, ability: Ability) -> Iterator[Cluster]:
     for name in ("distributed", *(name for name in logging.root.manager.loggerDict if name.startswith("distributed."))):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     dask.config.set({"distributed.admin.large-graph-warning-threshold": _INPUT_LIMIT})
+    _check_certificates(address)
     try:
         client = Client(
             address, timeout=_CONNECT, set_as_default=False, name="patchkit", direct_to_workers=False,
@@ -77,6 +81,7 @@ def connected(address: str, ability: Ability) -> Iterator[Cluster]:
         client.subscribe_topic(TOPIC, cluster.heard)
         cluster.wait_for_workers()
         yield cluster
+        cluster.settle()
     finally:
         cluster.close()
 
@@ -96,6 +101,7 @@ class Cluster:
     _lacking: dict[str, str] = field(default_factory=dict)
     """What workers have said since they began, by address."""
     _error: NotRepeatedError | None = None
+    _settled: threading.Event = field(default_factory=threading.Event)
     _looked: float = 0.0
     _slots: int = 0
     _without: float | None = None
@@ -169,6 +175,18 @@ class Cluster:
         elif time.monotonic() - self._without > _PATIENCE:
             raise self._nobody()
 
+    def settle(self) -> None:
+        """Wait, for some seconds, until all that workers have told so far is heard. Raises NotRepeatedError.
+
+        The scheduler passes on events in their order: an event of our own comes behind those.
+        """
+        # Dask raises errors of many kinds where the scheduler is gone: then it has nothing more to tell.
+        with suppress(Exception):
+            self.client.log_event(TOPIC, {_MARK: self._run})
+            self._settled.wait(_SETTLING)
+        if self._error is not None:
+            raise self._error
+
     def wait_for_workers(self) -> None:
         """Wait until a worker can do the work. Raises ClusterError where none comes within some seconds."""
         until = time.monotonic() + _PATIENCE / 3
@@ -184,6 +202,9 @@ class Cluster:
         """Compare what a worker tells of a unit with what was told of it before; called for each event."""
         message = event[1]
         if not isinstance(message, dict):
+            return
+        if message.get(_MARK) == self._run:
+            self._settled.set()
             return
         worker = str(message.get("worker"))
         if message.get("ability") == self.ability:
@@ -240,6 +261,25 @@ class Cluster:
         if offer.get("identity") != identity():
             return f"it has another patchkit, {offer.get('version')} ({offer.get('identity')}); this is {identity()}"
         return str(offer.get("lacks", {}).get(self.ability, "it offers nothing"))
+
+
+def _check_certificates(address: str) -> None:
+    """Raise ClusterError where Dask has no certificates for ``address``: it would try without, time and again."""
+    from distributed.security import Security
+
+    if not address.startswith("tls://"):
+        return
+    why = "Dask's configuration names none"
+    try:
+        if Security().get_connection_args("client")["ssl_context"] is not None:
+            return
+    except (OSError, ValueError) as error:  # one is missing, or is not one
+        why = str(error)
+    raise ClusterError(
+        f"the certificates for {address} can't be used",
+        why=why,
+        advice="set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and the others: docs/scale.md",
+    )
 
 
 def _result(finished: Future[bytes], name: str) -> bytes:

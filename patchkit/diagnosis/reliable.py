@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from patchkit.diagnosis.mark import Mark
-from patchkit.diagnosis.window import Windows
+from patchkit.diagnosis.window import NEW_WINDOW, OLD_WINDOW, Windows
 
 _PACKET = re.compile(
     r"(?P<proto>(?:UDP|TCP)[\w-]*) (?P<way>READ|WRITE) \[(?P<size>\d+)\] (?:from|to) (?P<address>\S+?): ?"
@@ -102,6 +102,8 @@ class Reliable:
     """Of these, how many before something was last read: behind it the peer may be gone."""
     read_again: int = 0
     """Packets of the peer's that came again: it did not get our ACK, or not in time."""
+    repeats_acks: bool = False
+    """Whether the peer acknowledges again what came once: it is 2.6 or newer."""
     is_tcp: bool = False
     is_garbled: bool = False
     """Whether ids cannot be read: tls-crypt hides them."""
@@ -151,6 +153,8 @@ class Reliable:
                 is_new = True
                 if self.now is not None and self.now.pid == ack:
                     self._free(time)
+            elif len(self.sends.get(ack, ())) == 1:
+                self.repeats_acks = True
         if is_new:
             self.last_progress = time
 
@@ -178,7 +182,7 @@ class Reliable:
             return
         self.windows.acknowledged(packet.acks, time, is_alone=not has_pid)
         if has_pid:
-            self.windows.read(packet.pid or 0, time)
+            self.windows.read(packet.pid or 0, time, NEW_WINDOW if self.repeats_acks else OLD_WINDOW)
 
     def broken(self, next_id: int, ids: list[int], mark: Mark) -> None:
         """Take the line ``mark``, "ACK output sequence broken"."""

@@ -12,6 +12,7 @@ from patchkit.diagnosis.input.framing import Framed
 from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending, Peer
 from patchkit.diagnosis.reliable import broken_ids, packet_of
+from patchkit.diagnosis.window import NEW_WINDOW, OLD_WINDOW
 
 _MOST_PEERS = 20_000  # of which something is remembered: the one that was seen longest ago is judged and forgotten
 _MOST_HOSTS = 4096
@@ -24,7 +25,6 @@ _VERSION = re.compile(r"(?:OpenVPN|core) (?:core )?v?(\d+\.\d+(?:\.\d+)?(?:[._-]
 _OUR_CALLS = re.compile(
     r"(?:read|write) (?:UDP|TCP)|(?:UDP|TCP)|Attempting|TCP/UDP|Transport|NETWORK|connect|Connection|recv|send"
 )
-_OLD_WINDOW, _NEW_WINDOW = 4, 6  # TLS_RELIABLE_N_SEND_BUFFERS up to 2.5, and since
 _OLD_SERIES = (2, 5)
 
 Sink = Callable[[Handshake, End], None]
@@ -124,7 +124,7 @@ class Stream:
         if found and not message.startswith("OpenVPN 2.x"):
             self.end.version = found[1]
             numbers = tuple(int(part) for part in re.findall(r"\d+", found[1])[:2])
-            self.end.window = _OLD_WINDOW if numbers <= _OLD_SERIES else _NEW_WINDOW
+            self.end.window = OLD_WINDOW if numbers <= _OLD_SERIES else NEW_WINDOW
 
     def _server(self, _mark: Mark, _message: str, _peer: Peer) -> None:
         self.end.is_server = True
@@ -300,7 +300,9 @@ class Stream:
         self._close(own)
 
     def _push_reply(self, mark: Mark, message: str, peer: Peer) -> None:
-        self._add(peer, mark)
+        handshake = self._add(peer, mark)
+        if handshake is not None and mark.time is not None and message.startswith("SENT"):
+            handshake.reliable.windows.said(mark.time)
         if peer.is_up and peer.settling and message.startswith("SENT"):
             peer.settling = False
             self._close(peer)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 _AT_ONCE = 0.25  # seconds: a packet that was held back is sent by the next pass of the main loop
 _LEAST = 1.0  # seconds: a shorter wait is a round trip
-_OLD_SPAN = 3  # what follows the oldest packet in the smallest window
+OLD_WINDOW, NEW_WINDOW = 4, 6  # TLS_RELIABLE_N_SEND_BUFFERS up to 2.5, and since
 
 
 @dataclass(slots=True)
@@ -53,12 +53,16 @@ class Windows:
         self._full = None
         self._freed = (time, Waited(time - since, pid, is_own=True)) if is_alone else None
 
-    def read(self, pid: int, time: float) -> None:
-        """Take a packet of the peer's."""
+    def said(self, time: float) -> None:
+        """Take a message that this end has put behind what waits: the line of its packet may come much later."""
+        self._confirm(time, is_own=True)
+
+    def read(self, pid: int, time: float, window: int) -> None:
+        """Take a packet of the peer's, whose series has a ``window`` of so many packets."""
         if pid > self._heard:
             self._confirm(time, is_own=False)
             self._heard, self._heard_at = pid, time
-        elif self._heard_at is not None and self._heard - pid >= _OLD_SPAN:
+        elif self._heard_at is not None and self._heard + 1 - pid >= window:
             self._freed = (time, Waited(time - self._heard_at, pid, is_own=False))
 
     def _confirm(self, time: float, *, is_own: bool) -> None:

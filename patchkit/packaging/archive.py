@@ -52,8 +52,13 @@ def release_archive(installed: bytes, name: str, epoch: int, extra: Mapping[str,
             info, data = members[path]
             info.mtime, info.size = epoch, len(data)
             out.addfile(info, io.BytesIO(data))
-    packed = io.BytesIO()
+    return zipped(plain.getvalue())
+
+
+def zipped(data: bytes) -> bytes:
+    """Compress ``data`` as gzip does, without a time or a name."""
+    out = io.BytesIO()
     # Not gzip.compress: what it writes into the header differs from one Python to the next.
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=packed, mtime=0) as zipped:
-        zipped.write(plain.getvalue())
-    return packed.getvalue()
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=out, mtime=0) as packed:
+        packed.write(data)
+    return out.getvalue()

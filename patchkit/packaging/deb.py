@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-import gzip
 import hashlib
 import io
 import stat
@@ -15,6 +14,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from patchkit.packaging.archive import zipped
 from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact
 from patchkit.packaging.units import units
@@ -96,7 +96,7 @@ def layout(
         if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
-            files[f"{place}.gz"] = _file(_zipped(member.data))
+            files[f"{place}.gz"] = _file(zipped(member.data))
         else:
             files[place] = _file(member.data, 0o755 if place.startswith("usr/sbin/") else 0o644)
     files |= {f"usr/lib/systemd/system/{name}": _file(data) for name, data in units().items()}
@@ -105,7 +105,7 @@ def layout(
     )
     files[f"{_DOCUMENTS}/README.Debian"] = _file(readme.encode())
     files[f"{_DOCUMENTS}/copyright"] = _file(_copyright(licences))
-    files[f"{_DOCUMENTS}/changelog.Debian.gz"] = _file(_zipped(_changelog(artifact)))
+    files[f"{_DOCUMENTS}/changelog.Debian.gz"] = _file(zipped(_changelog(artifact)))
     return Layout(files, version_of(artifact), architecture)
 
 
@@ -133,8 +133,9 @@ def control(layout_of: Layout, artifact: Artifact, depends: str) -> bytes:
         "Depends": header_value(depends),
         "Recommends": "iproute2",
         "Suggests": "openssl",
+        # Not Replaces: dpkg would remove Debian's package after ours is unpacked, and with it our units, which it knows
+        # as /lib/systemd, a link to where ours are.
         "Conflicts": "openvpn",
-        "Replaces": "openvpn",
         "Provides": f"openvpn (= {layout_of.version})",
         "Section": "net",
         "Priority": "optional",
@@ -193,10 +194,6 @@ def _above(path: str) -> Iterator[str]:
 
 def _file(data: bytes, mode: int = 0o644) -> Member:
     return Member(stat.S_IFREG | mode, "0", data)
-
-
-def _zipped(data: bytes) -> bytes:
-    return gzip.compress(data, compresslevel=9, mtime=0)
 
 
 def _changelog(artifact: Artifact) -> bytes:

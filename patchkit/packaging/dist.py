@@ -5,18 +5,18 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from patchkit.errors import ManifestError, StorageError
-from patchkit.packaging.manifest import Artifact, File, Manifest
+from patchkit.packaging.manifest import Artifact, File, JoinedImage, Manifest
 from patchkit.storage import finish, locked, reading, replace_all, sha256_of, writing
 
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
-SIGNATURES = (".asc", ".sig", ".minisig")
+SIGNATURES = (".asc", ".sig", ".minisig", ".sigstore.json")
 """What the name of a signature of one of the files ends in."""
 _JOURNAL = ".unfinished"
 
@@ -35,9 +35,11 @@ class Dist:
         if self._journal.exists():
             with locked(self.folder):
                 self._finish()
-        for artifact in self._read().artifacts:
-            if artifact.name == name and artifact.inputs == inputs and all(map(self._intact, artifact.all_files)):
-                return artifact
+        manifest = self._read()
+        for artifact in manifest.artifacts:
+            if artifact.name == name and artifact.inputs == inputs:
+                joined = [image for image in manifest.images if name in image.artifacts]
+                return artifact if all(map(self._intact, [*artifact.all_files, *joined])) else None
         return None
 
     def add(self, artifact: Artifact, files: Mapping[str, bytes]) -> None:
@@ -49,15 +51,44 @@ class Dist:
         with locked(self.folder):
             self._finish()
             # Read first: a manifest that is not ours is refused before anything is written.
-            others = [other for other in self._read().artifacts if other.name != artifact.name]
-            manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda entry: entry.name))
+            before = self._read()
+            others = [other for other in before.artifacts if other.name != artifact.name]
+            images, joined = self._joined(before.images, [*others, artifact], artifact, files)
+            manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda entry: entry.name), images=images)
             text = manifest.model_dump_json(indent=2).encode() + b"\n"
-            named = {**files, MANIFEST: text, CHECKSUMS: _checksums(manifest, text)}
+            named = {**files, **joined, MANIFEST: text, CHECKSUMS: _checksums(manifest, text)}
             self._drop_signatures(named)
             for name in (*named, _JOURNAL):  # what a killed run has left; ours is the lock
                 for stale in self.folder.glob(f".{glob.escape(name)}.????????"):
                     stale.unlink(missing_ok=True)
             replace_all({self.folder / name: data for name, data in named.items()}, journal=self._journal)
+
+    def _joined(
+        self, before: Sequence[JoinedImage], artifacts: Sequence[Artifact], new: Artifact, files: Mapping[str, bytes]
+    ) -> tuple[list[JoinedImage], dict[str, bytes]]:
+        """Return the entries of all joined images, and the contents of those that the ``files`` of ``new`` are in."""
+        images = {image.name: image for image in before if new.name not in image.artifacts}
+        contents: dict[str, bytes] = {}
+        if new.packages:
+            # A build that finds everything up to date needs none of what reads images.
+            from patchkit.packaging.oci_index import groups, image_of, joined
+
+            whole = [each for each in artifacts if each is new or all(map(self._intact, each.packages))]
+            for name, members in groups(whole).items():
+                if new in members:
+                    tars = {
+                        image: files[image] if image in files else self._contents(image)
+                        for image in map(image_of, members)
+                        if image is not None
+                    }
+                    contents[name] = joined(members, tars)
+                    facts = described(name, contents[name]).model_dump()
+                    images[name] = JoinedImage(**facts, artifacts=[member.name for member in members])
+        return [images[name] for name in sorted(images)], contents
+
+    def _contents(self, name: str) -> bytes:
+        with reading(self.folder / name):
+            return (self.folder / name).read_bytes()
 
     def sign(self, sign: Callable[[Mapping[str, bytes]], Mapping[str, bytes]]) -> list[str]:
         """Write beside the checksums, the SBOMs and the provenances what ``sign`` returns for them, files by name.
@@ -98,7 +129,7 @@ class Dist:
 
         Raises StorageError when a file or the manifest can't be read.
         """
-        named = {self.folder / file.name: file for artifact in self._read().artifacts for file in artifact.all_files}
+        named = {self.folder / file.name: file for file in self._read().all_files}
         there = {path: file for path, file in named.items() if path.exists()}
         return len(there), [path for path, file in there.items() if not self._intact(file)]
 
@@ -177,6 +208,6 @@ def described(name: str, data: bytes) -> File:
 
 def _checksums(manifest: Manifest, text: bytes) -> bytes:
     """In the form that ``sha256sum --check`` reads."""
-    sums = {file.name: file.sha256 for artifact in manifest.artifacts for file in artifact.all_files}
+    sums = {file.name: file.sha256 for file in manifest.all_files}
     sums[MANIFEST] = hashlib.sha256(text).hexdigest()
     return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()

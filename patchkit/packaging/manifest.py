@@ -213,7 +213,9 @@ class Artifact(Part):
         "--with-source the corresponding source",
     )
 
-    packages: list[File] = Field(default=[], description="what was asked for with --package: a .deb, an OCI image")
+    packages: list[File] = Field(
+        default=[], description="what was asked for with --package: a .deb, an .rpm, an OCI image"
+    )
 
     @property
     def all_files(self) -> list[File]:
@@ -221,11 +223,26 @@ class Artifact(Part):
         return [*self.files, *self.packages, *self.documents]
 
 
+class JoinedImage(File):
+    """An image for several processors."""
+
+    artifacts: list[str] = Field(description="names of the artifacts whose images it holds, unaltered")
+
+
 class Manifest(Part):
     """All artifacts in one folder."""
 
     schema_version: Literal[1] = Field(default=1, description="goes up when a field changes its meaning or goes away")
     artifacts: list[Artifact] = Field(description="by name")
+    images: list[JoinedImage] = Field(
+        default=[],
+        description="the OCI images of one release and variant for several processors, joined in one index",
+    )
+
+    @property
+    def all_files(self) -> list[File]:
+        """The files of all artifacts, and the joined images."""
+        return [*(file for artifact in self.artifacts for file in artifact.all_files), *self.images]
 
 
 def markdown() -> str:
@@ -253,6 +270,7 @@ def markdown() -> str:
                     Vulnerability,
                     AuthenticodeSignature,
                     File,
+                    JoinedImage,
                 ),
             ),
         ]

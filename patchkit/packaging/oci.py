@@ -7,16 +7,15 @@ shell, no package manager.
 from __future__ import annotations
 
 import datetime
-import gzip
 import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from patchkit.errors import ArtifactError
-from patchkit.packaging.archive import plain_archive
+from patchkit.packaging.archive import plain_archive, zipped
 from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact
 
@@ -25,6 +24,14 @@ USER = 65532
 """The user that the program runs as, unless another one is asked for: a tunnel needs root, or CAP_NET_ADMIN."""
 PROGRAM = "usr/local/sbin/openvpn"
 _TYPE = "application/vnd.oci.image"
+INDEX_TYPE = f"{_TYPE}.index.v1+json"
+# Debian's names of processors, and what images call them.
+_PLATFORMS = {
+    "amd64": {"architecture": "amd64"},
+    "arm64": {"architecture": "arm64"},
+    "armhf": {"architecture": "arm", "variant": "v7"},
+    "i386": {"architecture": "386"},
+}
 _FILES = {
     "etc/passwd": f"root:x:0:0:root:/:/none\nopenvpn:x:{USER}:{USER}:openvpn:/:/none\nnobody:x:65534:65534::/:/none\n",
     "etc/group": f"root:x:0:\nopenvpn:x:{USER}:\nnogroup:x:65534:\n",
@@ -34,16 +41,15 @@ _FOLDERS = ("etc/openvpn", "run", "tmp")
 
 
 def image(artifact: Artifact, files: Mapping[str, Member], architecture: str) -> bytes:
-    """Return the image of ``artifact`` for ``architecture``, Debian's and OCI's name of it, with ``files`` by path."""
-    epoch = artifact.source.epoch
+    """Return the image of ``artifact`` for ``architecture``, Debian's name of it, with ``files`` by path."""
+    epoch, platform = artifact.source.epoch, {**_PLATFORMS[architecture], "os": "linux"}
     layer = _layer(files, epoch)
-    packed = _zipped(layer)
+    packed = zipped(layer)
     created = datetime.datetime.fromtimestamp(epoch, datetime.UTC).isoformat().replace("+00:00", "Z")
-    config = _json(
+    config = canonical_json(
         {
             "created": created,
-            "architecture": architecture,
-            "os": "linux",
+            **platform,
             "config": {
                 "User": f"{USER}:{USER}",
                 "Entrypoint": [f"/{PROGRAM}"],
@@ -55,60 +61,81 @@ def image(artifact: Artifact, files: Mapping[str, Member], architecture: str) ->
             "history": [{"created": created, "created_by": f"patchkit {artifact.patchkit}"}],
         }
     )
-    manifest = _json(
+    manifest = canonical_json(
         {
             "schemaVersion": 2,
             "mediaType": f"{_TYPE}.manifest.v1+json",
-            "config": _descriptor(config, f"{_TYPE}.config.v1+json"),
-            "layers": [_descriptor(packed, f"{_TYPE}.layer.v1.tar+gzip")],
+            "config": descriptor(config, f"{_TYPE}.config.v1+json"),
+            "layers": [descriptor(packed, f"{_TYPE}.layer.v1.tar+gzip")],
             "annotations": _labels(artifact),
         }
     )
-    name = f"patchkit/openvpn:{_tag(artifact)}"
-    entry = _descriptor(manifest, f"{_TYPE}.manifest.v1+json")
-    entry |= {"platform": {"architecture": architecture, "os": "linux"}}
-    entry |= {"annotations": {"org.opencontainers.image.ref.name": _tag(artifact), "io.containerd.image.name": name}}
-    index = _json({"schemaVersion": 2, "mediaType": f"{_TYPE}.index.v1+json", "manifests": [entry]})
-    blobs = {_blob(data): data for data in (config, manifest, packed)}
+    entry = descriptor(manifest, f"{_TYPE}.manifest.v1+json")
+    entry |= {"platform": platform, "annotations": names_of(_tag(artifact))}
+    index = canonical_json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": [entry]})
+    blobs = {blob_name(data): data for data in (config, manifest, packed)}
     return plain_archive(
         ".",
         {
-            "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
+            "oci-layout": LAYOUT,
             "index.json": index,
             # What docker load read before it knew layouts.
-            "manifest.json": _json([{"Config": _blob(config), "RepoTags": [name], "Layers": [_blob(packed)]}]),
+            "manifest.json": canonical_json(
+                [{"Config": blob_name(config), "RepoTags": [_full(_tag(artifact))], "Layers": [blob_name(packed)]}]
+            ),
             **blobs,
         },
         epoch,
     )
 
 
-def architectures(name: str, data: bytes) -> list[str]:
-    """Return the architectures of the images in the tar ``data``, whose file name is ``name``, from the index down.
+def image_platforms(name: str, data: bytes) -> dict[str, str]:
+    """Return the images in the tar ``data``, whose file name is ``name``: the digest of each by Debian's processor.
 
-    Raises ArtifactError where a blob is missing or not the one that its digest states, or it is not an image.
+    Each blob is followed down from the index. Raises ArtifactError where one is missing or not the one that its digest
+    states, or it is not an image.
     """
     try:
-        with tarfile.open(fileobj=io.BytesIO(data)) as packed:
-            files = {member.name: packed.extractfile(member) for member in packed if member.isreg()}
-            blobs = {path: file.read() for path, file in files.items() if file is not None}
-        image_architectures = []
-        for entry in json.loads(blobs["index.json"])["manifests"]:
+        blobs = blobs_of(data)
+        digests = {}
+        for entry in _entries(blobs, json.loads(blobs["index.json"])):
             manifest = json.loads(_followed(blobs, entry))
             config = json.loads(_followed(blobs, manifest["config"]))
             for layer in manifest["layers"]:
                 _followed(blobs, layer)
-            image_architectures.append(str(config["architecture"]))
+            digests[_debian_name(config)] = str(entry["digest"])
     except (tarfile.TarError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{name} is not a whole image", why=f"{error}", advice="get the file again") from error
-    return image_architectures
+    return digests
 
 
-def _followed(blobs: Mapping[str, bytes], descriptor: Mapping[str, Any]) -> bytes:
-    """Return the blob that ``descriptor`` names. Raises KeyError or ValueError."""
-    data = blobs[f"blobs/{str(descriptor['digest']).replace(':', '/', 1)}"]
-    if _digest(data) != descriptor["digest"]:
-        raise ValueError(f"a blob is not {descriptor['digest']}")
+def blobs_of(data: bytes) -> dict[str, bytes]:
+    """Return the files in the tar ``data``, by path."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as packed:
+        files = {member.name: packed.extractfile(member) for member in packed if member.isreg()}
+        return {path: file.read() for path, file in files.items() if file is not None}
+
+
+def _entries(blobs: Mapping[str, bytes], index: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the images that ``index`` names, and those of an index that it names. Raises KeyError or ValueError."""
+    for entry in index["manifests"]:
+        if entry["mediaType"] == INDEX_TYPE:
+            yield from json.loads(_followed(blobs, entry))["manifests"]
+        else:
+            yield entry
+
+
+def _debian_name(config: Mapping[str, Any]) -> str:
+    """Return Debian's name of the processor that an image with ``config`` is for; OCI's where Debian has none."""
+    own = {key: config[key] for key in ("architecture", "variant") if key in config}
+    return next((name for name, platform in _PLATFORMS.items() if platform == own), str(config["architecture"]))
+
+
+def _followed(blobs: Mapping[str, bytes], reference: Mapping[str, Any]) -> bytes:
+    """Return the blob that ``reference`` names. Raises KeyError or ValueError."""
+    data = blobs[f"blobs/{str(reference['digest']).replace(':', '/', 1)}"]
+    if _digest(data) != reference["digest"]:
+        raise ValueError(f"a blob is not {reference['digest']}")
     return data
 
 
@@ -145,15 +172,8 @@ def _layer(files: Mapping[str, Member], epoch: int) -> bytes:
     return out.getvalue()
 
 
-def _zipped(data: bytes) -> bytes:
-    out = io.BytesIO()
-    # Not gzip.compress: what it writes into the header differs from one Python to the next.
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=out, mtime=0) as packed:
-        packed.write(data)
-    return out.getvalue()
-
-
-def _json(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
+    """Return ``value`` as JSON, the same bytes each time."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -161,9 +181,24 @@ def _digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _blob(data: bytes) -> str:
+def blob_name(data: bytes) -> str:
+    """Return the path of the blob ``data`` in a layout."""
     return f"blobs/sha256/{hashlib.sha256(data).hexdigest()}"
 
 
-def _descriptor(data: bytes, media_type: str) -> dict[str, Any]:
+def descriptor(data: bytes, media_type: str) -> dict[str, Any]:
+    """Return what refers to the blob ``data``."""
     return {"mediaType": media_type, "digest": _digest(data), "size": len(data)}
+
+
+def names_of(tag: str) -> dict[str, str]:
+    """Return the annotations that give an image its ``tag``."""
+    return {"org.opencontainers.image.ref.name": tag, "io.containerd.image.name": _full(tag)}
+
+
+def _full(tag: str) -> str:
+    return f"patchkit/openvpn:{tag}"
+
+
+LAYOUT = canonical_json({"imageLayoutVersion": "1.0.0"})
+"""The file ``oci-layout``."""

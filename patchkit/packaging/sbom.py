@@ -80,7 +80,7 @@ def _main(artifact: Artifact, contents: Mapping[str, Member], diff: bytes) -> Co
         licenses=[_licence(names)],
         hashes=[_sha256(archive.sha256)],
         purl=PackageURL.from_string(f"pkg:generic/openvpn@{quote(artifact.version, safe='.+~')}"),
-        cpe=_cpe(names, artifact.release),
+        cpe=cpe_name(names, artifact.release),
         external_references=[*map(_file, artifact.files), _source(artifact)],
         pedigree=_pedigree(artifact, diff),
         components=[
@@ -143,7 +143,7 @@ def _pedigree(artifact: Artifact, diff: bytes) -> Pedigree | None:
         bom_ref="openvpn-upstream",
         licenses=[_licence(known_names()[MAIN])],
         purl=PackageURL.from_string(f"pkg:generic/openvpn@{quote(artifact.release, safe='.+~')}"),
-        cpe=_cpe(known_names()[MAIN], artifact.release),
+        cpe=cpe_name(known_names()[MAIN], artifact.release),
     )
     change = artifact.patch
     notes = f"variant {change.variant}, {change.status}; sha256 of the diff: {change.diff_sha256}"
@@ -190,7 +190,7 @@ def _component(part: Part) -> Component:
         licenses=[_licence(part.names)] if part.names else [],
         hashes=[_sha256(part.sha256)] if part.sha256 else [],
         purl=PackageURL.from_string(part.purl) if part.purl else None,
-        cpe=_cpe(part.names, part.upstream_version) if part.names else None,
+        cpe=cpe_name(part.names, part.upstream_version) if part.names else None,
         external_references=[
             ExternalReference(type=ExternalReferenceType.SOURCE_DISTRIBUTION, url=XsUri(url)) for url in part.urls[:1]
         ],
@@ -257,7 +257,7 @@ def _licence(names: Names) -> License:
     return LicenseFactory().make_from_string(names.licence)
 
 
-def _cpe(names: Names, version: str) -> str | None:
+def cpe_name(names: Names, version: str) -> str | None:
     """Return the CPE 2.3 name; NVD writes an underscore or nothing where others write a plus sign, so it is escaped."""
     if not names.cpe or not version:
         return None

@@ -38,8 +38,9 @@ def walked() -> set[Line]:
 @pytest.fixture
 def by_night(request: pytest.FixtureRequest) -> frozenset[str]:
     """The jobs whose lines only a nightly run executes; none in such a run."""
-    jobs = ("part", "merge", "patchkit-part", "patchkit-merge")
-    return frozenset() if request.config.getoption("--nightly") else frozenset(jobs)
+    jobs = ("part", "merge", "build-part", "build-merge")
+    both = frozenset(f"{prefix}{job}" for prefix in ("", "patchkit-") for job in jobs)
+    return frozenset() if request.config.getoption("--nightly") else both
 
 
 @pytest.fixture

@@ -189,6 +189,7 @@ def test_watching_is_asked_for() -> None:
 
     assert names() == {"build", "lab"}
     assert names(split=True) == {"build", "part", "merge"}
+    assert names(all_releases=True, build=False, lab=False) == {"build-part", "build-merge"}
     assert names(watch=True, build=False, lab=False) == {"watch"}
     assert not gitlab.jobs({**INPUTS, "watch": True, "build": False, "lab": False}, {"CI_PIPELINE_SOURCE": "push"})
 

@@ -27,8 +27,8 @@ def test_which_lines_there_are() -> None:
             for key in {(line.job, line.part) for line in lines}
         }
 
-    before = {(f"patchkit-{job}", "before_script"): 4 for job in ("build", "lab", "part", "merge", "watch")}
-    counts = {"build": 3, "lab": 3, "part": 2, "merge": 2, "watch": 2}
+    counts = {"build": 3, "build-part": 2, "build-merge": 3, "lab": 3, "part": 2, "merge": 2, "watch": 2}
+    before = {(f"patchkit-{job}", "before_script"): 4 for job in counts}
     scripts = {(f"patchkit-{job}", "script"): number for job, number in counts.items()}
     assert count(gitlab.lines()) == {**before, **scripts, ("patchkit-watch", "after_script"): 2}
-    assert sum(count(github.lines()).values()) == 24
+    assert sum(count(github.lines()).values()) == 34

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,7 +19,7 @@ from tests.conftest import PINNED
 from tests.support.ci import github
 from tests.support.ci.machine import NOBODY, Line, Machine
 from tests.support.ci.tracker import Tracker
-from tests.support.ci.walking import BUILT, MARKS, TITLE, asked, check_built, check_report
+from tests.support.ci.walking import BUILT, LAST, MARKS, TITLE, asked, check_all_built, check_built, check_report
 from tests.support.source.samples import Repository
 
 pytestmark = MARKS
@@ -66,19 +67,34 @@ def test_lab(source: tuple[str, str], machine: Machine) -> None:
     assert summary.strip() == check_report(machine.folder / "report").strip()
 
 
-def test_parts_of_the_lab_and_one_job_that_merges_them(source: tuple[str, str], machine: Machine) -> None:
-    """On one machine, one behind the other: artifacts stay where they are."""
-    jobs = github.jobs(asked(source, versions=f'["{PINNED}"]', lab=True, split=True))
-    assert [job.name for job in jobs] == ["part", "part", "merge"]
+def run_each(jobs: Sequence[github.Job], machine: Machine) -> list[bool]:
+    """Run ``jobs`` on one machine, one behind the other; artifacts stay where they are. Whether each went well."""
     temp = machine.folder.parent / "temp"
+    done = []
     for number, job in enumerate(jobs):
-        assert job.run(machine), machine.story()
+        done.append(job.run(machine))
         (temp / "patchkit").rename(temp / f"patchkit-{number}")  # the next job's machine has none
     (temp / "patchkit-0").rename(temp / "patchkit")
+    return done
+
+
+def test_parts_of_the_lab_and_one_job_that_merges_them(source: tuple[str, str], machine: Machine) -> None:
+    jobs = github.jobs(asked(source, versions=f'["{PINNED}"]', lab=True, split=True))
+    assert [job.name for job in jobs] == ["part", "part", "merge"]
+    assert all(run_each(jobs, machine)), machine.story()
     parts = machine.folder / "parts"
     assert {path.name for path in parts.iterdir()} == {"1", "2"}
     summary = (machine.folder.parent / "summary.md").read_text("utf-8")
     assert summary.strip() == check_report(machine.folder / "report").strip()
+
+
+def test_parts_of_all_releases_and_one_job_that_merges_them(source: tuple[str, str], machine: Machine) -> None:
+    jobs = github.jobs(asked(source, all_releases=True, since=LAST))
+    assert [job.name for job in jobs] == ["build-part", "build-part", "build-merge"]
+    good = run_each(jobs, machine)
+    assert (good[0], good[2]) == (True, True), machine.story()
+    check_all_built(machine.folder / "dist", machine.ran)
+    assert f"openvpn-{LAST}+recommended-linux-amd64.tar.gz" in (machine.folder.parent / "summary.md").read_text()
 
 
 def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, api: Tracker) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +20,7 @@ from tests.conftest import PINNED
 from tests.support.ci import gitlab
 from tests.support.ci.machine import Line, Machine
 from tests.support.ci.tracker import Tracker
-from tests.support.ci.walking import MARKS, TITLE, asked, check_built, check_report
+from tests.support.ci.walking import LAST, MARKS, TITLE, asked, check_all_built, check_built, check_report
 from tests.support.source.samples import Repository
 
 pytestmark = MARKS
@@ -67,19 +68,33 @@ def test_lab_notes_its_report_on_a_merge_request(
     assert len(api.sent) == 1
 
 
-def test_parts_of_the_lab_and_one_job_that_merges_them(source: tuple[str, str], machine: Machine) -> None:
-    """On one machine, one behind the other: artifacts stay where they are."""
-    jobs = gitlab.jobs(asked(source, versions=[PINNED], lab=True, split=True), {})
-    assert [job.name for job in jobs] == ["patchkit-part", "patchkit-part", "patchkit-merge"]
+def run_each(jobs: Sequence[gitlab.Job], machine: Machine) -> list[bool]:
+    """Run ``jobs`` on one machine, one behind the other; artifacts stay where they are. Whether each went well."""
+    done = []
     for number, job in enumerate(jobs):
-        assert job.run(machine), machine.story()
+        done.append(job.run(machine))
         # The next job's machine has neither.
         (machine.folder / ".patchkit").rename(machine.folder / f".patchkit-{number}")
         shutil.rmtree(machine.folder / ".cache")
     (machine.folder / ".patchkit-0").rename(machine.folder / ".patchkit")
+    return done
+
+
+def test_parts_of_the_lab_and_one_job_that_merges_them(source: tuple[str, str], machine: Machine) -> None:
+    jobs = gitlab.jobs(asked(source, versions=[PINNED], lab=True, split=True), {})
+    assert [job.name for job in jobs] == ["patchkit-part", "patchkit-part", "patchkit-merge"]
+    assert all(run_each(jobs, machine)), machine.story()
     (parts,) = (machine.folder / "parts").iterdir()
     assert {path.name for path in parts.iterdir()} == {"1", "2"}
     check_report(machine.folder / "report")
+
+
+def test_parts_of_all_releases_and_one_job_that_merges_them(source: tuple[str, str], machine: Machine) -> None:
+    jobs = gitlab.jobs(asked(source, all_releases=True, since=LAST), {})
+    assert [job.name for job in jobs] == ["patchkit-build-part", "patchkit-build-part", "patchkit-build-merge"]
+    good = run_each(jobs, machine)
+    assert (good[0], good[2]) == (True, True), machine.story()
+    check_all_built(machine.folder / "dist", machine.ran)
 
 
 def test_watch(source: tuple[str, str], upstream: Repository, machine: Machine, api: Tracker) -> None:

@@ -71,6 +71,8 @@ def test_bash(words: list[str], some: list[str]) -> None:
 def test_what_verify_compares_with_and_steps_that_are_named_already_are_not_offered() -> None:
     assert completion.patches("st") == []
     assert completion.steps("source,s") == ["source,smoke"]
+    assert completion.packages("d") == ["deb"]
+    assert completion.packages("deb,") == ["deb,oci", "deb,rpm"]
     assert completion.steps("") == ["source", "vulnerabilities", "variants", "prove", "build", "smoke", "lab"]
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.errors import ClusterError, NetworkUnavailableError, OfflineError, PlacesExhaustedError
 from tests.conftest import PINNED, upstream
-from tests.support.cluster import LocalCluster, eventually, local_cluster
+from tests.support.cluster import LocalCluster, eventually, local_cluster, while_running
 from tests.support.processes import marked_by_id
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -41,13 +42,30 @@ def files(folder: Path) -> dict[str, bytes]:
 def cluster(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Iterator[LocalCluster]:
     for version in (PINNED, NEWER):
         upstream(version, shared_cache)
-    with local_cluster(tmp_path_factory.mktemp("cluster"), 2) as running:
+    with local_cluster(tmp_path_factory.mktemp("cluster"), 2, held_compilers=True) as running:
         yield running
 
 
+@contextmanager
+def compiling(cluster: LocalCluster, out: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a build on ``cluster``, which stands in its first call of a compiler until the context ends."""
+    words = command(out, *more, "--on", cluster.address)
+    pipe = subprocess.PIPE
+    with (
+        cluster.holding(),
+        subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True) as process,
+    ):
+        try:
+            while_running(process, cluster.begun.exists, "a compiler begins", 300)
+            yield process
+        finally:
+            process.kill()
+
+
 def building(cluster: LocalCluster) -> list[int]:
-    """The processes that compile for the workers."""
-    return [pid for pid, words in marked_by_id(cluster.mark).items() if "dask_" not in words]
+    """The processes that build for the workers, and their compilers that wait."""
+    builds = [pid for pid, words in marked_by_id(cluster.mark).items() if "dask_" not in words]
+    return builds + cluster.waiting_compilers()
 
 
 def test_the_files_of_one_machine_though_a_worker_is_killed(cluster: LocalCluster, tmp_path: Path) -> None:
@@ -60,15 +78,13 @@ def test_the_files_of_one_machine_though_a_worker_is_killed(cluster: LocalCluste
     build(whole, "--version", PINNED)
 
     out = tmp_path / "out"
-    with subprocess.Popen(
-        command(out, "--version", PINNED, "--on", cluster.address), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        eventually(cluster.busy, "a worker to begin", 300)
+    with compiling(cluster, out, "--version", PINNED) as process:
         (name,) = cluster.busy()
         begun = building(cluster)
         assert begun
         cluster.kill(name)
         eventually(lambda: not set(begun) & set(building(cluster)), "what the killed worker has left to end")
+        cluster.hold.unlink()
         text, complaint = process.communicate(timeout=1200)
     assert process.returncode == 0, complaint
     assert [outcome["fresh"] for outcome in json.loads(text)["outcomes"]] == [True]
@@ -89,15 +105,12 @@ def test_the_files_of_one_machine_though_a_worker_is_killed(cluster: LocalCluste
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_client_that_ends_leaves_nobody_at_work(number: int, cluster: LocalCluster, tmp_path: Path) -> None:
-    changed = ("--version", PINNED, f"--cflag=-DCLIENT={number}", "--on", cluster.address)
-    with subprocess.Popen(
-        command(tmp_path / "out", *changed), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        eventually(lambda: building(cluster), "a worker to begin", 300)
+    with compiling(cluster, tmp_path / "out", "--version", PINNED) as process:
         process.send_signal(number)
         process.communicate(timeout=120)
+        # While the compilers still wait: they are ended, and do not come to their end.
+        eventually(lambda: not building(cluster), "the build to end")
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
-    eventually(lambda: not building(cluster), "the build to end")
     assert not (tmp_path / "out").exists()
     eventually(
         lambda: not any(list(cluster.temporary(name).glob("patchkit-*")) for name in cluster.workers), "tidying up"
@@ -106,14 +119,10 @@ def test_a_client_that_ends_leaves_nobody_at_work(number: int, cluster: LocalClu
 
 def test_the_scheduler_is_killed(cluster: LocalCluster, tmp_path: Path) -> None:
     """The last of this module: nothing of the cluster is left."""
-    changed = ("--version", PINNED, "--cflag=-DSCHEDULER", "--on", cluster.address)
-    with subprocess.Popen(
-        command(tmp_path / "out", *changed), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        eventually(lambda: building(cluster), "a worker to begin", 300)
+    with compiling(cluster, tmp_path / "out", "--version", PINNED) as process:
         cluster.kill_scheduler()
         _, complaint = process.communicate(timeout=120)
+        eventually(lambda: not building(cluster), "the build to end")
     assert process.returncode == ClusterError.exit_code, complaint
     assert "is gone" in complaint
-    eventually(lambda: not building(cluster), "the build to end")
     assert not (tmp_path / "out").exists()

@@ -8,18 +8,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from patchkit.errors import ClusterError, InterruptedByUserError, NotRepeatedError
 from tests.conftest import PINNED, ROOT
-from tests.support.cluster import LocalCluster, eventually, local_cluster
+from tests.support.cluster import LocalCluster, eventually, local_cluster, while_running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 SAME = ("campaign.json", "trials.jsonl", "results.json")
 ARMS = ("--version", PINNED, "--variant", "stock", "--variant", "retransmit", "--engine", "host")
-SMALL = ("--scenario", "loss-20", "--trials", "28")  # with three of the lossless cell, 59 in all
+SMALL = ("--scenario", "loss-20", "--trials", "10")  # with three of the lossless cell, 23 in all
 
 
 def command(out: Path, *more: str) -> list[str]:
@@ -32,12 +33,24 @@ def run(out: Path, *more: str, code: int = 0) -> str:
     return done.stderr
 
 
-def begun(out: Path, *more: str, trials: int = 4) -> subprocess.Popen[str]:
-    """Start a campaign, and wait until some trials of it are there."""
-    process = subprocess.Popen(command(out, *more), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    eventually(lambda: lines(out) >= trials or process.poll() is not None, "the first trials", 600)
-    assert process.poll() is None, process.stderr and process.stderr.read()
-    return process
+@contextmanager
+def begun(
+    cluster: LocalCluster, out: Path, *more: str, trials: int = 4, frozen: str = "w1"
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a campaign on ``cluster``, and wait until some trials are there and one on the worker ``frozen`` waits.
+
+    So it is in the midst of its work, however fast this machine is.
+    """
+    words = command(out, *more, "--on", cluster.address)
+    with (
+        subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process,
+        cluster.frozen(frozen, process),
+    ):
+        try:
+            while_running(process, lambda: lines(out) >= trials, "the first trials", 600)
+            yield process
+        finally:
+            process.kill()
 
 
 def lines(out: Path) -> int:
@@ -67,9 +80,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 
 
 def test_the_bytes_of_one_machine_though_a_worker_is_killed(alone: Path, cluster: LocalCluster, tmp_path: Path) -> None:
-    process = begun(tmp_path / "report", "--on", cluster.address)
-    cluster.kill("w3")
-    _, complaint = process.communicate(timeout=600)
+    with begun(cluster, tmp_path / "report", frozen="w3") as process:
+        cluster.kill("w3")
+        _, complaint = process.communicate(timeout=600)
     assert process.returncode == 0, complaint
     same(alone, tmp_path / "report")
     assert not list(cluster.temporary("w1").iterdir())
@@ -94,15 +107,16 @@ def test_a_kernel_in_a_workers_cache_that_was_altered_is_found(
 
 def test_an_interrupt_ends_all_of_it_and_resume_goes_on(alone: Path, cluster: LocalCluster, tmp_path: Path) -> None:
     out = tmp_path / "report"
-    with begun(out, "--on", cluster.address) as process:
+    with begun(cluster, out) as process:
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=120)
     assert process.returncode == InterruptedByUserError.exit_code, complaint
     assert f"--on {cluster.address}" in complaint
     eventually(lambda: not cluster.busy(), "the workers to have nothing to do")
     # kill -9 of the client: nobody waits for its trials any more.
-    with begun(out, "--resume", "--on", cluster.address, trials=lines(out) + 2) as process:
+    with begun(cluster, out, "--resume", trials=lines(out) + 2) as process:
         process.kill()
+        process.wait(60)
     eventually(lambda: not cluster.busy(), "the workers to have nothing to do")
     assert 0 < lines(out) < lines(alone)
     run(out, "--resume", "--on", cluster.address)
@@ -126,8 +140,10 @@ def test_a_result_that_differs_is_an_error(cluster: LocalCluster, tmp_path: Path
     with subprocess.Popen([sys.executable, "-c", liar, cluster.address], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        complaint = run(tmp_path / "report", "--on", cluster.address, code=NotRepeatedError.exit_code)
+        with begun(cluster, tmp_path / "report", trials=0) as campaign:
+            _, complaint = campaign.communicate(timeout=300)
         process.kill()
+    assert campaign.returncode == NotRepeatedError.exit_code, complaint
     assert "gave two results" in complaint
     assert "liar" in complaint
 
@@ -151,15 +167,16 @@ def test_another_patchkit_and_one_that_was_not_asked(tmp_path: Path) -> None:
 
 def test_the_scheduler_is_killed_and_resume_goes_on_with_another(alone: Path, tmp_path: Path) -> None:
     out = tmp_path / "report"
-    with local_cluster(tmp_path, 1) as cluster:
-        with begun(out, "--on", cluster.address) as process:
+    with local_cluster(tmp_path, 2) as cluster:
+        with begun(cluster, out) as process:
             cluster.kill_scheduler()
             _, complaint = process.communicate(timeout=120)
         assert process.returncode == ClusterError.exit_code, complaint
         assert "is gone" in complaint
-        eventually(lambda: not cluster.busy(), "the worker to have nothing to do")
+        eventually(lambda: not cluster.busy(), "the workers to have nothing to do")
         assert json.loads((out / "results.json").read_text())  # what is there was reported
         cluster.kill("w1")
+        cluster.kill("w2")
         cluster.start_scheduler()
         cluster.start_worker("w1")
         run(out, "--resume", "--on", cluster.address)

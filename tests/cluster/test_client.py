@@ -9,6 +9,7 @@ import pytest
 from patchkit import resources
 from patchkit.cluster.client import Cluster, Input, connected
 from patchkit.cluster.identity import identity, resource
+from patchkit.cluster.task import RESULT, TOPIC
 from patchkit.errors import ClusterError, NotRepeatedError
 
 
@@ -73,6 +74,33 @@ def test_two_results_of_one_unit_are_an_error_of_their_own() -> None:
     with pytest.raises(NotRepeatedError) as error:
         cluster.check()
     assert (error.value.what, error.value.why) == ("a 1 gave two results", "x on w1, other on w3")
+
+
+def answered(unit: bytes) -> bytes:
+    return RESULT + unit
+
+
+def test_two_results_are_found_where_the_last_event_comes_after_the_last_check() -> None:
+    """A real scheduler and a real worker in this process; another client tells of a unit that is done already."""
+    from distributed import Client, LocalCluster
+
+    resources = {resource("lab"): 1}
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", resources=resources
+        ) as dask,
+        Client(dask.scheduler_address, set_as_default=False) as liar,
+    ):  # fmt: skip
+
+        def work(*digests: str) -> None:
+            with connected(dask.scheduler_address, "lab") as cluster:
+                assert cluster.submit(answered, b"abc", [], ("a", 1), bytes).result(60) == b"abc"
+                for digest in digests:
+                    liar.log_event(TOPIC, {"unit": f"a 1 {cluster._run}", "sha256": digest, "worker": "liar"})
+
+        work("x", "x")
+        with pytest.raises(NotRepeatedError, match="a 1 gave two results"):
+            work("x", "y")
 
 
 def test_an_input_is_known_by_its_hash() -> None:

@@ -104,3 +104,30 @@ def test_the_window_of_the_peer(found: Found) -> None:
     (finding,) = found(*lines, version="2.3.2")
     assert finding.kind == "stall"
     assert "its window was full" in finding.reason
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_packet_that_the_servers_own_socket_refused_was_not_lost(found: Found, is_refused: bool) -> None:
+    """A client that is gone has its port closed, which the socket of all clients tells with the next packet."""
+    peer = "192.0.2.9:4000"
+
+    def of(line: str) -> str:
+        head, _, message = line.partition(" UDP")
+        return f"{head} {peer} UDP{message.replace(SERVER, f'[AF_INET]{peer}')}"
+
+    refused = at(0.2, f"{peer} write UDP: Connection refused (code=111)")
+    lines = [
+        at(0.01, "MULTI: multi_init called, r=256 v=256"),
+        of(into(0.1, 0, 14)).replace("SERVER", "CLIENT"),
+        at(0.1, f"{peer} TLS: Initial packet from [AF_INET]{peer}, sid=aae65815 a2fbd338"),
+        of(out(0.2, 1, 1188)),
+        *([refused] if is_refused else []),
+        *(of(out(0.201, pid, 1188)) for pid in (2, 3, 4)),
+        of(ack(0.3, "2 3 4 ")),
+        of(out(3.2, 1, 1188)),
+        of(ack(3.3, "1 ")),
+        of(out(3.301, 5, 1188)),
+        of(ack(3.4, "5 ")),
+        at(45.1, f"{peer} {FAILED}"),
+    ]
+    assert ("stall" in {kind for kind, _ in kinds(found(*lines))}) is not is_refused

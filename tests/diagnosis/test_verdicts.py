@@ -114,6 +114,21 @@ def test_what_was_read_of_a_truncated_file_counts(diagnosed: Diagnosed, compress
     assert found.damaged
 
 
+def test_zstd_with_a_window_beyond_the_memory_that_is_promised(diagnosed: Diagnosed) -> None:
+    """What ``zstd --long`` writes of a large file; and what the level 19 writes."""
+    for window, is_read in ((23, True), (26, True), (27, False)):
+        parameters = zstandard.ZstdCompressionParameters(window_log=window, enable_ldm=True)
+        stream = zstandard.ZstdCompressor(compression_params=parameters).compressobj()  # knows no size: a whole window
+        data = stream.compress(AUTH.encode()) + stream.flush()
+        assert zstandard.get_frame_parameters(data).window_size == 1 << window
+        if is_read:
+            assert kinds(diagnosed(data)) == ["auth"]
+            continue
+        with pytest.raises(UnreadableLogError, match="too large a window") as refusal:
+            diagnosed(data)
+        assert refusal.value.advice.startswith("zstd -dc --long=31 ")
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
 def test_encodings(diagnosed: Diagnosed, encoding: str) -> None:
     mark = "\ufeff" if encoding == "utf-16-le" else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from patchkit.diagnosis.reliable import Reliable, packet_of
 from patchkit.diagnosis.window import Windows
 
 
@@ -44,15 +45,15 @@ def test_a_larger_window_was_not_full() -> None:
     assert windows.longest is None
 
 
-def peer(*, new: float, between: bool = False) -> Windows:
+def peer(*, new: float, between: bool = False, window: int = 4) -> Windows:
     """The peer's packets 2 to 4 come, the first one after three seconds, and then a new one."""
     windows = Windows()
     for pid in (2, 3, 4):
-        windows.read(pid, 10.0)
-    windows.read(1, 13.0)
+        windows.read(pid, 10.0, window)
+    windows.read(1, 13.0, window)
     if between:
         windows.written(1, 13.01, 4)
-    windows.read(5, new)
+    windows.read(5, new, window)
     return windows
 
 
@@ -73,8 +74,48 @@ def test_a_new_packet_of_the_peers_may_answer_ours() -> None:
 
 def test_a_gap_of_two_fills_no_window() -> None:
     windows = Windows()
-    windows.read(1, 10.0)
-    windows.read(2, 10.0)
-    windows.read(0, 13.0)
-    windows.read(3, 13.01)
+    windows.read(1, 10.0, 4)
+    windows.read(2, 10.0, 4)
+    windows.read(0, 13.0, 4)
+    windows.read(3, 13.01, 4)
     assert windows.longest is None
+
+
+def test_four_packets_do_not_fill_the_window_of_a_newer_peer() -> None:
+    assert peer(new=13.01, window=6).longest is None
+
+
+def acknowledging(*acks: str) -> Reliable:
+    """Packets 1 and 2 go out, and the peer's packets come with ``acks``; so does its first one, late, and a new one."""
+    reliable = Reliable()
+    lines = [
+        (10.0, "UDP WRITE [100] to [AF_INET]192.0.2.1:1194: P_CONTROL_V1 kid=0 [ ] pid=1 DATA len=86"),
+        (10.0, "UDP WRITE [100] to [AF_INET]192.0.2.1:1194: P_CONTROL_V1 kid=0 [ ] pid=2 DATA len=86"),
+    ]
+    arriving = [(10.1, 2), (10.1, 3), (10.1, 4), (13.0, 1), (13.01, 5)]
+    for (time, pid), ids in zip(arriving, [*acks, *[""] * (len(arriving) - len(acks))], strict=True):
+        head = "UDP READ [100] from [AF_INET]192.0.2.1:1194: P_CONTROL_V1 kid=0"
+        lines.append((time, f"{head} [{ids} ] pid={pid} DATA len=86"))
+    for time, line in lines:
+        packet = packet_of(line)
+        assert packet is not None
+        reliable.packet(packet, time, 4)
+    return reliable
+
+
+def test_a_peer_that_acknowledges_again_is_a_newer_one() -> None:
+    """2.6 and newer repeat what they have acknowledged, and have a window of six."""
+    old = acknowledging(" 1", " 2")
+    assert (old.repeats_acks, old.windows.longest is not None) == (False, True)
+    new = acknowledging(" 1", " 2 1")
+    assert (new.repeats_acks, new.windows.longest) == (True, None)
+
+
+def test_the_line_of_a_message_shows_that_it_waited() -> None:
+    """The options are handed to the window, and the lines of packets come when the handshake is over."""
+    windows = Windows()
+    for pid in (1, 2, 3, 4):
+        windows.written(pid, 10.0, 4)
+    windows.acknowledged((1, 2, 3, 4), 13.0, is_alone=True)
+    windows.said(13.01)
+    assert windows.longest is not None

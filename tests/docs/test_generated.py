@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -52,3 +53,12 @@ def test_the_releases_that_tests_build_are_those_that_the_table_names() -> None:
     rows = [line.split("|")[1:-1] for line in TOOLCHAINS.splitlines() if re.match(r"\| 2\.\d+\.\d+ \|", line)]
     in_tests = {row[0].strip() for row in rows if row[-1].strip()}
     assert in_tests == {PINNED, OLD, *NEWEST, *(release.version for release in RELEASES)}
+
+
+def test_labels_of_the_drawn_stall_do_not_overlap() -> None:
+    """Of each column: the font has ten pixels."""
+    drawn = (ROOT / "docs/stall.svg").read_text("utf-8")
+    labels = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="(?:start|end)"', drawn)
+    columns = {x: sorted(float(y) for at, y in labels if at == x) for x, _ in labels}
+    assert len(columns) == 4
+    assert all(below - above >= 10 for ys in columns.values() for above, below in pairwise(ys))

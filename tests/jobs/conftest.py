@@ -10,6 +10,7 @@ import pytest
 
 from patchkit.cache import Cache
 from tests.support.jobs.made_up_release import MADE, Upstream, made_up
+from tests.support.jobs.packaged import built
 from tests.support.jobs.series import ProgramOf, program_of_series
 from tests.support.source.signers import Signer, signer
 
@@ -23,6 +24,14 @@ def people() -> Iterator[tuple[Signer, str]]:
 @pytest.fixture(scope="session")
 def program_of(shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> ProgramOf:
     return program_of_series(shared_cache, tmp_path_factory.mktemp("programs"))
+
+
+@pytest.fixture(scope="session")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a build with its packages and its source: a test that changes something copies it."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("PATCHKIT_GIT", raising=False)  # as for each test: the release's own tarball
+        return built(tmp_path_factory.mktemp("packaged"))
 
 
 @pytest.fixture

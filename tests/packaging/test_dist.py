@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import StorageError
-from patchkit.packaging import manifest
-from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist
+from patchkit.packaging import manifest, oci
+from patchkit.packaging.contents import Member
+from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist, described
 from tests.conftest import ROOT
 from tests.support.artifacts import artifact, check
+from tests.support.packaging.artifacts import artifact as described_artifact
 
 
 def test_artifacts_add_up_and_sha256sum_agrees(tmp_path: Path) -> None:
@@ -44,6 +47,39 @@ def test_building_again_replaces_the_entry(tmp_path: Path) -> None:
     read = manifest.Manifest.model_validate_json((tmp_path / MANIFEST).read_bytes())
     assert [artifact.inputs for artifact in read.artifacts] == ["new"]
     check(tmp_path)
+
+
+def test_images_for_several_processors_are_joined_and_stay_true(tmp_path: Path) -> None:
+    """Whatever comes in, the joined image holds what the manifest says that it does."""
+    dist = Dist(tmp_path)
+    name = "openvpn-2.6.14+recommended-linux.oci.tar"
+
+    def add(processor: str, program: bytes) -> str:
+        stem = f"openvpn-2.6.14+recommended-linux-{processor}"
+        entry = described_artifact(name=stem, target=f"linux-{processor}", files={f"{processor}.tar.gz": b"1"})
+        image = oci.image(entry, {oci.PROGRAM: Member(stat.S_IFREG | 0o755, "0", program)}, processor)
+        entry = entry.model_copy(update={"packages": [described(f"{stem}.oci.tar", image)]})
+        dist.add(entry, {f"{processor}.tar.gz": b"1", f"{stem}.oci.tar": image})
+        check(tmp_path)
+        return stem
+
+    def held() -> dict[str, str]:
+        return oci.image_platforms(name, (tmp_path / name).read_bytes())
+
+    stems = [add("amd64", b"one")]
+    assert not (tmp_path / name).exists()
+    stems.append(add("arm64", b"two"))
+    (image,) = manifest.Manifest.model_validate_json((tmp_path / MANIFEST).read_bytes()).images
+    assert (image.name, image.artifacts) == (name, stems)
+    before = held()
+    assert before.keys() == {"amd64", "arm64"}
+    add("amd64", b"three")
+    assert held()["amd64"] != before["amd64"]
+    assert held()["arm64"] == before["arm64"]
+    inputs = "0" * 64
+    assert dist.find(stems[0], inputs) is not None
+    (tmp_path / name).write_bytes(b"damaged")
+    assert dist.find(stems[0], inputs) is None  # so that it is made again
 
 
 @pytest.mark.slow

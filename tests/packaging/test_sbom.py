@@ -5,40 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import stat
 from typing import Any
 
 import pytest
 from license_expression import get_spdx_licensing
 
-from patchkit.building.inventory import Inventory, Package, SharedLibrary
 from patchkit.packaging.components import known_names, parts
-from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact, Vulnerability
 from patchkit.packaging.sbom import sbom
 from patchkit.releases.libraries import libraries
 from tests.support.packaging.artifacts import LZO, PINNED, artifact
+from tests.support.packaging.bill import CONTENTS, DIFF, LOADED, SYSTEM
 from tests.support.packaging.cyclonedx import invalid
 
-DIFF = b"--- a/x\n+++ b/x\n"
-PROGRAM = Member(stat.S_IFREG | 0o755, "0", b"\x7fELF and more")
-CONTENTS = {"sbin/openvpn": PROGRAM, "share/man/openvpn.8": Member(stat.S_IFREG | 0o644, "0", b".TH")}
-
-
-def package(name: str, version: str, source: str, architecture: str = "amd64") -> Package:
-    return Package(name, architecture, version, source, version, "0" * 64)
-
-
-LIBC = package("libc6", "2.36-9+deb12u14", "glibc")
-SYSTEM = Inventory(
-    {},
-    [
-        package("gcc-12", "12.2.0-14", "gcc-12"), package("libc6-dev", LIBC.version, "glibc"),
-        package("libgcc-12-dev", "12.2.0-14", "gcc-12"), package("libgcc-12-dev-arm64-cross", "12", "gcc-12-cross"),
-        package("mingw-w64-x86-64-dev", "10.0.0-3", "mingw-w64"),
-    ],
-)  # fmt: skip
-LOADED = [SharedLibrary("libc.so.6", "1" * 64, LIBC), SharedLibrary("libown.so.1", "2" * 64, None)]
 FIXED = Vulnerability(id="CVE-2026-84732", title="a", severity="medium", reach="remote", state="fixed here")
 OPEN = Vulnerability(id="CVE-2013-2061", title="b", severity="not rated", reach="remote", state="affected")
 UNTOLD = Vulnerability(id="CVE-2014-8104", title="c", severity="high", reach="local", state="cannot be told")

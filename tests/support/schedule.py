@@ -25,7 +25,8 @@ GROUPS = {
     "examples": r"/test_examples",
     "documents": r"/docs/|/test_architecture",
     "builds": r"/build/test_(release|killed|combined|all_releases)",
-    "packages": r"/build/test_(deb|oci|corresponding_source)|/jobs/rebuild/",
+    # One build for all of them.
+    "packages": r"/build/test_(deb|rpm|oci|corresponding_source)|/jobs/rebuild/",
     # They share what zig has compiled of musl, and an OpenSSL.
     "static": r"/build/test_static",
     "openssl": r"/test_library_builder|/build/test_(libraries|old_releases)",
@@ -54,10 +55,16 @@ NIGHTLY = {
     r"/test_release\.py::test_the_newest_series_builds\[(docker|host)-default": "its OpenSSL 3.5 takes minutes; both"
     " engines show the series with the system's, test_windows.py with an OpenSSL 3.5, and test_libraries.py and"
     " test_sync.py link an OpenSSL 1.1.1 into a program for Linux",
-    r"/cluster/test_(builds|campaign)\.py": "a scheduler and workers take minutes, and are new: they passed on a busy"
-    " machine, not yet in a whole run; test_client.py and test_ability.py show the parts",
-    r"/test_walk_git(hub|lab)\.py::test_parts_of_the_lab": "two parts of a campaign and the job that merges them take"
-    " minutes each; test_merge.py merges parts, and test_lint.py reads the pipelines",
+    r"/cluster/test_builds\.py|/cluster/test_tls\.py::test_trials"
+    r"|/cluster/test_campaign\.py::test_(a_kernel|an_interrupt|a_result|the_scheduler)": "half a minute of processor"
+    " time and more each; by day a campaign whose worker is killed, and workers and clients that are refused, show the"
+    " same client, tasks and workers",
+    r"/test_walk_git(hub|lab)\.py::test_parts_of": "two parts of a campaign, or of all releases, and the job that"
+    " merges them take minutes each; test_merge.py and test_parts.py merge parts, and test_lint.py reads the pipelines",
+    r"/test_deb\.py::test_in_a_running_system": "a system with systemd and Debian's openvpn is installed for it, half a"
+    " minute; by day dpkg puts the same package into a root of its own, and systemd-analyze reads the units",
+    r"/rebuild/test_other_machines": "compiles three times in containers, without ccache; by day an artifact is rebuilt"
+    " on the host, from cold, with all else changed at once",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",
 }

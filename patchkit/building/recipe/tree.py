@@ -1,8 +1,8 @@
 """OpenVPN's source in a workspace: configured once, built for every variant, recompiling only what changed.
 
-The stock tree is compiled first. For a variant, its changed files and the version in config.h are written, and only the
-sources that depend on them are touched: the build system does the rest. A build of one variant alone gives the same
-bytes as a build among others (a test compares them).
+The stock tree is compiled first, unless an earlier build has kept its program. For a variant, its changed files and the
+version in config.h are written, and only the sources that depend on them are touched: the build system does the rest. A
+build of one variant alone gives the same bytes as a build among others (a test compares them).
 """
 
 from __future__ import annotations
@@ -136,9 +136,22 @@ class OpenVpnTree(ABC):
         if stale:
             self._run("touch", *stale)
         self._make(defines)
-        binary = f"bin/{name}{'.exe' if self._toolchain.target.system == 'windows' else ''}"
+        binary = self._kept_as(name)
         self._run("install", "-D", self._binary, f"../{binary}")
         return binary
+
+    def place(self, name: str, program: bytes) -> str:
+        """Put ``program``, which an earlier build has made, where :meth:`build` keeps the binary ``name``.
+
+        Returns its path. Raises DiskFullError or StorageError.
+        """
+        binary = self._kept_as(name)
+        folder, _, name_there = binary.partition("/")
+        self._workspace.put(files({name_there: program}, self._source.origin.epoch, mode=0o755, folder=folder))
+        return binary
+
+    def _kept_as(self, name: str) -> str:
+        return f"bin/{name}{'.exe' if self._toolchain.target.system == 'windows' else ''}"
 
     def _unpack(self) -> None:
         """Unpack the source, and the libraries that are linked statically."""

@@ -7,6 +7,7 @@ import codecs
 import gzip
 import io
 import lzma
+import shlex
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ PIECE = 1 << 20
 STDIN = "-"
 _HEAD = 8192
 _COMPRESSED = 1 << 12  # bytes: even of a bomb, no more than 100 MB come out of so many at once
-_WINDOW = 1 << 27  # bytes: what zstd --long needs
+_WINDOW = 1 << 26  # bytes of memory for zstd: its level 19 needs 8 MiB, --long and --ultra need 128
 _UTF16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _UTF8_MARK = b"\xef\xbb\xbf"
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, OSError)
@@ -76,6 +77,13 @@ class LogFile:
         while True:
             try:
                 piece = read(PIECE)
+            except _WindowError as error:
+                raise UnreadableLogError(
+                    f"{self.name} is compressed by zstd with too large a window",
+                    why=f"to decompress it takes more than {_WINDOW >> 20} MiB of memory, as after zstd --long",
+                    advice=f"zstd -dc --long=31 {'' if self.path is None else shlex.quote(self.name) + ' '}"
+                    "| patchkit diagnose -",
+                ) from error
             except _DAMAGE as error:
                 if reader is raw:
                     raise UnreadableLogError(f"{self.name} can't be read", why=str(error)) from error
@@ -148,10 +156,14 @@ def decompressor(head: bytes, raw: io.RawIOBase) -> io.RawIOBase | io.BufferedIO
     return raw
 
 
+class _WindowError(Exception):
+    """A frame of zstd needs more memory than ``_WINDOW``."""
+
+
 class _Zstd(io.RawIOBase):
     """What ``raw`` holds in one or more frames of zstd.
 
-    Raises EOFError where the last one is not whole, OSError where one is damaged: as gzip's reader does.
+    Raises EOFError where the last one is not whole, OSError where one is damaged: as gzip's reader does; _WindowError.
     """
 
     def __init__(self, raw: io.RawIOBase) -> None:
@@ -172,6 +184,8 @@ class _Zstd(io.RawIOBase):
             try:
                 piece = self._frame.decompress(data)
             except self._error as error:
+                if "too much memory" in str(error):
+                    raise _WindowError from error
                 raise OSError(str(error)) from error
             self._rest = self._frame.unused_data if self._frame.eof else b""
             if piece:

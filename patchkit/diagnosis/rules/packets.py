@@ -22,6 +22,7 @@ from patchkit.diagnosis.rules.verdict import (
 )
 from patchkit.diagnosis.window import Waited
 
+_THEN = 0.01  # seconds between the lines of one packet
 _STUCK = 1.5  # seconds: timers are whole seconds, and the line comes once a second at least
 _LOST, _LOST_OF_ONE = 2, 3  # repeats that an attempt without an end must have, to be one that met losses
 _PATIENCE = 20.0  # seconds in which a packet is sent again four times
@@ -33,7 +34,15 @@ def stalled(handshake: Handshake, end: End) -> Verdict | None:
         return None
     found = _stuck(handshake, end)
     waited = handshake.reliable.windows.longest
-    return found or (_waited(handshake, waited) if waited is not None and waited.seconds >= _STUCK else None)
+    if found is not None or waited is None or waited.seconds < _STUCK or _is_unsent(handshake, waited, end):
+        return found
+    return _waited(handshake, waited)
+
+
+def _is_unsent(handshake: Handshake, waited: Waited, end: End) -> bool:
+    """Return whether this host's socket refused the packet, as it does once where another client's port is closed."""
+    sent = handshake.reliable.sends.get(waited.pid, ())[:1] if waited.is_own else ()
+    return any(0 <= refused - written <= _THEN for written in sent for refused in end.refusals)
 
 
 def _stuck(handshake: Handshake, end: End) -> Verdict | None:

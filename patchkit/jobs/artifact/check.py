@@ -10,6 +10,7 @@ from patchkit.errors import ArtifactError, BadSignatureError, PatchkitError, Unk
 from patchkit.jobs.artifact import findings
 from patchkit.jobs.artifact.files import check_artifact, check_checksums
 from patchkit.jobs.artifact.findings import Finding
+from patchkit.jobs.artifact.images import check_joined_images
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, read_manifest
 from patchkit.packaging.manifest import Manifest
 from patchkit.packaging.signatures.keys import SUFFIXES, PublicKey
@@ -48,6 +49,7 @@ def check(folder: Path, keys: Sequence[Path]) -> Checked:
     results = [*check_checksums(place, manifest)]
     for artifact in manifest.artifacts:
         results += check_artifact(place, artifact)
+    results += check_joined_images(place, manifest)
     results += _check_signatures(place, manifest, public)
     results += _left_over(place, manifest)
     return Checked(place, results, _error(place, results, public))
@@ -82,7 +84,7 @@ def _detail(verdict: Verdict) -> str:
 
 def _left_over(folder: Path, manifest: Manifest) -> Iterator[Finding]:
     """Name the files that nothing else names."""
-    files = {file.name for artifact in manifest.artifacts for file in artifact.all_files} | {CHECKSUMS, MANIFEST}
+    files = {file.name for file in manifest.all_files} | {CHECKSUMS, MANIFEST}
     signatures = {f"{name}{suffix}" for name in files for suffix in SUFFIXES.values()}
     with reading(folder):
         there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from patchkit.storage import sha256_of
 
 State = Literal["good", "bad", "not checked", "nothing vouches"]
 
@@ -30,3 +33,16 @@ def of(findings: Sequence[Finding], state: State, *, signature: bool | None = No
 def lines(findings: Sequence[Finding]) -> str:
     """Write ``findings`` as lines of an error."""
     return "\n".join(f"{finding.what}: {finding.detail or finding.state} ({finding.by})" for finding in findings)
+
+
+def hashed(folder: Path, name: str, expected: str, by: str) -> Finding:
+    """Compare the file ``name`` in ``folder``; a name that leads elsewhere is not looked at."""
+    path = folder / name
+    if "/" in name or name in ("", ".", ".."):
+        return Finding(name, by, "bad", "the name leads out of the folder")
+    if not path.is_file():
+        return Finding(name, by, "bad", "the file is not there")
+    actual = sha256_of(path)
+    if actual != expected:
+        return Finding(name, by, "bad", f"its sha256 is {actual}, and should be {expected}")
+    return Finding(name, by, "good", f"sha256 {expected}")

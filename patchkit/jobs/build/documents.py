@@ -48,13 +48,23 @@ def _needed(installed: bytes, target: Target) -> list[str]:
     return sorted({name for data in programs for name in linkage(data).needed})
 
 
-def documents_of(artifact: Artifact, files: Mapping[str, bytes], base: StandsOn, tools: Toolchain) -> dict[str, bytes]:
-    """Return the documents of ``artifact`` by name; its ``files`` are the archive and, except for stock, the diff."""
+def documents_of(
+    artifact: Artifact, files: Mapping[str, bytes], base: StandsOn, tools: Toolchain, *, with_spdx: bool = False
+) -> dict[str, bytes]:
+    """Return the documents of ``artifact`` by name; its ``files`` are the archive and, except for stock, the diff.
+
+    Raises ToolError where the library that writes SPDX is not installed.
+    """
     archive, *others = files.items()
     diff = others[0][1] if others else b""
     runtime = tools.zig.runtime if tools.zig else ()
     components = parts(artifact, base.system, base.loaded, cross=tools.target.cross, runtime=runtime)
-    bill = sbom(artifact, members(*archive), components, diff)
-    bill_name = f"{artifact.name}{SBOM}"
-    statement = provenance(artifact, [described(bill_name, bill)])
-    return {bill_name: bill, f"{artifact.name}{PROVENANCE}": statement}
+    contents = members(*archive)
+    bills = {f"{artifact.name}{SBOM}": sbom(artifact, contents, components, diff)}
+    if with_spdx:
+        from patchkit.packaging.spdx import SUFFIX as SPDX
+        from patchkit.packaging.spdx import spdx
+
+        bills[f"{artifact.name}{SPDX}"] = spdx(artifact, contents, components, diff)
+    statement = provenance(artifact, [described(name, bill) for name, bill in bills.items()])
+    return {**bills, f"{artifact.name}{PROVENANCE}": statement}

@@ -1,4 +1,4 @@
-"""Packages of an artifact, made in the workspace of its build: ``--package deb``, ``--package oci``."""
+"""Packages of an artifact, made in the workspace of its build: ``--package deb``, ``oci`` or ``rpm``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from patchkit.building.engine.protocol import files as tar_of
 from patchkit.errors import CompileError
 from patchkit.jobs.build.plan import BuildInputs
 from patchkit.jobs.build.runtime_files import runtime
-from patchkit.packaging import deb, oci
+from patchkit.packaging import deb, oci, rpm
 from patchkit.packaging.contents import Member, members
 from patchkit.packaging.manifest import Artifact
 
@@ -29,9 +29,9 @@ def packages(
     if not kinds:
         return {}
     contents = members(*next(iter(files.items())))
-    makers = {"deb": _deb, "oci": _oci}
+    makers = {"deb": _deb, "oci": _oci, "rpm": _rpm}
     made: dict[str, bytes] = {}
-    for kind in dict.fromkeys(kinds):
+    for kind in (kind for kind in makers if kind in kinds):  # in one order, however they were asked for
         made |= makers[kind](artifact, contents, inputs, workspace)
     return made
 
@@ -41,9 +41,7 @@ def _deb(
 ) -> dict[str, bytes]:
     target, source = inputs.tools.target, inputs.obtained.tree
     architecture = target.architecture
-    texts = {"OpenVPN": source.read("COPYING")} if "COPYING" in source else {}
-    texts |= inputs.licences
-    layout = deb.layout(artifact, contents, texts, triplet=target.triplet, architecture=architecture)
+    layout = deb.layout(artifact, contents, _licences(inputs), triplet=target.triplet, architecture=architecture)
     epoch = source.origin.epoch
     workspace.put(deb.tree(layout, b"", epoch, OWNER))
     depends = "" if target.zig else _depends(layout, workspace, architecture)
@@ -60,6 +58,31 @@ def _deb(
     return {layout.file_name: package}
 
 
+def _rpm(
+    artifact: Artifact, contents: Mapping[str, Member], inputs: BuildInputs, workspace: Workspace
+) -> dict[str, bytes]:
+    target = inputs.tools.target
+    architecture = target.architecture
+    layout = rpm.layout(artifact, contents, _licences(inputs), architecture=architecture)
+    workspace.put(rpm.tree(layout, artifact, OWNER))
+    try:
+        # Nothing of the user's own decides what it makes: no ~/.rpmmacros.
+        home = f"{workspace.top}/{rpm.FOLDER}"
+        variables = {"SOURCE_DATE_EPOCH": str(artifact.source.epoch), "HOME": home, "TZ": "UTC"}
+        _run(workspace, rpm.command(layout, workspace.top), variables)
+        package, _ = one_file(workspace.get(f"{rpm.FOLDER}/package.rpm"))
+    finally:
+        _run(workspace, ("rm", "-rf", rpm.FOLDER), {})
+    return {layout.file_name: package}
+
+
+def _licences(inputs: BuildInputs) -> dict[str, bytes]:
+    """Return the texts of the licences of all that the programs hold, by name."""
+    source = inputs.obtained.tree
+    texts = {"OpenVPN": source.read("COPYING")} if "COPYING" in source else {}
+    return {**texts, **inputs.licences}
+
+
 def _oci(
     artifact: Artifact, contents: Mapping[str, Member], inputs: BuildInputs, workspace: Workspace
 ) -> dict[str, bytes]:
@@ -71,13 +94,14 @@ def _oci(
         files["usr/share/doc/openvpn/copyright"] = Member(stat.S_IFREG | 0o644, "0", source.read("COPYING"))
     for name, text in inputs.licences.items():
         files[f"usr/share/doc/{name}"] = Member(stat.S_IFREG | 0o644, "0", text)
-    architecture = {"armhf": "arm"}.get(target.architecture, target.architecture)  # OCI's name of it
-    return {f"{artifact.name}{oci.SUFFIX}": oci.image(artifact, files, architecture)}
+    return {f"{artifact.name}{oci.SUFFIX}": oci.image(artifact, files, target.architecture)}
 
 
 def _depends(layout: deb.Layout, workspace: Workspace, architecture: str) -> str:
     """Return the packages that the programs need, by what they are linked with, as dpkg-shlibdeps finds them."""
-    # It reads a source package's control file, which has to be there.
+    # It reads a source package's control file, which has to be there. The folder is made first: in a container, root
+    # would own it otherwise.
+    _run(workspace, ("mkdir", "-p", "shlibs/debian"), {})
     workspace.put(
         tar_of({"shlibs/debian/control": f"Source: {deb.NAME}\n\nPackage: {deb.NAME}\nArchitecture: any\n".encode()})
     )

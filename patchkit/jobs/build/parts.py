@@ -130,6 +130,7 @@ def _asked(request: ReleasesRequest) -> list[str]:
     words += [f"{part.name} {part.digest}" for part in own]
     words += [f"--since {request.since}"] if request.since else []
     words += ["--with-source"] if build.with_source else []
+    words += ["--spdx"] if build.with_spdx else []
     words += [f"--package {kind}" for kind in sorted(set(build.packages))]
     settings = iter(build.settings.words())
     words += [word for word in settings if word != "--jobs" or not next(settings, None)]

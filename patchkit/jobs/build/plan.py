@@ -34,6 +34,8 @@ class BuildInputs:
     """Who was named to sign, whatever the target."""
     with_source: bool = False
     """Whether the corresponding source lies beside the artifact."""
+    with_spdx: bool = False
+    """Whether the SBOM is written in SPDX as well."""
     packages: Sequence[str] = ()
     """The kinds of packages that are made of the artifact."""
 
@@ -92,6 +94,8 @@ def plan(variant: Combination, rendered: Rendered, inputs: BuildInputs) -> Plann
     }
     if inputs.with_source:  # an artifact without it is not what was asked for
         parts["with_source"] = True
+    if inputs.with_spdx:
+        parts["with_spdx"] = True
     if inputs.packages:
         parts["packages"] = sorted(inputs.packages)
     return Planned(

@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from patchkit.building.check import smoke
-from patchkit.building.check.smoke import Subject
 from patchkit.building.engine.choose import choose
 from patchkit.building.engine.protocol import Engine, Workspace, one_file
 from patchkit.building.flags import check_configured, check_machine, check_program, machine_flags
@@ -18,12 +16,12 @@ from patchkit.building.recipe.choose import tree_of
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import BuildLog, build_log
+from patchkit.building.recipe.stock_program import StockProgram
 from patchkit.building.recipe.tree import OpenVpnTree
 from patchkit.building.toolchain import Toolchain, known_target
 from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
-from patchkit.jobs.build.artifact_files import packed
 from patchkit.jobs.build.libraries import (
     check_linked,
     evidence,
@@ -31,7 +29,6 @@ from patchkit.jobs.build.libraries import (
     library_source_or_pinned,
     other_sources,
 )
-from patchkit.jobs.build.manifest_entry import describe
 from patchkit.jobs.build.plan import BuildInputs, Planned, plan
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.build.shared_work import SharedWork
@@ -47,6 +44,7 @@ from patchkit.source.obtain import Obtained
 from patchkit.ui import Ui
 
 if TYPE_CHECKING:  # a build that finds everything up to date needs none of what describes artifacts
+    from patchkit.building.check.smoke import Subject
     from patchkit.jobs.build.documents import StandsOn
 
 _KEPT_APART = 40  # artifacts in folders of their own, of a megabyte or two each
@@ -98,7 +96,7 @@ def build(request: BuildRequest, context: Context, shared: SharedWork | None = N
     for variant in combinations:
         try:
             guard = request.guard and not variant.is_stock
-            diff = shared.rendered(variant, request.source, guard=guard)
+            diff = shared.rendered(variant, request.source, context.cache, guard=guard)
             _look_up_vulnerabilities(diff, obtained, request, shared, context.ui)
             rendered.append((variant, diff))
         except PatchkitError as error:
@@ -124,6 +122,7 @@ def build(request: BuildRequest, context: Context, shared: SharedWork | None = N
                 other_libraries,
                 request.signer,
                 with_source=request.with_source,
+                with_spdx=request.with_spdx,
                 packages=request.packages,
             )
             planned = [plan(variant, diff, inputs) for variant, diff in rendered]
@@ -212,6 +211,9 @@ class _Job:
         return Dist(self.request.folder(planned.inputs))
 
     def run(self, workspace: Workspace, log: BuildLog, planned: Sequence[Planned]) -> dict[str, Outcome]:
+        from patchkit.building.check import smoke
+        from patchkit.building.check.smoke import Subject
+
         answers = ConfigureAnswers(self.context.cache, self.inputs.identity, self.inputs.obtained.tree.origin)
         tree = tree_of(self.inputs.tools)(
             workspace, self.inputs.obtained.tree, self.inputs.tools,
@@ -227,9 +229,25 @@ class _Job:
         if machine_flags(self.request.settings.cflags):
             check_machine(self.request.settings.cflags, tree.machine_answer())
         self.context.ui.step(f"Compile {self.inputs.obtained.label}")
-        stock = Subject(STOCK, tree.build(STOCK, {}, defines=(), suffix=""), tree.version(""))
+        stock = Subject(STOCK, self._stock(workspace, tree, planned), tree.version(""))
         with smoke.prepared_workspace(workspace, self.inputs.tools.target):
             return {each.variant.name: self._outcome(workspace, tree, each, stock) for each in planned}
+
+    def _stock(self, workspace: Workspace, tree: OpenVpnTree, planned: Sequence[Planned]) -> str:
+        """Return the path of the stock program: kept by an earlier build, or compiled, as where ``planned`` has it."""
+        program = StockProgram(
+            self.context.cache,
+            self.inputs.identity,
+            self.inputs.obtained.tree.origin,
+            self.inputs.tools,
+            self.inputs.static,
+        )
+        before = None if any(each.variant.is_stock for each in planned) else program.recall()
+        if before is not None:
+            return tree.place(STOCK, before)
+        binary = tree.build(STOCK, {}, defines=(), suffix="")
+        program.remember(one_file(workspace.get(binary))[0])
+        return binary
 
     def _outcome(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> Outcome:
         name, began = planned.variant.name, time.monotonic()
@@ -240,9 +258,16 @@ class _Job:
         return Outcome(name, artifact, None, time.monotonic() - began, fresh=True)
 
     def _artifact(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> manifest.Artifact:
+        from patchkit.building.check import smoke
+        from patchkit.building.check.smoke import Subject
+        from patchkit.jobs.build.artifact_files import packed
+        from patchkit.jobs.build.documents import documents_of
+        from patchkit.jobs.build.manifest_entry import describe
+        from patchkit.jobs.build.packages import packages
+
         name = planned.variant.name
         if not planned.variant.is_stock:
-            self.context.ui.step(f"Compile {planned.name}: what the variant touches")
+            self.context.ui.step(f"Compile {planned.name}")
         defines = (GUARD_MACRO,) if planned.rendered.guard else ()
         binary = tree.build(name, planned.rendered.files, defines=defines, suffix=planned.suffix)
         program, _ = one_file(workspace.get(binary))
@@ -273,12 +298,9 @@ class _Job:
             system=base.system,
             added_cflags=self.request.settings.cflags,
         )
-        from patchkit.jobs.build.documents import documents_of
-        from patchkit.jobs.build.packages import packages
-
         made = packages(self.request.packages, artifact, files, self.inputs, workspace)
         artifact = artifact.model_copy(update={"packages": [described(name, data) for name, data in made.items()]})
-        documents = documents_of(artifact, files, base, self.inputs.tools)
+        documents = documents_of(artifact, files, base, self.inputs.tools, with_spdx=self.request.with_spdx)
         if self.request.with_source:
             from patchkit.jobs.build.corresponding_source import SUFFIX as SOURCE
             from patchkit.jobs.build.corresponding_source import corresponding_source

@@ -10,7 +10,7 @@ from patchkit.building.settings import BuildSettings
 from patchkit.building.toolchain import Toolchain, known_target, targets
 from patchkit.errors import BadUsageError, KnownBadError
 from patchkit.packaging.authenticode import Signer
-from patchkit.packaging.kinds import check_packages
+from patchkit.packaging.kinds import check_packages, tools_of
 from patchkit.patching.combination import Combination, combination
 from patchkit.releases.version import Version
 from patchkit.shard import Shard
@@ -37,6 +37,8 @@ class BuildRequest:
     """Whether a variant is refused where its source has known vulnerabilities, or it cannot be told."""
     with_source: bool = False
     """Whether the corresponding source is packed as well."""
+    with_spdx: bool = False
+    """Whether the SBOM is written in SPDX as well as in CycloneDX."""
     packages: Sequence[str] = ()
     """Kinds of packages to make as well."""
     signer: Signer | None = None
@@ -63,8 +65,9 @@ class BuildRequest:
     def validate(self) -> None:
         """Refuse what can be refused without a network, before anything is fetched.
 
-        Raises UnknownVariantError, ConflictError and KnownBadError for the variants, StorageError for ``out``. Its
-        toolchain, which the version's name mostly decides, is refused by :meth:`toolchain`.
+        Raises UnknownVariantError, ConflictError and KnownBadError for the variants, StorageError for ``out``,
+        ToolError for SPDX without its library. The toolchain, which the version's name mostly decides, is refused by
+        :meth:`toolchain`.
         """
         known_bad = [part for chosen in self.combinations for part in chosen.parts if part.status == "known-bad"]
         if known_bad and not self.settings.allow_known_bad:
@@ -74,6 +77,10 @@ class BuildRequest:
                 advice="to build it all the same, to look at it: --allow-known-bad",
             )
         check_packages(self.packages, known_target(self.target).system)
+        if self.with_spdx:
+            from patchkit.packaging.spdx import check_ready
+
+            check_ready()
         check_writable(self.out, "--out")
 
     def toolchain(self, version: Version) -> Toolchain:
@@ -85,7 +92,7 @@ class BuildRequest:
         tools = self.settings.toolchain(version, self.target)
         if not self.lenient:
             refuse_needless_openssl(tools, self.settings)
-        return tools
+        return tools.model_copy(update={"packages": sorted({*tools.packages, *tools_of(self.packages)})})
 
 
 def refuse_needless_openssl(tools: Toolchain, settings: BuildSettings) -> None:

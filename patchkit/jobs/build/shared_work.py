@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from patchkit.cache import Cache
 from patchkit.context import Context
+from patchkit.jobs.build.kept_diff import rendered
 from patchkit.patching.combination import Combination
-from patchkit.patching.render import Rendered, render
 from patchkit.releases.version import shown
 from patchkit.source.obtain import Obtained, SourceRequest, obtain
+
+if TYPE_CHECKING:
+    from patchkit.patching.render import Rendered
 
 
 @dataclass
@@ -27,15 +32,14 @@ class SharedWork:
             self._obtained[request] = obtain(request, context)
         return self._obtained[request]
 
-    def rendered(self, variant: Combination, request: SourceRequest, *, guard: bool) -> Rendered:
+    def rendered(self, variant: Combination, request: SourceRequest, cache: Cache, *, guard: bool) -> Rendered:
         """Return the diff of ``variant`` for the source of ``request``, which was obtained.
 
         Raises what ``render`` does: a variant that is refused is refused anew for each target.
         """
         key = (request, variant.name, guard)
         if key not in self._rendered:
-            source = self._obtained[request]
-            self._rendered[key] = render(variant, source.tree, source.label, series=source.series, guard=guard)
+            self._rendered[key] = rendered(variant, self._obtained[request], cache, guard=guard)
         return self._rendered[key]
 
     def is_new(self, line: str) -> bool:

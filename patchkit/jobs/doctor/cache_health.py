@@ -16,10 +16,12 @@ from pathlib import Path
 
 from patchkit import children
 from patchkit.building.recipe.configure_cache import SUFFIX
+from patchkit.building.recipe.stock_program import SUFFIX as PROGRAM
 from patchkit.building.toolchain import zig
 from patchkit.cache import Cache
 from patchkit.children import Limits
 from patchkit.errors import PatchkitError
+from patchkit.jobs.build.kept_diff import SUFFIX as DIFF
 from patchkit.jobs.doctor.distribution import Step
 from patchkit.jobs.doctor.model import FaultError
 from patchkit.lab.guest.kernel.obtain import damaged as damaged_kernels
@@ -102,6 +104,8 @@ def examine(cache: Cache) -> Health:
     for count, damaged in (
         damaged_in(cache.libraries, "*.tar"),
         damaged_in(cache.configure, f"*{SUFFIX}"),
+        damaged_in(cache.stock, f"*{PROGRAM}"),
+        damaged_in(cache.diffs, f"*{DIFF}"),
         damaged_in(cache.images, "*.contents"),
         _damaged_clones(cache.git),
         damaged_credentials(cache.credentials),

@@ -98,10 +98,11 @@ def _rebuilt(artifact: Artifact, folder: Path, request: RebuildRequest, context:
         if not outcome.fresh:  # it would be compared with itself
             raise BadUsageError(f"{out} holds {artifact.name} already", advice="--out DIR, a folder without it")
         _check_sources(artifact, outcome.artifact)
-        made = {file.name: file.sha256 for file in (*outcome.artifact.files, *outcome.artifact.packages)}
-        compared = tuple(
-            _compared(file, made.get(file.name, ""), folder, out) for file in (*artifact.files, *artifact.packages)
-        )
+        made = {file.name: file.sha256 for file in outcome.artifact.all_files}
+        files = [*artifact.files, *artifact.packages]
+        if outcome.artifact.inputs == artifact.inputs:  # otherwise they state what differs in them
+            files += artifact.documents
+        compared = tuple(_compared(file, made.get(file.name, ""), folder, out) for file in files)
     return Rebuilt(artifact.name, artifact.build.engine, compared)
 
 

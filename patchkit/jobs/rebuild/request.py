@@ -9,9 +9,11 @@ from pathlib import Path
 from patchkit import __version__, resources
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import BadUsageError, ManifestError
+from patchkit.jobs.build.corresponding_source import SUFFIX as SOURCE
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.packaging.kinds import kinds_of
 from patchkit.packaging.manifest import Artifact
+from patchkit.packaging.spdx import SUFFIX as SPDX
 from patchkit.processors import cores
 from patchkit.source.git import repository
 from patchkit.source.obtain import SourceRequest
@@ -75,6 +77,8 @@ def build_request(artifact: Artifact, request: RebuildRequest, out: Path) -> Bui
         target=build.target,
         out=out,
         packages=kinds_of([file.name for file in artifact.packages]),
+        with_source=any(file.name.endswith(SOURCE) for file in artifact.documents),
+        with_spdx=any(file.name.endswith(SPDX) for file in artifact.documents),
     )
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.errors import BadUsageError, SignatureFileError
+from patchkit.packaging.signatures import sigstore_bundle
 from patchkit.storage import reading
 
-Scheme = Literal["openpgp", "ssh", "minisign"]
-SUFFIXES: dict[Scheme, str] = {"openpgp": ".asc", "ssh": ".sig", "minisign": ".minisig"}
+Scheme = Literal["openpgp", "ssh", "minisign", "sigstore"]
+SUFFIXES: dict[Scheme, str] = {
+    "openpgp": ".asc", "ssh": ".sig", "minisign": ".minisig", "sigstore": ".sigstore.json"
+}  # fmt: skip
 """What is appended to a file's name for a signature of it."""
 _LARGEST = 1 << 20  # bytes of a key
 _ARMOUR = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
@@ -38,7 +41,7 @@ class SigningKey:
                 return cls(known, name)
         raise BadUsageError(
             f"--sign-with {text} names no key",
-            why="openpgp:FINGERPRINT, ssh:FILE and minisign:FILE are understood",
+            why="openpgp:FINGERPRINT, ssh:FILE, minisign:FILE and sigstore:FILE are understood",
             advice="--sign-with openpgp:FINGERPRINT",
         )
 
@@ -53,7 +56,7 @@ class PublicKey:
 
     @classmethod
     def read(cls, path: Path) -> PublicKey:
-        """Read the key in ``path``: of OpenPGP, SSH (also a list of allowed signers) or minisign.
+        """Read the key in ``path``: of OpenPGP, SSH (also a list of allowed signers), minisign or sigstore.
 
         Raises StorageError where the file can't be read, SignatureFileError where it is not a public key.
         """
@@ -74,6 +77,14 @@ class PublicKey:
 def _scheme(path: Path, data: bytes) -> Scheme:
     if _ARMOUR in data or data[:1] in (b"\x98", b"\x99", b"\xc6"):  # RFC 9580, section 4.2: a public key's packet
         return "openpgp"
+    if data.startswith(b"-----BEGIN PUBLIC KEY-----"):
+        try:
+            sigstore_bundle.public_key(data)
+        except sigstore_bundle.KeyFileError as error:
+            raise SignatureFileError(
+                f"{path} is not a key that bundles of sigstore's are checked with", why=str(error), advice="cosign.pub"
+            ) from error
+        return "sigstore"
     if data.startswith(b"untrusted comment:") or minisign_number(data, "key"):
         return "minisign"
     lines = [line for line in data.splitlines() if line.strip() and not line.startswith(b"#")]
@@ -81,8 +92,8 @@ def _scheme(path: Path, data: bytes) -> Scheme:
         return "ssh"
     raise SignatureFileError(
         f"{path} is not a known kind of public key",
-        why="it is neither of OpenPGP nor of SSH nor of minisign",
-        advice="gpg --export --armor FINGERPRINT, FILE.pub of ssh-keygen, minisign.pub",
+        why="it is neither of OpenPGP nor of SSH nor of minisign nor of sigstore",
+        advice="gpg --export --armor FINGERPRINT, FILE.pub of ssh-keygen, minisign.pub, cosign.pub",
     )
 
 

@@ -9,10 +9,15 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from patchkit.errors import SigningError
+from patchkit.packaging.signatures import sigstore_bundle
 from patchkit.packaging.signatures.keys import SUFFIXES, Scheme, SigningKey
-from patchkit.storage import writing
+from patchkit.storage import reading, writing
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 _LIMIT = 300.0  # seconds: a person may have to type a passphrase, or to touch a token
 _PROGRAMS: Mapping[Scheme, tuple[str, str]] = {
@@ -20,7 +25,7 @@ _PROGRAMS: Mapping[Scheme, tuple[str, str]] = {
     "ssh": ("ssh-keygen", "openssh-client"),
     "minisign": ("minisign", "minisign"),
 }
-"""The program of each kind of key, and Debian's package of it."""
+"""The program of each kind of key, and Debian's package of it; what is not named needs none."""
 NAMESPACE = "file"
 """What an SSH signature is for, in ssh-keygen's terms: its own name for files."""
 
@@ -32,7 +37,11 @@ def sign(key: SigningKey, files: Mapping[str, bytes]) -> dict[str, bytes]:
     temporary files can't be written.
     """
     check_ready(key)
-    program, suffix = _PROGRAMS[key.scheme][0], SUFFIXES[key.scheme]
+    suffix = SUFFIXES[key.scheme]
+    if key.scheme == "sigstore":
+        own = _sigstore_key(key)
+        return {f"{name}{suffix}": sigstore_bundle.write(own, data) for name, data in files.items()}
+    program = _PROGRAMS[key.scheme][0]
     with writing(Path(tempfile.gettempdir())), tempfile.TemporaryDirectory(prefix="patchkit-sign-") as folder:
         signatures = {}
         for name, data in files.items():
@@ -47,12 +56,27 @@ def sign(key: SigningKey, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def check_ready(key: SigningKey) -> None:
-    """Raise SigningError where the program or the file that ``key`` needs is missing."""
-    program, package = _PROGRAMS[key.scheme]
-    if shutil.which(program) is None:
+    """Raise SigningError where the program or the file that ``key`` needs is missing, or is not such a key."""
+    program, package = _PROGRAMS.get(key.scheme, ("", ""))
+    if program and shutil.which(program) is None:
         raise SigningError(f"{program} is missing", why="it signs with this key", advice=f"apt-get install {package}")
     if key.scheme != "openpgp" and not Path(key.name).is_file():
         raise SigningError(f"there is no key {key.name}", why="no such file", advice=f"--sign-with {key.scheme}:FILE")
+
+
+def _sigstore_key(key: SigningKey) -> EllipticCurvePrivateKey:
+    """Read the private key that ``key`` names. Raises SigningError, StorageError."""
+    path = Path(key.name)
+    with reading(path):
+        data = path.read_bytes()
+    try:
+        return sigstore_bundle.private_key(data)
+    except sigstore_bundle.KeyFileError as error:
+        raise SigningError(
+            f"{path} is not a key that bundles of sigstore's are signed with",
+            why=str(error),
+            advice="openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE",
+        ) from error
 
 
 def _command(key: SigningKey, program: str, file: Path, signature: Path) -> Sequence[str]:
@@ -62,7 +86,7 @@ def _command(key: SigningKey, program: str, file: Path, signature: Path) -> Sequ
                     "--output", str(signature), "--detach-sign", str(file)]  # fmt: skip
         case "ssh":  # it appends .sig itself
             return [program, "-Y", "sign", "-q", "-f", key.name, "-n", NAMESPACE, str(file)]
-        case "minisign":
+        case _:  # minisign
             return [program, "-S", "-s", key.name, "-x", str(signature), "-m", str(file),
                     "-t", f"file:{file.name}"]  # fmt: skip
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from patchkit.errors import ToolError
+from patchkit.packaging.signatures import sigstore_bundle
 from patchkit.packaging.signatures.keys import PublicKey, Scheme, is_allowed_signers, minisign_number
 from patchkit.packaging.signatures.sign import NAMESPACE
 from patchkit.source.openpgp.gnupg import key_ring
@@ -44,7 +45,7 @@ def verify(scheme: Scheme, signature: bytes, data: bytes, keys: Sequence[PublicK
     if not fitting:
         return Verdict("not checked", "no key of its kind was given: --key")
     verdicts = [_VERIFIERS[scheme](signature, data, key) for key in fitting]
-    order: Sequence[State] = ("bad", "good", "key expired", "unknown key")
+    order: Sequence[State] = ("bad", "good", "key expired", "unknown key", "not checked")
     return min(verdicts, key=lambda verdict: order.index(verdict.state))
 
 
@@ -110,10 +111,26 @@ def _minisign(signature: bytes, data: bytes, key: PublicKey) -> Verdict:
     return Verdict("good", f"minisign, key {number[::-1].hex().upper()}", key.path)
 
 
+def _sigstore(signature: bytes, data: bytes, key: PublicKey) -> Verdict:
+    try:
+        bundle = sigstore_bundle.read(signature)
+    except ValueError as error:
+        return Verdict("bad", f"it is not a bundle of sigstore's: {error}")
+    if not bundle.hint:
+        return Verdict("not checked", "a keyless signature, which sigstore verify identity checks")
+    own = sigstore_bundle.public_key(key.data)
+    if bundle.hint != sigstore_bundle.hint_of(own):
+        return Verdict("unknown key", f"made with the key {bundle.hint}, which is not the given one")
+    if not sigstore_bundle.holds(bundle, own, data):
+        return Verdict("bad", "it is not of these data, or was altered", key.path)
+    return Verdict("good", f"sigstore, key {bundle.hint}", key.path)
+
+
 _VERIFIERS: Mapping[Scheme, Callable[[bytes, bytes, PublicKey], Verdict]] = {
     "openpgp": _openpgp,
     "ssh": _ssh,
     "minisign": _minisign,
+    "sigstore": _sigstore,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
@@ -16,7 +17,9 @@ from patchkit.jobs.artifact.check import check
 from patchkit.jobs.artifact.sign import sign_folder
 from patchkit.packaging import oci
 from patchkit.packaging.contents import Member
-from patchkit.packaging.dist import Dist
+from patchkit.packaging.dist import Dist, described
+from patchkit.packaging.manifest import Artifact
+from patchkit.packaging.oci_index import image_of, joined
 from patchkit.packaging.signatures.keys import SigningKey
 from tests.conftest import Run
 from tests.support.packaging.artifacts import artifact, changed
@@ -27,6 +30,19 @@ from tests.support.source.signers import Signer
 @pytest.fixture
 def built(tmp_path: Path) -> Path:
     return dist(tmp_path / "dist")
+
+
+BARE = {"a.tar.gz": b""}
+"""The files of an artifact of which only the image counts."""
+
+
+def with_image(processor: str, more: bytes) -> tuple[Artifact, bytes]:
+    """An artifact for Linux on ``processor``, and its image of a program with ``more`` in it."""
+    name = f"openvpn-2.6.14+recommended-linux-{processor}"
+    entry = artifact(name=name, target=f"linux-{processor}", files=BARE)
+    program = Member(stat.S_IFREG | 0o755, "0", b"\x7fELF" + processor.encode() + more)
+    image = oci.image(entry, {oci.PROGRAM: program}, processor)
+    return entry.model_copy(update={"packages": [described(f"{name}.oci.tar", image)]}), image
 
 
 def signed(folder: Path, *keys: Pair) -> list[str]:
@@ -53,7 +69,7 @@ def test_whole_and_unsigned_files_belong_together_and_that_is_all(built: Path, p
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_each_kind_of_key_signs_and_is_believed(scheme: str, built: Path, tmp_path: Path) -> None:
     with pair(scheme, tmp_path / "keys") as key:
-        suffix = {"openpgp": ".asc", "ssh": ".sig", "minisign": ".minisig"}[scheme]
+        suffix = {"openpgp": ".asc", "ssh": ".sig", "minisign": ".minisig", "sigstore": ".sigstore.json"}[scheme]
         names = ["SHA256SUMS", f"{NAME}.cdx.json", f"{NAME}.intoto.json"]
         assert signed(built, key) == [name + suffix for name in names]
         assert "no key was given" in check(built, []).summary
@@ -130,6 +146,28 @@ def test_an_sbom_that_names_a_file_that_is_not_there(built: Path) -> None:
     assert f"{NAME}.tar.gz: the SBOM does not name it" in text
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            f'"packageFileName": "{NAME}.tar.gz"',
+            '"packageFileName": "gone.tar.gz"',
+            "gone.tar.gz: the file is not there",
+        ),
+        ("./sbin/openvpn", "./sbin/another", "sbin/another: the program is not in the archive"),
+        ('"SPDX-2.3"', '"SPDX-2.2"', "it is not of SPDX 2.3"),
+        ('"SHA256"', '"SHA512"', "it lacks what SPDX documents of patchkit's have"),
+    ],
+)
+def test_an_spdx_document_is_compared_too(old: str, new: str, message: str, tmp_path: Path) -> None:
+    folder = dist(tmp_path / "dist", with_spdx=True)
+    checked = check(folder, [])
+    assert checked.error is None
+    assert {found.by for found in checked.findings if found.what == "sbin/openvpn"} == {"SBOM", "SPDX"}
+    forge(folder, f"{NAME}.spdx.json", old, new)
+    assert message in why(folder)
+
+
 def test_an_sbom_of_another_program(built: Path) -> None:
     document = json.loads((built / f"{NAME}.cdx.json").read_text())
     (program,) = document["metadata"]["component"]["components"]
@@ -186,6 +224,25 @@ def test_an_image_is_followed_down_to_its_layers_and_is_for_the_artifacts_proces
     assert "(its index)" in why(dist(tmp_path / "none", {name: b"nothing"}))
 
 
+def test_a_joined_image_holds_the_artifacts_own_images(tmp_path: Path) -> None:
+    """Another image for one of the processors, under a digest that fits it, is nobody's."""
+    folder = Dist(tmp_path / "dist")
+    images = {}
+    for processor in ("amd64", "arm64"):
+        entry, image = with_image(processor, b"")
+        images[image_of(entry)] = image
+        folder.add(entry, {**BARE, image_of(entry) or "": image})
+    path = folder.folder / "openvpn-2.6.14+recommended-linux.oci.tar"
+    found = [each for each in check(folder.folder, []).findings if each.what == path.name]
+    assert {each.state for each in found} == {"good"}
+    assert {each.by for each in found} == {"SHA256SUMS", "manifest.json", "its index", "the artifacts' images"}
+    other = [with_image("amd64", b"other"), with_image("arm64", b"")]
+    path.write_bytes(joined([entry for entry, _ in other], {image_of(entry) or "": image for entry, image in other}))
+    text = why(folder.folder)
+    assert f"{path.name}: its image for amd64 is not the artifact's own" in text
+    assert "its image for arm64 is not" not in text
+
+
 def test_a_diff_that_is_not_the_archives(built: Path) -> None:
     forge(built, "openvpn-2.6.14+recommended.diff", "+++ b/x", "+++ b/y")
     assert "manifest.json, patch" in why(built)
@@ -239,7 +296,11 @@ def test_others_can_check_the_signatures_without_patchkit(scheme: str, built: Pa
                 f"ssh-keygen -Y verify -f {tmp_path}/allowed -I me -n file -s SHA256SUMS.sig <SHA256SUMS",
             ],
             "minisign": ["minisign", "-V", "-p", str(key.public), "-m", "SHA256SUMS"],
+            "sigstore": ["openssl", "dgst", "-verify", str(key.public), "-signature", f"{tmp_path}/raw", "SHA256SUMS"],
         }
+        if scheme == "sigstore":
+            bundle = json.loads((built / "SHA256SUMS.sigstore.json").read_text())
+            (tmp_path / "raw").write_bytes(base64.b64decode(bundle["messageSignature"]["signature"]))
         if scheme == "ssh":
             (tmp_path / "allowed").write_text(f"me {key.public.read_text()}")
         subprocess.run(commands[scheme], cwd=built, check=True, capture_output=True)

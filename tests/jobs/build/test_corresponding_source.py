@@ -1,4 +1,4 @@
-"""The corresponding source: all that a program was made from, the same bytes each time, and the patched tree in it."""
+"""The corresponding source: all that a program was made from, and the patched tree in it."""
 
 from __future__ import annotations
 
@@ -12,27 +12,15 @@ import pytest
 
 from patchkit import resources
 from tests.conftest import PINNED, ROOT
-from tests.support.jobs.builds import run
+from tests.support.jobs.packaged import NAME, SOURCE
 
 pytestmark = pytest.mark.slow
 
-NAME = f"openvpn-{PINNED}+recommended-linux-amd64"
 
-
-def built(out: Path, *options: str) -> Path:
-    run("build", "--version", PINNED, "--engine", "host", "--out", str(out), *options)
-    return out / f"{NAME}-source.tar"
-
-
-def test_what_is_packed_gives_the_patched_tree_and_the_same_bytes_each_time(tmp_path: Path) -> None:
-    source = built(tmp_path / "one", "--with-source")
-    (entry,) = json.loads((source.parent / "manifest.json").read_text())["artifacts"]
-    assert [each["name"] for each in entry["documents"]] == [
-        f"{NAME}.cdx.json", f"{NAME}.intoto.json", f"{NAME}-source.tar"
-    ]  # fmt: skip
-    run("artifact", "check", str(source.parent))
-    assert built(tmp_path / "two", "--with-source").read_bytes() == source.read_bytes()
-
+def test_what_is_packed_gives_the_patched_tree(packaged: Path, tmp_path: Path) -> None:
+    source = packaged / SOURCE
+    (entry,) = json.loads((packaged / "manifest.json").read_text())["artifacts"]
+    assert [each["name"] for each in entry["documents"]] == [f"{NAME}.cdx.json", f"{NAME}.intoto.json", SOURCE]
     with tarfile.open(source) as packed:
         assert {member.mtime for member in packed} == {entry["source"]["epoch"]}
         assert {(member.uid, member.uname, member.mode) for member in packed} == {(0, "", 0o644)}

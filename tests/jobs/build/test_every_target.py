@@ -84,7 +84,7 @@ def test_a_source_and_a_diff_are_made_once_for_all_targets(context: Context) -> 
     shared, source = SharedWork(), SourceRequest(PINNED)
     first = shared.obtained(source, context, is_known=True)
     assert shared.obtained(SourceRequest(PINNED), context, is_known=True) is first
-    diff = shared.rendered(combination("retransmit"), source, guard=False)
-    assert shared.rendered(combination("retransmit"), source, guard=False) is diff
-    assert shared.rendered(combination("retransmit"), source, guard=True) is not diff
+    diff = shared.rendered(combination("retransmit"), source, context.cache, guard=False)
+    assert shared.rendered(combination("retransmit"), source, context.cache, guard=False) is diff
+    assert shared.rendered(combination("retransmit"), source, context.cache, guard=True) is not diff
     assert [shared.is_new(line) for line in ("a", "b", "a")] == [True, True, False]

@@ -58,7 +58,7 @@ MOMENTS = {
     "before make": after("==> Compile"),
     "the first file": after("-DHAVE_CONFIG_H"),
     "the fiftieth file": after("-DHAVE_CONFIG_H", 50),
-    "the variant": after("what the variant touches"),
+    "the variant": after("==> Compile", 2),
     "the smoke test": after("==> Smoke test"),
 }
 

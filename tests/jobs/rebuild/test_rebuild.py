@@ -16,14 +16,14 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.errors import BadUsageError, NotReproducedError, ToolchainError
 from patchkit.packaging.dist import MANIFEST
-from tests.conftest import PINNED, ROOT
+from tests.conftest import ROOT
 from tests.support.compilers import cold
 from tests.support.jobs.builds import run
+from tests.support.jobs.packaged import DEB, IMAGE, NAME, RPM, SOURCE
 from tests.support.packaging.artifacts import changed
 
 pytestmark = pytest.mark.slow
 
-NAME = f"openvpn-{PINNED}+recommended-linux-amd64"
 _NOBODY = "65534"
 _MAY_READ = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")  # this checkout may be private
 # The variables of the caller do not reach the host engine's compilers: what they call by name does.
@@ -32,16 +32,9 @@ LD_PRELOAD={library} FAKETIME=+1000d DONT_FAKE_MONOTONIC=1 exec {program} "$@"
 """
 
 
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("dist")
-    run("build", "--version", PINNED, "--engine", "host", "--out", str(out))
-    return out
-
-
 @pytest.fixture
-def copy(dist: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(dist, tmp_path / "copy")
+def copy(packaged: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(packaged, tmp_path / "copy")
 
 
 @pytest.fixture
@@ -83,15 +76,18 @@ def on_another_day(folder: Path) -> str:
 
 
 def test_elsewhere_by_a_wheel_another_user_another_day_and_from_cold(
-    dist: Path, open_folder: Path, shared_cache: Cache
+    packaged: Path, open_folder: Path, shared_cache: Cache
 ) -> None:
-    """Another folder, umask, time zone, locale, user, job count, date, and patchkit from a wheel, all at once."""
+    """Another folder, umask, time zone, locale, user, job count, date, and patchkit from a wheel, all at once.
+
+    Packages, image, SBOM, provenance and source come out the same as well as the archive.
+    """
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     packages = Path(pytest.__file__).resolve().parent.parent
     site = wheel(open_folder)
     path = on_another_day(open_folder / "bin")
-    shutil.copytree(dist, open_folder / "given")
+    shutil.copytree(packaged, open_folder / "given")
     shutil.copytree(shared_cache.downloads, open_folder / "cache/downloads")
     for folder in ("tmp", "home"):
         (open_folder / folder).mkdir()
@@ -113,7 +109,10 @@ def test_elsewhere_by_a_wheel_another_user_another_day_and_from_cold(
     document = json.loads(done.stdout)
     assert document["equal"] is True
     (artifact,) = document["artifacts"]
-    assert [file["name"] for file in artifact["files"]] == [f"{NAME}.tar.gz", f"openvpn-{PINNED}+recommended.diff"]
+    (entry,) = json.loads((packaged / MANIFEST).read_text())["artifacts"]
+    named = [file["name"] for kind in ("files", "packages", "documents") for file in entry[kind]]
+    assert [file["name"] for file in artifact["files"]] == named
+    assert {DEB, RPM, IMAGE, SOURCE, f"{NAME}.tar.gz", f"{NAME}.cdx.json", f"{NAME}.intoto.json"} <= set(named)
     assert all(file["built"] == file["expected"] for file in artifact["files"])
     assert list((open_folder / "tmp").iterdir()) == []
 
@@ -121,17 +120,19 @@ def test_elsewhere_by_a_wheel_another_user_another_day_and_from_cold(
 def test_what_differs_is_named_by_member_and_section(copy: Path) -> None:
     """A manifest that lies about a flag: nothing but the comparison can notice."""
     changed(copy / MANIFEST, build__added_cflags=["-fno-inline"])
+    before = sorted(path.name for path in copy.iterdir())
     bin_without_diffoscope = {"PATH": os.environ["PATH"]}
     done = run("rebuild", str(copy), "--json", code=NotReproducedError.exit_code, **bin_without_diffoscope)
     document = json.loads(done.stdout)
-    archive, diff = document["artifacts"][0]["files"]
+    archive, diff, *packages = document["artifacts"][0]["files"]
+    # The documents state what went in: they are compared only where that is the same.
+    assert [file["name"].rpartition(".")[2] for file in packages] == ["deb", "tar", "rpm"]
+    assert all(file["built"] != file["expected"] for file in packages)
     assert (document["equal"], archive["name"], diff["lines"]) == (False, f"{NAME}.tar.gz", [])
     assert f"{NAME}.tar.gz was not reproduced" in done.stderr
     if shutil.which("diffoscope") is None:
         assert [line for line in archive["lines"] if line.startswith("sbin/openvpn: section .text: from byte ")]
-    assert sorted(path.name for path in copy.iterdir()) == sorted(
-        [".lock", "SHA256SUMS", MANIFEST, *(path.name for path in copy.glob("openvpn-*"))]
-    )
+    assert sorted(path.name for path in copy.iterdir()) == before
 
 
 def test_the_packages_that_are_gone_are_named(copy: Path) -> None:

@@ -39,7 +39,7 @@ class Context:
     def holds(self, condition: str, folder: Path, *, good: bool) -> bool:
         """A step's or a job's ``if``."""
         terms = condition.split(" && ")
-        outcomes = {"success()": good, "failure()": not good, "always()": True}
+        outcomes = {"success()": good, "failure()": not good, "always()": True, "!cancelled()": True}
         result = good if not outcomes.keys() & set(terms) else True
         for term in terms:
             if term in outcomes:

@@ -28,6 +28,7 @@ NOT_RUN = {
         "PATCHKIT_GIT and PATCHKIT_OPENSSL_102 are set"
     ),
     ("README.md", "./ci/patchkit build --version 2.6.14 --target windows-amd64 --target linux-amd64"): _WINDOWS,
+    ("docs/artifacts.md", "ci/bench-build --pairs 5"): "compiles eleven times; it measures, and shows no behaviour",
     ("docs/diagnose.md", "patchkit diagnose server.log"): _LOG,
     ("docs/diagnose.md", "patchkit diagnose client.log server.log.gz --html incident.html"): _LOG,
     ("docs/diagnose.md", "patchkit diagnose server.log --anonymize for-the-bug-report.log"): _LOG,
@@ -48,7 +49,6 @@ NOT_RUN = {
     ): "downloads every dependency; ci/test installs them from the lock file",
     ("docs/scale.md", "dask scheduler --host 192.0.2.1 --port 8786"): _CLUSTER,
     ("docs/scale.md", "dask worker tcp://192.0.2.1:8786 --nthreads 8 --preload patchkit.cluster.preload"): _CLUSTER,
-    ("docs/scale.md", "dask ssh --preload patchkit.cluster.preload --hostfile hosts"): _CLUSTER,
     (
         "docs/scale.md",
         "patchkit lab run --version 2.6.14 --variant stock --variant recommended --on tcp://192.0.2.1:8786",
@@ -98,6 +98,12 @@ NOT_COMMANDS = {
     ("docs/lab.md", "[scenario.my-uplink]"): "a scenario",
     ("docs/pipelines.md", 'versions: \'["2.7.7", "2.5.11"]\''): "YAML",
     ("docs/pipelines.md", "include:"): "YAML",
+    (
+        "docs/scale.md",
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 365 -subj /CN=farm-authority "
+        "-keyout ca.key -out ca.pem",
+    ): "certificates; tests/cluster/test_tls.py runs these lines",
+    ("docs/scale.md", "from distributed import SSHCluster"): "Python, for several hosts",
     ("docs/variants.md", '{%- set sequenced = source.function("reliable_get_buf_output_sequenced") -%}'): "a template",
     (
         "docs/old-peers.md",

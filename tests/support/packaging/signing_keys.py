@@ -25,10 +25,11 @@ from patchkit.packaging.dist import Dist, described
 from patchkit.packaging.manifest import Patch
 from patchkit.packaging.provenance import provenance
 from patchkit.packaging.sbom import sbom
+from patchkit.packaging.spdx import spdx
 from tests.support.packaging.artifacts import artifact
 from tests.support.source.signers import signer
 
-SCHEMES = ("openpgp", "ssh", "minisign")
+SCHEMES = ("openpgp", "ssh", "minisign", "sigstore")
 NAME = "openvpn-2.6.14+recommended-linux-amd64"
 DIFF = b"--- a/x\n+++ b/x\n"
 
@@ -70,6 +71,15 @@ def minisign(folder: Path) -> Pair:
     return Pair(f"minisign:{secret}", public)
 
 
+def sigstore(folder: Path) -> Pair:
+    """As openssl makes one, which is what cosign's own public keys look like."""
+    private, public = folder / "sigstore.pem", folder / "sigstore.pub"
+    options = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    subprocess.run(["openssl", "genpkey", *options, "-out", private], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", private, "-pubout", "-out", public], check=True, capture_output=True)
+    return Pair(f"sigstore:{private}", public)
+
+
 @contextmanager
 def pair(scheme: str, folder: Path) -> Iterator[Pair]:
     """A new key of the kind ``scheme`` in ``folder``."""
@@ -78,13 +88,13 @@ def pair(scheme: str, folder: Path) -> Iterator[Pair]:
         with openpgp(folder) as key:
             yield key
     else:
-        yield {"ssh": ssh, "minisign": minisign}[scheme](folder)
+        yield {"ssh": ssh, "minisign": minisign, "sigstore": sigstore}[scheme](folder)
 
 
-def dist(folder: Path, packages: Mapping[str, bytes] | None = None) -> Path:
+def dist(folder: Path, packages: Mapping[str, bytes] | None = None, *, with_spdx: bool = False) -> Path:
     """A folder as a build leaves it: a small archive with a program, its diff, manifest, SBOM and provenance.
 
-    ``packages`` are made of it as well.
+    ``packages`` are made of it as well; ``with_spdx`` adds the SBOM in SPDX.
     """
     tree = io.BytesIO()
     with tarfile.open(fileobj=tree, mode="w") as tar:
@@ -102,9 +112,11 @@ def dist(folder: Path, packages: Mapping[str, bytes] | None = None) -> Path:
         update={"patch": patch, "packages": [described(name, data) for name, data in (packages or {}).items()]}
     )
     contents = members(f"{NAME}.tar.gz", archive)
-    bill = sbom(entry, contents, parts(entry, Inventory({}, []), [], cross=False), DIFF)
-    documents = {f"{NAME}.cdx.json": bill}
-    documents[f"{NAME}.intoto.json"] = provenance(entry, [described(f"{NAME}.cdx.json", bill)])
+    components = parts(entry, Inventory({}, []), [], cross=False)
+    documents = {f"{NAME}.cdx.json": sbom(entry, contents, components, DIFF)}
+    if with_spdx:
+        documents[f"{NAME}.spdx.json"] = spdx(entry, contents, components, DIFF)
+    documents[f"{NAME}.intoto.json"] = provenance(entry, [described(name, bill) for name, bill in documents.items()])
     whole = entry.model_copy(update={"documents": [described(name, data) for name, data in documents.items()]})
     Dist(folder).add(whole, {**files, **(packages or {}), **documents})
     return folder

@@ -1,0 +1,224 @@
+"""Lay an artifact out as an RPM package: the files and the spec file of ``openvpn-patched``.
+
+``rpmbuild`` does the rest, in the workspace of the build; it reads from the programs what they need.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import io
+import stat
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from patchkit.packaging.archive import zipped
+from patchkit.packaging.contents import Member
+from patchkit.packaging.deb import MAINTAINER, NAME
+from patchkit.packaging.manifest import Artifact
+from patchkit.packaging.units import units
+from patchkit.printable import header_value
+
+SPEC = "rpm/openvpn-patched.spec"
+"""Where :func:`tree` puts the spec file; what is packed lies beside it, in ``rpm/tree``."""
+FOLDER = "rpm"
+_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7hl", "i386": "i686"}
+_LIBRARIES = {"amd64": "lib64", "arm64": "lib64", "armhf": "lib", "i386": "lib"}
+"""By Debian's names of processors, RPM's own and its folder of libraries."""
+_DOCUMENTS, _LICENCES = f"usr/share/doc/{NAME}", f"usr/share/licenses/{NAME}"
+_FOLDERS = ("etc/openvpn", "etc/openvpn/client", "etc/openvpn/server", _DOCUMENTS, _LICENCES, "usr/include/openvpn")
+_SERVICES = "'openvpn-client@*' 'openvpn-server@*' 'openvpn@*'"
+_SPEC = """\
+# What rpmbuild would add by itself: its own time, this machine's name, links to debug information.
+%global _buildhost localhost
+%global use_source_date_epoch_as_buildtime 1
+%global clamp_mtime_to_source_date_epoch 1
+%global _build_id_links none
+%global debug_package %{{nil}}
+%global __os_install_post %{{nil}}
+%global optflags %{{nil}}
+# xz, which every rpm reads; one thread, since it splits what it compresses where there are more.
+%global _binary_payload w9.xzdio
+# Plugins are not libraries that others load.
+%global __provides_exclude_from ^{plugins}/
+
+Name: {name}
+Version: {version}
+Release: 1
+Summary: Virtual private network daemon, with the change {variant}
+License: GPL-2.0-only
+Group: Applications/Internet
+URL: https://openvpn.net/community/
+Vendor: patchkit
+Packager: {maintainer}
+Provides: openvpn = %{{version}}-%{{release}}
+Conflicts: openvpn
+Obsoletes: openvpn < %{{version}}-%{{release}}
+Recommends: iproute
+Suggests: openssl
+
+%description
+OpenVPN {release}, built by patchkit with a change to how packets of the
+control channel are sent again, so that a handshake completes on links that
+lose packets.
+
+It takes the place of the package openvpn, with the same configurations.
+
+%install
+cp -a "%{{_topdir}}/tree/." "%{{buildroot}}/"
+
+%post
+if [ -d /run/systemd/system ]; then systemctl daemon-reload || :; fi
+
+%preun
+if [ "$1" -eq 0 ] && [ -d /run/systemd/system ]; then systemctl stop {services} || :; fi
+
+%postun
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload || :
+    # An upgrade: what runs is the old program until it is started again.
+    if [ "$1" -ge 1 ]; then systemctl try-restart {services} || :; fi
+fi
+
+%files
+{files}
+
+%changelog
+* {date} {maintainer} - {version}-1
+- OpenVPN {release}, variant {variant}, built by patchkit {patchkit}.
+"""
+_README = """\
+OpenVPN {release} with the change {variant}, built by patchkit {patchkit}
+
+This package takes the place of the package openvpn and leaves /etc/openvpn as it is. Configurations are started as
+with it: openvpn-client@NAME, openvpn-server@NAME and openvpn@NAME.
+
+The program was built below /usr/local: a plugin that a configuration names without a path is looked for in
+/usr/local/lib/openvpn/plugins. Name it with its path, {plugins}/NAME.so.
+
+Where the source is, and how the package can be checked: the files that were published beside it.
+"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a package, by path, and what its spec file states."""
+
+    files: Mapping[str, Member]
+    version: str
+    architecture: str
+    """RPM's name of the processor."""
+    plugins: str
+
+    @property
+    def file_name(self) -> str:
+        """``openvpn-patched-VERSION-1.ARCH.rpm``."""
+        return f"{NAME}-{self.version}-1.{self.architecture}.rpm"
+
+
+def layout(
+    artifact: Artifact, contents: Mapping[str, Member], licences: Mapping[str, bytes], *, architecture: str
+) -> Layout:
+    """Lay out the archive's ``contents`` as Fedora has them; ``licences`` are texts by name.
+
+    ``architecture`` is Debian's name of the processor.
+    """
+    plugins = f"usr/{_LIBRARIES[architecture]}/openvpn/plugins"
+    places = {
+        "sbin/": "usr/sbin/", "lib/openvpn/plugins/": f"{plugins}/", "include/": "usr/include/openvpn/",
+        "share/man/": "usr/share/man/", "share/doc/openvpn/": f"{_DOCUMENTS}/",
+        "lib/tmpfiles.d/": "usr/lib/tmpfiles.d/",
+    }  # fmt: skip
+    files: dict[str, Member] = {}
+    for path, member in contents.items():
+        place = next((new + path.removeprefix(old) for old, new in places.items() if path.startswith(old)), None)
+        if place is None or not stat.S_ISREG(member.mode) or path.rpartition("/")[2] in ("COPYING", "COPYRIGHT.GPL"):
+            continue
+        if place.startswith("usr/share/man/"):
+            files[f"{place}.gz"] = _file(zipped(member.data))
+            continue
+        # What rpmbuild reads the needs of has to be executable: the plugins, too.
+        files[place] = _file(member.data, 0o755 if member.is_program else 0o644)
+    files |= {f"usr/lib/systemd/system/{name}": _file(data) for name, data in units().items()}
+    files |= {f"{_LICENCES}/{name.replace('/', '-')}": _file(text) for name, text in licences.items()}
+    readme = _README.format(
+        release=artifact.release, variant=artifact.patch.variant, patchkit=artifact.patchkit, plugins=f"/{plugins}"
+    )
+    files[f"{_DOCUMENTS}/README.patchkit"] = _file(readme.encode())
+    return Layout(files, version_of(artifact), _ARCHITECTURES[architecture], plugins)
+
+
+def version_of(artifact: Artifact) -> str:
+    """Return the package's version: sorts like upstream's, pre-releases first."""
+    version = artifact.version.replace("_", "~")
+    return version if version[:1].isdigit() else f"0~{version}"
+
+
+def command(layout_of: Layout, top: str) -> list[str]:
+    """Return the command that packs what :func:`tree` has laid out in the workspace ``top``."""
+    folder = f"{top}/{FOLDER}"
+    defined = {"_topdir": folder, "_dbpath": f"{folder}/database", "_tmppath": folder, "_rpmdir": folder,
+               "_rpmfilename": "package.rpm"}  # fmt: skip
+    words = [word for name, value in defined.items() for word in ("--define", f"{name} {value}")]
+    return ["rpmbuild", "-bb", "--quiet", "--target", f"{layout_of.architecture}-linux", *words, f"{top}/{SPEC}"]
+
+
+def tree(layout_of: Layout, artifact: Artifact, owner: int) -> bytes:
+    """Pack what ``rpmbuild`` reads into a tar: the spec file, and the files below ``rpm/tree``.
+
+    ``owner`` owns the files there; in the package, root does.
+    """
+    epoch = artifact.source.epoch
+    spec = _spec(layout_of, artifact)
+    members = {SPEC: _file(spec.encode())}
+    members |= {f"{FOLDER}/tree/{path}": member for path, member in layout_of.files.items()}
+    above = {path[:at] for path in members for at, sign in enumerate(path) if sign == "/"}
+    folders = above | {f"{FOLDER}/tree/{folder}" for folder in ("etc", *_FOLDERS)}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as packed:
+        for folder in sorted(folders):
+            info = tarfile.TarInfo(folder)
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            info.mtime, info.uid, info.gid = epoch, owner, owner
+            packed.addfile(info)
+        for path, member in sorted(members.items()):
+            info = tarfile.TarInfo(path)
+            info.size, info.mode, info.mtime = len(member.data), member.mode & 0o777, epoch
+            info.uid, info.gid = owner, owner
+            packed.addfile(info, io.BytesIO(member.data))
+    return out.getvalue()
+
+
+def _spec(layout_of: Layout, artifact: Artifact) -> str:
+    day, date, month, year, *_ = email.utils.format_datetime(
+        datetime.datetime.fromtimestamp(artifact.source.epoch, datetime.UTC)
+    ).split()
+    texts = {
+        "name": NAME,
+        "version": layout_of.version,
+        "release": artifact.release,
+        "variant": artifact.patch.variant,
+        "patchkit": artifact.patchkit,
+        "maintainer": MAINTAINER,
+        "plugins": f"/{layout_of.plugins}",
+        "date": f"{day.rstrip(',')} {month} {date} {year}",
+    }
+    # A percent sign begins a macro.
+    quoted = {name: header_value(text).replace("%", "%%") for name, text in texts.items()}
+    return _SPEC.format(**quoted, services=_SERVICES, files="\n".join(_listed(layout_of)))
+
+
+def _listed(layout_of: Layout) -> list[str]:
+    """Return the lines of %files: rights and owners are stated, so that no umask decides them."""
+    folders = [*_FOLDERS, layout_of.plugins, layout_of.plugins.rpartition("/")[0]]
+    lines = [f"%dir %attr(0755,root,root) /{folder}" for folder in sorted(folders)]
+    for path, member in sorted(layout_of.files.items()):
+        kind = "%license " if path.startswith(_LICENCES) else "%doc " if path.startswith(_DOCUMENTS) else ""
+        # rpmbuild takes a blank or a sign of the shell's in a name for several names.
+        lines.append(f'{kind}%attr({member.mode & 0o777:04o},root,root) "/{path}"')
+    return lines
+
+
+def _file(data: bytes, mode: int = 0o644) -> Member:
+    return Member(stat.S_IFREG | mode, "0", data)
