@@ -60,6 +60,7 @@ FOLDERS = (
     "programs",
     "stock",
     "unpinned",
+    "zig",
 )
 """Names of the folders in a cache, each a property of :class:`Cache`."""
 
@@ -180,6 +181,11 @@ class Cache:
     def unpinned(self) -> Path:
         """Tarballs and signatures of releases that no pin knows."""
         return self.made("unpinned")
+
+    @property
+    def zig(self) -> Path:
+        """Unpacked wheels of zig, a folder for each, with the musl that it has compiled."""
+        return self.made("zig")
 
     def made(self, *names: str) -> Path:
         """Return the folder at the path ``names``, made where missing. Raises StorageError or DiskFullError."""

@@ -19,6 +19,7 @@ _REFUSED: tuple[tuple[str, str], ...] = (
     (r"-flto(=.*)?", "the objects would hold no code that patchkit could compare or that strip could keep"),
     (r"@.*|[^-].*", "it is not a flag"),
 )
+_STATIC = "--target linux-static-amd64 (linux-static-arm64, linux-static-armhf) makes a static program"
 # What each sanitizer leaves in a program that was compiled and linked with it.
 _SANITIZERS = {
     "address": b"__asan_",
@@ -34,7 +35,8 @@ def check_flags(flags: Sequence[str]) -> None:
     for flag in flags:
         why = next((why for pattern, why in _REFUSED if re.fullmatch(pattern, flag, re.DOTALL)), None)
         if why is not None:
-            raise BadUsageError(f"--cflag={flag} would not do what it says", why=why, advice="leave it out")
+            advice = _STATIC if flag.startswith("-static") else "leave it out"
+            raise BadUsageError(f"--cflag={flag} would not do what it says", why=why, advice=advice)
         unknown = [name for name in _sanitizers(flag) if name not in _SANITIZERS]
         if unknown:
             raise BadUsageError(

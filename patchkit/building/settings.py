@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from patchkit.building.engine.protocol import EngineName
-from patchkit.building.flags import check_flags
-from patchkit.building.toolchain import Toolchain, check_crypto, feature_of, toolchain
+from patchkit.building.flags import check_flags, machine_flags
+from patchkit.building.toolchain import Toolchain, check_crypto, feature_of, known_target, toolchain
+from patchkit.errors import BadUsageError
 from patchkit.processors import cores
 from patchkit.releases.version import Version
 
@@ -45,9 +46,19 @@ class BuildSettings:
         not do what it says, and ToolchainError where the release cannot be built so.
         """
         check_flags(self.cflags)
+        if known_target(target).zig and (unchecked := machine_flags(self.cflags)):
+            raise BadUsageError(
+                f"--cflag={unchecked[0]} can't be checked for {target}",
+                why="zig does not state which instructions it may use",
+                advice="leave it out, or build for linux-amd64",
+            )
         return toolchain(
             version, target, crypto=self.crypto, features=self.features, cflags=self.cflags, linking=linking
         )
+
+    def engine_of(self, tools: Toolchain) -> EngineName:
+        """Return the engine that compiles with ``tools``: a static program is the host's, unless Docker is named."""
+        return "host" if tools.zig is not None and self.engine == "auto" else self.engine
 
     def words(self) -> list[str]:
         """Return the words of a command line that ask for these settings, the number of jobs aside."""

@@ -34,6 +34,34 @@ class Base(_Table):
 
 
 System = Literal["linux", "windows"]
+Kind = Literal["linux", "windows", "static"]
+"""Which table of a series counts: its own, or the one in it for Windows or for static programs."""
+
+
+class Component(_Table):
+    """A part of the compiler that every program of a target holds."""
+
+    name: str
+    version: str
+    licence: str
+    """An SPDX expression."""
+    cpe: str = ""
+    """NVD's vendor and product."""
+    url: str
+    """Where its source is."""
+
+
+class Zig(_Table):
+    """A compiler for many processors in one Python wheel, which is pinned."""
+
+    version: str
+    name: str
+    """The wheel's file name."""
+    sha256: str
+    size: int
+    """In bytes."""
+    runtime: list[Component]
+    """What it links into each program."""
 
 
 class Target(_Table):
@@ -48,6 +76,10 @@ class Target(_Table):
     """Whether the names of the tools begin with the triplet."""
     foreign: str | None = None
     """A second Debian architecture, of which some of the packages are."""
+    zig: str = ""
+    """zig's name of the target, where zig compiles for it: the programs are static."""
+    left_out: list[str] = []
+    """What programs of this target lack, with the reason."""
     runs_with: list[str] = []
     """The command that runs a program of this target on the machine that compiles, such as wine."""
     environment: dict[str, str] = {}
@@ -58,6 +90,16 @@ class Target(_Table):
     cppflags: list[str]
     cflags: list[str]
     ldflags: list[str]
+
+    @property
+    def kind(self) -> Kind:
+        """Which table of a series counts."""
+        return "static" if self.zig else self.system
+
+    @property
+    def architecture(self) -> str:
+        """Debian's name of the processor that the programs are for."""
+        return self.foreign or (self.name.rpartition("-")[2] if self.zig else self.debian_arch)
 
     def tool(self, name: str) -> str:
         """Return the command of the compiler's tool ``name``: ``gcc``, ``strip``, …."""
@@ -174,6 +216,8 @@ class Toolchain(_Table):
     """All arguments of configure that do not follow from the target."""
     packages: list[str]
     """Debian packages of the toolchain, sorted."""
+    zig: Zig | None = None
+    """The compiler's wheel; None where Debian's packages have the compiler."""
 
 
 _ELSEWHERE = "patchkit export writes the diffs for a build of your own"
@@ -199,15 +243,20 @@ def known_target(name: str) -> Target:
     return Target.model_validate({"name": name, **entries[name]})
 
 
+def zig() -> Zig:
+    """Return the pinned wheel of zig."""
+    return Zig.model_validate(_tables()["zig"])
+
+
 def bases() -> list[Base]:
     """Return all base images."""
     return [Base.model_validate(base) for base in _tables()["base"].values()]
 
 
-def all_series(system: System = "linux") -> list[Series]:
-    """Return the series that are built for targets of the kind ``system``, oldest first."""
-    names = [name for name, entry in _tables()["series"].items() if system == "linux" or system in entry]
-    return [_series(name, system) for name in sorted(names, key=_order)]
+def all_series(kind: Kind = "linux") -> list[Series]:
+    """Return the series that are built for targets of ``kind``, oldest first."""
+    names = [name for name, entry in _tables()["series"].items() if kind == "linux" or kind in entry]
+    return [_series(name, kind) for name in sorted(names, key=_order)]
 
 
 def features() -> list[Feature]:
@@ -224,21 +273,28 @@ def _order(series: str) -> tuple[int, ...]:
     return tuple(map(int, series.split(".")))
 
 
+_IN_WORDS: dict[Kind, tuple[str, str]] = {
+    "windows": ("for Windows", "docs/windows.md"),
+    "static": ("as a static program", "docs/static.md"),
+}
+
+
 @cache
-def _series(name: str, system: System) -> Series:
+def _series(name: str, kind: Kind) -> Series:
     """Return a series' settings. Raises ToolchainError where it is not built for a kind of target."""
     entry = dict(_tables()["series"][name])
     dialect = _tables()["dialect"].get(entry.pop("dialect", ""), {})
-    of_windows = entry.pop("windows", None)
-    if system == "windows":
-        if of_windows is None:
+    of_kind = {other: entry.pop(other, None) for other in _IN_WORDS}
+    if kind != "linux":
+        own, (words, page) = of_kind[kind], _IN_WORDS[kind]
+        if own is None:
             raise ToolchainError(
-                f"series {name} is not built for Windows",
-                why=f"there are toolchains for {', '.join(series.name for series in all_series('windows'))}; "
-                "docs/windows.md says why not for the others",
+                f"series {name} is not built {words}",
+                why=f"there are toolchains for {', '.join(series.name for series in all_series(kind))}; "
+                f"{page} says why not for the others",
                 advice=_ELSEWHERE,
             )
-        entry |= of_windows
+        entry |= own
     return Series.model_validate({"name": name, **dialect, **entry})
 
 
@@ -270,7 +326,7 @@ def toolchain(
             why=f"there are toolchains for {', '.join(sorted(tables['series'], key=_order))}",
             advice=f"{_ELSEWHERE}, from 2.1 on",
         )
-    series = _series(name, of_target.system)
+    series = _series(name, of_target.kind)
     library = _crypto(series, version, crypto, linking=linking)
     requested = [feature_of(feature) for feature in dict.fromkeys(features)]
     pinned = library.pinned
@@ -292,6 +348,7 @@ def toolchain(
         features=[feature.name for feature in requested],
         configure=[*series.configure, *library.configure, *_feature_words(series, of_target, library, requested)],
         packages=sorted({*of_target.packages, *(package for feature in requested for package in feature.packages)}),
+        zig=zig() if of_target.zig else None,
     )
 
 
@@ -355,6 +412,12 @@ def _refuse_impossible(feature: Feature, series: Series, target: Target, library
         raise ToolchainError(
             f"{target.name} is not built with {feature.name}",
             why=f"{feature.name} exists for {', '.join(feature.systems)} targets only",
+            advice=f"drop --with {feature.name}",
+        )
+    if target.zig and feature.packages:
+        raise ToolchainError(
+            f"{target.name} is not built with {feature.name}",
+            why=f"{', '.join(feature.packages)} is loaded, and a static program loads nothing",
             advice=f"drop --with {feature.name}",
         )
     if feature.words(series.name).on is None:

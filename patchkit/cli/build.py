@@ -55,9 +55,9 @@ def build(
         list[str] | None,
         typer.Option(
             "--target",
-            metavar="NAME",
-            help="May be given several times. Default: linux-amd64.",
-            autocompletion=completion.targets,
+            metavar="NAME|all",
+            help="May be given several times; all: each that can be built here. Default: linux-amd64.",
+            autocompletion=completion.targets_or_all,
         ),
     ] = None,
     git: GitOption = None,

@@ -68,6 +68,11 @@ def targets(incomplete: str) -> list[str]:
     return _fitting(incomplete, targets())
 
 
+def targets_or_all(incomplete: str) -> list[str]:
+    """Return the targets, and the word for each that can be built here."""
+    return [*_fitting(incomplete, ["all"]), *targets(incomplete)]
+
+
 def crypto(incomplete: str) -> list[str]:
     """Return the two kinds of crypto library, and every pinned one."""
     from patchkit.building.toolchain import PINNED, SYSTEM

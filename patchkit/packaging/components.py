@@ -11,6 +11,7 @@ from importlib import resources
 from typing import Literal
 
 from patchkit.building.inventory import Inventory, Package, SharedLibrary
+from patchkit.building.toolchain import Component
 from patchkit.packaging.manifest import Artifact, Source
 from patchkit.releases.libraries import libraries
 
@@ -61,16 +62,33 @@ def known_names() -> dict[str, Names]:
     return {name: Names(**entry) for name, entry in tomllib.loads(text).items()}
 
 
-def parts(artifact: Artifact, system: Inventory, loaded: Sequence[SharedLibrary], *, cross: bool) -> list[Part]:
+def parts(
+    artifact: Artifact,
+    system: Inventory,
+    loaded: Sequence[SharedLibrary],
+    *,
+    cross: bool,
+    runtime: Sequence[Component] = (),
+) -> list[Part]:
     """List what the programs of ``artifact`` hold and load besides OpenVPN's own code.
 
-    ``system`` is what it was compiled on, ``loaded`` are the shared libraries that the program asks for.
+    ``system`` is what it was compiled on, ``loaded`` are the shared libraries that the program asks for. ``runtime`` is
+    what a compiler that is no package of the system's links in by itself.
     """
     compiled_in = []
     crypto = artifact.build.crypto
     if crypto is not None and crypto.source is not None:
         compiled_in.append(_pinned(crypto.library, crypto.version, crypto.source))
     compiled_in += [_pinned(library.name, library.version, library.source) for library in artifact.build.libraries]
+    compiled_in += [
+        Part(
+            part.name, part.version, "compiled in", f"pkg:generic/{part.name}@{part.version}", "",
+            Names(part.licence, part.cpe), part.version, (part.url,),
+        )
+        for part in runtime
+    ]  # fmt: skip
+    if runtime:
+        return [*compiled_in, *map(_shared, loaded)]
     kind = "windows" if artifact.build.glibc is None else "cross" if cross else "native"
     compiled_in += [
         _of_debian(package, "compiled in")

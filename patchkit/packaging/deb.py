@@ -116,7 +116,7 @@ def _place(path: str, plugins: str) -> str | None:
         "share/man/": "usr/share/man/", "share/doc/openvpn/": f"{_DOCUMENTS}/",
         "lib/tmpfiles.d/": "usr/lib/tmpfiles.d/",
     }  # fmt: skip
-    if path.rpartition("/")[2] in ("COPYING", "COPYRIGHT.GPL"):  # in the file copyright
+    if path.rpartition("/")[2] in ("COPYING", "COPYRIGHT.GPL") or "/licences/" in path:  # in the file copyright
         return None
     return next((new + path.removeprefix(old) for old, new in folders.items() if path.startswith(old)), None)
 

@@ -94,6 +94,14 @@ class AuthenticodeSignature(Part):
     certificate: str = Field(description="sha256 of the certificate, in hex")
 
 
+class File(Part):
+    """A file of the artifact, or of the toolchain."""
+
+    name: str = Field(pattern=_FILE_NAME, description="beside the manifest")
+    size: int = Field(description="in bytes")
+    sha256: str = Field(description="in hex")
+
+
 class Build(Part):
     """How it was compiled."""
 
@@ -113,6 +121,9 @@ class Build(Part):
     base_digest: str | None = Field(
         default=None, description="by which a registry knows the base image; null where it came from none"
     )
+    wheel: File | None = Field(
+        default=None, description="the Python wheel that has the compiler; null where Debian's packages have it"
+    )
     recipe: Literal["autotools", "cmake"] = Field(default="autotools", description="the build system")
     configure: list[str] = Field(
         description="options given to ./configure or cmake besides the prefix, the host and the flags"
@@ -122,7 +133,7 @@ class Build(Part):
     ldflags: list[str] = Field(description="linker flags")
     crypto: Crypto | None = Field(default=None, description="the crypto library; null in manifests of older patchkits")
     libraries: list[StaticLibrary] = Field(
-        default=[], description="what else the programs hold; for Linux they load the system's"
+        default=[], description="what else the programs hold; for Linux they load the system's, unless they are static"
     )
     portability: list[str] = Field(
         default=[], description="why there are flags that today's compilers need for this release"
@@ -134,11 +145,11 @@ class Build(Part):
         description="version of the zlib that packed the archive: another one may compress the same files otherwise",
     )
     left_out: list[str] = Field(
-        default=[], description="programs that can't be built from this source, with the reason"
+        default=[], description="what can't be built from this source or for this target, with the reason"
     )
     needed: list[str] = Field(default=[], description="shared libraries that the program loads (DT_NEEDED, or DLLs)")
     glibc: str | None = Field(
-        default=None, description="the oldest glibc that the program starts with; null for Windows"
+        default=None, description="the oldest glibc that the program starts with; null for Windows and static programs"
     )
 
 
@@ -165,14 +176,6 @@ class Vulnerability(Part):
     state: Literal["affected", "fixed here", "cannot be told"] = Field(
         description="fixed here: the release has it, and the source or the patch carries the fix"
     )
-
-
-class File(Part):
-    """A file of the artifact."""
-
-    name: str = Field(pattern=_FILE_NAME, description="beside the manifest")
-    size: int = Field(description="in bytes")
-    sha256: str = Field(description="in hex")
 
 
 class Artifact(Part):

@@ -119,6 +119,11 @@ def _toolchain(artifact: Artifact) -> list[dict[str, Any]]:
         for name, digest in images.items()
         if digest
     ]
+    if wheel := artifact.build.wheel:
+        name, version = wheel.name.split("-")[:2]
+        dependencies.append(
+            {"uri": f"pkg:pypi/{name}@{version}", "name": wheel.name, "digest": {"sha256": wheel.sha256}}
+        )
     for full_name, state in artifact.build.installed.items():
         (name, _, architecture), (version, _, digest) = full_name.partition(":"), state.partition(" ")
         purl = f"pkg:deb/debian/{name}@{quote(version, safe='.+~:-')}?arch={architecture}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from patchkit.building.flags import check_configured, check_flags, check_machine, check_program, machine_flags
 from patchkit.building.settings import BuildSettings
+from patchkit.building.toolchain import known_target
 from patchkit.errors import BadUsageError, CompileError
 from patchkit.releases.version import Version
 from tests.conftest import Run
@@ -36,6 +38,20 @@ def test_what_a_build_would_drop_is_refused(flag: str, why: str) -> None:
         BuildSettings(cflags=["-g", flag]).toolchain(Version.parse("2.6.14"), "linux-amd64")
     assert f"--cflag={flag}" in caught.value.what
     assert why in caught.value.why
+
+
+@pytest.mark.parametrize("flag", ["-static", "-static-pie", "-static-libgcc"])
+def test_who_wants_a_static_program_hears_of_the_target_that_makes_one(flag: str) -> None:
+    with pytest.raises(BadUsageError) as caught:
+        check_flags([flag])
+    named = re.findall(r"linux-static-\w+", caught.value.advice)
+    assert named
+    assert all(known_target(name).zig for name in named)
+
+
+def test_zig_does_not_state_its_machine() -> None:
+    with pytest.raises(BadUsageError, match="-march=x86-64-v2 can't be checked for linux-static-amd64"):
+        BuildSettings(cflags=["-march=x86-64-v2"]).toolchain(Version.parse("2.6.14"), "linux-static-amd64")
 
 
 def test_ordinary_flags_pass() -> None:

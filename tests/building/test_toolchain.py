@@ -17,10 +17,11 @@ from patchkit.building.toolchain import (
 )
 from patchkit.errors import BadUsageError, ToolchainError, UnknownTargetError
 from patchkit.releases.catalog import catalog
-from patchkit.releases.libraries import crypto_libraries
+from patchkit.releases.libraries import crypto_libraries, libraries
 from patchkit.releases.version import Version
 
 LINUX = "linux-amd64"
+STATIC = ("linux-static-amd64", "linux-static-arm64", "linux-static-armhf")
 
 
 def chosen(version: str, crypto: str | None = None, *wanted: str, linking: bool = True) -> Toolchain:
@@ -143,6 +144,35 @@ def test_the_dockerfile_names_base_and_packages_and_drops_root_before_it_ends() 
     assert "FROM sha256:base" in lines
     assert all(any(line.split()[:1] == [package] for line in lines) for package in tools.packages)
     assert [line.split()[0] for line in lines if line.startswith(("RUN", "USER", "COPY"))][-1] == "USER"
+
+
+@pytest.mark.parametrize("name", STATIC)
+def test_a_static_program_holds_all_of_its_libraries(name: str) -> None:
+    for release in catalog().releases:
+        if release.series in ("2.1", "2.2"):
+            with pytest.raises(ToolchainError, match=f"series {release.series} is not built as a static program"):
+                toolchain(release.version, name)
+            continue
+        tools = toolchain(release.version, name)
+        assert tools.zig is not None
+        assert tools.target.architecture == name.rpartition("-")[2]
+        assert tools.openssl is not None
+        assert "no-shared" in tools.openssl.configure
+        assert "--disable-plugins" in tools.configure
+        is_late = release.series in ("2.6", "2.7")
+        assert ({"libcap-ng", "libnl"} <= set(tools.series.libraries)) is is_late
+        assert set(tools.series.libraries) <= libraries().keys()
+
+
+def test_what_a_static_program_would_have_to_load_is_refused() -> None:
+    for feature in ("pkcs11", "systemd"):
+        with pytest.raises(ToolchainError, match=f"linux-static-amd64 is not built with {feature}") as caught:
+            toolchain(Version("2.6.14"), "linux-static-amd64", features=[feature])
+        assert "a static program loads nothing" in caught.value.why
+    with pytest.raises(ToolchainError, match="can't be built with --crypto system"):
+        toolchain(Version("2.6.14"), "linux-static-amd64", crypto=SYSTEM)
+    tools = toolchain(Version("2.6.14"), "linux-static-amd64", features=["iproute2"])
+    assert "--enable-iproute2" in tools.configure
 
 
 @pytest.mark.parametrize("target", ["windows-amd64", "windows-i686"])

@@ -27,6 +27,8 @@ GROUPS = {
     "builds": r"/build/test_(release|killed|combined|all_releases)",
     # One build for all of them.
     "packages": r"/build/test_(deb|rpm|oci|corresponding_source)|/jobs/rebuild/",
+    # They share what zig has compiled of musl, and an OpenSSL.
+    "static": r"/build/test_static",
     "openssl": r"/test_library_builder|/build/test_(libraries|old_releases)",
     "verify": r"/jobs/verify/",
     "mirrors": r"/mirror/",
@@ -45,6 +47,9 @@ NIGHTLY = {
     r"/test_cross_docker\.py::test_windows": "five minutes a target and an image with wine; test_windows.py builds and"
     " tests the same on the host, and test_another_processor cross-compiles in a container",
     r"/test_windows\.py::test_32_bits": "wine for 32 bits is of another architecture; the target of 64 bits shows it",
+    r"/build/test_static\.py::test_(another_processor|the_openssl|the_release|the_same_bytes)": "each compiles an"
+    " OpenSSL, or musl, for minutes; the other tests there show a whole static build for this processor, with a smaller"
+    " OpenSSL",
     r"/test_libraries\.py.*\[docker\]": "its OpenSSL takes two minutes; the host engine shows it with a real OpenSSL,"
     " and test_docker.py compiles a made-up one in a container",
     r"/test_release\.py::test_the_newest_series_builds\[(docker|host)-default": "its OpenSSL 3.5 takes minutes; both"

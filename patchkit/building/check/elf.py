@@ -8,6 +8,8 @@ from io import BytesIO
 
 from packaging.version import Version as Pep440
 
+from patchkit.errors import CompileError
+
 _GLIBC = re.compile(r"GLIBC_(\d+(?:\.\d+)+)")
 
 
@@ -45,6 +47,29 @@ def linkage(program: bytes) -> Linkage:
     except ELFError as error:
         raise ValueError(str(error)) from error
     return Linkage(tuple(sorted(needed)), executable, max(versions, key=Pep440, default=None))
+
+
+def check_static(program: bytes) -> None:
+    """Check that the kernel alone starts the ELF file ``program``, wherever it puts it in memory.
+
+    Raises CompileError for a program that loads a library, needs a loader, has relocations for one, or is not
+    position-independent; ValueError where it is not an ELF file.
+    """
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        kind = ELFFile(BytesIO(program))["e_type"]
+    except ELFError as error:
+        raise ValueError(str(error)) from error
+    needed, loader = linkage(program).needed, interpreter(program)
+    if needed or loader:
+        raise CompileError(
+            "the program is not static",
+            why=f"it loads {', '.join(needed)}" if needed else f"it asks for the loader {loader}",
+        )
+    if kind != "ET_DYN":
+        raise CompileError("the program would lie at a fixed address", why="it was not linked with -pie")
 
 
 def interpreter(program: bytes) -> str:

@@ -19,7 +19,7 @@ def choose(name: EngineName, context: Context) -> Iterator[Engine]:
     Raises DockerMissingError or DockerSilentError where ``docker`` is named and no daemon answers.
     """
     if name == "host":
-        yield HostEngine(context.ui)
+        yield HostEngine(context.ui, context)
         return
     try:
         client = connect()
@@ -28,7 +28,7 @@ def choose(name: EngineName, context: Context) -> Iterator[Engine]:
             raise
         if isinstance(error, DockerSilentError):
             context.ui.warn(f"{error.what} ({error.why}); building with the host's own compiler")
-        yield HostEngine(context.ui)
+        yield HostEngine(context.ui, context)
         return
     with closing(client):
         yield DockerEngine(client, context)

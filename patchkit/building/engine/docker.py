@@ -18,7 +18,7 @@ from patchkit.building.engine import image
 from patchkit.building.engine.protocol import OWNER, Identity, Workspace, longest_command, too_long, versions
 from patchkit.building.toolchain import Toolchain
 from patchkit.context import Context
-from patchkit.errors import BaseImageError, DiskFullError, DockerMissingError, DockerSilentError
+from patchkit.errors import BaseImageError, DiskFullError, DockerMissingError, DockerSilentError, ToolchainError
 from patchkit.signals import held_off
 from patchkit.storage import keep, kept
 
@@ -99,6 +99,12 @@ class DockerEngine:
 
         Raises BaseImageError, ToolchainError, UnknownTargetError, OfflineError, DiskFullError or DockerSilentError.
         """
+        if toolchain.zig is not None:
+            raise ToolchainError(
+                f"{toolchain.target.name} is not built in a container",
+                why=f"zig {toolchain.zig.version} is one wheel, whose hash is pinned, and compiles the same everywhere",
+                advice="--engine host",
+            )
         with daemon_errors():
             built = image.toolchain_image(self._client, toolchain, self._context)
             compiler, packages = self._contents(built.id, toolchain)

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from patchkit import temporary
+from patchkit.building.engine import zig
 from patchkit.building.engine.protocol import Identity, Workspace, longest_command, too_long, versions
 from patchkit.building.toolchain import Target, Toolchain, known_target
+from patchkit.cache import Cache
+from patchkit.context import Context
 from patchkit.errors import ToolchainError, UnknownTargetError
 from patchkit.signals import GROUPS, held_off
 from patchkit.storage import writing
@@ -45,13 +48,33 @@ class HostEngine:
 
     name: Literal["host"] = "host"
 
-    def __init__(self, ui: Ui) -> None:
+    def __init__(self, ui: Ui, context: Context | None = None) -> None:
         self._ui = ui
+        self._context = context
 
     def prepare(self, toolchain: Toolchain) -> Identity:
         """Check that this host has what ``toolchain`` needs, and return what it is made of.
 
-        Raises UnknownTargetError where this host can't build for the target, ToolchainError where packages are missing.
+        Raises UnknownTargetError where this host can't build for the target, ToolchainError where packages are missing,
+        and the errors of a compiler that has to be fetched.
+        """
+        there, target = self.check(toolchain), toolchain.target
+        if toolchain.zig is not None:
+            programs = zig.tools(toolchain.zig, self._context or Context(Cache.default(), self._ui))
+            compiler = zig.version_line(toolchain.zig, programs, target)
+            wheel = zig.identity(toolchain.zig)
+            return Identity("host", compiler, there or {}, wheel=wheel, programs=programs, system=_system())
+        _check_compiler(toolchain)
+        output = subprocess.run(
+            [target.tool("gcc"), "--version"], capture_output=True, text=True, check=True, timeout=_ANSWER
+        ).stdout
+        return Identity("host", output.splitlines()[0], there or {}, system=_system())
+
+    def check(self, toolchain: Toolchain) -> dict[str, str] | None:
+        """Check that this host has the packages of ``toolchain``, and return their versions; fetches nothing.
+
+        None where the system does not use dpkg: then its commands are looked for. Raises UnknownTargetError and
+        ToolchainError as :meth:`prepare` does.
         """
         machine = os.uname()
         target = toolchain.target
@@ -64,7 +87,7 @@ class HostEngine:
         there = installed(toolchain.packages, target.debian_arch)
         missing = [name for name in toolchain.packages if there is not None and name not in there]
         commands = [*_COMMANDS, *_OF_RECIPE[toolchain.series.recipe]]
-        needed = [*commands, *map(target.tool, _TOOLS), *target.runs_with[:1]]
+        needed = [*commands, *([] if toolchain.zig else map(target.tool, _TOOLS)), *target.runs_with[:1]]
         absent = [command for command in needed if shutil.which(command) is None]
         if missing or (there is None and absent):
             lacking = missing or absent
@@ -73,21 +96,17 @@ class HostEngine:
                 why=f"OpenVPN {toolchain.series.name} is compiled with them",
                 advice=install_line(target, missing) if missing else "install them, or use --engine docker",
             )
-        _check_compiler(toolchain)
-        output = subprocess.run(
-            [target.tool("gcc"), "--version"], capture_output=True, text=True, check=True, timeout=_ANSWER
-        ).stdout
-        return Identity("host", output.splitlines()[0], there or {}, system=_system())
+        return there
 
     @contextmanager
-    def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:  # noqa: ARG002
+    def workspace(self, identity: Identity, *, keep: bool) -> Iterator[Workspace]:
         """Make a temporary folder, and remove those of killed builds. Raises DiskFullError or StorageError."""
         parent = Path(tempfile.gettempdir())
         temporary.remove_left(parent)
         with writing(parent):
             top, mark = temporary.marked("", parent)
         try:
-            yield HostWorkspace(top)
+            yield HostWorkspace(top, identity.programs)
         finally:
             (top / temporary.MARK).unlink(missing_ok=True)
             os.close(mark)
@@ -101,8 +120,9 @@ class HostEngine:
 class HostWorkspace:
     """A temporary folder as a workspace. Commands get a session of their own, so that an interrupt ends all of them."""
 
-    def __init__(self, top: Path) -> None:
+    def __init__(self, top: Path, programs: Path | None = None) -> None:
         self.top = str(top)
+        self._programs = programs
         self._running: set[int] = set()
         self._temporary = Path(top, "tmp")
         self._temporary.mkdir()
@@ -133,6 +153,9 @@ class HostWorkspace:
         # A compiler that is killed leaves its temporary files: they are removed with the workspace.
         own = {"TMPDIR": str(self._temporary), **env}
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | own
+        if self._programs is not None:
+            # Behind what is first already: a wrapper of the user's, such as ccache, calls the next of the same name.
+            environment["PATH"] = f"{self._programs}:{environment.get('PATH', os.defpath)}"
         with _NOT_BOTH:
             child = subprocess.Popen(
                 list(command),

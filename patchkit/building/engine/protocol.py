@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 from typing import Literal, Protocol
 
 from patchkit import limits
@@ -56,6 +57,10 @@ class Identity:
     base_image: str | None = None
     base_digest: str | None = field(default=None, compare=False)
     """The digest by which a registry knows the base image; None where it came from none."""
+    wheel: str | None = None
+    """A hash of the Python wheel that brings the compiler, and of how it is called; None where packages bring it."""
+    programs: Path | None = field(default=None, compare=False)
+    """A folder whose programs come first in PATH, on the host."""
     system: str | None = field(default=None, compare=False)
     """A hash of everything on the system that configure may look at; None where there is none to rely on.
     Packages that no build uses change it too, so it decides what may be kept, not what is up to date."""

@@ -78,8 +78,9 @@ class AutotoolsTree(OpenVpnTree):
         self._run("make", f"-j{self._jobs}", f"CPPFLAGS={' '.join(flags)}", *common)
 
     def _library_folders(self, top: str) -> list[str]:
-        """Return the linker flags of a cross compiler, which ignores LIBRARY_PATH."""
-        return [f"-L{top}/{DEPENDENCIES}/lib"] if self._toolchain.target.cross and self._libraries else []
+        """Return the linker flags of a cross gcc, which ignores LIBRARY_PATH."""
+        is_cross_gcc = self._toolchain.target.cross and self._toolchain.zig is None
+        return [f"-L{top}/{DEPENDENCIES}/lib"] if is_cross_gcc and self._libraries else []
 
     def objects(
         self,

@@ -99,8 +99,8 @@ class OpenVpnTree(ABC):
 
     @property
     def left_out(self) -> list[str]:
-        """Programs that can't be built from this source, with the reason."""
-        return []
+        """What can't be built from this source or for this target, with the reason."""
+        return list(self._toolchain.target.left_out)
 
     @property
     def _top(self) -> str:

@@ -13,9 +13,11 @@ from patchkit.errors import PatchkitError, UnknownVersionError
 from patchkit.jobs.build import parts
 from patchkit.jobs.build.cluster_crew import cluster_crew, refuse_what_stays_here
 from patchkit.jobs.build.crew import Crew, LocalCrew
+from patchkit.jobs.build.every_target import every_target
 from patchkit.jobs.build.outcome import ReleaseOutcome
 from patchkit.jobs.build.release import build
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
+from patchkit.jobs.build.shared_work import SharedWork
 from patchkit.releases.catalog import Release, catalog
 from patchkit.releases.version import Version
 
@@ -44,9 +46,10 @@ def build_releases(request: ReleasesRequest, context: Context) -> list[ReleaseOu
     NotRepeatedError.
     """
     request.validate()
+    request, outcomes = every_target(request, context)
+    shared = SharedWork()
     if request.on is not None:
         refuse_what_stays_here(request)
-    outcomes: list[ReleaseOutcome] = []
     with _crew(request, context) as crew:
         for build_request in request.by_target():
             if request.all_releases:
@@ -56,7 +59,8 @@ def build_releases(request: ReleasesRequest, context: Context) -> list[ReleaseOu
             elif request.on is not None:
                 versions = [build_request.source.version]
             else:
-                outcomes.append(_build_one(build_request, context, alone=len(set(request.targets)) == 1))
+                alone = len(set(request.targets)) == 1 and not request.every
+                outcomes.append(_build_one(build_request, context, shared, alone=alone))
                 continue
             built = list(build_many(build_request, versions, crew, context))
             outcomes += sorted(built, key=lambda outcome: versions.index(outcome.version))
@@ -76,12 +80,12 @@ def _crew(request: ReleasesRequest, context: Context) -> Iterator[Crew]:
             yield local
 
 
-def _build_one(request: BuildRequest, context: Context, *, alone: bool) -> ReleaseOutcome:
+def _build_one(request: BuildRequest, context: Context, shared: SharedWork, *, alone: bool) -> ReleaseOutcome:
     version = request.source.version
     if not alone:
         context.ui.step(f"For {request.target}")
     try:
-        return ReleaseOutcome(version, request.target, build(request, context))
+        return ReleaseOutcome(version, request.target, build(request, context, shared))
     except PatchkitError as error:
         if not request.keep_going or alone:
             raise

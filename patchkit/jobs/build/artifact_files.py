@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from patchkit.building.check import pe
-from patchkit.building.recipe.static_library import licences
 from patchkit.errors import CompileError
 from patchkit.jobs.build.plan import BuildInputs, Planned
 from patchkit.packaging.archive import release_archive
@@ -26,6 +25,8 @@ def packed(planned: Planned, inputs: BuildInputs, installed: bytes, ui: Ui) -> d
     if inputs.tools.target.system == "windows":
         return {f"{planned.name}.zip": _zip(planned, inputs, installed, documents, ui), **documents}
     extra = {f"share/doc/openvpn/{name}": data for name, data in documents.items()}
+    if inputs.tools.zig is not None:  # other programs for Linux hold at most an OpenSSL
+        extra |= {f"share/doc/openvpn/licences/{path}": data for path, data in inputs.licences.items()}
     epoch = inputs.obtained.tree.origin.epoch
     return {f"{planned.name}.tar.gz": release_archive(installed, planned.name, epoch, extra), **documents}
 
@@ -48,5 +49,5 @@ def _zip(planned: Planned, inputs: BuildInputs, installed: bytes, documents: Map
         }
     extra = {f"doc/{name}": data for name, data in documents.items()}
     extra |= {f"licences/openvpn/{name}": tree.read(name) for name in _LICENCES if name in tree}
-    extra |= {f"licences/{path}": data for path, data in licences(inputs.static).items()}
+    extra |= {f"licences/{path}": data for path, data in inputs.licences.items()}
     return release_zip(installed, planned.name, tree.origin.epoch, extra, executables)

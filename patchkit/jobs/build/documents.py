@@ -57,7 +57,8 @@ def documents_of(
     """
     archive, *others = files.items()
     diff = others[0][1] if others else b""
-    components = parts(artifact, base.system, base.loaded, cross=tools.target.cross)
+    runtime = tools.zig.runtime if tools.zig else ()
+    components = parts(artifact, base.system, base.loaded, cross=tools.target.cross, runtime=runtime)
     contents = members(*archive)
     bills = {f"{artifact.name}{SBOM}": sbom(artifact, contents, components, diff)}
     if with_spdx:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from patchkit.building.check import pe
-from patchkit.building.check.elf import Linkage, linkage
+from patchkit.building.check.elf import Linkage, check_static, linkage
 from patchkit.building.recipe.static_library import StaticLibrary
 from patchkit.building.toolchain import Target, Toolchain
 from patchkit.context import Context
@@ -69,9 +69,11 @@ def warn_of_age(library: Library, ui: Ui) -> None:
         )
 
 
-def _elf(program: bytes) -> Linkage:
+def _elf(program: bytes, target: Target) -> Linkage:
     try:
         linked = linkage(program)
+        if target.zig:
+            check_static(program)
     except ValueError as error:
         raise CompileError("what make linked is not a program", why=str(error)) from error
     if linked.executable_stack:
@@ -89,7 +91,7 @@ def check_linked(program: bytes, library: StaticLibrary | None, target: Target, 
     would not report. ``epoch`` is the build's SOURCE_DATE_EPOCH.
     """
     is_windows = target.system == "windows"
-    linked = pe.check("openvpn.exe", program, target, epoch=epoch) if is_windows else _elf(program)
+    linked = pe.check("openvpn.exe", program, target, epoch=epoch) if is_windows else _elf(program, target)
     loaded = [name for name in linked.needed if name.startswith(("libssl", "libcrypto"))]
     if library is None:
         if not loaded:
@@ -101,4 +103,4 @@ def check_linked(program: bytes, library: StaticLibrary | None, target: Target, 
             f"the program was not linked with {text}",
             why=f"it loads {', '.join(loaded)}" if loaded else "its version text is not in it",
         )
-    return linked, f"holds {text}, loads {', '.join(linked.needed)}"
+    return linked, f"holds {text}, loads {', '.join(linked.needed) or 'nothing, not even a loader'}"

@@ -42,6 +42,7 @@ def describe(
     ``system`` what it was compiled on.
     """
     rendered, tree, target = planned.rendered, inputs.obtained.tree, inputs.tools.target
+    zig = inputs.tools.zig
     assessment = assess(inputs.obtained, platform_of(target.system), as_compiled(rendered, defined=True))
     return manifest.Artifact(
         name=planned.name,
@@ -84,6 +85,7 @@ def describe(
             image=inputs.identity.image,
             base_image=inputs.identity.base_image,
             base_digest=inputs.identity.base_digest,
+            wheel=manifest.File(name=zig.name, size=zig.size, sha256=zig.sha256) if zig else None,
             recipe=inputs.tools.series.recipe,
             configure=_options(inputs),
             cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],

@@ -20,6 +20,8 @@ class ReleaseOutcome:
     """What failed before any variant could be tried."""
     seconds: float = 0.0
     warnings: Sequence[str] = ()
+    left_out: PatchkitError | None = None
+    """Why it was not tried: this machine can't build for a target that was not asked for by name."""
 
     @property
     def failure(self) -> PatchkitError | None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from patchkit.building.engine.protocol import OWNER, Workspace, one_file
 from patchkit.building.engine.protocol import files as tar_of
-from patchkit.building.recipe.static_library import licences
 from patchkit.errors import CompileError
 from patchkit.jobs.build.plan import BuildInputs
 from patchkit.jobs.build.runtime_files import runtime
@@ -41,11 +40,12 @@ def _deb(
     artifact: Artifact, contents: Mapping[str, Member], inputs: BuildInputs, workspace: Workspace
 ) -> dict[str, bytes]:
     target, source = inputs.tools.target, inputs.obtained.tree
-    architecture = target.foreign or target.debian_arch
+    architecture = target.architecture
     layout = deb.layout(artifact, contents, _licences(inputs), triplet=target.triplet, architecture=architecture)
     epoch = source.origin.epoch
     workspace.put(deb.tree(layout, b"", epoch, OWNER))
-    control = deb.control(layout, artifact, _depends(layout, workspace, architecture))
+    depends = "" if target.zig else _depends(layout, workspace, architecture)
+    control = deb.control(layout, artifact, depends)
     # Only now is it known; the folder has an entry of its own above.
     workspace.put(tar_of({"deb/DEBIAN/control": control}, epoch))
     try:
@@ -62,7 +62,7 @@ def _rpm(
     artifact: Artifact, contents: Mapping[str, Member], inputs: BuildInputs, workspace: Workspace
 ) -> dict[str, bytes]:
     target = inputs.tools.target
-    architecture = target.foreign or target.debian_arch
+    architecture = target.architecture
     layout = rpm.layout(artifact, contents, _licences(inputs), architecture=architecture)
     workspace.put(rpm.tree(layout, artifact, OWNER))
     try:
@@ -80,7 +80,7 @@ def _licences(inputs: BuildInputs) -> dict[str, bytes]:
     """Return the texts of the licences of all that the programs hold, by name."""
     source = inputs.obtained.tree
     texts = {"OpenVPN": source.read("COPYING")} if "COPYING" in source else {}
-    return {**texts, **licences(inputs.static)}
+    return {**texts, **inputs.licences}
 
 
 def _oci(
@@ -92,9 +92,9 @@ def _oci(
     files = {oci.PROGRAM: program, **loaded}
     if "COPYING" in source:
         files["usr/share/doc/openvpn/copyright"] = Member(stat.S_IFREG | 0o644, "0", source.read("COPYING"))
-    for name, text in licences(inputs.static).items():
+    for name, text in inputs.licences.items():
         files[f"usr/share/doc/{name}"] = Member(stat.S_IFREG | 0o644, "0", text)
-    return {f"{artifact.name}{oci.SUFFIX}": oci.image(artifact, files, target.foreign or target.debian_arch)}
+    return {f"{artifact.name}{oci.SUFFIX}": oci.image(artifact, files, target.architecture)}
 
 
 def _depends(layout: deb.Layout, workspace: Workspace, architecture: str) -> str:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from patchkit import resources
+from patchkit.building.engine import zig
 from patchkit.building.engine.protocol import Identity
-from patchkit.building.recipe.static_library import StaticLibrary
+from patchkit.building.recipe.static_library import StaticLibrary, licences
 from patchkit.building.toolchain import Toolchain
 from patchkit.packaging.authenticode import Signer
 from patchkit.patching.combination import Combination
@@ -47,6 +48,12 @@ class BuildInputs:
     def static(self) -> list[StaticLibrary]:
         """All that is linked statically."""
         return [*([self.library] if self.library else []), *self.others]
+
+    @property
+    def licences(self) -> dict[str, bytes]:
+        """The licence texts of all that is linked statically, by path. Raises StorageError."""
+        programs = self.identity.programs
+        return {**licences(self.static), **(zig.licences(programs) if programs is not None else {})}
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from patchkit.building.toolchain import Toolchain, known_target
 from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.errors import PatchkitError
-from patchkit.jobs.build.kept_diff import rendered as rendered_diff
 from patchkit.jobs.build.libraries import (
     check_linked,
     evidence,
@@ -32,6 +31,7 @@ from patchkit.jobs.build.libraries import (
 )
 from patchkit.jobs.build.plan import BuildInputs, Planned, plan
 from patchkit.jobs.build.request import BuildRequest
+from patchkit.jobs.build.shared_work import SharedWork
 from patchkit.jobs.library_vulnerabilities import assess_source, error_of
 from patchkit.jobs.missing_files import MissingFiles
 from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
@@ -39,9 +39,8 @@ from patchkit.packaging import manifest
 from patchkit.packaging.dist import Dist, described
 from patchkit.patching.render import Rendered
 from patchkit.patching.variants import GUARD_MACRO, STOCK
-from patchkit.releases.version import shown
 from patchkit.source.library import LibrarySource
-from patchkit.source.obtain import Obtained, obtain
+from patchkit.source.obtain import Obtained
 from patchkit.ui import Ui
 
 if TYPE_CHECKING:  # a build that finds everything up to date needs none of what describes artifacts
@@ -66,24 +65,25 @@ class Outcome:
     """False when the artifact was there already, made from the same inputs."""
 
 
-def build(request: BuildRequest, context: Context) -> list[Outcome]:
+def build(request: BuildRequest, context: Context, shared: SharedWork | None = None) -> list[Outcome]:
     """Fetch, verify, patch, compile, test and pack what ``request`` asks for; one outcome a variant, in its order.
 
+    ``shared`` has what an earlier build of the release, for another target, has obtained and rendered.
     Raises the first error, unless ``keep_going``: then errors that concern one variant only are in
     its outcome and the others are built.
     """
     request.validate()
     combinations, known = request.combinations, request.version
     tools = None if known is None else request.toolchain(known)  # refused before anything is fetched
-    name = request.source.version or str(request.source.source)
-    context.ui.step(f"Source of {name if known else shown(name)}")
+    shared = shared or SharedWork()
     missing = MissingFiles(gather=context.offline)
-    obtained = missing.attempt(lambda: obtain(request.source, context))
+    obtained = missing.attempt(lambda: shared.obtained(request.source, context, is_known=known is not None))
     if obtained is None:
         if tools is not None:
             _look_for_the_rest(tools, request, missing, context)
         raise missing.error(_ALL_AT_ONCE)
-    context.ui.note(_evidence(obtained))
+    if shared.is_new(evidence_line := _evidence(obtained)):
+        context.ui.note(evidence_line)
     tools = tools or request.toolchain(obtained.version)
     if tools.series.name != obtained.series:
         context.ui.warn(
@@ -96,17 +96,17 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
     for variant in combinations:
         try:
             guard = request.guard and not variant.is_stock
-            diff = rendered_diff(variant, obtained, context.cache, guard=guard)
-            _look_up_vulnerabilities(diff, obtained, request, context.ui)
+            diff = shared.rendered(variant, request.source, context.cache, guard=guard)
+            _look_up_vulnerabilities(diff, obtained, request, shared, context.ui)
             rendered.append((variant, diff))
         except PatchkitError as error:
             outcomes[variant.name] = _failed(variant.name, error, 0.0, request)
     if rendered:
         source = missing.attempt(lambda: _library_source(tools, request, context))
         others = other_sources(tools, missing, context)
-        _look_up_libraries([*([source] if source else []), *others], request, context.ui)
+        _look_up_libraries([*([source] if source else []), *others], request, shared, context.ui)
         context.ui.step(f"Toolchain for {tools.series.name} on {tools.target.name}")
-        with choose(request.settings.engine, context) as engine:
+        with choose(request.settings.engine_of(tools), context) as engine:
             identity = missing.attempt(lambda: engine.prepare(tools))
             if identity is None or missing.errors:
                 raise missing.error(_ALL_AT_ONCE)
@@ -133,24 +133,26 @@ def build(request: BuildRequest, context: Context) -> list[Outcome]:
     return [outcomes[variant.name] for variant in combinations]
 
 
-def _look_up_vulnerabilities(diff: Rendered, obtained: Obtained, request: BuildRequest, ui: Ui) -> None:
+def _look_up_vulnerabilities(
+    diff: Rendered, obtained: Obtained, request: BuildRequest, shared: SharedWork, ui: Ui
+) -> None:
     """Warn of the known vulnerabilities of the patched source. Raises VulnerableError where they are to be refused."""
     assessment = assess(obtained, platform_of(known_target(request.target).system), as_compiled(diff, defined=True))
     error = assessment.error() if request.fail_on_vulnerable else None
     if error is not None:
         raise error
-    if assessment.line:
+    if assessment.line and shared.is_new(assessment.line):
         ui.warn(assessment.line)
 
 
-def _look_up_libraries(sources: Sequence[LibrarySource], request: BuildRequest, ui: Ui) -> None:
+def _look_up_libraries(sources: Sequence[LibrarySource], request: BuildRequest, shared: SharedWork, ui: Ui) -> None:
     """Warn of the known vulnerabilities of what is compiled in. Raises VulnerableError where they are to be refused."""
     assessments = [assess_source(source) for source in sources]
     error = error_of(assessments) if request.fail_on_vulnerable else None
     if error is not None:
         raise error
     for assessment in assessments:
-        if assessment.line:
+        if assessment.line and shared.is_new(assessment.line):
             ui.warn(assessment.line)
 
 
@@ -163,7 +165,7 @@ def _look_for_the_rest(tools: Toolchain, request: BuildRequest, missing: Missing
     """Look for all else that a build needs where its source is missing, so that a mirror is filled in one go."""
     missing.attempt(lambda: _library_source(tools, request, context))
     other_sources(tools, missing, context)
-    with choose(request.settings.engine, context) as engine:
+    with choose(request.settings.engine_of(tools), context) as engine:
         missing.attempt(lambda: engine.prepare(tools))
 
 
@@ -218,7 +220,8 @@ class _Job:
             jobs=self.request.settings.jobs, log=log, answers=answers, libraries=self.inputs.static,
         )  # fmt: skip
         for text in tree.left_out:
-            self.context.ui.warn(f"left out: {text}")
+            expected = text in self.inputs.tools.target.left_out
+            (self.context.ui.note if expected else self.context.ui.warn)(f"left out: {text}")
         self.context.ui.step(f"Configure {self.inputs.obtained.label}")
         tree.configure()
         if self.request.settings.cflags:

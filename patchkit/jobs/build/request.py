@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from patchkit.building.settings import BuildSettings
-from patchkit.building.toolchain import Toolchain, known_target
+from patchkit.building.toolchain import Toolchain, known_target, targets
 from patchkit.errors import BadUsageError, KnownBadError
 from patchkit.packaging.authenticode import Signer
 from patchkit.packaging.kinds import check_packages, tools_of
@@ -105,12 +105,18 @@ def refuse_needless_openssl(tools: Toolchain, settings: BuildSettings) -> None:
         )
 
 
+EVERY = "all"
+"""Names, among targets, each that can be built here."""
+
+
 @dataclass(frozen=True)
 class ReleasesRequest:
     """One release or all of them, for one or more targets, each built as ``build`` says."""
 
     build: BuildRequest
     targets: Sequence[str] = ("linux-amd64",)
+    every: bool = False
+    """Whether the targets are all that can be built here: those that have no package of a kind get none."""
     all_releases: bool = False
     since: str | None = None
     """The oldest release, or series, of ``all_releases``."""
@@ -136,7 +142,7 @@ class ReleasesRequest:
             )
         if (self.sign_key is None) != (self.sign_cert is None):
             raise BadUsageError("--sign-key and --sign-cert go together")
-        systems = {known_target(name).system for name in self.targets}
+        systems = {known_target(name).system for name in (targets() if EVERY in self.targets else self.targets)}
         if self.sign_key is not None and "windows" not in systems:
             raise BadUsageError("only programs for Windows are signed", advice="--target windows-amd64")
 
@@ -145,4 +151,10 @@ class ReleasesRequest:
         signer = None
         if self.sign_key is not None and self.sign_cert is not None:
             signer = Signer.ready(self.sign_key, self.sign_cert)
-        return [replace(self.build, target=target, signer=signer) for target in dict.fromkeys(self.targets)]
+        return [
+            replace(self.build, target=target, signer=signer, packages=self._packages(target))
+            for target in dict.fromkeys(self.targets)
+        ]
+
+    def _packages(self, target: str) -> Sequence[str]:
+        return self.build.packages if not self.every or known_target(target).system == "linux" else ()

@@ -17,6 +17,7 @@ from pathlib import Path
 from patchkit import children
 from patchkit.building.recipe.configure_cache import SUFFIX
 from patchkit.building.recipe.stock_program import SUFFIX as PROGRAM
+from patchkit.building.toolchain import zig
 from patchkit.cache import Cache
 from patchkit.children import Limits
 from patchkit.errors import PatchkitError
@@ -136,7 +137,8 @@ def pinned() -> Mapping[str, str]:
     tarballs = [release.tarball for release in catalog().releases if release.tarball]
     tarballs += [library.tarball for library in libraries().values()]
     packages = (*guest_pins().package, *kernel_sources())
-    return {pin.name: pin.sha256 for pin in tarballs} | {package.file_name: package.sha256 for package in packages}
+    own = {package.file_name: package.sha256 for package in packages} | {zig().name: zig().sha256}
+    return {pin.name: pin.sha256 for pin in tarballs} | own
 
 
 def _damaged_programs(folder: Path) -> tuple[int, list[Path]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from patchkit.building.toolchain import zig
 from patchkit.context import Context
 from patchkit.errors import MirrorError, PatchkitError
 from patchkit.lab.guest.kernel.pins import pinned as kernel_sources
@@ -64,10 +65,11 @@ def check(folder: Path, context: Context) -> list[FileCheck]:
 
 
 def _pins() -> dict[str, str]:
-    """The hash of every pinned tarball, by both of its names, and of the packages of the lab's guest."""
+    """The hash of every pinned tarball, by both of its names, of the lab's packages, and of the compiler's wheel."""
     tarballs = [release.tarball for release in catalog().releases if release.tarball]
     tarballs += [library.tarball for library in libraries().values()]
     packages = {package.file_name: package.sha256 for package in (*guest_pins().package, *kernel_sources())}
+    packages[zig().name] = zig().sha256
     return packages | {name: pin.sha256 for pin in tarballs for name in (pin.name, pin.debian) if name}
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from patchkit.building.engine.choose import choose
 from patchkit.building.engine.docker import DockerEngine
 from patchkit.building.engine.protocol import Engine
+from patchkit.building.engine.zig import wheel as zig_wheel
 from patchkit.building.settings import BuildSettings
-from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain import Toolchain, Zig
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, GitError, MirrorError, UnknownVersionError
 from patchkit.jobs.missing_files import MissingFiles
@@ -79,7 +80,8 @@ def sync(request: MirrorRequest, context: Context) -> SyncedMirror:
     releases = list({release.version: release for release in map(catalog().find, request.versions)}.values())
     plans = [(release, request.settings.toolchain(release.version, request.target)) for release in releases]
     check_writable(request.to, "--to")
-    with choose(request.settings.engine, context) as engine, locked(request.to):
+    engine_name = request.settings.engine_of(plans[0][1])
+    with choose(engine_name, context) as engine, locked(request.to):
         writer = _MirrorWriter(request, _previous_index(request.to, context.ui), context)
         missing = MissingFiles()
         tasks = list(_tasks(request, releases, plans, writer, engine))
@@ -127,6 +129,9 @@ def _tasks(
     for release, tools in plans:
         for name in tools.series.libraries:
             yield _Task(f"source of {name}", [release], partial(writer.other, libraries()[name], release))
+    for tools, served in _shared(plans, lambda tools: tools.zig and tools.zig.sha256):
+        if tools.zig is not None:
+            yield _Task(f"zig {tools.zig.version}", served, partial(writer.compiler, tools.zig, served))
     if request.lab:
         yield _Task("packages of the guest", releases, lambda: writer.guest(releases))
         yield _Task("source of the kernel", releases, lambda: writer.kernel(releases))
@@ -220,6 +225,11 @@ class _MirrorWriter:
         """Add the source of another library that is linked statically."""
         path = tarball_path(library, self._context)
         self._add(path, library.tarball.name, "library", [served])
+
+    def compiler(self, pin: Zig, served: Sequence[Release]) -> None:
+        """Add the wheel of the compiler of static programs."""
+        path = zig_wheel(pin, self._context)
+        self._add(path, path.name, "compiler", served)
 
     def guest(self, served: Sequence[Release]) -> None:
         """Add the packages of the lab's guest."""

@@ -121,7 +121,8 @@ def _check_toolchain(artifact: Artifact, asked: BuildRequest, context: Context, 
     tools = asked.toolchain(version if version is not None and version.is_upstreams else Version.parse(artifact.series))
     context.ui.step(f"Toolchain of {artifact.name}")
     here, compiler = _here(tools, asked, context)
-    lacking = _lacking(artifact.build.installed, here)
+    wheel = artifact.build.wheel
+    lacking = _lacking(artifact.build.installed | ({wheel.name: wheel.sha256} if wheel else {}), here)
     if not artifact.build.installed and compiler != artifact.build.compiler:
         lacking = [f"{artifact.build.compiler}, here {compiler}"]
     if lacking and not anyway:
@@ -138,11 +139,12 @@ def _check_toolchain(artifact: Artifact, asked: BuildRequest, context: Context, 
 
 
 def _here(tools: Toolchain, asked: BuildRequest, context: Context) -> tuple[dict[str, str], str]:
-    with choose(asked.settings.engine, context) as engine:
+    with choose(asked.settings.engine_of(tools), context) as engine:
         identity = engine.prepare(tools)
         with engine.workspace(identity, keep=False) as workspace:
             system = inventory(workspace, tools.packages, tools.target.debian_arch)
     packages = {each.full_name: f"{each.version} {each.sha256}".strip() for each in system.toolchain}
+    packages |= {tools.zig.name: tools.zig.sha256} if tools.zig else {}
     return packages, identity.compiler
 
 

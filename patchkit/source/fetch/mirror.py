@@ -30,9 +30,9 @@ REPOSITORY = "openvpn.git"
 _INDEX_LIMIT = 4 << 20  # bytes; an index of all releases has some 40 kB
 
 
-FileKind = Literal["source", "library", "given", "image", "guest"]
-"""A pinned tarball of OpenVPN or of a library, a library's source given by hand, an image for Docker, or a package of
-the lab's guest, the source of its kernel among them."""
+FileKind = Literal["source", "library", "given", "image", "guest", "compiler"]
+"""A pinned tarball of OpenVPN or of a library, a library's source given by hand, an image for Docker, a package of the
+lab's guest, the source of its kernel among them, or the wheel of a compiler."""
 
 # Names in an index, which anyone may have written: nothing that leaves the folder or controls a terminal.
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+~-]*$", max_length=200)]

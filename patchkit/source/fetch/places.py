@@ -64,5 +64,6 @@ def _places(pin: TarballPin, urls: Sequence[str], *, offline: bool) -> Sequence[
     places += [Place(url) for url in urls]
     if pin.debian:
         package = pin.debian.partition("_")[0]  # the pool's folders are named after source packages
-        places += [Place(f"{mirror}/pool/main/{package[0]}/{package}/{pin.debian}") for mirror in debian.mirrors()]
+        folder = package[:4] if package.startswith("lib") else package[0]
+        places += [Place(f"{mirror}/pool/main/{folder}/{package}/{pin.debian}") for mirror in debian.mirrors()]
     return places

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.building.check.elf import linkage
+from patchkit.building.check.elf import check_static, linkage
+from patchkit.errors import CompileError
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler")
 
@@ -50,6 +51,20 @@ def test_the_newest_version_counts_as_numbers_do(tmp_path: Path) -> None:
 def test_a_static_program_needs_nothing(tmp_path: Path) -> None:
     linked = linkage(compiled(tmp_path, HELLO, "-static"))
     assert (linked.needed, linked.glibc) == ((), None)
+
+
+def test_a_static_program_is_one_that_the_kernel_alone_starts_anywhere(tmp_path: Path) -> None:
+    check_static(compiled(tmp_path, HELLO, "-static-pie", "-fPIE"))
+    with pytest.raises(CompileError, match="not static") as caught:
+        check_static(compiled(tmp_path, HELLO))
+    assert "libc.so.6" in caught.value.why
+    with pytest.raises(CompileError, match="fixed address"):
+        check_static(compiled(tmp_path, HELLO, "-static", "-no-pie"))
+    # A loader without a library: what a linker makes that is told half of it.
+    loader = compiled(tmp_path, "void _start(void) { for (;;); }\n", "-nostdlib", "-pie", "-fPIE")
+    with pytest.raises(CompileError, match="not static") as caught:
+        check_static(loader)
+    assert "asks for the loader" in caught.value.why
 
 
 def test_a_stack_that_code_can_run_on_is_seen(tmp_path: Path) -> None:

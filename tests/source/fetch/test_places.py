@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from patchkit.releases.catalog import Release, TagPin, TarballPin
+from patchkit.releases.libraries import libraries
 from patchkit.releases.version import Version
-from patchkit.source.fetch.places import Place, mirrors, places_for
+from patchkit.source.fetch.places import Place, mirrors, places_for, places_for_library
 
 PIN = TarballPin("openvpn-2.9.1.tar.gz", "0" * 64, 1, "openvpn_2.9.1.orig.tar.gz", ())
 TAG = TagPin("v2.9.1", "2023-11-14", "1" * 40, "2" * 40, {})
@@ -37,6 +38,12 @@ def test_upstream_comes_first_and_debians_pool_last() -> None:
     ]
     assert listed[3].endswith("/v2.9.1/openvpn-2.9.1.tar.gz")
     assert listed[-1] == "http://debian.example/debian/pool/main/o/openvpn/openvpn_2.9.1.orig.tar.gz"
+
+
+def test_debian_sorts_libraries_by_four_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATCHKIT_DEBIAN_MIRROR", "http://debian.example/debian")
+    last = places_for_library(libraries()["libnl"], offline=False)[-1].where
+    assert last == "http://debian.example/debian/pool/main/libn/libnl3/libnl3_3.7.0.orig.tar.gz"
 
 
 def test_a_tarball_that_debian_never_had_is_not_looked_for_there() -> None:
