@@ -47,9 +47,9 @@ NIGHTLY = {
     r"/test_cross_docker\.py::test_windows": "five minutes a target and an image with wine; test_windows.py builds and"
     " tests the same on the host, and test_another_processor cross-compiles in a container",
     r"/test_windows\.py::test_32_bits": "wine for 32 bits is of another architecture; the target of 64 bits shows it",
-    r"/build/test_static\.py": "zig's musl and an OpenSSL of its own are compiled, for minutes; by day test_zig.py shows"
-    " how its wheel is fetched and its tools are called, test_elf.py what a static program is, and test_every_target.py"
-    " how targets are planned",
+    r"/build/test_static\.py": "zig's musl and an OpenSSL of its own are compiled, for minutes; by day test_zig.py"
+    " shows how its wheel is fetched and its tools are called, test_elf.py what a static program is, and"
+    " test_every_target.py how targets are planned",
     r"/test_libraries\.py.*\[docker\]": "its OpenSSL takes two minutes; the host engine shows it with a real OpenSSL,"
     " and test_docker.py compiles a made-up one in a container",
     r"/test_release\.py::test_the_newest_series_builds\[(docker|host)-default": "its OpenSSL 3.5 takes minutes; both"
