@@ -57,6 +57,9 @@ NOT_RUN = {
         "docs/scale.md",
         "patchkit build --all-releases --since 2.6 --keep-going --on tcp://192.0.2.1:8786 --out dist",
     ): _CLUSTER,
+    ("docs/static.md", "patchkit build --version 2.6.14 --target linux-static-amd64"): (
+        "compiles musl and an OpenSSL, for minutes; tests/jobs/build/test_static.py builds the same by night"
+    ),
     ("docs/verify.md", "patchkit verify --version 2.7.6"): _VERIFY,
     (
         "docs/verify.md",
