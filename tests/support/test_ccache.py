@@ -14,6 +14,7 @@ from tests.support.compilers import CCACHE, WRAPPERS, cold
 pytestmark = pytest.mark.skipif(not CCACHE.is_dir(), reason="ccache is not installed")
 BY_CMAKE = ["-I{top}/tree/include", "-ffile-prefix-map={top}/tree/=", "-c", "{top}/tree/src/a.c", "-o", "a.o"]
 BY_MAKE = ["-I../tree/include", "-c", "../tree/src/a.c", "-o", "a.o"]
+LISTING = ["-MD", "-MF", "a.d"]
 
 
 def compiled(top: Path, words: list[str], env: Mapping[str, str]) -> bytes:
@@ -39,7 +40,7 @@ def hits(env: Mapping[str, str]) -> int:
     return int(dict(line.split("\t") for line in printed.splitlines())["direct_cache_hit"])
 
 
-@pytest.mark.parametrize("words", [BY_CMAKE, BY_MAKE], ids=["cmake", "make"])
+@pytest.mark.parametrize("words", [BY_CMAKE, [*BY_CMAKE, *LISTING], BY_MAKE, [*BY_MAKE, *LISTING]])
 def test_the_same_object_in_another_folder(words: list[str], tmp_path: Path) -> None:
     without = cold()
     warm = {"PATH": f"{WRAPPERS}:{CCACHE}:{without['PATH']}", "CCACHE_DIR": str(tmp_path / "ccache")}
