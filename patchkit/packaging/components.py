@@ -73,7 +73,7 @@ def parts(
     """List what the programs of ``artifact`` hold and load besides OpenVPN's own code.
 
     ``system`` is what it was compiled on, ``loaded`` are the shared libraries that the program asks for. ``runtime`` is
-    what a compiler that is no package of the system's links in by itself.
+    what a compiler that Debian does not package links in by itself.
     """
     compiled_in = []
     crypto = artifact.build.crypto

@@ -16,7 +16,7 @@ def check_packages(kinds: Sequence[str], target_system: str) -> None:
     """Raise BadUsageError for a kind of package that there is not, or not for such a target."""
     for kind in kinds:
         if kind not in ENDINGS:
-            raise BadUsageError(f"there is no package {kind!r}", why=f"there are: {', '.join(ENDINGS)}")
+            raise BadUsageError(f"--package {kind} is not known", why=f"known are {', '.join(ENDINGS)}")
         if target_system != "linux":
             raise BadUsageError(f"--package {kind} is for Linux", advice="--target linux-amd64")
 

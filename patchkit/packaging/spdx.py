@@ -140,7 +140,7 @@ def _references(purl: str, cpe: str | None) -> list[ExternalPackageRef]:
 def _file(path: str, data: bytes) -> File:
     from spdx_tools.spdx.model import Checksum, ChecksumAlgorithm, File
 
-    # SPDX 2.3 wants a SHA-1 of every file; nothing relies on it here.
+    # SPDX 2.3 requires a SHA-1 of every file; nothing relies on it here.
     sha1 = Checksum(ChecksumAlgorithm.SHA1, hashlib.sha1(data, usedforsecurity=False).hexdigest())
     checksums: list[Checksum] = [sha1, Checksum(ChecksumAlgorithm.SHA256, hashlib.sha256(data).hexdigest())]
     return File(name=f"./{path}", spdx_id=f"SPDXRef-file-{re.sub(r'[^A-Za-z0-9.-]', '-', path)}", checksums=checksums)

@@ -48,7 +48,7 @@ def every_target(request: ReleasesRequest, context: Context) -> tuple[ReleasesRe
 
 
 def _refusals(request: ReleasesRequest, context: Context) -> Iterator[tuple[str, PatchkitError | None]]:
-    """Yield each target, and why it cannot be built: there is no toolchain for the release, or no compiler here."""
+    """Yield each target, and why it cannot be built: no toolchain for the release, or this machine lacks tools."""
     version = (None if request.all_releases else request.build.version) or Version.parse(newest())
     with choose(request.build.settings.engine, context) as engine:
         host = HostEngine(context.ui, context)

@@ -34,7 +34,7 @@ install -D -m 644 /dev/null %{buildroot}/etc/openvpn/client/sample.conf
 @pytest.fixture
 def package(packaged: Path) -> Path:
     if shutil.which("rpmbuild") is None:
-        pytest.skip("there is no rpmbuild")
+        pytest.skip("rpmbuild is not installed")
     return packaged / RPM
 
 
@@ -94,7 +94,7 @@ def test_it_takes_the_place_of_a_distributions_and_leaves_the_configuration(pack
         check=True, capture_output=True,
     )  # fmt: skip
     (old,) = tmp_path.glob("old/RPMS/*/openvpn-2.6.3-1.*.rpm")
-    # --noscripts: there is no shell in this root, and no systemd that the scripts would ask for something.
+    # --noscripts: this root has neither a shell nor systemd, which the scripts call.
     options = ["--root", root, "--dbpath", "/var/lib/rpm", "--nodeps", "--noscripts"]
     rpm("-i", *options, old)
     sample, own = root / "etc/openvpn/client/sample.conf", root / "etc/openvpn/client/me.conf"
