@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from patchkit.packaging.archive import zipped
 from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact
+from patchkit.packaging.system_package import DOCUMENTS, MAINTAINER, NAME, place_of, readme, version_of
 from patchkit.packaging.units import units
 from patchkit.printable import header_value
 
-NAME = "openvpn-patched"
-MAINTAINER = "patchkit <patchkit@patchkit.invalid>"
 _FOLDERS = ("etc/openvpn", "etc/openvpn/client", "etc/openvpn/server")
-_DOCUMENTS = f"usr/share/doc/{NAME}"
 _POSTINST = """\
 #!/bin/sh
 set -e
@@ -47,17 +45,6 @@ if [ "$1" = remove ] && [ -z "$DPKG_ROOT" ] && [ -d /run/systemd/system ]; then
     systemctl daemon-reload || true
 fi
 """
-_README = """\
-OpenVPN {release} with the change {variant}, built by patchkit {patchkit}
-
-This package takes the place of Debian's openvpn and leaves /etc/openvpn as it is. Configurations are started as with
-Debian's: openvpn-client@NAME, openvpn-server@NAME and openvpn@NAME.
-
-The program was built below /usr/local: a plugin that a configuration names without a path is looked for in
-/usr/local/lib/openvpn/plugins. Name it with its path, {plugins}/NAME.so.
-
-Where the source is, and how the package can be checked: the files that were published beside it.
-"""
 
 
 @dataclass(frozen=True)
@@ -74,12 +61,6 @@ class Layout:
         return f"{NAME}_{self.version}_{self.architecture}.deb"
 
 
-def version_of(artifact: Artifact) -> str:
-    """Return the package's version: sorts like upstream's, pre-releases first."""
-    version = artifact.version.replace("_", "~")
-    return f"{version if version[:1].isdigit() else f'0~{version}'}-1"
-
-
 def layout(
     artifact: Artifact,
     contents: Mapping[str, Member],
@@ -92,7 +73,7 @@ def layout(
     plugins = f"usr/lib/{triplet}/openvpn/plugins"
     files: dict[str, Member] = {}
     for path, member in contents.items():
-        place = _place(path, plugins)
+        place = place_of(path, plugins)
         if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
@@ -100,25 +81,14 @@ def layout(
         else:
             files[place] = _file(member.data, 0o755 if place.startswith("usr/sbin/") else 0o644)
     files |= {f"usr/lib/systemd/system/{name}": _file(data) for name, data in units().items()}
-    readme = _README.format(
-        release=artifact.release, variant=artifact.patch.variant, patchkit=artifact.patchkit, plugins=f"/{plugins}"
-    )
-    files[f"{_DOCUMENTS}/README.Debian"] = _file(readme.encode())
-    files[f"{_DOCUMENTS}/copyright"] = _file(_copyright(licences))
-    files[f"{_DOCUMENTS}/changelog.Debian.gz"] = _file(zipped(_changelog(artifact)))
-    return Layout(files, version_of(artifact), architecture)
+    files[f"{DOCUMENTS}/README.Debian"] = _file(readme(artifact, plugins))
+    files[f"{DOCUMENTS}/copyright"] = _file(_copyright(licences))
+    files[f"{DOCUMENTS}/changelog.Debian.gz"] = _file(zipped(_changelog(artifact)))
+    return Layout(files, _version(artifact), architecture)
 
 
-def _place(path: str, plugins: str) -> str | None:
-    """Return where Debian has the file ``path`` of an archive; None for one that a package does not have."""
-    folders = {
-        "sbin/": "usr/sbin/", "lib/openvpn/plugins/": f"{plugins}/", "include/": "usr/include/openvpn/",
-        "share/man/": "usr/share/man/", "share/doc/openvpn/": f"{_DOCUMENTS}/",
-        "lib/tmpfiles.d/": "usr/lib/tmpfiles.d/",
-    }  # fmt: skip
-    if path.rpartition("/")[2] in ("COPYING", "COPYRIGHT.GPL") or "/licences/" in path:  # in the file copyright
-        return None
-    return next((new + path.removeprefix(old) for old, new in folders.items() if path.startswith(old)), None)
+def _version(artifact: Artifact) -> str:
+    return f"{version_of(artifact)}-1"
 
 
 def control(layout_of: Layout, artifact: Artifact, depends: str) -> bytes:
@@ -199,7 +169,7 @@ def _file(data: bytes, mode: int = 0o644) -> Member:
 def _changelog(artifact: Artifact) -> bytes:
     date = email.utils.format_datetime(datetime.datetime.fromtimestamp(artifact.source.epoch, datetime.UTC))
     return (
-        f"{NAME} ({version_of(artifact)}) unstable; urgency=medium\n\n"
+        f"{NAME} ({_version(artifact)}) unstable; urgency=medium\n\n"
         f"  * OpenVPN {artifact.release}, variant {artifact.patch.variant}, built by patchkit {artifact.patchkit}.\n\n"
         f" -- {MAINTAINER}  {date}\n"
     ).encode()

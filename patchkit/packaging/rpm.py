@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from patchkit.packaging.archive import zipped
 from patchkit.packaging.contents import Member
-from patchkit.packaging.deb import MAINTAINER, NAME
 from patchkit.packaging.manifest import Artifact
+from patchkit.packaging.system_package import DOCUMENTS, MAINTAINER, NAME, place_of, readme, version_of
 from patchkit.packaging.units import units
 from patchkit.printable import header_value
 
@@ -26,8 +26,8 @@ FOLDER = "rpm"
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7hl", "i386": "i686"}
 _LIBRARIES = {"amd64": "lib64", "arm64": "lib64", "armhf": "lib", "i386": "lib"}
 """By Debian's names of processors, RPM's own and its folder of libraries."""
-_DOCUMENTS, _LICENCES = f"usr/share/doc/{NAME}", f"usr/share/licenses/{NAME}"
-_FOLDERS = ("etc/openvpn", "etc/openvpn/client", "etc/openvpn/server", _DOCUMENTS, _LICENCES, "usr/include/openvpn")
+_LICENCES = f"usr/share/licenses/{NAME}"
+_FOLDERS = ("etc/openvpn", "etc/openvpn/client", "etc/openvpn/server", DOCUMENTS, _LICENCES, "usr/include/openvpn")
 _SERVICES = "'openvpn-client@*' 'openvpn-server@*' 'openvpn@*'"
 _SPEC = """\
 # What rpmbuild would add by itself: its own time, this machine's name, links to debug information.
@@ -88,17 +88,6 @@ fi
 * {date} {maintainer} - {version}-1
 - OpenVPN {release}, variant {variant}, built by patchkit {patchkit}.
 """
-_README = """\
-OpenVPN {release} with the change {variant}, built by patchkit {patchkit}
-
-This package takes the place of the package openvpn and leaves /etc/openvpn as it is. Configurations are started as
-with it: openvpn-client@NAME, openvpn-server@NAME and openvpn@NAME.
-
-The program was built below /usr/local: a plugin that a configuration names without a path is looked for in
-/usr/local/lib/openvpn/plugins. Name it with its path, {plugins}/NAME.so.
-
-Where the source is, and how the package can be checked: the files that were published beside it.
-"""
 
 
 @dataclass(frozen=True)
@@ -125,15 +114,10 @@ def layout(
     ``architecture`` is Debian's name of the processor.
     """
     plugins = f"usr/{_LIBRARIES[architecture]}/openvpn/plugins"
-    places = {
-        "sbin/": "usr/sbin/", "lib/openvpn/plugins/": f"{plugins}/", "include/": "usr/include/openvpn/",
-        "share/man/": "usr/share/man/", "share/doc/openvpn/": f"{_DOCUMENTS}/",
-        "lib/tmpfiles.d/": "usr/lib/tmpfiles.d/",
-    }  # fmt: skip
     files: dict[str, Member] = {}
     for path, member in contents.items():
-        place = next((new + path.removeprefix(old) for old, new in places.items() if path.startswith(old)), None)
-        if place is None or not stat.S_ISREG(member.mode) or path.rpartition("/")[2] in ("COPYING", "COPYRIGHT.GPL"):
+        place = place_of(path, plugins)
+        if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
             files[f"{place}.gz"] = _file(zipped(member.data))
@@ -142,17 +126,8 @@ def layout(
         files[place] = _file(member.data, 0o755 if member.is_program else 0o644)
     files |= {f"usr/lib/systemd/system/{name}": _file(data) for name, data in units().items()}
     files |= {f"{_LICENCES}/{name.replace('/', '-')}": _file(text) for name, text in licences.items()}
-    readme = _README.format(
-        release=artifact.release, variant=artifact.patch.variant, patchkit=artifact.patchkit, plugins=f"/{plugins}"
-    )
-    files[f"{_DOCUMENTS}/README.patchkit"] = _file(readme.encode())
+    files[f"{DOCUMENTS}/README.patchkit"] = _file(readme(artifact, plugins))
     return Layout(files, version_of(artifact), _ARCHITECTURES[architecture], plugins)
-
-
-def version_of(artifact: Artifact) -> str:
-    """Return the package's version: sorts like upstream's, pre-releases first."""
-    version = artifact.version.replace("_", "~")
-    return version if version[:1].isdigit() else f"0~{version}"
 
 
 def command(layout_of: Layout, top: str) -> list[str]:
@@ -214,7 +189,7 @@ def _listed(layout_of: Layout) -> list[str]:
     folders = [*_FOLDERS, layout_of.plugins, layout_of.plugins.rpartition("/")[0]]
     lines = [f"%dir %attr(0755,root,root) /{folder}" for folder in sorted(folders)]
     for path, member in sorted(layout_of.files.items()):
-        kind = "%license " if path.startswith(_LICENCES) else "%doc " if path.startswith(_DOCUMENTS) else ""
+        kind = "%license " if path.startswith(_LICENCES) else "%doc " if path.startswith(DOCUMENTS) else ""
         # rpmbuild takes a blank or a sign of the shell's in a name for several names.
         lines.append(f'{kind}%attr({member.mode & 0o777:04o},root,root) "/{path}"')
     return lines
