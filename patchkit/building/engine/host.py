@@ -19,6 +19,7 @@ from typing import Any, Literal
 from patchkit import temporary
 from patchkit.building.engine import zig
 from patchkit.building.engine.protocol import Identity, Workspace, longest_command, too_long, versions
+from patchkit.building.engine.zig_musl import musl
 from patchkit.building.toolchain import Target, Toolchain, known_target
 from patchkit.cache import Cache
 from patchkit.context import Context
@@ -60,10 +61,13 @@ class HostEngine:
         """
         there, target = self.check(toolchain), toolchain.target
         if toolchain.zig is not None:
-            programs = zig.tools(toolchain.zig, self._context or Context(Cache.default(), self._ui))
+            context = self._context or Context(Cache.default(), self._ui)
+            programs = zig.tools(toolchain.zig, context)
             compiler = zig.version_line(toolchain.zig, programs, target)
-            wheel = zig.identity(toolchain.zig)
-            return Identity("host", compiler, there or {}, wheel=wheel, programs=programs, system=_system())
+            wheel, compiled = zig.identity(toolchain.zig), musl(programs, target, context)
+            return Identity(
+                "host", compiler, there or {}, wheel=wheel, programs=programs, musl=compiled, system=_system()
+            )
         _check_compiler(toolchain)
         output = subprocess.run(
             [target.tool("gcc"), "--version"], capture_output=True, text=True, check=True, timeout=_ANSWER
@@ -106,7 +110,10 @@ class HostEngine:
         with writing(parent):
             top, mark = temporary.marked("", parent)
         try:
-            yield HostWorkspace(top, identity.programs)
+            workspace = HostWorkspace(top, identity.programs)
+            if identity.musl is not None:
+                workspace.unpack_temporary(identity.musl)
+            yield workspace
         finally:
             (top / temporary.MARK).unlink(missing_ok=True)
             os.close(mark)
@@ -126,6 +133,11 @@ class HostWorkspace:
         self._running: set[int] = set()
         self._temporary = Path(top, "tmp")
         self._temporary.mkdir()
+
+    def unpack_temporary(self, archive: bytes) -> None:
+        """Unpack the tar ``archive`` into the folder of temporary files. Raises DiskFullError or StorageError."""
+        with writing(self._temporary), tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+            packed.extractall(self._temporary, filter="data")
 
     def put(self, archive: bytes) -> None:
         """Unpack a tar below ``top``. Raises DiskFullError or StorageError."""

@@ -61,6 +61,8 @@ class Identity:
     """A hash of the Python wheel that brings the compiler, and of how it is called; None where packages bring it."""
     programs: Path | None = field(default=None, compare=False)
     """A folder whose programs come first in PATH, on the host."""
+    musl: bytes | None = field(default=None, compare=False, repr=False)
+    """A tar of the C library that zig has compiled: for the folder of temporary files of each workspace."""
     system: str | None = field(default=None, compare=False)
     """A hash of everything on the system that configure may look at; None where there is none to rely on.
     Packages that no build uses change it too, so it decides what may be kept, not what is up to date."""

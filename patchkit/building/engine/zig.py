@@ -1,7 +1,8 @@
 """zig for the host engine: its wheel is fetched by pip, unpacked in the cache, and called by the names of gcc's tools.
 
-The wheel's hash is pinned. Nothing of it is installed; zig compiles musl when it first links, and keeps it beside
-itself, in patchkit's cache too.
+The wheel's hash is pinned, and what was unpacked is compared with what it was before each build. Nothing of it is
+installed. zig compiles musl before it first links for a processor: that is kept in patchkit's cache with its hash, and
+each build gets a copy, since what zig keeps by itself it does not look at again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 import re
 import shlex
+import shutil
 import stat
 import sys
 import tempfile
@@ -25,17 +27,19 @@ from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError, Toolc
 from patchkit.source.fetch import download
 from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.fetch.places import Place, mirrors
-from patchkit.storage import reading, replace_all, whole_folder, writing
+from patchkit.storage import reading, replace_all, sha256_of, tell_damaged, whole_folder, writing
 
 _PACKAGE = "ziglang"
+_SUM = "files.sha256"
 _LONGEST = 3600.0  # seconds for pip, which fetches a hundred megabytes
 _SILENCE = 60.0  # seconds that a server may send nothing
 _UNREACHABLE = re.compile(r"connection|timed out|timeout|resolution|unreachable", re.IGNORECASE)
-# What zig compiles lies in the build's own folder; only musl, the same for all builds, is kept.
+GLOBAL = "zig-global"
+"""The folder, in that of temporary files of a build, of what zig keeps for other builds as well: musl."""
 _SCRIPT = """\
 #!/bin/sh
 # {tool} for {target}, by zig: written by patchkit.
-ZIG_GLOBAL_CACHE_DIR={kept} ZIG_LOCAL_CACHE_DIR=${{TMPDIR:-/tmp}}/zig
+ZIG_GLOBAL_CACHE_DIR=${{TMPDIR:-/tmp}}/{shared} ZIG_LOCAL_CACHE_DIR=${{TMPDIR:-/tmp}}/zig
 export ZIG_GLOBAL_CACHE_DIR ZIG_LOCAL_CACHE_DIR
 {command}
 """
@@ -74,17 +78,28 @@ def tools(pin: Zig, context: Context) -> Path:
     home = context.cache.zig / f"{pin.version}-{pin.sha256[:16]}"
     scripts = _scripts(home)
     with context.cache.lock("zig"):
-        if not (home / _PACKAGE / "zig").is_file():
+        if home.exists() and not is_whole(home):
+            tell_damaged(home)
+            shutil.rmtree(home, ignore_errors=True)
+        if not home.exists():
             archive = wheel(pin, context)
             context.ui.step(f"Unpack zig {pin.version}, and keep it in the cache")
             with whole_folder(home) as place:
                 _unpack(archive, place)
+                replace_all({place / _SUM: _digest(place / _PACKAGE).encode()})
         folder = home / "bin"
         with writing(folder):
             folder.mkdir(exist_ok=True)
         if any(not (folder / name).is_file() or (folder / name).read_bytes() != text for name, text in scripts.items()):
             replace_all({folder / name: text for name, text in scripts.items()}, mode=0o755)
     return folder
+
+
+def is_whole(home: Path) -> bool:
+    """Return whether the folder ``home`` in the cache holds zig as it was unpacked. Raises StorageError."""
+    with reading(home):
+        expected = (home / _SUM).read_text("ascii", "replace") if (home / _SUM).is_file() else ""
+    return _digest(home / _PACKAGE) == expected
 
 
 def identity(pin: Zig) -> str:
@@ -113,6 +128,15 @@ def version_line(pin: Zig, folder: Path, target: Target) -> str:
     if done.code != 0 or not lines:
         raise ToolchainError(f"zig {pin.version} does not start", why=done.err or f"exit code {done.code}")
     return f"zig {pin.version}, {lines[0].partition(' (')[0]}"
+
+
+def _digest(folder: Path) -> str:
+    """Return a hash of the paths and contents of all files below ``folder``, in hex. Raises StorageError."""
+    whole = hashlib.sha256()
+    with reading(folder):
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            whole.update(f"{path.relative_to(folder)} {sha256_of(path)}\n".encode())
+    return whole.hexdigest()
 
 
 def _places(file: ExpectedFile, pin: Zig, folder: Path, context: Context) -> Sequence[Place]:
@@ -165,10 +189,10 @@ def _unpack(archive: Path, place: Path) -> None:
 def _scripts(home: Path) -> Mapping[str, bytes]:
     """Return the scripts by name, for all targets that zig compiles for."""
     of_zig = [target for target in map(known_target, targets()) if target.zig]
-    words = {"zig": shlex.quote(str(home / _PACKAGE / "zig")), "kept": shlex.quote(str(home / "cache"))}
+    program = shlex.quote(str(home / _PACKAGE / "zig"))
     return {
         target.tool(tool): _SCRIPT.format(
-            tool=tool, target=target.name, kept=words["kept"], command=command.format(zig=words["zig"], name=target.zig)
+            tool=tool, target=target.name, shared=GLOBAL, command=command.format(zig=program, name=target.zig)
         ).encode()
         for target in of_zig
         for tool, command in _COMMANDS.items()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from patchkit import children
+from patchkit.building.engine.zig import is_whole
 from patchkit.building.recipe.configure_cache import SUFFIX
 from patchkit.building.recipe.stock_program import SUFFIX as PROGRAM
 from patchkit.building.toolchain import zig
@@ -106,6 +107,8 @@ def examine(cache: Cache) -> Health:
         damaged_in(cache.configure, f"*{SUFFIX}"),
         damaged_in(cache.stock, f"*{PROGRAM}"),
         damaged_in(cache.diffs, f"*{DIFF}"),
+        damaged_in(cache.zig, "*.tar"),
+        _damaged_zig(cache.zig),
         damaged_in(cache.images, "*.contents"),
         _damaged_clones(cache.git),
         damaged_credentials(cache.credentials),
@@ -139,6 +142,11 @@ def pinned() -> Mapping[str, str]:
     packages = (*guest_pins().package, *kernel_sources())
     own = {package.file_name: package.sha256 for package in packages} | {zig().name: zig().sha256}
     return {pin.name: pin.sha256 for pin in tarballs} | own
+
+
+def _damaged_zig(folder: Path) -> tuple[int, list[Path]]:
+    homes = [path for path in sorted(folder.glob("[!.]*")) if path.is_dir()]
+    return len(homes), [home for home in homes if not is_whole(home)]
 
 
 def _damaged_programs(folder: Path) -> tuple[int, list[Path]]:

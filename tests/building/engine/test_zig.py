@@ -12,10 +12,14 @@ import pytest
 
 from patchkit.building.engine import zig
 from patchkit.building.engine.docker import DockerEngine
+from patchkit.building.engine.host import HostEngine
+from patchkit.building.engine.protocol import Identity
+from patchkit.building.engine.zig_musl import musl
 from patchkit.building.toolchain import Zig, known_target, toolchain
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import OfflineError, PlacesExhaustedError, ToolchainError, WrongHashError
+from patchkit.jobs.doctor.cache_health import examine
 from patchkit.releases.version import Version
 from patchkit.ui import Ui
 
@@ -67,12 +71,10 @@ def test_the_tools_call_zig_for_their_target(mirror: Path, context: Context, tmp
     command = [str(folder / "x86_64-linux-musl-gcc"), "-c", "a b.c"]
     environment = {"TMPDIR": "/t", "CPATH": "/deps/include", "LIBRARY_PATH": "/deps/lib"}
     called = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    kept = folder.parent / "cache"
     words = (
         "cc -target x86_64-linux-musl -fPIE -pie -Wno-unused-command-line-argument -c a b.c -I/deps/include -L/deps/lib"
     )
-    assert called.stdout == f"{kept} /t/zig none {words}\n"
-    assert kept.is_relative_to(tmp_path / "cache/zig")
+    assert called.stdout == f"/t/{zig.GLOBAL} /t/zig none {words}\n"
     (tmp_path / "a.c").write_text("#include <stdio.h>\n")
     listing = [str(folder / "x86_64-linux-musl-gcc"), "-M", "a.c"]
     assert "stdio.h" in subprocess.run(listing, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
@@ -89,6 +91,49 @@ def test_what_was_unpacked_is_found_again_without_the_wheel(mirror: Path, contex
     (folder / "x86_64-linux-musl-gcc").write_text("of another patchkit\n")
     assert zig.tools(pin(data), context) == folder
     assert "-target x86_64-linux-musl" in (folder / "x86_64-linux-musl-gcc").read_text()
+
+
+@pytest.mark.parametrize("damage", ["ziglang/zig", "ziglang/lib/std.zig", "ziglang/lib/another.zig", "files.sha256"])
+def test_what_was_altered_in_the_cache_is_unpacked_anew(damage: str, mirror: Path, context: Context) -> None:
+    data = wheel()
+    (mirror / pin(data).name).write_bytes(data)
+    home = zig.tools(pin(data), context).parent
+    (home / damage).write_bytes(b"#!/bin/sh\n")
+    assert not zig.is_whole(home)
+    assert [path.name for path in examine(context.cache).damaged] == [home.name]
+    zig.tools(pin(data), context)
+    assert zig.is_whole(home)
+    assert (home / "ziglang/zig").read_bytes() == PROGRAM
+    assert sorted(path.name for path in (home / "ziglang/lib").iterdir()) == ["std.zig"]
+
+
+def test_musl_is_compiled_once_and_each_build_gets_a_copy(
+    mirror: Path, context: Context, ui: Ui, tmp_path: Path
+) -> None:
+    """By a zig that writes a number for musl each time."""
+    compiles = b"""#!/bin/sh
+mkdir -p "$ZIG_GLOBAL_CACHE_DIR/o"
+echo x >>%s
+wc -l <%s >"$ZIG_GLOBAL_CACHE_DIR/o/libc.a"
+""".replace(b"%s", bytes(tmp_path / "count"))
+    data = wheel(program=compiles)
+    (mirror / pin(data).name).write_bytes(data)
+    folder = zig.tools(pin(data), context)
+    first = musl(folder, AMD64, context)
+    assert musl(folder, AMD64, context) == first
+    identity = Identity("host", "zig 0.1", {}, programs=folder, musl=first)
+    with HostEngine(ui, context).workspace(identity, keep=False) as workspace:
+        assert Path(workspace.top, "tmp", zig.GLOBAL, "o/libc.a").read_text().strip() == "1"
+    (kept,) = context.cache.zig.glob("musl-*.tar")
+    kept.write_bytes(first[:-1])
+    assert [path.name for path in examine(context.cache).damaged] == [kept.name]
+    assert musl(folder, AMD64, context) != first  # compiled anew: the second one
+    failing = wheel(program=b"#!/bin/sh\necho no room >&2\nexit 3\n")
+    (mirror / pin(failing).name).write_bytes(failing)
+    (context.cache.downloads / pin(failing).name).unlink()
+    with pytest.raises(ToolchainError, match="zig can't compile musl for linux-static-amd64") as caught:
+        musl(zig.tools(pin(failing), context), AMD64, context)
+    assert caught.value.why.strip() == "no room"
 
 
 def test_another_wheel_is_refused(mirror: Path, context: Context) -> None:
