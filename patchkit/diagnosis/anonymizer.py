@@ -64,12 +64,12 @@ class Anonymizer:
         name, _, message = peer_of(framed.message)
         self._name(name)
         for pattern in (_CN, _PEER_IN_BRACKETS):
-            for found in pattern.finditer(message):
-                self._name(found[1].strip())
-        for found in _QUOTED.finditer(message):
-            self._name(found[3].strip())
-        for found in _ENV.finditer(message):
-            self._name(found[2].strip())
+            for match in pattern.finditer(message):
+                self._name(match[1].strip())
+        for match in _QUOTED.finditer(message):
+            self._name(match[3].strip())
+        for match in _ENV.finditer(message):
+            self._name(match[2].strip())
         host = _HOST.match(line[:300])
         if host and host[1].lower() not in _ORDINARY and len(self._hosts) < _MOST:
             self._hosts.setdefault(host[1], f"host{len(self._hosts) + 1}")
@@ -89,7 +89,7 @@ class Anonymizer:
         text = _SECRET.sub(r"\1\2REMOVED", text)
         text = _CREDENTIAL.sub(r"\1REMOVED", text)
         text = self._pattern.sub(self._word, text)
-        text = _CN.sub(lambda found: f"CN={self._names.get(found[1].strip(), found[1])}", text)
+        text = _CN.sub(lambda match: f"CN={self._names.get(match[1].strip(), match[1])}", text)
         text = _SUBJECT.sub(r"\1=X", text) if "=" in text and ("CN=" in text or "VERIFY" in text) else text
         text = _HOME.sub(r"\1user", text)
         text = _MAIL.sub("user@example.org", text)
@@ -105,14 +105,14 @@ class Anonymizer:
         ordered = sorted(words, key=len, reverse=True)
         return re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, ordered))})(?![\w])" if ordered else r"(?!)")
 
-    def _word(self, found: re.Match[str]) -> str:
-        word = found[0]
+    def _word(self, match: re.Match[str]) -> str:
+        word = match[0]
         if word not in self._names and word not in self._hosts and "\\" in word:
             word = str(json.loads(f'"{word}"'))
         return self._names.get(word) or self._hosts.get(word) or word
 
-    def _v4(self, found: re.Match[str]) -> str:
-        address = found[0]
+    def _v4(self, match: re.Match[str]) -> str:
+        address = match[0]
         parts = [int(part) for part in address.split(".")]
         if max(parts) > 255 or parts[0] in (0, 127, 255):
             return address
@@ -120,8 +120,8 @@ class Anonymizer:
             address, lambda number: f"198.{18 + (number >> 16) % 2}.{number >> 8 & 255}.{number & 255}"
         )
 
-    def _v6(self, found: re.Match[str]) -> str:
-        address = found[0]
+    def _v6(self, match: re.Match[str]) -> str:
+        address = match[0]
         if address.lower().startswith(("::ffff:", "fe80::")) or address in ("::1", "::"):
             return address
         return self._address(address, lambda number: f"2001:db8::{number >> 16:x}:{number & 65535:x}")
@@ -131,10 +131,10 @@ class Anonymizer:
             self._addresses[address] = made(len(self._addresses) + 1)
         return self._addresses.get(address, made(_MOST + 1))
 
-    def _domain(self, found: re.Match[str]) -> str:
-        name = found[0].lower()
+    def _domain(self, match: re.Match[str]) -> str:
+        name = match[0].lower()
         if name.rpartition(".")[2] in _FILES or name.endswith(("openvpn.net", "example.org")):
-            return found[0]
+            return match[0]
         if name not in self._hosts and len(self._hosts) < _MOST:
             self._hosts[name] = f"host{len(self._hosts) + 1}"
         return f"{self._hosts.get(name, 'host0')}.example.org"

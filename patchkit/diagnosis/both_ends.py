@@ -20,20 +20,20 @@ _ONE_WAY = "the server got packets of the client, and the client got none of the
 def together(ends: Sequence[tuple[End, list[LogFinding]]]) -> list[LogFinding]:
     """Join the findings of ``ends`` that are of the same time: drop what another end explains."""
     servers = [(end, findings) for end, findings in ends if end.is_server]
-    for client, found in ends:
+    for client, findings in ends:
         if client.is_server:
             continue
         for server, seen in servers:
             if _is_same_time(client, server):
-                _explain(found, seen, server)
+                _explain(findings, seen, server)
     return [finding for _, findings in ends for finding in findings]
 
 
 def _explain(client: list[LogFinding], server: list[LogFinding], end: End) -> None:
     """Change the findings of a ``client`` and its ``server`` in place."""
-    for found, others in ((server, client), (client, server)):
+    for findings, others in ((server, client), (client, server)):
         if any(finding.kind in _ON_THE_WAY for finding in others):
-            found[:] = [finding for finding in found if finding.kind != Kind.NOT_ENOUGH]
+            findings[:] = [finding for finding in findings if finding.kind != Kind.NOT_ENOUGH]
     if any(finding.kind in _REASONS and finding.certainty != Certainty.POSSIBLE for finding in server):
         client[:] = [finding for finding in client if finding.kind not in (Kind.NOT_ENOUGH, Kind.NO_REPLY)]
         return

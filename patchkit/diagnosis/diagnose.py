@@ -84,10 +84,10 @@ def _groups(files: Sequence[LogFile]) -> list[list[LogFile]]:
 
 def _age(file: LogFile) -> tuple[int, str]:
     """openvpn.log.2.gz is older than openvpn.log.1, and openvpn.log is the newest; dates sort the other way round."""
-    found = re.search(r"[-.](\d{1,10})(?:\.\w+)?$", PurePath(file.name).name)
-    if found is None:
+    match = re.search(r"[-.](\d{1,10})(?:\.\w+)?$", PurePath(file.name).name)
+    if match is None:
         return -1, file.name
-    number = int(found[1])
+    number = int(match[1])
     return (number, file.name) if number < 10_000 else (100_000_000_000 - number, file.name)
 
 

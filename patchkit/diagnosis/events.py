@@ -126,7 +126,7 @@ EVENTS: tuple[Event, ...] = (
     *_begins("unknown-session", 1, "TLS Error: Unroutable control packet received from "),
     *_begins("unknown-session", 1, "TLS Error: local/remote TLS keys are out of sync: "),
     *_begins("unknown-session", 1, "TLS ERROR: received control packet with stale session-id"),
-    *_begins("unknown-session", 1, "TLS Error: session-id not found in packet from "),
+    *_begins("unknown-session", 1, "TLS Error: session-id not match in packet from "),
     *_begins("unknown-session", 1, "TLS Error: Existing session control channel packet from unknown IP"),
     *_begins("unknown-session", 1, "TLS Error: Received control packet from unexpected IP addr"),
     *_begins("unknown-session", 1, "TLS State Error: No TLS state"),
@@ -199,12 +199,12 @@ def unearthed(message: str) -> str | None:
 
     This is for what surrounds lines in a way that framing does not know. Only texts count that nobody else prints.
     """
-    found = _BURIED.search(message, 0, _DEEP)
-    if found is None:
+    match = _BURIED.search(message, 0, _DEEP)
+    if match is None:
         return None
-    peer = found["peer"] or ""
+    peer = match["peer"] or ""
     _, colon, port = peer.rpartition(":")
-    return message[found.start("peer") if colon and port.isdigit() else found.start("text") :]
+    return message[match.start("peer") if colon and port.isdigit() else match.start("text") :]
 
 
 def recognised(message: str, word: int | None = None) -> Event | None:

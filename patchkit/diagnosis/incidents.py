@@ -51,11 +51,11 @@ class Incidents:
         """Judge ``handshake``, which is over."""
         self.handshakes += 1
         self.completed += handshake.is_complete
-        found = verdict(handshake, end)
-        if found is not None:
+        judged = verdict(handshake, end)
+        if judged is not None:
             stamps = [mark.stamp for mark in (handshake.begin, handshake.last) if mark is not None]
-            moments = handshake.moments if self._by_kind.get(found.kind, 0) < _DRAWN else []
-            self._keep(found, handshake.peer, stamps[0] if stamps else "", stamps[-1] if stamps else "", list(moments))
+            moments = handshake.moments if self._by_kind.get(judged.kind, 0) < _DRAWN else []
+            self._keep(judged, handshake.peer, stamps[0] if stamps else "", stamps[-1] if stamps else "", list(moments))
 
     def ending(self, ending: Ending, end: End) -> None:
         """Take the end of a session."""
@@ -67,12 +67,12 @@ class Incidents:
                 f"--ping-restart ended a session, and the peer was back after {back - gone:.0f} s: "
                 "the link itself works in both directions"
             )
-            found = Verdict(Kind.PING_RESTART, Certainty.LIKELY, why, (ending.mark, ending.back))
-            self._keep(found, ending.peer, ending.mark.stamp, ending.back.stamp, [])
+            judged = Verdict(Kind.PING_RESTART, Certainty.LIKELY, why, (ending.mark, ending.back))
+            self._keep(judged, ending.peer, ending.mark.stamp, ending.back.stamp, [])
         elif ending.kind == "tcp-reset":
-            found = Verdict(Kind.TCP_RESET, Certainty.LIKELY, "the TCP connection was reset", (ending.mark,))
+            judged = Verdict(Kind.TCP_RESET, Certainty.LIKELY, "the TCP connection was reset", (ending.mark,))
             if not end.is_server:
-                self._keep(found, ending.peer, ending.mark.stamp, ending.mark.stamp, [])
+                self._keep(judged, ending.peer, ending.mark.stamp, ending.mark.stamp, [])
         elif ending.kind == "duplicate-cn":
             before, count = self._names.get(ending.peer, (None, 0))
             time = ending.mark.time
@@ -82,8 +82,8 @@ class Incidents:
                 self._names[ending.peer] = (time, count)
             if count >= _MANY:
                 why = "sessions with one common name end each other again and again: two clients share a certificate"
-                found = Verdict(Kind.SETTINGS, Certainty.LIKELY, why, (ending.mark,), "duplicate-cn")
-                self._keep(found, ending.peer, ending.mark.stamp, ending.mark.stamp, [])
+                judged = Verdict(Kind.SETTINGS, Certainty.LIKELY, why, (ending.mark,), "duplicate-cn")
+                self._keep(judged, ending.peer, ending.mark.stamp, ending.mark.stamp, [])
 
     def finish(self) -> None:
         """Take what the whole log shows."""
@@ -97,8 +97,8 @@ class Incidents:
             if end.refused_when_up is not None:
                 mark = end.refused_when_up
                 why = "the server's host refused packets of a session that was up: OpenVPN does not run there any more"
-                found = Verdict(Kind.PORT_CLOSED, Certainty.LIKELY, why, (mark,), "stopped")
-                self._keep(found, "", mark.stamp, mark.stamp, [])
+                judged = Verdict(Kind.PORT_CLOSED, Certainty.LIKELY, why, (mark,), "stopped")
+                self._keep(judged, "", mark.stamp, mark.stamp, [])
         if end.undecryptable_count >= _MANY:
             why = (
                 f"{end.undecryptable_count} packets of the data channel could not be decrypted: ciphers or keys differ"
@@ -116,32 +116,32 @@ class Incidents:
             mark = end.unheard_line
             self._keep(Verdict(Kind.ONE_WAY, Certainty.POSSIBLE, why, (mark,)), "", mark.stamp, mark.stamp, [])
 
-    def _keep(self, found: Verdict, peer: str, begin: str, last: str, moments: Sequence[Drawn]) -> None:
-        key = (found.kind, _host(peer), found.detail)
+    def _keep(self, judged: Verdict, peer: str, begin: str, last: str, moments: Sequence[Drawn]) -> None:
+        key = (judged.kind, _host(peer), judged.detail)
         known = self._kept.get(key)
         if known is not None:
             known.count += 1
             known.last = last or known.last
-            if RANK[found.certainty] < RANK[known.verdict.certainty]:
-                known.verdict, known.moments = found, moments or known.moments
+            if RANK[judged.certainty] < RANK[known.verdict.certainty]:
+                known.verdict, known.moments = judged, moments or known.moments
             return
-        count = self._by_kind[found.kind] = self._by_kind.get(found.kind, 0) + 1
+        count = self._by_kind[judged.kind] = self._by_kind.get(judged.kind, 0) + 1
         if count > _MOST:
-            self.left_out[found.kind] = self.left_out.get(found.kind, 0) + 1
+            self.left_out[judged.kind] = self.left_out.get(judged.kind, 0) + 1
             return
-        self._kept[key] = _Incident(found, self.end, peer, 1, begin, last, moments)
+        self._kept[key] = _Incident(judged, self.end, peer, 1, begin, last, moments)
 
     def findings(self) -> list[LogFinding]:
         """Return the findings, the most certain ones first."""
         by_host: dict[str, set[Kind]] = {}
         for one in self._kept.values():
             by_host.setdefault(_host(one.peer), set()).add(one.verdict.kind)
-        found = [
+        findings = [
             self._finding(incident)
             for incident in self._unsteady(by_host)
             if not _is_explained(incident.verdict, by_host[_host(incident.peer)] - {incident.verdict.kind})
         ]
-        return sorted(found, key=lambda finding: (finding.kind == Kind.NOT_ENOUGH, RANK[finding.certainty]))
+        return sorted(findings, key=lambda finding: (finding.kind == Kind.NOT_ENOUGH, RANK[finding.certainty]))
 
     def _unsteady(self, by_host: dict[str, set[Kind]]) -> list[_Incident]:
         """Return the incidents; a server that answers in one attempt and not in another one is behind a lossy link."""
@@ -171,22 +171,22 @@ class Incidents:
         return any(mark.kind in _ANSWERED for verdict_of in reached for mark in verdict_of.marks)
 
     def _finding(self, incident: _Incident) -> LogFinding:
-        found, end = incident.verdict, incident.end
-        marks: list[Mark] = sorted(set(found.marks), key=lambda mark: (mark.file, mark.line))
+        judged, end = incident.verdict, incident.end
+        marks: list[Mark] = sorted(set(judged.marks), key=lambda mark: (mark.file, mark.line))
         return LogFinding(
-            kind=found.kind,
-            certainty=found.certainty,
+            kind=judged.kind,
+            certainty=judged.certainty,
             peer=incident.peer,
             side=end.side if end.lines else "",
-            summary=SUMMARIES[found.kind],
-            reason=found.reason,
+            summary=SUMMARIES[judged.kind],
+            reason=judged.reason,
             evidence=[mark.evidence() for mark in marks[:_MOST_EVIDENCE]],
             count=incident.count,
             begin=incident.begin,
             end=incident.last,
-            advice=advice(found.kind, found.detail, end.version, end.verb),
+            advice=advice(judged.kind, judged.detail, end.version, end.verb),
             moments=[
-                Moment(seconds=seconds, direction=direction, label=label, stuck=pid is not None and pid == found.stuck)
+                Moment(seconds=seconds, direction=direction, label=label, stuck=pid is not None and pid == judged.stuck)
                 for seconds, direction, label, pid in incident.moments
             ],
         )
@@ -200,14 +200,14 @@ _REFUSALS = frozenset((Kind.CERTIFICATE, Kind.KEY, Kind.TLS, Kind.AUTH))
 _LOSSES = frozenset((Kind.STALL, Kind.LOSSY))
 
 
-def _is_explained(found: Verdict, others: set[Kind]) -> bool:
-    """Whether ``others``, findings about the same peer, explain ``found``: what is refused or lost leaves traces."""
-    if found.kind in (Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION):
+def _is_explained(judged: Verdict, others: set[Kind]) -> bool:
+    """Whether ``others``, findings about the same peer, explain ``judged``: what is refused or lost leaves traces."""
+    if judged.kind in (Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION):
         return bool(others - {Kind.NOT_ENOUGH, Kind.UNKNOWN_SESSION})
-    if found.kind == Kind.MTU and (found.detail == "first-packet" or found.certainty == Certainty.POSSIBLE):
+    if judged.kind == Kind.MTU and (judged.detail == "first-packet" or judged.certainty == Certainty.POSSIBLE):
         # A server since 2.6 no longer knows a client that it has refused.
         return bool(others & (_REFUSALS | _LOSSES))
-    if found.kind == Kind.NO_REPLY and found.certainty != Certainty.CERTAIN:
+    if judged.kind == Kind.NO_REPLY and judged.certainty != Certainty.CERTAIN:
         return bool(others & (_REFUSALS | _LOSSES))
     return False
 

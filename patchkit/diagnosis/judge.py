@@ -20,9 +20,9 @@ _MANY = 3
 def verdict(handshake: Handshake, end: End) -> Verdict | None:
     """Judge ``handshake`` of ``end``; None where nothing is wrong with it, or nothing was begun."""
     for rule in _RULES:
-        found = rule(handshake, end)
-        if found is not None:
-            return None if found is FINE else found
+        judged = rule(handshake, end)
+        if judged is not None:
+            return None if judged is FINE else judged
     return None
 
 

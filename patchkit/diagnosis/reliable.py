@@ -41,27 +41,27 @@ class Packet:
 
 def packet_of(message: str) -> Packet | None:
     """Parse the packet that ``message`` logs; None where it logs none."""
-    found = _PACKET.search(message) or _ACK_ALONE.search(message)
-    if found is None:
+    match = _PACKET.search(message) or _ACK_ALONE.search(message)
+    if match is None:
         return None
-    rest = found["rest"]
+    rest = match["rest"]
     acks, pid = _ACKS.search(rest), _PID.search(rest.rstrip())
     return Packet(
-        is_read=found["way"] == "READ",
-        size=min(int(found["size"][:9]), 1 << 16),
-        opcode=found["opcode"],
-        kid=int(found["kid"][:3]),
+        is_read=match["way"] == "READ",
+        size=min(int(match["size"][:9]), 1 << 16),
+        opcode=match["opcode"],
+        kid=int(match["kid"][:3]),
         acks=tuple(map(int, acks[1].split())) if acks else (),
         pid=int(pid[1]) if pid else None,
-        address=found["address"],
-        is_tcp=found["proto"].startswith("TCP"),
+        address=match["address"],
+        is_tcp=match["proto"].startswith("TCP"),
     )
 
 
 def broken_ids(message: str) -> tuple[int, list[int]] | None:
     """Parse ``ACK output sequence broken: [next] ids``: the next id, and those outstanding, in order."""
-    found = _BROKEN.search(message)
-    return (int(found[1]), sorted(map(int, found[2].split()))) if found else None
+    match = _BROKEN.search(message)
+    return (int(match[1]), sorted(map(int, match[2].split()))) if match else None
 
 
 @dataclass(slots=True)

@@ -120,10 +120,10 @@ class Stream:
     # Who it is.
 
     def _version(self, _mark: Mark, message: str, _peer: Peer) -> None:
-        found = _VERSION.search(message)
-        if found and not message.startswith("OpenVPN 2.x"):
-            self.end.version = found[1]
-            numbers = tuple(int(part) for part in re.findall(r"\d+", found[1])[:2])
+        match = _VERSION.search(message)
+        if match and not message.startswith("OpenVPN 2.x"):
+            self.end.version = match[1]
+            numbers = tuple(int(part) for part in re.findall(r"\d+", match[1])[:2])
             self.end.window = OLD_WINDOW if numbers <= _OLD_SERIES else NEW_WINDOW
 
     def _server(self, _mark: Mark, _message: str, _peer: Peer) -> None:
@@ -147,8 +147,8 @@ class Stream:
         return peer
 
     def _addressed(self, message: str) -> Peer:
-        found = _ADDRESS.search(message)
-        return self._peer(found[1] or found[2], "") if found else self._own
+        match = _ADDRESS.search(message)
+        return self._peer(match[1] or match[2], "") if match else self._own
 
     # Handshakes.
 
@@ -213,9 +213,9 @@ class Stream:
             self._transport(transport)
             return
         self._transport("TCP" if "TCP" in message else transport)
-        found = _ADDRESS.search(message)
-        if found:
-            self._own.address = found[1] or found[2]
+        match = _ADDRESS.search(message)
+        if match:
+            self._own.address = match[1] or match[2]
         elif " link remote: " in message:
             self._own.address = message.rpartition(" link remote: ")[2].strip()[:80]
         if mark.kind == "contacting" and self._own.handshake is not None and not self._own.handshake.has("initial"):
@@ -229,13 +229,13 @@ class Stream:
 
     def _tcp_accepted(self, mark: Mark, message: str, _peer: Peer) -> None:
         self.end.is_tcp = True
-        if "TCP connection established with" in message and (found := _ADDRESS.search(message)):
-            if self._own.address == (found[1] or found[2]) or (self._own.handshake and not self.end.is_server):
+        if "TCP connection established with" in message and (match := _ADDRESS.search(message)):
+            if self._own.address == (match[1] or match[2]) or (self._own.handshake and not self.end.is_server):
                 self._add(self._own, mark)
                 return
             self.end.accepted = mark
             if self.end.is_server:
-                self._open(self._peer(found[1] or found[2], ""), mark).is_tcp = True
+                self._open(self._peer(match[1] or match[2], ""), mark).is_tcp = True
 
     def _instance(self, mark: Mark, _message: str, peer: Peer) -> None:
         if peer.address and self.end.is_server and peer is not self._own:
@@ -252,8 +252,8 @@ class Stream:
             or handshake.has("initial", "verified-leaf", "timeout")
             or handshake.reliable.control_read
         )
-        if peer is self._own and not peer.address and (found := _ADDRESS.search(message)):
-            peer.address = found[1] or found[2]
+        if peer is self._own and not peer.address and (match := _ADDRESS.search(message)):
+            peer.address = match[1] or match[2]
         if is_fresh:
             self._add(peer, mark)
         elif peer.is_up and not (peer is self._own and handshake is None):
@@ -383,10 +383,10 @@ class Stream:
     def _cookie(self, mark: Mark, message: str, _peer: Peer) -> None:
         """Take a line of a server since 2.6 that has not yet made an instance for the peer."""
         self.end.is_server = True
-        found = _ADDRESS.search(message)
-        if found is None:
+        match = _ADDRESS.search(message)
+        if match is None:
             return
-        peer = self._peer(found[1] or found[2], "")
+        peer = self._peer(match[1] or match[2], "")
         if " WRITE [" in message:
             self._add(peer, Mark("cookie", mark.time, mark.file, mark.line, mark.stamp, mark.text))
 
@@ -399,13 +399,13 @@ class Stream:
         if "unwrap error" in message and ("replay" in message or "bad packet ID" in message):
             self._replay_line = mark.line
             return
-        found = _ADDRESS.search(message)
-        if peer is self._own and found is None and self._own.handshake is None:
+        match = _ADDRESS.search(message)
+        if peer is self._own and match is None and self._own.handshake is None:
             self.end.wrap_line = mark  # the address follows in the next line
             return
-        if found is not None and self._own.handshake is None and not self._own.address:
+        if match is not None and self._own.handshake is None and not self._own.address:
             self.end.is_server = True
-            peer = self._peer(found[1] or found[2], "")
+            peer = self._peer(match[1] or match[2], "")
         earlier, self.end.wrap_line = self.end.wrap_line, None
         if earlier is not None and mark.line - earlier.line <= 2:
             self._add(peer, earlier)
@@ -449,8 +449,8 @@ class Stream:
             if self.end.management <= 4:
                 self.end.management_marks.append(mark)
         else:
-            found = re.search(r">CLIENT:(?:CONNECT|REAUTH),", message)
-            if not found:
+            match = re.search(r">CLIENT:(?:CONNECT|REAUTH),", message)
+            if not match:
                 self._add(peer, mark)
 
     def _state(self, mark: Mark, message: str, _peer: Peer) -> None:

@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from spdx_tools.spdx.parser.parse_anything import parse_file
-from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from patchkit.errors import ToolError
 from patchkit.packaging.components import parts
@@ -26,6 +24,10 @@ def document() -> Any:
 
 
 def test_the_validator_finds_nothing_and_the_bytes_are_the_same(tmp_path_factory: pytest.TempPathFactory) -> None:
+    # Not above: it takes a second, which each worker would spend to collect the tests.
+    from spdx_tools.spdx.parser.parse_anything import parse_file
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
     data = spdx(ENTRY, CONTENTS, PARTS, DIFF)
     assert spdx(ENTRY, CONTENTS, PARTS, DIFF) == data
     path = tmp_path_factory.mktemp("spdx") / "openvpn.spdx.json"

@@ -51,6 +51,32 @@ def test_the_same_object_in_another_folder(words: list[str], tmp_path: Path) -> 
     assert compiled(tmp_path / "third", words, without) == first
 
 
+@pytest.mark.parametrize(
+    ("code", "suffix", "feature", "hit"),
+    [
+        ("", "+early", "LZO", 1),
+        ("", "", "LZ4", 0),
+        ("const char *version = PACKAGE_VERSION;", "+early", "LZO", 0),
+    ],
+)
+@pytest.mark.parametrize(
+    "words", [["-I../tree"], ["-I{top}/tree"], ["-I{top}/tree", *LISTING], ["-I../tree", *LISTING]]
+)
+def test_the_variants_name_in_config_h_counts_only_where_it_is_used(
+    words: list[str], code: str, suffix: str, feature: str, hit: int, tmp_path: Path
+) -> None:
+    warm = {"PATH": f"{WRAPPERS}:{CCACHE}:{cold()['PATH']}", "CCACHE_DIR": str(tmp_path / "ccache")}
+    words = ["-DHAVE_CONFIG_H", *words, "-c", "../tree/src/b.c", "-o", "a.o"]
+    for top, named, enabled in (("first", "", "LZO"), ("second", suffix, feature)):
+        (tmp_path / top / "tree/src").mkdir(parents=True)
+        config = f'#define PACKAGE_VERSION "2.6.14{named}"\n#define ENABLE_{enabled} 1\n'
+        (tmp_path / top / "tree/config.h").write_text(config)
+        (tmp_path / top / "tree/src/b.c").write_text(f'#include "config.h"\nint one;\n{code}\n')
+        made = compiled(tmp_path / top, words, warm)
+        assert (f"2.6.14{named}\0".encode() in made) is bool(code)
+    assert hits(warm) == hit
+
+
 def test_every_wrapper_is_of_a_compiler_that_ccache_knows() -> None:
     names = {path.name for path in WRAPPERS.iterdir()} - {"compiler"}
     assert {"cc", "gcc", "x86_64-linux-gnu-gcc", "x86_64-w64-mingw32-gcc"} <= names

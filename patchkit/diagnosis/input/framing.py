@@ -101,53 +101,53 @@ class Framer:
 
     def split(self, line: str, depth: int = 0) -> Framed:
         """Split ``line`` into its frame and its message; it is inside of ``depth`` other frames."""
-        found = _PLAIN.match(line)
-        if found is not None and not _may_have_tag(line[found.end() : _TAG_ENDS]):
-            whole, us = found.groups()
+        match = _PLAIN.match(line)
+        if match is not None and not _may_have_tag(line[match.end() : _TAG_ENDS]):
+            whole, us = match.groups()
             time = self._known(whole)
             if us is not None and time is not None:
                 time += int(us) / 1e6
             return Framed(
-                time, whole if us is None else found[0][:-1], "", "", line[found.end() :], True, us is not None
+                time, whole if us is None else match[0][:-1], "", "", line[match.end() :], True, us is not None
             )
-        found = _SYSLOG.match(line)
-        if found is not None and found[2].endswith("]"):
-            message = line[found.end() :]
+        match = _SYSLOG.match(line)
+        if match is not None and match[2].endswith("]"):
+            message = line[match.end() :]
             if message[2:3] != "/" and message[4:5] not in "-/" and message[:3] not in _DAYS:
-                return Framed(self._known(found[1]), found[1], found[2], "", message, True)
+                return Framed(self._known(match[1]), match[1], match[2], "", message, True)
         return self._split(line, depth)
 
     def _split(self, line: str, depth: int) -> Framed:
-        found = _STAMP.match(line)
-        if found is None:
+        match = _STAMP.match(line)
+        if match is None:
             return self._unusual(line, depth)
-        rest = found.end()
-        time, letters = self._time(found), found["rw"] or ""
-        stamp = line[found.end("rw") : rest].strip(" ,")
-        micro = bool(found["us"] or found["ascus"])
+        rest = match.end()
+        time, letters = self._time(match), match["rw"] or ""
+        stamp = line[match.end("rw") : rest].strip(" ,")
+        micro = bool(match["us"] or match["ascus"])
         message, program = line[rest:], ""
         for _ in range(3):  # a service's time, syslog's, and OpenVPN's own: the last one counts
             found_tag = _tag(message)
             if found_tag is not None:
                 program = program or _program(found_tag)
                 message = message[found_tag.end() :]
-            found = _STAMP.match(message) if message[:1] in "0123456789[MTWFSJADNORrw" else None
-            if found is None or (found["clock"] and not found_tag):
+            match = _STAMP.match(message) if message[:1] in "0123456789[MTWFSJADNORrw" else None
+            if match is None or (match["clock"] and not found_tag):
                 if found_tag is None:
                     break
                 continue
-            time, letters = self._time(found) or time, letters + (found["rw"] or "")
-            micro = micro or bool(found["us"] or found["ascus"])
-            message = message[found.end() :]
+            time, letters = self._time(match) or time, letters + (match["rw"] or "")
+            micro = micro or bool(match["us"] or match["ascus"])
+            message = message[match.end() :]
         return Framed(time, stamp, program, letters, message, True, micro)
 
     def _unusual(self, line: str, depth: int) -> Framed:
         for pattern in (_AGE, _SERVICE, _CRI, _QUOTE, _LABEL) if depth < _DEEPEST else ():
-            found = pattern.match(line)
-            if found and (pattern is not _AGE or _STAMP.match(line, found.end())):
-                inner = self.split(line[found.end() :], depth + 1) if pattern is not _CRI else None
+            match = pattern.match(line)
+            if match and (pattern is not _AGE or _STAMP.match(line, match.end())):
+                inner = self.split(line[match.end() :], depth + 1) if pattern is not _CRI else None
                 if inner is not None and (inner.is_framed or pattern is _SERVICE):
-                    inner.program = inner.program or (line[: found.end()].strip(" |") if pattern is _SERVICE else "")
+                    inner.program = inner.program or (line[: match.end()].strip(" |") if pattern is _SERVICE else "")
                     return inner
         tag = _tag(line)
         if tag is not None:
@@ -158,8 +158,8 @@ class Framer:
         letters = line[: len(line) - len(line.lstrip("RWrw"))] if line[:2].strip("RWrw") == "" else ""
         return Framed(None, "", "", letters, line[len(letters) :].lstrip() if letters else line.strip(), False)
 
-    def _time(self, found: re.Match[str]) -> float | None:
-        whole, fraction = _whole(found)
+    def _time(self, match: re.Match[str]) -> float | None:
+        whole, fraction = _whole(match)
         seconds = self._known(whole)
         return seconds + float(f"0.{fraction}") if fraction and seconds is not None else seconds
 
@@ -189,10 +189,10 @@ class Framer:
 
 def peer_of(message: str) -> tuple[str, str, str]:
     """Split the prefix that a server puts before a ``message``: the client's name, its address, and the rest."""
-    found = _PEER.match(message)
-    if found is None:
+    match = _PEER.match(message)
+    if match is None:
         return "", "", message
-    return found["name"] or "", found["address"], message[found.end() :]
+    return match["name"] or "", match["address"], message[match.end() :]
 
 
 def _may_have_tag(text: str) -> bool:
@@ -203,15 +203,15 @@ def _tag(text: str) -> re.Match[str] | None:
     return _TAG.match(text) or _NAMED.match(text) or _CRI.match(text) or _OTHER_NOISE.match(text)
 
 
-def _program(found: re.Match[str]) -> str:
-    parts = found.groupdict()
+def _program(match: re.Match[str]) -> str:
+    parts = match.groupdict()
     pid = parts.get("pid") or parts.get("pid2") or ""
     return f"{parts.get('program') or ''}[{pid}]" if parts.get("program") else ""
 
 
-def _whole(found: re.Match[str]) -> tuple[str, str]:
-    """The time of ``found`` without its fraction, and the digits of the fraction."""
-    group = found.group
+def _whole(match: re.Match[str]) -> tuple[str, str]:
+    """The time of ``match`` without its fraction, and the digits of the fraction."""
+    group = match.group
     for whole, fraction, micro in _PARTS:
         if text := group(whole):
             us = group(micro) if micro else None

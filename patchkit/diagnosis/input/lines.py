@@ -112,4 +112,4 @@ def _hyperscan(words: tuple[bytes, ...]) -> Finder | None:
 def _python(words: tuple[bytes, ...]) -> Finder:
     any_word = re.compile(b"|".join(map(re.escape, words)))
     index = {word: number for number, word in reversed(list(enumerate(words)))}
-    return lambda block: [(found.end(), index[found[0]]) for found in any_word.finditer(block)]
+    return lambda block: [(match.end(), index[match[0]]) for match in any_word.finditer(block)]

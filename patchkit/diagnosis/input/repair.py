@@ -95,13 +95,13 @@ def _records(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """journalctl -o export and -o json-pretty: a field a line, the message in place of its field's line."""
     fields: dict[bytes, bytes] = {}
     for line in _lines(pieces):
-        found = _FIELD.match(line)
-        if found is None:
+        match = _FIELD.match(line)
+        if match is None:
             if not line.strip() or line.startswith((b"}", b"{", b"__CURSOR")):
                 fields = {}
             yield b"\n"
             continue
-        name, value = found[1], found[2].strip().rstrip(b",").strip(b'"') if b'"' in line[:2] + line[:1] else found[2]
+        name, value = match[1], match[2].strip().rstrip(b",").strip(b'"') if b'"' in line[:2] + line[:1] else match[2]
         fields[name] = value[:_LONGEST_JSON]
         if name != b"MESSAGE":
             yield b"\n"

@@ -30,17 +30,17 @@ _CAUSES = (
 
 def named(handshake: Handshake, _end: End) -> Verdict | None:
     """Judge by the line that names an error, the most telling first."""
-    found = next((kind for kind in _NAMED if handshake.has(kind)), None)
-    if found is None or (found == "cipher" and handshake.has("completed")):
+    event = next((kind for kind in _NAMED if handshake.has(kind)), None)
+    if event is None or (event == "cipher" and handshake.has("completed")):
         return None
-    text, marks = handshake.first[found].text, marks_of(handshake, found)
-    if found == "alert":
+    text, marks = handshake.first[event].text, marks_of(handshake, event)
+    if event == "alert":
         return _alert(text, marks)
-    if found == "verify-error":
+    if event == "verify-error":
         return Verdict(Kind.CERTIFICATE, CERTAIN, _certificate(text), marks, _cause(text))
-    if found == "openssl" and ("verif" in text or "certificate" in text):
+    if event == "openssl" and ("verif" in text or "certificate" in text):
         return Verdict(Kind.CERTIFICATE, CERTAIN, "TLS refused the other end's certificate", marks, _cause(text))
-    kind, certainty, why, detail = _NAMED[found]
+    kind, certainty, why, detail = _NAMED[event]
     return Verdict(kind, certainty, why, marks, detail)
 
 
@@ -67,5 +67,5 @@ def _cause(text: str) -> str:
 
 
 def _certificate(text: str) -> str:
-    found = re.search(r"error=([^:]{1,80})", text)
-    return f"a certificate was refused: {found[1]}" if found else f"a certificate was refused: {text[:100]}"
+    match = re.search(r"error=([^:]{1,80})", text)
+    return f"a certificate was refused: {match[1]}" if match else f"a certificate was refused: {text[:100]}"

@@ -32,10 +32,10 @@ def stalled(handshake: Handshake, end: End) -> Verdict | None:
     """Recognize a full window that waits for one packet."""
     if handshake.is_tcp or handshake.reliable.is_tcp or gave_up(handshake) is not None:
         return None
-    found = _stuck(handshake, end)
+    stuck = _stuck(handshake, end)
     waited = handshake.reliable.windows.longest
-    if found is not None or waited is None or waited.seconds < _STUCK or _is_unsent(handshake, waited, end):
-        return found
+    if stuck is not None or waited is None or waited.seconds < _STUCK or _is_unsent(handshake, waited, end):
+        return stuck
     return _waited(handshake, waited)
 
 

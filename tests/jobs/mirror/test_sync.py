@@ -46,7 +46,6 @@ from patchkit.source.git.repository import open_repository
 from patchkit.source.obtain import SourceRequest, obtain
 from patchkit.ui import Ui
 from tests.conftest import PINNED, ROOT, upstream
-from tests.support.compilers import cold
 from tests.support.lab.kernel_source import BUILDABLE, package
 from tests.support.lab.kernel_source import pin as kernel_pin
 from tests.support.source.samples import FILES, Repository, folder_of, tarball
@@ -441,7 +440,7 @@ def test_without_a_network_the_host_builds_the_same_bytes(real: Path, apart: Seq
     order = ["build", "--version", PINNED, "--engine", "host"]
     run(*order, "--out", str(tmp_path / "online"))
     run(*order, "--offline", "--out", str(tmp_path / "offline"), before=apart,
-        env={"PATCHKIT_MIRROR": real, "PATCHKIT_CACHE": tmp_path / "empty", **cold()})  # fmt: skip
+        env={"PATCHKIT_MIRROR": real, "PATCHKIT_CACHE": tmp_path / "empty"})  # fmt: skip
     assert artifacts(tmp_path / "offline") == artifacts(tmp_path / "online") != {}
 
 
@@ -507,7 +506,7 @@ def test_without_a_network_a_pinned_openssl_is_linked_in(
     run(*order, "--out", str(tmp_path / "online"))
     shutil.copytree(shared_cache.root / "libraries", tmp_path / "cache/libraries")
     run(*order, "--offline", "--out", str(tmp_path / "offline"), before=apart,
-        env={"PATCHKIT_MIRROR": tmp_path / "mirror", "PATCHKIT_CACHE": tmp_path / "cache", **cold()})  # fmt: skip
+        env={"PATCHKIT_MIRROR": tmp_path / "mirror", "PATCHKIT_CACHE": tmp_path / "cache"})  # fmt: skip
     assert artifacts(tmp_path / "offline") == artifacts(tmp_path / "online") != {}
     (artifact,) = json.loads((tmp_path / "offline/manifest.json").read_text())["artifacts"]
     assert artifact["source"]["verified"]

@@ -7,7 +7,6 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
 
 from patchkit.lab.statistics.intervals import (
     holm,
@@ -155,6 +154,8 @@ def test_adjusting_never_helps(pvalues: list[float]) -> None:
 @settings(deadline=None)
 @given(st.floats(1e-4, 0.2), st.integers(1, 1000))
 def test_the_detectable_difference_is_found_four_times_in_five(alpha: float, pairs: int) -> None:
+    from scipy.stats import binom  # in a second, which each worker would take to collect the tests
+
     needed = least_discordant(alpha)
     assert mcnemar(0, needed) <= alpha < mcnemar(0, needed - 1)
     share = detectable_rate(pairs, alpha)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import shake_256
 from pathlib import Path
 
@@ -53,19 +54,19 @@ def test_which_paths_are_read(path: str, wanted: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("make", "message"),
     [
-        (b"", "is not a package of a kernel's source"),
-        (package(CONTENT, tarball="other.tar.xz"), "is not a package of a kernel's source"),
-        (package({"Documentation/index.rst": b"none"}), "has no source of a kernel"),
-        (package(CONTENT)[:-100_000], "is damaged"),
-        (package(CONTENT, packing="")[:-100_000], "is damaged"),
-        (package(CONTENT).replace(b"data.tar.xz", b"data.tar.zs"), "is not a package of a kernel's source"),
+        (bytes, "is not a package of a kernel's source"),
+        (lambda: package(CONTENT, tarball="other.tar.xz"), "is not a package of a kernel's source"),
+        (lambda: package({"Documentation/index.rst": b"none"}), "has no source of a kernel"),
+        (lambda: package(CONTENT)[:-100_000], "is damaged"),
+        (lambda: package(CONTENT, packing="")[:-100_000], "is damaged"),
+        (lambda: package(CONTENT).replace(b"data.tar.xz", b"data.tar.zs"), "is not a package of a kernel's source"),
     ],
     ids=range(6),
 )
-def test_a_package_without_a_source(tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / "a.deb").write_bytes(content)
+def test_a_package_without_a_source(tmp_path: Path, make: Callable[[], bytes], message: str) -> None:
+    (tmp_path / "a.deb").write_bytes(make())
     with pytest.raises(GuestError, match=message):
         list(source_files(tmp_path / "a.deb"))
 
