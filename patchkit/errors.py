@@ -205,12 +205,12 @@ class ScenarioError(PatchkitError):
 
 class GuestError(PatchkitError):
     exit_code = 61
-    meaning = "the lab's machine can't be made: packages, QEMU, or something that a program needs is missing"
+    meaning = "the lab's guest can't be made: packages, QEMU, or something that a program needs is missing"
 
 
 class MachineError(PatchkitError):
     exit_code = 62
-    meaning = "the lab's machine failed"
+    meaning = "the lab's guest failed"
 
 
 class LinkError(PatchkitError):

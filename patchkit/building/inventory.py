@@ -39,7 +39,7 @@ dpkg-query -S "$@" 2>/dev/null | sed 's/^/O\t/; s/: /\t/'
 
 
 @dataclass(frozen=True)
-class Package:
+class InstalledPackage:
     """An installed Debian package."""
 
     name: str
@@ -65,13 +65,13 @@ class SharedLibrary:
     """What the program asks for: ``libssl.so.3``."""
     sha256: str
     """Of the file; empty where the compiler does not find it."""
-    package: Package | None
+    package: InstalledPackage | None
     """The package that it is from; None where no package has it."""
 
 
 @dataclass(frozen=True)
 class _Installed:
-    package: Package
+    package: InstalledPackage
     provides: Sequence[str]
     depends: Sequence[Sequence[str]]
     """Names that are alternatives, for each dependency."""
@@ -81,9 +81,9 @@ class _Installed:
 class Inventory:
     """The packages of the system that a workspace is on."""
 
-    installed: Mapping[str, Package]
+    installed: Mapping[str, InstalledPackage]
     """All packages, by full name."""
-    toolchain: Sequence[Package]
+    toolchain: Sequence[InstalledPackage]
     """Those of the toolchain, and all that they depend on, by full name; empty where the system does not use dpkg."""
 
 
@@ -98,7 +98,7 @@ def inventory(workspace: Workspace, packages: Sequence[str], native: str) -> Inv
     for row in (row for row in rows if row[0] == "P" and len(row) == 1 + len(_FIELDS) and row[1] == "installed"):
         _, _, name, architecture, version, source, source_version, provides, before, depends = row
         sha256 = hashes.get((name, architecture)) or hashes.get((name, None), "")
-        package = Package(name, architecture, version, source, source_version, sha256)
+        package = InstalledPackage(name, architecture, version, source, source_version, sha256)
         installed[package.full_name] = _Installed(
             package,
             [_bare(entry) for entry in _entries(provides)],
@@ -180,7 +180,7 @@ def _named(name: str, native: str) -> tuple[str, str]:
     return bare, architecture or native
 
 
-def _package(owner: str, system: Inventory) -> Package | None:
+def _package(owner: str, system: Inventory) -> InstalledPackage | None:
     """Return the package that ``dpkg-query -S`` calls ``owner``: a name, mostly with its architecture."""
     named = (package for package in system.installed.values() if package.name == owner)
     return system.installed.get(owner) or next(named, None)

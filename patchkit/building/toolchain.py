@@ -116,7 +116,7 @@ class OpensslRecipe(_Table):
     """Whether its makefiles work with more than one job at a time."""
 
 
-class Crypto(_Table):
+class CryptoChoice(_Table):
     """A crypto library with which some releases of a series can be built."""
 
     library: str
@@ -184,7 +184,7 @@ class Series(_Table):
     configure: list[str]
     portability: list[Portability] = []
     """Flags for make alone: with some of them, configure's probes fail."""
-    crypto: list[Crypto]
+    crypto: list[CryptoChoice]
     """The libraries with which its releases can be built, the default first."""
     peer_options: list[str]
     """Options that both peers of a handshake on this toolchain need."""
@@ -207,7 +207,7 @@ class Toolchain(_Table):
     series: Series
     portability: list[str]
     """The reasons for the flags that today's compilers need for this release."""
-    crypto: Crypto
+    crypto: CryptoChoice
     openssl: OpensslRecipe | None
     """The options that compile the pinned library; None with the system's own."""
     features: list[str]
@@ -364,7 +364,7 @@ def check_crypto(name: str) -> None:
         )
 
 
-def _crypto(series: Series, version: Version, choice: str | None, *, linking: bool) -> Crypto:
+def _crypto(series: Series, version: Version, choice: str | None, *, linking: bool) -> CryptoChoice:
     if choice is not None:
         check_crypto(choice)
     fitting = [
@@ -393,7 +393,7 @@ def feature_of(name: str) -> Feature:
     return known[name]
 
 
-def _feature_words(series: Series, target: Target, library: Crypto, requested: Sequence[Feature]) -> list[str]:
+def _feature_words(series: Series, target: Target, library: CryptoChoice, requested: Sequence[Feature]) -> list[str]:
     """Return the arguments of configure for requested features, and against all others, which it would probe for."""
     for feature in requested:
         _refuse_impossible(feature, series, target, library)
@@ -406,7 +406,7 @@ def _feature_words(series: Series, target: Target, library: Crypto, requested: S
     return words
 
 
-def _refuse_impossible(feature: Feature, series: Series, target: Target, library: Crypto) -> None:
+def _refuse_impossible(feature: Feature, series: Series, target: Target, library: CryptoChoice) -> None:
     """Raise ToolchainError where ``feature`` can't be built for this target, in this series or with this library."""
     if target.system not in feature.systems:
         raise ToolchainError(

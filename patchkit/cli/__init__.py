@@ -14,9 +14,9 @@ def main() -> None:
     streams.install()
     encoding.install()
     from patchkit.cli.app import app
-    from patchkit.cli.error_handling import ending
+    from patchkit.cli.error_handling import reporting_errors
 
     # Commands end by themselves: an OSError that comes here is one of click's, of writing a help text.
-    with ending(as_json="--json" in sys.argv[1:]), streams.taking_all():
+    with reporting_errors(as_json="--json" in sys.argv[1:]), streams.taking_all():
         code = typer.main.get_command(app).main(prog_name="patchkit", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

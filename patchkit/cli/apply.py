@@ -23,7 +23,7 @@ def apply(
     """Apply a variant to a source tree of your own: exactly, or not at all.
 
     \b
-    Example: patchkit apply openvpn-2.6.14 --variant retransmit
+    Example: patchkit apply openvpn-2.6.14 --variant recommended
     """
     import hashlib
 

@@ -27,6 +27,6 @@ def sign(
     from patchkit.ui import data
 
     if not sign_with:
-        raise BadUsageError("which key?", why="no key was named", advice="--sign-with openpgp:FINGERPRINT")
+        raise BadUsageError("no key is named", advice="--sign-with openpgp:FINGERPRINT")
     for name in sign_folder(folder, [SigningKey.parse(text) for text in sign_with]):
         data(f"{folder / name}\n")

@@ -100,7 +100,7 @@ def build(
     """Build a release, patched, tested and packed, into DIR.
 
     \b
-    Example: patchkit build --version 2.6.14 --variant stock --variant retransmit
+    Example: patchkit build --version 2.6.14 --variant stock --variant recommended
     """
     from patchkit.cli.output.build import print_document, print_table, report_errors
     from patchkit.context import Context
@@ -118,7 +118,7 @@ def build(
     began = time.monotonic()
     if (version is None and source is None and not all_releases) or (version is not None and all_releases):
         raise BadUsageError(
-            "which release?", why="one of --version, --source and --all-releases is needed", advice="--version V"
+            "no release is named", why="one of --version, --source and --all-releases is needed", advice="--version V"
         )
     request = ReleasesRequest(
         BuildRequest(

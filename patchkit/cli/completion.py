@@ -26,6 +26,7 @@ def version_lists(incomplete: str) -> list[str]:
 
 
 def variants(incomplete: str) -> list[str]:
+    """Return the variants that complete ``incomplete``."""
     from patchkit.patching.variants import names
 
     return _fitting(incomplete, names())
@@ -63,6 +64,7 @@ def packages(incomplete: str) -> list[str]:
 
 
 def targets(incomplete: str) -> list[str]:
+    """Return the targets that complete ``incomplete``."""
     from patchkit.building.toolchain import targets
 
     return _fitting(incomplete, targets())
@@ -82,18 +84,21 @@ def crypto(incomplete: str) -> list[str]:
 
 
 def features(incomplete: str) -> list[str]:
+    """Return the optional parts of a build that complete ``incomplete``."""
     from patchkit.building.toolchain import features
 
     return _fitting(incomplete, [feature.name for feature in features()])
 
 
 def scenarios(incomplete: str) -> list[str]:
+    """Return the built-in scenarios that complete ``incomplete``."""
     from patchkit.lab.model.scenario import built_in
 
     return _fitting(incomplete, built_in())
 
 
 def profiles(incomplete: str) -> list[str]:
+    """Return the built-in credentials that complete ``incomplete``."""
     from patchkit.pki.profile import BUILT_IN
 
     return _fitting(incomplete, BUILT_IN)

@@ -26,11 +26,11 @@ def merge(
     Example: patchkit dist merge part-1 part-2
     """
     from patchkit.cli.output.document import print_json
-    from patchkit.jobs.build.parts import MergeRequest
+    from patchkit.jobs.build.parts import DistMergeRequest
     from patchkit.jobs.build.parts import merge as merged
     from patchkit.ui import Ui, table
 
-    done = merged(MergeRequest(folders=folders, out=out, allow_missing=allow_missing))
+    done = merged(DistMergeRequest(folders=folders, out=out, allow_missing=allow_missing))
     ui = Ui()
     for what, why in done.failed.items():
         ui.warn(f"{what} was not built: {why}")

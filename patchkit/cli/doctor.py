@@ -27,7 +27,7 @@ def doctor(
     _: NetworkTimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Test what patchkit needs here: run a container, compile, boot the lab's machine, reach a mirror.
+    """Test what patchkit needs here: run a container, compile, boot the lab's guest, reach a mirror.
 
     Each probe works, is missing or is broken, with the command that repairs it on this distribution. The exit code is
     90 unless all that the purposes need works.

@@ -34,7 +34,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def run(**kwargs: Any) -> None:
         signals.install()
         talk_through(Ui().note)
-        with ending(as_json=bool(kwargs.get("as_json"))):
+        with reporting_errors(as_json=bool(kwargs.get("as_json"))):
             function(**kwargs)
 
     run.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
@@ -42,7 +42,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def ending(*, as_json: bool) -> Iterator[None]:
+def reporting_errors(*, as_json: bool) -> Iterator[None]:
     """Turn what is raised within the context into an error text, with ``as_json`` also a document, and an exit code."""
     try:
         yield

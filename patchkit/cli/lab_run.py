@@ -100,7 +100,14 @@ def run(
     ] = None,
     wrap: Annotated[WrapChoice | None, typer.Option("--wrap", help="tls-auth, tls-crypt or none.")] = None,
     max_packet_size: Annotated[
-        int | None, typer.Option("--max-packet-size", metavar="BYTES", min=154, max=2048, help="Of 2.6 and later.")
+        int | None,
+        typer.Option(
+            "--max-packet-size",
+            metavar="BYTES",
+            min=154,
+            max=2048,
+            help="OpenVPN's --max-packet-size, which 2.6 and later have.",
+        ),
     ] = None,
     topology: Annotated[
         TopologyChoice | None, typer.Option("--topology", help="server: --server with tun; p2p: --dev null.")
@@ -129,7 +136,7 @@ def run(
     """Run builds against each other on a lossy link, the same losses for each, and report what differs.
 
     \b
-    Example: patchkit lab run --version 2.6.14 --variant stock --variant retransmit --scenario loss-20 --trials 20
+    Example: patchkit lab run --version 2.6.14 --variant stock --variant recommended --scenario loss-20 --trials 20
     """
     from patchkit.cli.output.document import print_json
     from patchkit.context import Context
@@ -165,7 +172,7 @@ def run(
     if resume and not arms:
         if scenario or credentials or link or seed is not None or trials or guard or shard or any(changes.values()):
             raise BadUsageError(
-                "--resume without a version goes on with all that the report was asked for",
+                "--resume without a version runs all that the report was asked for",
                 advice="leave the other options away, or give all of them",
             )
         request = ResumeRequest.of(out, places, settings, on)

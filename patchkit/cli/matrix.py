@@ -51,7 +51,9 @@ def matrix(
     note: Annotated[
         Path | None,
         typer.Option(
-            "--note", metavar="FILE", help="Write what was refused, for an issue: a title, then Markdown. Else no FILE."
+            "--note",
+            metavar="FILE",
+            help="Write what was refused, for an issue: a title, then Markdown. Nothing refused, no FILE.",
         ),
     ] = None,
 ) -> None:

@@ -53,7 +53,7 @@ OptionalVersionOption = Annotated[
     typer.Option(
         "--version",
         metavar="V",
-        help="2.6.14, 2.7_rc2; latest, or 2.6 for its newest; with --git, any ref. A tree of --source names its own.",
+        help="2.6.14, 2.7_rc2; latest, or 2.6 for its newest; with --git, any ref; of a --source, checked against it.",
         autocompletion=completion.versions,
     ),
 ]
@@ -77,8 +77,8 @@ VariantOption = Annotated[
     typer.Option(
         "--variant",
         metavar="NAME|./FOLDER",
-        show_default="the recommended one",
-        help="See `patchkit variants`; a folder of your own is a path.",
+        show_default=False,
+        help="See `patchkit variants`; a folder of your own is a path. Default: recommended.",
         autocompletion=completion.variants,
     ),
 ]
@@ -187,9 +187,7 @@ FeatureOption = Annotated[
         autocompletion=completion.features,
     ),
 ]
-ShardOption = Annotated[
-    str | None, typer.Option("--shard", metavar="K/N", help="Do only part K of N; lab merge and dist merge join them.")
-]
+ShardOption = Annotated[str | None, typer.Option("--shard", metavar="K/N", help="Do only part K of N.")]
 OnOption = Annotated[
     str | None,
     typer.Option("--on", metavar="tcp://HOST:PORT", help="Let the workers of this Dask scheduler do it."),

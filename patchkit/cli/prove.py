@@ -45,7 +45,7 @@ def prove(
     """Prove from object files that only the functions a variant names have changed, and none with the guard off.
 
     \b
-    Example: patchkit prove --version 2.6.14 --variant retransmit
+    Example: patchkit prove --version 2.6.14 --variant recommended
     """
     from patchkit.cli.output.prove import print_document, print_table
     from patchkit.context import Context

@@ -31,7 +31,7 @@ def variants(
     `variants new FOLDER` lays out the folder of one of your own.
 
     \b
-    Example: patchkit variants retransmit
+    Example: patchkit variants recommended
     """
     from patchkit.cli.output.document import print_json
     from patchkit.cli.output.variants import document, print_list, print_one
@@ -63,7 +63,7 @@ def _lay_out(folder: str | None, *, as_json: bool) -> None:
     from patchkit.ui import Ui, data
 
     if folder is None:
-        raise BadUsageError("what is it to be called?", advice="patchkit variants new my-change")
+        raise BadUsageError("the new variant's folder is not named", advice="patchkit variants new my-change")
     files = lay_out(folder)
     if as_json:
         print_json({"files": {name: str(path) for name, path in files.items()}})

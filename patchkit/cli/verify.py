@@ -56,7 +56,7 @@ def verify(
         typer.Option(
             "--variant",
             metavar="NAME",
-            help="In question; may be repeated. Default: the recommended one; all with --new.",
+            help="The variant to judge; may be repeated. Default: recommended; with --new, all.",
             autocompletion=completion.patches,
         ),
     ] = None,
@@ -66,13 +66,13 @@ def verify(
         typer.Option(
             "--only",
             metavar="STEP,...",
-            help="Of source, vulnerabilities, variants, prove, build, smoke and lab.",
+            help="Run these steps alone: source, vulnerabilities, variants, prove, build, smoke, lab.",
             autocompletion=completion.steps,
         ),
     ] = None,
     skip: Annotated[
         list[str] | None,
-        typer.Option("--skip", metavar="STEP,...", help="All but these steps.", autocompletion=completion.steps),
+        typer.Option("--skip", metavar="STEP,...", help="Leave these steps out.", autocompletion=completion.steps),
     ] = None,
     require: Annotated[
         list[str] | None,
@@ -89,7 +89,11 @@ def verify(
     ] = None,
     signature: Annotated[
         Path | None,
-        typer.Option("--signature", metavar="FILE", help="That tarball's. Default: the .asc or .sig beside it."),
+        typer.Option(
+            "--signature",
+            metavar="FILE",
+            help="The signature of TARBALL. Default: the .asc or .sig beside it.",
+        ),
     ] = None,
     key: Annotated[
         list[Path] | None,
@@ -97,7 +101,8 @@ def verify(
     ] = None,
     compiling: CompileOptions = CompileOptions(),
     trials: Annotated[
-        int | None, typer.Option("--trials", metavar="N", min=1, help="Of the lab, for each side. Default: 200.")
+        int | None,
+        typer.Option("--trials", metavar="N", min=1, help="Trials of each variant in the lab. Default: 200."),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Gets a folder for the release, with the reports.")
@@ -125,7 +130,7 @@ def verify(
     from patchkit.source.obtain import SourceRequest
 
     if new == (version is not None):
-        raise BadUsageError("which release?", why="either --version or --new is needed", advice="--version V")
+        raise BadUsageError("no release is named", why="either --version or --new is needed", advice="--version V")
     if (since is not None or to is not None) and not new:
         raise BadUsageError("--since and --to go with --new")
     if record and to is None:

@@ -8,7 +8,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -247,7 +247,7 @@ class Cluster:
         workers = self._workers()
         why = [f"{info.get('name') or address}: {self._reason(address, info)}" for address, info in workers.items()]
         return ClusterError(
-            f"no worker of {self.address} can do what {self.ability} needs",
+            f"no worker of {self.address} can {_WORK[self.ability]}",
             why="\n".join(why) or "it has no workers",
             advice=f"dask worker {self.address} --preload {PRELOAD}, with patchkit {identity()} installed there",
         )
@@ -261,6 +261,10 @@ class Cluster:
         if offer.get("identity") != identity():
             return f"it has another patchkit, {offer.get('version')} ({offer.get('identity')}); this is {identity()}"
         return str(offer.get("lacks", {}).get(self.ability, "it offers nothing"))
+
+
+_WORK: Mapping[Ability, str] = {"lab": "run trials", "build": "build"}
+"""What a worker can do that has an ability, as messages state it."""
 
 
 def _check_certificates(address: str) -> None:
@@ -291,7 +295,7 @@ def _result(finished: Future[bytes], name: str) -> bytes:
         raise ClusterError(
             f"{name} was not done",
             why=f"{type(error).__name__}: {error}",
-            advice="look into the logs of the workers; --resume goes on",
+            advice="see the logs of the workers; then run the same command again, lab run with --resume",
         ) from error
     kind, rest = answer[:1], answer[1:]
     if kind == ERROR:

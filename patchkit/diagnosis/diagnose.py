@@ -62,7 +62,7 @@ def diagnose(files: Sequence[LogFile]) -> Diagnosis:
     if not any(part.end.lines for part in parts):
         raise NotALogError(
             f"no line of OpenVPN's was recognised in {', '.join(file.name for file in files)[:300]}",
-            advice="patchkit diagnose --help lists what it reads",
+            advice="docs/diagnose.md lists the kinds of logs that are read; --anonymize makes one that can be shown",
         )
     findings = together([(part.end, part.findings()) for part in parts])
     return Diagnosis(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from patchkit.diagnosis.mark import Mark
-from patchkit.diagnosis.reliable import Packet, Reliable
+from patchkit.diagnosis.reliable import LoggedPacket, Reliable
 
 _MOST_MARKS = 64  # of one handshake
 _MOST_MOMENTS = 400  # arrows in a drawing
@@ -67,7 +67,7 @@ class Handshake:
         self.letters_read += text.count("R")
         self.letters_written += text.count("W")
 
-    def moment(self, packet: Packet, time: float | None) -> None:
+    def moment(self, packet: LoggedPacket, time: float | None) -> None:
         """Keep ``packet`` for the drawing."""
         name = packet.opcode.removeprefix("P_").removesuffix("_V1").removesuffix("_V2").removesuffix("_V3")
         label = name if packet.pid is None else f"{name} {packet.pid}"

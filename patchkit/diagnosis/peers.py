@@ -18,7 +18,7 @@ BACK_WITHIN = 120.0
 
 
 @dataclass(slots=True)
-class Peer:
+class LoggedPeer:
     """The other end of a session: its ``address`` with the port, and its ``name``, the common name."""
 
     address: str

@@ -26,7 +26,7 @@ _BIG = 1000  # bytes: an MTU hole lets smaller ones through
 
 
 @dataclass(slots=True, frozen=True)
-class Packet:
+class LoggedPacket:
     """A line of verb 6: a packet that was read or written."""
 
     is_read: bool
@@ -39,14 +39,14 @@ class Packet:
     is_tcp: bool
 
 
-def packet_of(message: str) -> Packet | None:
+def packet_of(message: str) -> LoggedPacket | None:
     """Parse the packet that ``message`` logs; None where it logs none."""
     match = _PACKET.search(message) or _ACK_ALONE.search(message)
     if match is None:
         return None
     rest = match["rest"]
     acks, pid = _ACKS.search(rest), _PID.search(rest.rstrip())
-    return Packet(
+    return LoggedPacket(
         is_read=match["way"] == "READ",
         size=min(int(match["size"][:9]), 1 << 16),
         opcode=match["opcode"],
@@ -119,7 +119,7 @@ class Reliable:
     longest: Stuck | None = None
     windows: Windows = field(default_factory=Windows)
 
-    def packet(self, packet: Packet, time: float | None, window: int) -> None:
+    def packet(self, packet: LoggedPacket, time: float | None, window: int) -> None:
         """Take ``packet`` at ``time``; ``window`` is what the series sends without an ACK."""
         self.is_tcp = self.is_tcp or packet.is_tcp
         if packet.pid is not None and packet.pid > _MOST_IDS:
@@ -130,7 +130,7 @@ class Reliable:
             self._write(packet, time)
         self._watch_windows(packet, time, window)
 
-    def _read(self, packet: Packet, time: float | None) -> None:
+    def _read(self, packet: LoggedPacket, time: float | None) -> None:
         self.reads += 1
         self.last_read = time
         self.repeated_alive = self.repeated
@@ -158,7 +158,7 @@ class Reliable:
         if is_new:
             self.last_progress = time
 
-    def _write(self, packet: Packet, time: float | None) -> None:
+    def _write(self, packet: LoggedPacket, time: float | None) -> None:
         self.writes += 1
         if "HARD_RESET" in packet.opcode:
             self.resets_written += 1
@@ -172,7 +172,7 @@ class Reliable:
             self.repeated += bool(times) and time - times[-1] >= 0.9
             times.append(time)
 
-    def _watch_windows(self, packet: Packet, time: float | None, window: int) -> None:
+    def _watch_windows(self, packet: LoggedPacket, time: float | None, window: int) -> None:
         if time is None or self.is_garbled:
             return
         has_pid = packet.pid is not None and packet.opcode != "P_ACK_V1"

@@ -10,7 +10,7 @@ from patchkit.diagnosis.events import Event
 from patchkit.diagnosis.handshake import Handshake
 from patchkit.diagnosis.input.framing import Framed
 from patchkit.diagnosis.mark import Mark
-from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending, Peer
+from patchkit.diagnosis.peers import BACK_WITHIN, End, Ending, LoggedPeer
 from patchkit.diagnosis.reliable import broken_ids, packet_of
 from patchkit.diagnosis.window import NEW_WINDOW, OLD_WINDOW
 
@@ -37,13 +37,13 @@ class Stream:
         self.end = end
         self._judge = judge
         self._ending = ending
-        self._peers: OrderedDict[str, Peer] = OrderedDict()
-        self._own = Peer("")
+        self._peers: OrderedDict[str, LoggedPeer] = OrderedDict()
+        self._own = LoggedPeer("")
         """A client's server, or the other one of two."""
         self._replay_line = -9
         self._names: OrderedDict[str, tuple[float | None, Mark]] = OrderedDict()
         self._last: float | None = None
-        self._handlers: dict[str, Callable[[Mark, str, Peer], None]] = {
+        self._handlers: dict[str, Callable[[Mark, str, LoggedPeer], None]] = {
             "version": self._version, "multi-init": self._server, "link-remote": self._link_remote,
             "contacting": self._link_remote, "tcp-accepted": self._tcp_accepted, "state": self._state,
             "event": self._core_event, "initial": self._initial, "instance": self._instance, "reneg": self._reneg,
@@ -119,24 +119,24 @@ class Stream:
 
     # Who it is.
 
-    def _version(self, _mark: Mark, message: str, _peer: Peer) -> None:
+    def _version(self, _mark: Mark, message: str, _peer: LoggedPeer) -> None:
         match = _VERSION.search(message)
         if match and not message.startswith("OpenVPN 2.x"):
             self.end.version = match[1]
             numbers = tuple(int(part) for part in re.findall(r"\d+", match[1])[:2])
             self.end.window = OLD_WINDOW if numbers <= _OLD_SERIES else NEW_WINDOW
 
-    def _server(self, _mark: Mark, _message: str, _peer: Peer) -> None:
+    def _server(self, _mark: Mark, _message: str, _peer: LoggedPeer) -> None:
         self.end.is_server = True
         self.end.is_multi = True
-        self._own = Peer("")
+        self._own = LoggedPeer("")
 
-    def _peer(self, address: str, name: str) -> Peer:
+    def _peer(self, address: str, name: str) -> LoggedPeer:
         if address[:3] in ("udp", "tcp"):  # 2.7 has the transport in front, though not in its texts
             address = _TRANSPORT.sub("", address)
         peer = self._peers.get(address)
         if peer is None:
-            peer = self._peers[address] = Peer(address)
+            peer = self._peers[address] = LoggedPeer(address)
             if len(self._peers) > _MOST_PEERS:
                 _, oldest = self._peers.popitem(last=False)
                 self._close(oldest)
@@ -146,13 +146,13 @@ class Stream:
             peer.name = name
         return peer
 
-    def _addressed(self, message: str) -> Peer:
+    def _addressed(self, message: str) -> LoggedPeer:
         match = _ADDRESS.search(message)
         return self._peer(match[1] or match[2], "") if match else self._own
 
     # Handshakes.
 
-    def _open(self, peer: Peer, mark: Mark, *, renegotiation: bool = False) -> Handshake:
+    def _open(self, peer: LoggedPeer, mark: Mark, *, renegotiation: bool = False) -> Handshake:
         self._close(peer)
         side = "server" if self.end.is_server else "client"
         peer.handshake = Handshake(peer.label, side, is_renegotiation=renegotiation, is_tcp=self.end.is_tcp)
@@ -162,7 +162,7 @@ class Stream:
         self._add(peer, mark)
         return peer.handshake
 
-    def _begun(self, peer: Peer, mark: Mark, time: float) -> None:
+    def _begun(self, peer: LoggedPeer, mark: Mark, time: float) -> None:
         """Note whether the host of ``peer`` had begun an attempt a moment ago, and gave it up: no timer is so short."""
         begun = self.end.begun
         earlier = begun.pop(peer.host, None)
@@ -175,7 +175,7 @@ class Stream:
         if left is not None and left.handshake is not None and not left.is_up:
             left.handshake.mark(Mark("returned", mark.time, mark.file, mark.line, mark.stamp, mark.text))
 
-    def _add(self, peer: Peer, mark: Mark) -> Handshake | None:
+    def _add(self, peer: LoggedPeer, mark: Mark) -> Handshake | None:
         """Add ``mark`` to the handshake of ``peer``; begin one where an excerpt begins in the middle of it."""
         if peer.handshake is None:
             if peer.is_up and mark.kind in _MEANS_NOTHING_WHEN_UP:
@@ -188,23 +188,23 @@ class Stream:
         peer.handshake.mark(mark)
         return peer.handshake
 
-    def _close(self, peer: Peer) -> None:
+    def _close(self, peer: LoggedPeer) -> None:
         if peer.handshake is not None:
             handshake, peer.handshake = peer.handshake, None
             handshake.peer = peer.label
             self._judge(handshake, self.end)
 
-    def _nothing(self, _mark: Mark, _message: str, _peer: Peer) -> None:
+    def _nothing(self, _mark: Mark, _message: str, _peer: LoggedPeer) -> None:
         pass
 
-    def _anyone(self, mark: Mark, _message: str, peer: Peer) -> None:
+    def _anyone(self, mark: Mark, _message: str, peer: LoggedPeer) -> None:
         self._add(peer, mark)
 
-    def _duplicate(self, mark: Mark, message: str, _peer: Peer) -> None:
+    def _duplicate(self, mark: Mark, message: str, _peer: LoggedPeer) -> None:
         name = message.partition("client '")[2].partition("'")[0][:64]
         self._ending(Ending("duplicate-cn", name, mark, None, None), self.end)
 
-    def _link_remote(self, mark: Mark, message: str, _peer: Peer) -> None:
+    def _link_remote(self, mark: Mark, message: str, _peer: LoggedPeer) -> None:
         transport = message[:4]
         end = self.end
         if end.is_server or "[AF_UNSPEC]" in message or message.endswith(("[undef]", "[undef]:0")):
@@ -227,7 +227,7 @@ class Stream:
         self.end.is_tcp = self.end.is_tcp or text.startswith(("TCPv", "TCP"))
         self.end.is_udp = self.end.is_udp or text.startswith("UDP")
 
-    def _tcp_accepted(self, mark: Mark, message: str, _peer: Peer) -> None:
+    def _tcp_accepted(self, mark: Mark, message: str, _peer: LoggedPeer) -> None:
         self.end.is_tcp = True
         if "TCP connection established with" in message and (match := _ADDRESS.search(message)):
             if self._own.address == (match[1] or match[2]) or (self._own.handshake and not self.end.is_server):
@@ -237,14 +237,14 @@ class Stream:
             if self.end.is_server:
                 self._open(self._peer(match[1] or match[2], ""), mark).is_tcp = True
 
-    def _instance(self, mark: Mark, _message: str, peer: Peer) -> None:
+    def _instance(self, mark: Mark, _message: str, peer: LoggedPeer) -> None:
         if peer.address and self.end.is_server and peer is not self._own:
             if peer.handshake is not None and peer.handshake.first.keys() == {"cookie"}:
                 peer.handshake.mark(mark)
             else:
                 self._open(peer, mark)
 
-    def _initial(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _initial(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         handshake = peer.handshake
         # The packet itself may be logged before this line; a later one of the same peer begins anew.
         is_fresh = handshake is not None and not (
@@ -264,16 +264,16 @@ class Stream:
         if self.end.accepted is not None and peer.handshake is not None and not self.end.is_udp:
             peer.handshake.is_tcp = True
 
-    def _reneg(self, mark: Mark, _message: str, peer: Peer) -> None:
+    def _reneg(self, mark: Mark, _message: str, peer: LoggedPeer) -> None:
         peer.is_up = True
         self._open(peer, mark, renegotiation=True)
 
-    def _tls_done(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _tls_done(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         handshake = self._add(peer, mark)
         if handshake is not None and handshake.is_renegotiation and message.startswith("Control Channel"):
             self._close(peer)
 
-    def _initiated(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _initiated(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         name, bracket, _ = message.partition("] Peer Connection")
         if bracket and name.startswith("["):
             peer.name = peer.name or name[1:65]
@@ -283,7 +283,7 @@ class Stream:
         if self.end.is_server:
             peer.settling = True
 
-    def _completed(self, mark: Mark, _message: str, peer: Peer) -> None:
+    def _completed(self, mark: Mark, _message: str, peer: LoggedPeer) -> None:
         self.end.completions += 1
         if peer is self._own and self.end.is_server:
             return  # the server's own start
@@ -299,7 +299,7 @@ class Stream:
         self._came_back(own, mark)
         self._close(own)
 
-    def _push_reply(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _push_reply(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         handshake = self._add(peer, mark)
         if handshake is not None and mark.time is not None and message.startswith("SENT"):
             handshake.reliable.windows.said(mark.time)
@@ -307,19 +307,19 @@ class Stream:
             peer.settling = False
             self._close(peer)
 
-    def _came_back(self, peer: Peer, mark: Mark) -> None:
+    def _came_back(self, peer: LoggedPeer, mark: Mark) -> None:
         left = self.end.left.pop(peer.name or peer.host, None)
         if left is not None:
             self._ending(Ending("ping-restart", peer.label, left, left.time, mark), self.end)
 
-    def _failed(self, mark: Mark, _message: str, peer: Peer) -> None:
+    def _failed(self, mark: Mark, _message: str, peer: LoggedPeer) -> None:
         handshake = peer.handshake
         if mark.kind == "timeout" and handshake is not None and handshake.has("timeout"):
             self._open(peer, mark)
             return
         self._add(peer, mark)
 
-    def _ended(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _ended(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         if "hard" in message[:16] and peer.handshake is not None and not peer.is_up:
             peer.handshake.mark(mark)
         elif peer.handshake is not None:
@@ -330,7 +330,7 @@ class Stream:
             self._close(peer)
             peer.is_up = False
 
-    def _ping_restart(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _ping_restart(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         name, bracket, _ = message.partition("] Inactivity")
         was_up = name != "[UNDEF"
         if bracket and name.startswith("[") and was_up:
@@ -350,7 +350,7 @@ class Stream:
 
     # Packets.
 
-    def _packet(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _packet(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         if message.startswith("Connection Attempt "):
             self._cookie(mark, message, peer)
             return
@@ -372,7 +372,7 @@ class Stream:
             added.moment(packet, mark.time)
             added.is_tcp = added.is_tcp or packet.is_tcp
 
-    def _broken(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _broken(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         ids = broken_ids(message)
         if ids is None:
             return
@@ -380,7 +380,7 @@ class Stream:
         if handshake is not None:
             handshake.reliable.broken(*ids, mark)
 
-    def _cookie(self, mark: Mark, message: str, _peer: Peer) -> None:
+    def _cookie(self, mark: Mark, message: str, _peer: LoggedPeer) -> None:
         """Take a line of a server since 2.6 that has not yet made an instance for the peer."""
         self.end.is_server = True
         match = _ADDRESS.search(message)
@@ -392,7 +392,7 @@ class Stream:
 
     # Errors.
 
-    def _wrap(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _wrap(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         if mark.line - self._replay_line <= 2 and "authentication failed" in message:
             self._add(peer, Mark("replay", mark.time, mark.file, mark.line, mark.stamp, mark.text))
             return
@@ -414,7 +414,7 @@ class Stream:
             return
         self._add(peer, mark)
 
-    def _decrypt(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _decrypt(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         if "replay" in message:
             self._replay_line = mark.line
             self.end.replays.append(mark) if len(self.end.replays) < 8 else None
@@ -423,7 +423,7 @@ class Stream:
             self.end.undecryptable.append(mark) if len(self.end.undecryptable) < 8 else None
             self.end.undecryptable_count += 1
 
-    def _call(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _call(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         if _OUR_CALLS.match(message) is None:
             return
         if self.end.is_server and mark.kind == "refused":
@@ -440,10 +440,10 @@ class Stream:
             return
         self._add(peer, mark)
 
-    def _mute(self, _mark: Mark, _message: str, _peer: Peer) -> None:
+    def _mute(self, _mark: Mark, _message: str, _peer: LoggedPeer) -> None:
         self.end.is_muted = True
 
-    def _management(self, mark: Mark, message: str, peer: Peer) -> None:
+    def _management(self, mark: Mark, message: str, peer: LoggedPeer) -> None:
         if mark.kind == "management-client":
             self.end.management += 1
             if self.end.management <= 4:
@@ -453,12 +453,12 @@ class Stream:
             if not match:
                 self._add(peer, mark)
 
-    def _state(self, mark: Mark, message: str, _peer: Peer) -> None:
+    def _state(self, mark: Mark, message: str, _peer: LoggedPeer) -> None:
         fields = message.partition(">STATE:")[2].split(",")
         state = fields[1] if len(fields) > 1 else ""
         self._reached(state, mark)
 
-    def _core_event(self, mark: Mark, message: str, _peer: Peer) -> None:
+    def _core_event(self, mark: Mark, message: str, _peer: LoggedPeer) -> None:
         state = message.removeprefix("EVENT: ").split(" ")[0].strip()
         self._reached(state, mark)
 
@@ -477,7 +477,7 @@ class Stream:
         else:
             self._add(own, Mark(kind, mark.time, mark.file, mark.line, mark.stamp, mark.text))
 
-    def peers(self) -> Iterator[Peer]:
+    def peers(self) -> Iterator[LoggedPeer]:
         """Yield the peers that are remembered."""
         yield from self._peers.values()
         yield self._own

@@ -12,7 +12,7 @@ from patchkit.patching.csource.file import MAX_SOURCE, parse, split_lines
 from patchkit.patching.edits import resolved
 from patchkit.patching.render import Rendered
 from patchkit.releases import advisories
-from patchkit.releases.advisories import Advisory, Mark, Platform, UnestablishedReport
+from patchkit.releases.advisories import Advisory, FixMark, Platform, UnestablishedReport
 from patchkit.releases.version import Version
 from patchkit.source.obtain import Obtained
 from patchkit.source.tree.tree import SourceTree
@@ -24,7 +24,7 @@ _NAMED = 2  # fixed ones that a line names: a variant cures one, a distribution'
 
 
 @dataclass(frozen=True)
-class Vulnerability:
+class AssessedAdvisory:
     """One advisory, and what is so in this tree."""
 
     advisory: Advisory
@@ -37,7 +37,7 @@ class Assessment:
 
     label: str
     platform: Platform
-    vulnerabilities: Sequence[Vulnerability]
+    vulnerabilities: Sequence[AssessedAdvisory]
     """What the records state of the release, with what is so in this tree."""
     reports: Sequence[UnestablishedReport]
     """Reports that could not be established, which a release after this one is said to have cured."""
@@ -80,7 +80,7 @@ class Assessment:
         return ", ".join(parts) or "none"
 
     def error(self) -> VulnerableError | None:
-        """Make the error for those who want no vulnerable release; None where nothing is affected or untold."""
+        """Return the error of ``--fail-on-vulnerable``; None where nothing is affected or untold."""
         named = [*self.of("affected"), *self.of("cannot be told")]
         if not named:
             return None
@@ -109,7 +109,7 @@ def assess_release(version: Version, platform: Platform) -> Assessment:
         version.text,
         version,
         platform,
-        [Vulnerability(advisory, "affected") for advisory in advisories.known(version, platform)],
+        [AssessedAdvisory(advisory, "affected") for advisory in advisories.known(version, platform)],
     )
 
 
@@ -135,12 +135,17 @@ def assess(obtained: Obtained, platform: Platform, patched: Mapping[str, bytes] 
         state: State | None = "affected" if origin.verified else by_marks(advisory, obtained.tree, patched)
         if origin.verified and patched and by_marks(advisory, obtained.tree, patched) == "fixed here":
             state = "fixed here"
-        vulnerabilities.append(Vulnerability(advisory, state or "cannot be told"))
+        vulnerabilities.append(AssessedAdvisory(advisory, state or "cannot be told"))
     return _assessment(obtained.label, version, platform, vulnerabilities, patched=bool(patched))
 
 
 def _assessment(
-    label: str, version: Version, platform: Platform, vulnerabilities: Sequence[Vulnerability], *, patched: bool = False
+    label: str,
+    version: Version,
+    platform: Platform,
+    vulnerabilities: Sequence[AssessedAdvisory],
+    *,
+    patched: bool = False,
 ) -> Assessment:
     open_ones = any(vulnerability.state != "fixed here" for vulnerability in vulnerabilities)
     remedy = advisories.first_without(version, platform) if open_ones else None
@@ -156,7 +161,7 @@ def by_marks(advisory: Advisory, tree: SourceTree, patched: Mapping[str, bytes])
     return "affected" if verdicts == {False} else "cannot be told"
 
 
-def _met(mark: Mark, tree: SourceTree, patched: Mapping[str, bytes]) -> bool | None:
+def _met(mark: FixMark, tree: SourceTree, patched: Mapping[str, bytes]) -> bool | None:
     """Whether the tree meets ``mark``; None where it has no such file or no such function."""
     try:
         path = tree.find(mark.file)

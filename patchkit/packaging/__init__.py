@@ -1,1 +1,1 @@
-"""From an installed tree to files in ``dist/``: archive, diff, manifest, checksums."""
+"""From an installed tree to files in ``dist/``: archives, packages, images, manifest, SBOM, provenance, signatures."""

@@ -8,7 +8,10 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from patchkit.packaging.contents import Member
 
 
 def plain_archive(name: str, files: Mapping[str, bytes], epoch: int) -> bytes:
@@ -22,6 +25,28 @@ def plain_archive(name: str, files: Mapping[str, bytes], epoch: int) -> bytes:
             info = tarfile.TarInfo(path if name == "." else f"{name}/{path}")
             info.mode, info.mtime, info.size = 0o644, epoch, len(data)
             packed.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def package_tree(files: Mapping[str, Member], folders: Iterable[str], *, epoch: int, owner: int) -> bytes:
+    """Pack ``files``, by path, in a tar, with ``folders`` and all those above a file: what a packager's tool reads.
+
+    ``epoch`` is every member's time stamp, in seconds since 1970, ``owner`` its user and group.
+    """
+    above = {parent.as_posix() for path in (*files, *folders) for parent in PurePosixPath(path).parents}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as packed:
+
+        def add(path: str, kind: bytes, mode: int, data: bytes) -> None:
+            info = tarfile.TarInfo(path)
+            info.type, info.mode, info.size, info.mtime = kind, mode, len(data), epoch
+            info.uid = info.gid = owner
+            packed.addfile(info, io.BytesIO(data))
+
+        for folder in sorted({*above, *folders} - {"."}):
+            add(folder, tarfile.DIRTYPE, 0o755, b"")
+        for path, member in sorted(files.items()):
+            add(path, tarfile.REGTYPE, member.mode & 0o777, member.data)
     return out.getvalue()
 
 

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Literal
 
-from patchkit.building.inventory import Inventory, Package, SharedLibrary
+from patchkit.building.inventory import InstalledPackage, Inventory, SharedLibrary
 from patchkit.building.toolchain import Component
 from patchkit.packaging.manifest import Artifact, Source
 from patchkit.releases.libraries import libraries
@@ -36,7 +36,7 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Part:
+class CompiledPart:
     """A component of a program besides OpenVPN itself."""
 
     name: str
@@ -69,7 +69,7 @@ def parts(
     *,
     cross: bool,
     runtime: Sequence[Component] = (),
-) -> list[Part]:
+) -> list[CompiledPart]:
     """List what the programs of ``artifact`` hold and load besides OpenVPN's own code.
 
     ``system`` is what it was compiled on, ``loaded`` are the shared libraries that the program asks for. ``runtime`` is
@@ -81,7 +81,7 @@ def parts(
         compiled_in.append(_pinned(crypto.library, crypto.version, crypto.source))
     compiled_in += [_pinned(library.name, library.version, library.source) for library in artifact.build.libraries]
     compiled_in += [
-        Part(
+        CompiledPart(
             part.name, part.version, "compiled in", f"pkg:generic/{part.name}@{part.version}", "",
             Names(part.licence, part.cpe), part.version, (part.url,),
         )
@@ -98,13 +98,13 @@ def parts(
     return [*compiled_in, *map(_shared, loaded)]
 
 
-def _pinned(name: str, version: str, source: Source) -> Part:
+def _pinned(name: str, version: str, source: Source) -> CompiledPart:
     library = libraries()[name]
     stem = library.title.lower()
     purl = f"pkg:generic/{stem}@{version}"
     if source.sha256 is not None and source.verified:
         purl += f"?checksum=sha256:{source.sha256}&download_url={library.urls[0]}"
-    return Part(
+    return CompiledPart(
         name=library.title,
         version=version,
         linkage="compiled in",
@@ -116,9 +116,9 @@ def _pinned(name: str, version: str, source: Source) -> Part:
     )
 
 
-def _of_debian(package: Package, linkage: Linkage, sha256: str = "", asked_for_as: str = "") -> Part:
+def _of_debian(package: InstalledPackage, linkage: Linkage, sha256: str = "", asked_for_as: str = "") -> CompiledPart:
     architecture = f"?arch={package.architecture}&distro=debian"
-    return Part(
+    return CompiledPart(
         name=package.name,
         version=package.version,
         linkage=linkage,
@@ -130,7 +130,7 @@ def _of_debian(package: Package, linkage: Linkage, sha256: str = "", asked_for_a
     )
 
 
-def _shared(library: SharedLibrary) -> Part:
+def _shared(library: SharedLibrary) -> CompiledPart:
     if library.package is None:  # Windows' own, or a library that was installed by hand
-        return Part(library.name, "", "loaded", "", library.sha256, None, "", asked_for_as=library.name)
+        return CompiledPart(library.name, "", "loaded", "", library.sha256, None, "", asked_for_as=library.name)
     return _of_debian(library.package, "loaded", library.sha256, library.name)

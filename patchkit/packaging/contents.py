@@ -34,6 +34,11 @@ class Member:
         return stat.S_ISREG(self.mode) and self.data.startswith(_PROGRAM)
 
 
+def regular_file(data: bytes, mode: int = 0o644) -> Member:
+    """Return a file with ``data`` and the permissions ``mode``, without a time stamp of its own."""
+    return Member(stat.S_IFREG | mode, "0", data)
+
+
 def members(name: str, archive: bytes) -> Mapping[str, Member]:
     """Read the members of ``archive``, whose file name is ``name``, by their path below the archive's top folder.
 

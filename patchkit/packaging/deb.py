@@ -8,16 +8,24 @@ from __future__ import annotations
 import datetime
 import email.utils
 import hashlib
-import io
 import stat
-import tarfile
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from patchkit.packaging.archive import zipped
-from patchkit.packaging.contents import Member
+from patchkit.packaging.archive import package_tree, zipped
+from patchkit.packaging.contents import Member, regular_file
 from patchkit.packaging.manifest import Artifact
-from patchkit.packaging.system_package import DOCUMENTS, MAINTAINER, NAME, place_of, readme, version_of
+from patchkit.packaging.system_package import (
+    DOCUMENTS,
+    MAINTAINER,
+    NAME,
+    description,
+    place_of,
+    readme,
+    summary,
+    version_of,
+)
 from patchkit.packaging.units import units
 from patchkit.printable import header_value
 
@@ -48,7 +56,7 @@ fi
 
 
 @dataclass(frozen=True)
-class Layout:
+class DebLayout:
     """The files of a package, by path, and what its control file needs."""
 
     files: Mapping[str, Member]
@@ -68,7 +76,7 @@ def layout(
     *,
     triplet: str,
     architecture: str,
-) -> Layout:
+) -> DebLayout:
     """Lay out the archive's ``contents`` as Debian has them; ``licences`` are texts by name."""
     plugins = f"usr/lib/{triplet}/openvpn/plugins"
     files: dict[str, Member] = {}
@@ -77,21 +85,21 @@ def layout(
         if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
-            files[f"{place}.gz"] = _file(zipped(member.data))
+            files[f"{place}.gz"] = regular_file(zipped(member.data))
         else:
-            files[place] = _file(member.data, 0o755 if place.startswith("usr/sbin/") else 0o644)
-    files |= {f"usr/lib/systemd/system/{name}": _file(data) for name, data in units().items()}
-    files[f"{DOCUMENTS}/README.Debian"] = _file(readme(artifact, plugins))
-    files[f"{DOCUMENTS}/copyright"] = _file(_copyright(licences))
-    files[f"{DOCUMENTS}/changelog.Debian.gz"] = _file(zipped(_changelog(artifact)))
-    return Layout(files, _version(artifact), architecture)
+            files[place] = regular_file(member.data, 0o755 if place.startswith("usr/sbin/") else 0o644)
+    files |= {f"usr/lib/systemd/system/{name}": regular_file(data) for name, data in units().items()}
+    files[f"{DOCUMENTS}/README.Debian"] = regular_file(readme(artifact, plugins))
+    files[f"{DOCUMENTS}/copyright"] = regular_file(_copyright(licences))
+    files[f"{DOCUMENTS}/changelog.Debian.gz"] = regular_file(zipped(_changelog(artifact)))
+    return DebLayout(files, _version(artifact), architecture)
 
 
 def _version(artifact: Artifact) -> str:
     return f"{version_of(artifact)}-1"
 
 
-def control(layout_of: Layout, artifact: Artifact, depends: str) -> bytes:
+def control(layout_of: DebLayout, artifact: Artifact, depends: str) -> bytes:
     """Return the control file; ``depends`` is what dpkg-shlibdeps found."""
     kilobytes = sum(-(-len(member.data) // 1024) for member in layout_of.files.values())
     fields = {
@@ -110,16 +118,13 @@ def control(layout_of: Layout, artifact: Artifact, depends: str) -> bytes:
         "Section": "net",
         "Priority": "optional",
         "Homepage": "https://openvpn.net/community/",
-        "Description": f"virtual private network daemon, with the change {header_value(artifact.patch.variant)}\n"
-        f" OpenVPN {header_value(artifact.release)}, built by patchkit with a change to how packets of the\n"
-        " control channel are sent again, so that a handshake completes on links that\n"
-        " lose packets.\n .\n"
+        "Description": f"{summary(artifact)}\n{textwrap.indent(description(artifact), ' ')}\n .\n"
         " It takes the place of the package openvpn, with the same configurations.",
     }
     return "".join(f"{name}: {value}\n" for name, value in fields.items() if value).encode()
 
 
-def tree(layout_of: Layout, control_file: bytes, epoch: int, owner: int) -> bytes:
+def tree(layout_of: DebLayout, control_file: bytes, epoch: int, owner: int) -> bytes:
     """Pack what ``dpkg-deb --build`` reads into a tar: the files below ``deb/``, and ``deb/DEBIAN``.
 
     ``owner`` owns the files there; in the package, root does.
@@ -131,39 +136,16 @@ def tree(layout_of: Layout, control_file: bytes, epoch: int, owner: int) -> byte
     scripts = {"postinst": _POSTINST, "prerm": _PRERM, "postrm": _POSTRM}
     files = {
         **layout_of.files,
-        "DEBIAN/control": _file(control_file),
-        "DEBIAN/md5sums": _file(sums.encode()),
-        **{f"DEBIAN/{name}": _file(text.encode(), 0o755) for name, text in scripts.items()},
+        "DEBIAN/control": regular_file(control_file),
+        "DEBIAN/md5sums": regular_file(sums.encode()),
+        **{f"DEBIAN/{name}": regular_file(text.encode(), 0o755) for name, text in scripts.items()},
     }
-    folders = {folder for path in files for folder in _above(path)} | set(_FOLDERS) | {"etc"}
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as packed:
-        for folder in ("", *sorted(folders)):
-            info = tarfile.TarInfo(f"deb/{folder}".rstrip("/"))
-            info.type, info.mode = tarfile.DIRTYPE, 0o755
-            info.mtime, info.uid, info.gid = epoch, owner, owner
-            packed.addfile(info)
-        for path, member in sorted(files.items()):
-            info = tarfile.TarInfo(f"deb/{path}")
-            info.size, info.mode, info.mtime, info.uid, info.gid = (
-                len(member.data),
-                member.mode & 0o777,
-                epoch,
-                owner,
-                owner,
-            )
-            packed.addfile(info, io.BytesIO(member.data))
-    return out.getvalue()
-
-
-def _above(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
-
-
-def _file(data: bytes, mode: int = 0o644) -> Member:
-    return Member(stat.S_IFREG | mode, "0", data)
+    return package_tree(
+        {f"deb/{path}": member for path, member in files.items()},
+        [f"deb/{folder}" for folder in (*_FOLDERS, "etc")],
+        epoch=epoch,
+        owner=owner,
+    )
 
 
 def _changelog(artifact: Artifact) -> bytes:

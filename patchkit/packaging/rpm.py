@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-import io
 import stat
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from patchkit.packaging.archive import zipped
-from patchkit.packaging.contents import Member
+from patchkit.packaging.archive import package_tree, zipped
+from patchkit.packaging.contents import Member, regular_file
 from patchkit.packaging.manifest import Artifact
-from patchkit.packaging.system_package import DOCUMENTS, MAINTAINER, NAME, place_of, readme, version_of
+from patchkit.packaging.system_package import (
+    DOCUMENTS,
+    MAINTAINER,
+    NAME,
+    description,
+    place_of,
+    readme,
+    summary,
+    version_of,
+)
 from patchkit.packaging.units import units
 from patchkit.printable import header_value
 
@@ -46,7 +53,7 @@ _SPEC = """\
 Name: {name}
 Version: {version}
 Release: 1
-Summary: Virtual private network daemon, with the change {variant}
+Summary: {summary}
 License: GPL-2.0-only
 Group: Applications/Internet
 URL: https://openvpn.net/community/
@@ -59,9 +66,7 @@ Recommends: iproute
 Suggests: openssl
 
 %description
-OpenVPN {release}, built by patchkit with a change to how packets of the
-control channel are sent again, so that a handshake completes on links that
-lose packets.
+{description}
 
 It takes the place of the package openvpn, with the same configurations.
 
@@ -91,7 +96,7 @@ fi
 
 
 @dataclass(frozen=True)
-class Layout:
+class RpmLayout:
     """The files of a package, by path, and what its spec file states."""
 
     files: Mapping[str, Member]
@@ -108,7 +113,7 @@ class Layout:
 
 def layout(
     artifact: Artifact, contents: Mapping[str, Member], licences: Mapping[str, bytes], *, architecture: str
-) -> Layout:
+) -> RpmLayout:
     """Lay out the archive's ``contents`` as Fedora has them; ``licences`` are texts by name.
 
     ``architecture`` is Debian's name of the processor.
@@ -120,17 +125,17 @@ def layout(
         if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
-            files[f"{place}.gz"] = _file(zipped(member.data))
+            files[f"{place}.gz"] = regular_file(zipped(member.data))
             continue
         # What rpmbuild reads the needs of has to be executable: the plugins, too.
-        files[place] = _file(member.data, 0o755 if member.is_program else 0o644)
-    files |= {f"usr/lib/systemd/system/{name}": _file(data) for name, data in units().items()}
-    files |= {f"{_LICENCES}/{name.replace('/', '-')}": _file(text) for name, text in licences.items()}
-    files[f"{DOCUMENTS}/README.patchkit"] = _file(readme(artifact, plugins))
-    return Layout(files, version_of(artifact), _ARCHITECTURES[architecture], plugins)
+        files[place] = regular_file(member.data, 0o755 if member.is_program else 0o644)
+    files |= {f"usr/lib/systemd/system/{name}": regular_file(data) for name, data in units().items()}
+    files |= {f"{_LICENCES}/{name.replace('/', '-')}": regular_file(text) for name, text in licences.items()}
+    files[f"{DOCUMENTS}/README.patchkit"] = regular_file(readme(artifact, plugins))
+    return RpmLayout(files, version_of(artifact), _ARCHITECTURES[architecture], plugins)
 
 
-def command(layout_of: Layout, top: str) -> list[str]:
+def command(layout_of: RpmLayout, top: str) -> list[str]:
     """Return the command that packs what :func:`tree` has laid out in the workspace ``top``."""
     folder = f"{top}/{FOLDER}"
     defined = {"_topdir": folder, "_dbpath": f"{folder}/database", "_tmppath": folder, "_rpmdir": folder,
@@ -139,33 +144,20 @@ def command(layout_of: Layout, top: str) -> list[str]:
     return ["rpmbuild", "-bb", "--quiet", "--target", f"{layout_of.architecture}-linux", *words, f"{top}/{SPEC}"]
 
 
-def tree(layout_of: Layout, artifact: Artifact, owner: int) -> bytes:
+def tree(layout_of: RpmLayout, artifact: Artifact, owner: int) -> bytes:
     """Pack what ``rpmbuild`` reads into a tar: the spec file, and the files below ``rpm/tree``.
 
     ``owner`` owns the files there; in the package, root does.
     """
     epoch = artifact.source.epoch
     spec = _spec(layout_of, artifact)
-    members = {SPEC: _file(spec.encode())}
+    members = {SPEC: regular_file(spec.encode())}
     members |= {f"{FOLDER}/tree/{path}": member for path, member in layout_of.files.items()}
-    above = {path[:at] for path in members for at, sign in enumerate(path) if sign == "/"}
-    folders = above | {f"{FOLDER}/tree/{folder}" for folder in ("etc", *_FOLDERS)}
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as packed:
-        for folder in sorted(folders):
-            info = tarfile.TarInfo(folder)
-            info.type, info.mode = tarfile.DIRTYPE, 0o755
-            info.mtime, info.uid, info.gid = epoch, owner, owner
-            packed.addfile(info)
-        for path, member in sorted(members.items()):
-            info = tarfile.TarInfo(path)
-            info.size, info.mode, info.mtime = len(member.data), member.mode & 0o777, epoch
-            info.uid, info.gid = owner, owner
-            packed.addfile(info, io.BytesIO(member.data))
-    return out.getvalue()
+    folders = [f"{FOLDER}/tree/{folder}" for folder in ("etc", *_FOLDERS)]
+    return package_tree(members, folders, epoch=epoch, owner=owner)
 
 
-def _spec(layout_of: Layout, artifact: Artifact) -> str:
+def _spec(layout_of: RpmLayout, artifact: Artifact) -> str:
     day, date, month, year, *_ = email.utils.format_datetime(
         datetime.datetime.fromtimestamp(artifact.source.epoch, datetime.UTC)
     ).split()
@@ -174,6 +166,7 @@ def _spec(layout_of: Layout, artifact: Artifact) -> str:
         "version": layout_of.version,
         "release": artifact.release,
         "variant": artifact.patch.variant,
+        "summary": _capital(summary(artifact)),
         "patchkit": artifact.patchkit,
         "maintainer": MAINTAINER,
         "plugins": f"/{layout_of.plugins}",
@@ -181,10 +174,15 @@ def _spec(layout_of: Layout, artifact: Artifact) -> str:
     }
     # A percent sign begins a macro.
     quoted = {name: header_value(text).replace("%", "%%") for name, text in texts.items()}
-    return _SPEC.format(**quoted, services=_SERVICES, files="\n".join(_listed(layout_of)))
+    described = description(artifact).replace("%", "%%")
+    return _SPEC.format(**quoted, description=described, services=_SERVICES, files="\n".join(_listed(layout_of)))
 
 
-def _listed(layout_of: Layout) -> list[str]:
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _listed(layout_of: RpmLayout) -> list[str]:
     """Return the lines of %files: rights and owners are stated, so that no umask decides them."""
     folders = [*_FOLDERS, layout_of.plugins, layout_of.plugins.rpartition("/")[0]]
     lines = [f"%dir %attr(0755,root,root) /{folder}" for folder in sorted(folders)]
@@ -193,7 +191,3 @@ def _listed(layout_of: Layout) -> list[str]:
         # rpmbuild takes a blank or a sign of the shell's in a name for several names.
         lines.append(f'{kind}%attr({member.mode & 0o777:04o},root,root) "/{path}"')
     return lines
-
-
-def _file(data: bytes, mode: int = 0o644) -> Member:
-    return Member(stat.S_IFREG | mode, "0", data)

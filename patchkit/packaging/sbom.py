@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from patchkit import __version__
-from patchkit.packaging.components import Names, Part, known_names
+from patchkit.packaging.components import CompiledPart, Names, known_names
 from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact, File, Vulnerability
 from patchkit.releases import advisories
@@ -40,7 +40,7 @@ _OF_LIBRARY = "the library has it, as far as records state; whether OpenVPN call
 _METHODS = {"2.0": "CVSSv2", "3.0": "CVSSv3", "3.1": "CVSSv31", "4.0": "CVSSv4"}
 
 
-def sbom(artifact: Artifact, contents: Mapping[str, Member], parts: Sequence[Part], diff: bytes) -> bytes:
+def sbom(artifact: Artifact, contents: Mapping[str, Member], parts: Sequence[CompiledPart], diff: bytes) -> bytes:
     """Return the SBOM of ``artifact``, whose archive has ``contents``; ``diff`` is our change, empty for stock."""
     from cyclonedx.model.bom import Bom, BomMetaData
     from cyclonedx.model.component import Component, ComponentType
@@ -173,7 +173,7 @@ def _patch(artifact: Artifact, diff: bytes) -> Patch:
     )
 
 
-def _component(part: Part) -> Component:
+def _component(part: CompiledPart) -> Component:
     from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
     from cyclonedx.model.component import Component, ComponentScope, ComponentType
     from packageurl import PackageURL

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from patchkit import __version__
 from patchkit.errors import ToolError
-from patchkit.packaging.components import Names, Part, known_names
+from patchkit.packaging.components import CompiledPart, Names, known_names
 from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact
 from patchkit.packaging.sbom import MAIN, cpe_name
@@ -40,7 +40,7 @@ def check_ready() -> None:
         )
 
 
-def spdx(artifact: Artifact, contents: Mapping[str, Member], parts: Sequence[Part], diff: bytes) -> bytes:
+def spdx(artifact: Artifact, contents: Mapping[str, Member], parts: Sequence[CompiledPart], diff: bytes) -> bytes:
     """Return the SPDX document of ``artifact``, whose archive has ``contents``; ``diff`` is the change, or empty.
 
     Raises ToolError where the library that writes it is not installed.
@@ -108,7 +108,7 @@ def _main(artifact: Artifact) -> Package:
     )
 
 
-def _package(part: Part, number: int) -> Package:
+def _package(part: CompiledPart, number: int) -> Package:
     from spdx_tools.spdx.model import Checksum, ChecksumAlgorithm, Package, PackagePurpose, SpdxNoAssertion
 
     stem = re.sub(r"[^A-Za-z0-9.-]", "-", part.asked_for_as or part.name)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from patchkit.packaging.manifest import Artifact
+from patchkit.patching.variants import STOCK, variant
+from patchkit.printable import header_value
 
 NAME = "openvpn-patched"
 MAINTAINER = "patchkit <patchkit@patchkit.invalid>"
 DOCUMENTS = f"usr/share/doc/{NAME}"
 _README = """\
-OpenVPN {release} with the change {variant}, built by patchkit {patchkit}
+{description}
+
+Built by patchkit {patchkit}.
 
 This package takes the place of the package openvpn and leaves /etc/openvpn as it is. Configurations are started as
 with it: openvpn-client@NAME, openvpn-server@NAME and openvpn@NAME.
@@ -41,8 +47,23 @@ def place_of(path: str, plugins: str) -> str | None:
     return next((new + path.removeprefix(old) for old, new in folders.items() if path.startswith(old)), None)
 
 
+def summary(artifact: Artifact) -> str:
+    """Return what the package is, in one line."""
+    name = header_value(artifact.patch.variant)
+    changed = "unchanged" if name == STOCK else f"with the change {name}"
+    return f"virtual private network daemon, {changed}"
+
+
+def description(artifact: Artifact) -> str:
+    """Return what was built, and the title of each part of the change; lines of at most 78 characters."""
+    built = f"OpenVPN {header_value(artifact.release)}, built by patchkit"
+    if artifact.patch.variant == STOCK:
+        return f"{built} from upstream's source, unchanged."
+    own = {part.name: part.title for part in artifact.patch.own}
+    titles = [header_value(own.get(name) or variant(name).title) for name in artifact.patch.variant.split("+")]
+    return textwrap.fill(f"{built} with a change: {'; '.join(titles)}.", 78, break_on_hyphens=False)
+
+
 def readme(artifact: Artifact, plugins: str) -> bytes:
     """Write the README of a package that has its plugins in the folder ``plugins``."""
-    return _README.format(
-        release=artifact.release, variant=artifact.patch.variant, patchkit=artifact.patchkit, plugins=plugins
-    ).encode()
+    return _README.format(description=description(artifact), patchkit=artifact.patchkit, plugins=plugins).encode()

@@ -24,7 +24,7 @@ PATCHKIT_BUILDS = frozenset({"openvpn", "interactive service", "tapctl"})
 """The components that are compiled from OpenVPN's source tree with OpenSSL."""
 
 
-class Mark(Part):
+class FixMark(Part):
     """What a source file shows of a fix. White space and comments do not count."""
 
     file: str
@@ -59,7 +59,7 @@ class Advisory(Part):
     commits: list[Annotated[str, Field(pattern="^[0-9a-f]{40}$")]] = Field(default=[])
     records: Annotated[list[str], Field(min_length=2)]
     note: str = ""
-    marks: list[Mark] = Field(default=[])
+    marks: list[FixMark] = Field(default=[])
 
     def affects(self, version: Version) -> bool:
         """Return whether the records count ``version`` among the affected releases."""

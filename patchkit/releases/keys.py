@@ -60,7 +60,7 @@ def upstream_keys() -> tuple[UpstreamKey, ...]:
     )
 
 
-def ending(today: datetime.date, keys: Iterable[UpstreamKey] | None = None) -> list[str]:
+def expiry_warnings(today: datetime.date, keys: Iterable[UpstreamKey] | None = None) -> list[str]:
     """Say of each of ``keys``, by default all of upstream's, that ends within 120 days after ``today`` when it does."""
     return [
         f"upstream's key {key.fingerprint} {'ends' if key.expires >= today else 'has ended'} on {key.expires}: "

@@ -52,7 +52,7 @@ class SourceRequest:
     def check_named(self) -> None:
         """Raise BadUsageError where nothing names the release: only a tree given with --source names its own."""
         if not self.version and self.source is None:
-            raise BadUsageError("which release?", why="--version or --source is needed", advice="--version V")
+            raise BadUsageError("no release is named", why="--version or --source is needed", advice="--version V")
 
     def of(self, version: str) -> SourceRequest:
         """Return the request for ``version`` from the same places."""

@@ -18,7 +18,7 @@ def test_a_machine_without_compiler_and_room_says_so(tmp_path: Path, monkeypatch
     monkeypatch.setattr("patchkit.lab.link.uml_memory._SHARED", tmp_path / "none")
     monkeypatch.setattr("patchkit.lab.link.uml_memory._ROOM", 1 << 60)
     found = lacks(Context(Cache(tmp_path / "cache"), Ui(quiet=True)))
-    assert "no room for the lab's machine" in found["lab"]
+    assert "no room for the lab's guest" in found["lab"]
     assert "this host lacks make" in found["build"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 
 import pytest
@@ -11,12 +10,11 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import GuestError
 from patchkit.jobs.lab.binaries import programs as built
-from patchkit.jobs.lab.links import UML_MACHINE
 from patchkit.lab.guest import packages
 from patchkit.lab.guest.image import Guest, guest
 from patchkit.lab.guest.kernel import obtain
 from patchkit.lab.guest.kernel.obtain import UmlKernel
-from patchkit.lab.guest.kernel.tools import lacking
+from patchkit.lab.guest.kernel.tools import check_processor, lacking
 from patchkit.lab.link import uml
 from patchkit.lab.link.binaries import Binary, BinaryRequest
 from patchkit.lab.link.processes import ProcessGroups
@@ -39,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def the_guest(shared_cache: Cache) -> Guest:
-    """The lab's machine. Skips where QEMU or the Debian packages are not available, and only there."""
+    """The lab's guest. Skips where QEMU or the Debian packages are not available, and only there."""
     ui = Ui(quiet=True)
     pinned = packages.pins()
     try:
@@ -67,8 +65,10 @@ def the_kernel(shared_cache: Cache) -> UmlKernel:
 @pytest.fixture(scope="session")
 def uml_machine(shared_cache: Cache) -> uml.Machine:
     """User-Mode Linux: its kernel is compiled once a cache. Skips on another processor, and only there."""
-    if platform.machine() != UML_MACHINE:
-        pytest.skip(f"User-Mode Linux runs on {UML_MACHINE} only")
+    try:
+        check_processor()
+    except GuestError as error:
+        pytest.skip(error.what)
     return uml.machine(Context(shared_cache, Ui(quiet=True)), ProcessGroups())
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from patchkit.cache import Cache
 from patchkit.errors import GuestError, ScenarioError
-from patchkit.lab.link.qemu_process import GUEST_TIME
+from patchkit.lab.link.guest_process import GUEST_TIME
 from patchkit.pki.credentials import credentials, digest
 from patchkit.pki.profile import BUILT_IN
 

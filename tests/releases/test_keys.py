@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from importlib import resources
 
-from patchkit.releases.keys import ending, missing_keys, upstream_keys
+from patchkit.releases.keys import expiry_warnings, missing_keys, upstream_keys
 from patchkit.source.openpgp.gnupg import key_ring
 from tests.conftest import ROOT
 
@@ -73,7 +73,10 @@ def test_a_key_that_ends_is_told_120_days_before() -> None:
     for_ever = replace(key, expires=None)
 
     def told(year: int, month: int, day: int) -> list[str]:
-        return [text.split(" on ")[0].split()[-1] for text in ending(datetime.date(year, month, day), [key, for_ever])]
+        return [
+            text.split(" on ")[0].split()[-1]
+            for text in expiry_warnings(datetime.date(year, month, day), [key, for_ever])
+        ]
 
     assert [told(2026, 10, 9), told(2026, 10, 10), told(2027, 2, 7), told(2027, 2, 8)] == [
         [],

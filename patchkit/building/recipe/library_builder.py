@@ -11,7 +11,7 @@ from patchkit import resources
 from patchkit.building.engine.protocol import OWNER, Engine, Identity
 from patchkit.building.recipe import openssl
 from patchkit.building.recipe.log import BuildLog, build_log
-from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, flags
+from patchkit.building.recipe.static_library import DEPENDENCIES, CompiledLibrary, flags
 from patchkit.building.toolchain import Toolchain
 from patchkit.context import Context
 from patchkit.errors import CompileError
@@ -31,7 +31,7 @@ class LibraryBuilder:
     jobs: int
     """How many processes may run side by side."""
 
-    def openssl(self, source: LibrarySource) -> StaticLibrary:
+    def openssl(self, source: LibrarySource) -> CompiledLibrary:
         """Compile the OpenSSL ``source``, or take it from the cache.
 
         Raises ValueError where the toolchain has the system's library, CompileError, and the engine's errors.
@@ -42,7 +42,7 @@ class LibraryBuilder:
         jobs = self.jobs if recipe.parallel else 1
         return self._library(source, openssl.SCRIPT, openssl.script_words(self.toolchain, recipe), jobs)
 
-    def library(self, source: LibrarySource) -> StaticLibrary:
+    def library(self, source: LibrarySource) -> CompiledLibrary:
         """Compile ``source`` with the script of its name, or take it from the cache.
 
         Raises CompileError and the engine's errors.
@@ -50,7 +50,7 @@ class LibraryBuilder:
         words = [self.toolchain.base_target.triplet, flags(self.toolchain)]
         return self._library(source, f"{source.library.name}.sh", words, self.jobs)
 
-    def _library(self, source: LibrarySource, script_name: str, words: Sequence[str], jobs: int) -> StaticLibrary:
+    def _library(self, source: LibrarySource, script_name: str, words: Sequence[str], jobs: int) -> CompiledLibrary:
         """Compile ``source`` with a script below ``docker/``, called with ``jobs`` and ``words``."""
         script = (resources.folder("docker") / script_name).read_text("utf-8")
         # The number of jobs decides nothing of the result.
@@ -62,7 +62,7 @@ class LibraryBuilder:
             if archive is None:
                 archive = self._compile(source, ["sh", "-c", script, "sh", str(jobs), *words])
                 keep(path, archive)
-        return StaticLibrary(source, key, archive)
+        return CompiledLibrary(source, key, archive)
 
     def _compile(self, source: LibrarySource, command: Sequence[str]) -> bytes:
         title, target = f"{source.library.title} {source.version}", self.toolchain.target

@@ -21,7 +21,7 @@ LICENCES = "licences"
 
 
 @dataclass(frozen=True)
-class StaticLibrary:
+class CompiledLibrary:
     """Headers, archives and licences, as a tar of ``deps/include``, ``deps/lib`` and ``deps/licences``."""
 
     source: LibrarySource
@@ -30,7 +30,7 @@ class StaticLibrary:
     archive: bytes
 
 
-def licences(libraries: Sequence[StaticLibrary]) -> dict[str, bytes]:
+def licences(libraries: Sequence[CompiledLibrary]) -> dict[str, bytes]:
     """Return the licence texts of ``libraries`` by path: ``openssl/LICENSE.txt``."""
     texts: dict[str, bytes] = {}
     for library in libraries:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from patchkit import resources
 from patchkit.building.engine.protocol import Identity
-from patchkit.building.recipe.static_library import StaticLibrary
+from patchkit.building.recipe.static_library import CompiledLibrary
 from patchkit.building.toolchain import Toolchain
 from patchkit.cache import Cache, keep_newest
 from patchkit.source.tree.tree import Origin
@@ -27,7 +27,7 @@ class StockProgram:
     """The kept program of one system, source and toolchain."""
 
     def __init__(
-        self, cache: Cache, identity: Identity, origin: Origin, tools: Toolchain, libraries: Sequence[StaticLibrary]
+        self, cache: Cache, identity: Identity, origin: Origin, tools: Toolchain, libraries: Sequence[CompiledLibrary]
     ) -> None:
         self._cache = cache
         source = origin.sha256 or origin.tree

@@ -15,7 +15,7 @@ from patchkit import resources
 from patchkit.building.engine.protocol import OWNER, Workspace, files, one_file
 from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.log import BuildLog
-from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, environment
+from patchkit.building.recipe.static_library import DEPENDENCIES, CompiledLibrary, environment
 from patchkit.building.toolchain import Toolchain
 from patchkit.errors import BadSourceError, CompileError
 from patchkit.source.tree.tree import SourceTree
@@ -44,7 +44,7 @@ class OpenVpnTree(ABC):
         jobs: int,
         log: BuildLog,
         answers: ConfigureAnswers,
-        libraries: Sequence[StaticLibrary] = (),
+        libraries: Sequence[CompiledLibrary] = (),
     ) -> None:
         self._workspace = workspace
         self._answers = answers

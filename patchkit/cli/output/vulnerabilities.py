@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from patchkit.cli.output.document import print_json
 from patchkit.jobs.library_vulnerabilities import LibraryAssessment
-from patchkit.jobs.vulnerabilities import Assessment, Vulnerability
+from patchkit.jobs.vulnerabilities import AssessedAdvisory, Assessment
 from patchkit.releases.advisories import Platform
 from patchkit.releases.library_advisories import library_advisories, unestablished_of
 from patchkit.ui import data, table
@@ -113,6 +113,6 @@ def _concerning(assessment: Assessment, platform: Platform) -> int:
     return sum(vulnerability.advisory.concerns(platform) for vulnerability in assessment.vulnerabilities)
 
 
-def vulnerability_document(vulnerability: Vulnerability) -> dict[str, object]:
+def vulnerability_document(vulnerability: AssessedAdvisory) -> dict[str, object]:
     """Return ``vulnerability`` as ``--json`` shows it."""
     return {**vulnerability.advisory.model_dump(exclude={"marks"}), "state": vulnerability.state}

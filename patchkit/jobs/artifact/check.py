@@ -9,12 +9,12 @@ from pathlib import Path
 from patchkit.errors import ArtifactError, BadSignatureError, PatchkitError, UnknownKeyError
 from patchkit.jobs.artifact import findings
 from patchkit.jobs.artifact.files import check_artifact, check_checksums
-from patchkit.jobs.artifact.findings import Finding
+from patchkit.jobs.artifact.findings import FileCheck
 from patchkit.jobs.artifact.images import check_joined_images
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, read_manifest
 from patchkit.packaging.manifest import Manifest
 from patchkit.packaging.signatures.keys import SUFFIXES, PublicKey
-from patchkit.packaging.signatures.verify import Verdict, verify
+from patchkit.packaging.signatures.verify import SignatureVerdict, verify
 from patchkit.storage import reading
 
 
@@ -23,7 +23,7 @@ class Checked:
     """What was found in a folder."""
 
     folder: Path
-    findings: Sequence[Finding]
+    findings: Sequence[FileCheck]
     error: PatchkitError | None
     """The error that the findings amount to; None where nothing is wrong."""
 
@@ -32,7 +32,7 @@ class Checked:
         """What the findings amount to, in one line."""
         if self.error is not None:
             return self.error.what
-        signed = findings.of(self.findings, "good", signature=True)
+        signed = findings.with_state(self.findings, "good", signature=True)
         if signed:
             return f"all files are as stated, and {len(signed)} signatures of the given keys vouch for them"
         return "all files are as stated; that they belong together is all that is shown, since no key was given"
@@ -55,7 +55,7 @@ def check(folder: Path, keys: Sequence[Path]) -> Checked:
     return Checked(place, results, _error(place, results, public))
 
 
-def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey]) -> Iterator[Finding]:
+def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey]) -> Iterator[FileCheck]:
     documents = [file.name for artifact in manifest.artifacts for file in artifact.documents]
     for name in (CHECKSUMS, MANIFEST, *documents):
         for scheme, suffix in SUFFIXES.items():
@@ -63,12 +63,12 @@ def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey
             if not path.is_file():
                 continue
             if not (folder / name).is_file():
-                yield Finding(name, path.name, "bad", "the signed file is not there", signature=True)
+                yield FileCheck(name, path.name, "bad", "the signed file is not there", signature=True)
                 continue
             with reading(path):
                 signature, data = path.read_bytes(), (folder / name).read_bytes()
             verdict = verify(scheme, signature, data, keys)
-            yield Finding(name, path.name, _STATES[verdict.state], _detail(verdict), signature=True)
+            yield FileCheck(name, path.name, _STATES[verdict.state], _detail(verdict), signature=True)
 
 
 _STATES: dict[str, findings.State] = {
@@ -76,13 +76,13 @@ _STATES: dict[str, findings.State] = {
 }  # fmt: skip
 
 
-def _detail(verdict: Verdict) -> str:
+def _detail(verdict: SignatureVerdict) -> str:
     expired = "the key has expired: " if verdict.state == "key expired" else ""
     of_key = f"{verdict.key.name}: " if verdict.key else ""
     return f"{of_key}{expired}{verdict.detail}"
 
 
-def _left_over(folder: Path, manifest: Manifest) -> Iterator[Finding]:
+def _left_over(folder: Path, manifest: Manifest) -> Iterator[FileCheck]:
     """Name the files that nothing else names."""
     files = {file.name for file in manifest.all_files} | {CHECKSUMS, MANIFEST}
     signatures = {f"{name}{suffix}" for name in files for suffix in SUFFIXES.values()}
@@ -90,27 +90,28 @@ def _left_over(folder: Path, manifest: Manifest) -> Iterator[Finding]:
         there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     for name in there:
         if name not in files | signatures:
-            yield Finding(name, "-", "nothing vouches", "neither the manifest nor the checksums name it")
+            yield FileCheck(name, "-", "nothing vouches", "neither the manifest nor the checksums name it")
 
 
-def _error(folder: Path, results: Sequence[Finding], keys: Sequence[PublicKey]) -> PatchkitError | None:
-    wrong = findings.of(results, "bad", signature=False)
+def _error(folder: Path, results: Sequence[FileCheck], keys: Sequence[PublicKey]) -> PatchkitError | None:
+    wrong = findings.with_state(results, "bad", signature=False)
     if wrong:
         return ArtifactError(
             f"{len(wrong)} findings in {folder} are not as stated",
             why=findings.lines(wrong),
             advice="get the files again",
         )
-    bad = findings.of(results, "bad", signature=True)
+    bad = findings.with_state(results, "bad", signature=True)
     if bad:
         return BadSignatureError(
             f"{len(bad)} signatures in {folder} are not good", why=findings.lines(bad), advice="do not use these files"
         )
-    vouching = [each.what for each in findings.of(results, "good", signature=True)]
+    vouching = [each.what for each in findings.with_state(results, "good", signature=True)]
     if keys and CHECKSUMS not in vouching:
         return UnknownKeyError(
             f"no given key has signed {CHECKSUMS} in {folder}",
-            why=findings.lines(findings.of(results, "not checked", signature=True)) or "there is no signature of it",
+            why=findings.lines(findings.with_state(results, "not checked", signature=True))
+            or "there is no signature of it",
             advice="give the public key of who made the files, or ask them for it",
         )
     return None

@@ -13,7 +13,7 @@ State = Literal["good", "bad", "not checked", "nothing vouches"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class FileCheck:
     """One file, or part of one, and what vouches for it."""
 
     what: str
@@ -25,24 +25,24 @@ class Finding:
     """Whether it is about a signature, and not about what the files say of each other."""
 
 
-def of(findings: Sequence[Finding], state: State, *, signature: bool | None = None) -> list[Finding]:
+def with_state(findings: Sequence[FileCheck], state: State, *, signature: bool | None = None) -> list[FileCheck]:
     """Return those of ``findings`` that have ``state``; ``signature`` as their own, where it is not None."""
     return [finding for finding in findings if finding.state == state and signature in (None, finding.signature)]
 
 
-def lines(findings: Sequence[Finding]) -> str:
+def lines(findings: Sequence[FileCheck]) -> str:
     """Write ``findings`` as lines of an error."""
     return "\n".join(f"{finding.what}: {finding.detail or finding.state} ({finding.by})" for finding in findings)
 
 
-def hashed(folder: Path, name: str, expected: str, by: str) -> Finding:
+def hashed(folder: Path, name: str, expected: str, by: str) -> FileCheck:
     """Compare the file ``name`` in ``folder``; a name that leads elsewhere is not looked at."""
     path = folder / name
     if "/" in name or name in ("", ".", ".."):
-        return Finding(name, by, "bad", "the name leads out of the folder")
+        return FileCheck(name, by, "bad", "the name leads out of the folder")
     if not path.is_file():
-        return Finding(name, by, "bad", "the file is not there")
+        return FileCheck(name, by, "bad", "the file is not there")
     actual = sha256_of(path)
     if actual != expected:
-        return Finding(name, by, "bad", f"its sha256 is {actual}, and should be {expected}")
-    return Finding(name, by, "good", f"sha256 {expected}")
+        return FileCheck(name, by, "bad", f"its sha256 is {actual}, and should be {expected}")
+    return FileCheck(name, by, "good", f"sha256 {expected}")

@@ -53,7 +53,9 @@ def build_releases(request: ReleasesRequest, context: Context) -> list[ReleaseOu
     with _crew(request, context) as crew:
         for build_request in request.by_target():
             if request.all_releases:
-                versions = parts.of(request, [release.version.text for release in final_releases(request.since)])
+                versions = parts.versions_of_part(
+                    request, [release.version.text for release in final_releases(request.since)]
+                )
                 jobs = build_request.settings.jobs if request.on is None else crew.room()
                 context.ui.step(f"{len(versions)} releases for {build_request.target}, {jobs} at a time")
             elif request.on is not None:
@@ -73,7 +75,7 @@ def build_releases(request: ReleasesRequest, context: Context) -> list[ReleaseOu
 def _crew(request: ReleasesRequest, context: Context) -> Iterator[Crew]:
     """Open the crew of ``request``; whatever it builds at the end of the context is ended, and leaves nothing."""
     if request.on is not None:
-        with cluster_crew(request.on) as crew:
+        with cluster_crew(request.on, context) as crew:
             yield crew
     else:
         with closing(LocalCrew(context, request.build.settings.jobs)) as local:

@@ -11,6 +11,7 @@ from functools import partial
 
 from patchkit.cache import Cache
 from patchkit.cluster.client import Cluster, Input, connected
+from patchkit.context import Context
 from patchkit.errors import BadUsageError, ClusterError, NotRepeatedError, PatchkitError, UnknownVersionError
 from patchkit.jobs.build.on_worker import build_release, read_built
 from patchkit.jobs.build.outcome import ReleaseOutcome
@@ -49,10 +50,10 @@ def refuse_what_stays_here(request: ReleasesRequest) -> None:
 
 
 @contextmanager
-def cluster_crew(address: str) -> Iterator[ClusterCrew]:
+def cluster_crew(address: str, context: Context) -> Iterator[ClusterCrew]:
     """Connect, within the context, to the scheduler at ``address``. Raises ClusterError."""
     with connected(address, "build") as cluster:
-        yield ClusterCrew(cluster, Cache.default())
+        yield ClusterCrew(cluster, context.cache)
 
 
 @dataclass

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -19,7 +19,7 @@ from patchkit import signals
 from patchkit.context import Context
 from patchkit.errors import PatchkitError, fault
 from patchkit.jobs.build.outcome import ReleaseOutcome
-from patchkit.jobs.build.release import build
+from patchkit.jobs.build.release import Outcome, build
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.ui import Ui
 
@@ -109,22 +109,27 @@ def _work(request: BuildRequest, context: Context, answer: Connection) -> None:
     """In a process of its own: one release."""
     signals.begin_worker()
     signals.watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    began = time.monotonic()
     try:
         built = outcome_of(request, context)
     except KeyboardInterrupt:
         os._exit(130)
-    answer.send(replace(built, seconds=time.monotonic() - began, warnings=context.ui.warnings))
+    answer.send(built)
 
 
 def outcome_of(request: BuildRequest, context: Context) -> ReleaseOutcome:
-    """Build what ``request`` asks for; whatever goes wrong is in the outcome."""
-    version = request.source.version
+    """Build what ``request`` asks for; whatever goes wrong is in the outcome, with the warnings and the time taken."""
+    began = time.monotonic()
+    outcomes: Sequence[Outcome] = ()
+    failure: PatchkitError | None = None
     try:
-        return ReleaseOutcome(version, request.target, build(request, context))
+        outcomes = build(request, context)
     except PatchkitError as error:
-        return ReleaseOutcome(version, request.target, error=error)
+        failure = error
     except Exception as error:  # noqa: BLE001 - the outcome carries it
         if os.environ.get("PATCHKIT_DEBUG"):
             traceback.print_exc()
-        return ReleaseOutcome(version, request.target, error=fault(error))
+        failure = fault(error)
+    return ReleaseOutcome(
+        request.source.version, request.target, outcomes, failure,
+        seconds=time.monotonic() - began, warnings=context.ui.warnings,
+    )  # fmt: skip

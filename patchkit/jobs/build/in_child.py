@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from dataclasses import replace
 
 from patchkit import limits, signals
@@ -29,13 +28,11 @@ def main() -> None:
     if request.settings.timeout is not None:
         os.environ[limits.BUILD] = str(request.settings.timeout)
     context = replace(Context.default(), ui=Ui(io.StringIO()))
-    began = time.monotonic()
     try:
         built = outcome_of(request, context)
     except KeyboardInterrupt:
         sys.exit(130)
-    done = replace(built, seconds=time.monotonic() - began, warnings=context.ui.warnings)
-    sys.stdout.buffer.write(outcome_document(done))
+    sys.stdout.buffer.write(outcome_document(built))
     sys.stdout.buffer.flush()
 
 

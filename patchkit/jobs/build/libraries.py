@@ -8,7 +8,7 @@ from functools import partial
 
 from patchkit.building.check import pe
 from patchkit.building.check.elf import Linkage, check_static, linkage
-from patchkit.building.recipe.static_library import StaticLibrary
+from patchkit.building.recipe.static_library import CompiledLibrary
 from patchkit.building.toolchain import Target, Toolchain
 from patchkit.context import Context
 from patchkit.errors import CompileError
@@ -84,7 +84,7 @@ def _elf(program: bytes, target: Target) -> Linkage:
     return linked
 
 
-def check_linked(program: bytes, library: StaticLibrary | None, target: Target, *, epoch: int) -> tuple[Linkage, str]:
+def check_linked(program: bytes, library: CompiledLibrary | None, target: Target, *, epoch: int) -> tuple[Linkage, str]:
     """Check that ``program`` is linked with ``library`` (None: the system's own), and with no other in its place.
 
     Returns what the program needs, and a line on it. Raises CompileError where it is linked otherwise, which configure

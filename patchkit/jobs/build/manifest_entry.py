@@ -18,7 +18,7 @@ from patchkit.jobs.library_vulnerabilities import assess_source
 from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import described
-from patchkit.patching.own.variant import OwnVariant
+from patchkit.patching.own.variant import BroughtVariant
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.printable import header_value
 from patchkit.source.tree.tree import SourceTree, sha256_of_tree
@@ -72,7 +72,7 @@ def describe(
                     authors=[header_value(author) for author in part.credited],
                 )
                 for part in planned.variant.parts
-                if isinstance(part, OwnVariant)
+                if isinstance(part, BroughtVariant)
             ],
         ),
         build=manifest.Build(

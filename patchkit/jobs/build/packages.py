@@ -98,7 +98,7 @@ def _oci(
     return {f"{artifact.name}{oci.SUFFIX}": oci.image(artifact, files, target.architecture)}
 
 
-def _depends(layout: deb.Layout, workspace: Workspace, architecture: str) -> str:
+def _depends(layout: deb.DebLayout, workspace: Workspace, architecture: str) -> str:
     """Return the packages that the programs need, by what they are linked with, as dpkg-shlibdeps finds them."""
     # It reads a source package's control file, which has to be there. The folder is made first: in a container, root
     # would own it otherwise.

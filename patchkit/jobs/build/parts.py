@@ -16,7 +16,7 @@ from patchkit.json_schema import Part
 from patchkit.packaging.dist import MANIFEST, Dist
 from patchkit.packaging.manifest import Artifact
 from patchkit.patching.combination import combination
-from patchkit.patching.own.variant import OwnVariant
+from patchkit.patching.own.variant import BroughtVariant
 from patchkit.shard import Shard, missing
 from patchkit.storage import check_writable, reading, replace_all, whole_folder, writing
 
@@ -35,7 +35,7 @@ class BuiltPart(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MergeRequest:
+class DistMergeRequest:
     """Output folders that are parts of one build of all releases."""
 
     folders: Sequence[Path]
@@ -54,7 +54,7 @@ class Merged:
     """The parts that were not there."""
 
 
-def of(request: ReleasesRequest, versions: Sequence[str]) -> list[str]:
+def versions_of_part(request: ReleasesRequest, versions: Sequence[str]) -> list[str]:
     """Return those of ``versions`` that belong to the part that ``request`` asks for."""
     return [version for index, version in enumerate(versions) if request.shard is None or request.shard.holds(index)]
 
@@ -81,7 +81,7 @@ def record(request: ReleasesRequest, outcomes: Sequence[ReleaseOutcome]) -> None
     replace_all({request.build.out / PART: part.model_dump_json(indent=2).encode() + b"\n"})
 
 
-def merge(request: MergeRequest) -> Merged:
+def merge(request: DistMergeRequest) -> Merged:
     """Write the artifacts of all parts into ``request.out``, with the manifest that one machine would have written.
 
     Raises StorageError where a part is missing, is there twice, is damaged, or is of another build; DiskFullError.
@@ -126,7 +126,7 @@ def _asked(request: ReleasesRequest) -> list[str]:
     """Write down all of ``request`` that decides what is built; not how many at a time, where, or which part."""
     build = request.build
     words = [*sorted(set(request.targets)), *build.variants, *(["--guard"] if build.guard else [])]
-    own = [part for name in build.variants for part in combination(name).own if isinstance(part, OwnVariant)]
+    own = [part for name in build.variants for part in combination(name).own if isinstance(part, BroughtVariant)]
     words += [f"{part.name} {part.digest}" for part in own]
     words += [f"--since {request.since}"] if request.since else []
     words += ["--with-source"] if build.with_source else []

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from patchkit import resources
 from patchkit.building.engine import zig
 from patchkit.building.engine.protocol import Identity
-from patchkit.building.recipe.static_library import StaticLibrary, licences
+from patchkit.building.recipe.static_library import CompiledLibrary, licences
 from patchkit.building.toolchain import Toolchain
 from patchkit.packaging.authenticode import Signer
 from patchkit.patching.combination import Combination
@@ -26,9 +26,9 @@ class BuildInputs:
     obtained: Obtained
     tools: Toolchain
     identity: Identity
-    library: StaticLibrary | None
+    library: CompiledLibrary | None
     """The crypto library that was compiled for it; None with the system's own."""
-    others: Sequence[StaticLibrary] = ()
+    others: Sequence[CompiledLibrary] = ()
     """What else is linked statically."""
     named_signer: Signer | None = None
     """Who was named to sign, whatever the target."""
@@ -45,7 +45,7 @@ class BuildInputs:
         return self.named_signer if self.tools.target.system == "windows" else None
 
     @property
-    def static(self) -> list[StaticLibrary]:
+    def static(self) -> list[CompiledLibrary]:
         """All that is linked statically."""
         return [*([self.library] if self.library else []), *self.others]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import stat
 import tarfile
 from collections.abc import Mapping, Sequence
 
@@ -11,7 +10,7 @@ from patchkit.building.check.elf import interpreter, linkage
 from patchkit.building.engine.protocol import Workspace
 from patchkit.building.toolchain import Target
 from patchkit.errors import CompileError
-from patchkit.packaging.contents import Member
+from patchkit.packaging.contents import Member, regular_file
 
 _PLACE = "runtime"
 # $0 is the compiler. Debian's licences lie beside each package, and a package's folder may be a link to another one's.
@@ -49,12 +48,12 @@ def runtime(workspace: Workspace, target: Target, program: bytes) -> Mapping[str
     finally:
         workspace.run(["rm", "-rf", _PLACE], cwd=".", env={}, line=lambda _: None)
     loader = interpreter(program)
-    files = {f"lib/{target.triplet}/{name}": _file(data, 0o755) for name, data in libraries.items()}
+    files = {f"lib/{target.triplet}/{name}": regular_file(data, 0o755) for name, data in libraries.items()}
     name = loader.rpartition("/")[2]
     if name in libraries:
         files.pop(f"lib/{target.triplet}/{name}")
-        files[loader.lstrip("/")] = _file(libraries[name], 0o755)
-    return {**files, **{f"usr/share/{path}/copyright": _file(data, 0o644) for path, data in texts.items()}}
+        files[loader.lstrip("/")] = regular_file(libraries[name], 0o755)
+    return {**files, **{f"usr/share/{path}/copyright": regular_file(data, 0o644) for path, data in texts.items()}}
 
 
 def _copied(workspace: Workspace, compiler: str, names: Sequence[str]) -> dict[str, bytes]:
@@ -67,7 +66,3 @@ def _copied(workspace: Workspace, compiler: str, names: Sequence[str]) -> dict[s
             if content is not None:
                 files[member.name.partition("/")[2]] = content.read()
     return files
-
-
-def _file(data: bytes, mode: int) -> Member:
-    return Member(stat.S_IFREG | mode, "0", data)

@@ -181,7 +181,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _left(cache: Cache) -> Iterator[Path]:
-    """Find old temporary files: of storage.replace_all, of a boot of the lab's machine, of a build on the host."""
+    """Find old temporary files: of storage.replace_all, of a boot of the lab's guest, of a build on the host."""
     names = [path for folder in cache.existing() for path in folder.rglob(".*.*") if path.name != ".lock"]
     names += cache.machines.glob("boot-*")
     names += Path(tempfile.gettempdir()).glob("patchkit-*")

@@ -70,12 +70,12 @@ class Distribution:
 def this() -> Distribution:
     """Return the distribution that runs here."""
     try:
-        return of(platform.freedesktop_os_release())
+        return distribution_from(platform.freedesktop_os_release())
     except OSError:
         return Distribution("a system without /etc/os-release")
 
 
-def of(release: dict[str, str]) -> Distribution:
+def distribution_from(release: dict[str, str]) -> Distribution:
     """Return the distribution that ``release``, the fields of an os-release file, names."""
     name = release.get("PRETTY_NAME") or release.get("NAME", "Linux")
     for key in (release.get("ID", ""), *release.get("ID_LIKE", "").split()):

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from patchkit.jobs.doctor.model import FaultError
-from patchkit.releases.keys import ending
+from patchkit.releases.keys import expiry_warnings
 from patchkit.source.openpgp.gnupg import key_ring
 from patchkit.source.openpgp.judgement import judge
 
@@ -55,7 +55,7 @@ def gpg() -> str:
         raise FaultError(f"gpg calls a good signature {genuine.worth}", why=genuine.detail)
     if forged.worth != "bad":
         raise FaultError(f"gpg calls a forged text's signature {forged.worth}", why=forged.detail)
-    ends = "".join(f"; {text}" for text in ending(datetime.datetime.now(datetime.UTC).date()))
+    ends = "".join(f"; {text}" for text in expiry_warnings(datetime.datetime.now(datetime.UTC).date()))
     return f"{version} checks signatures{ends}"
 
 

@@ -45,9 +45,7 @@ class ArmRequest:
 def refuse_no_arm(arms: Sequence[ArmRequest]) -> None:
     """Raise BadUsageError where ``arms`` is empty: there is nothing to compare."""
     if not arms:
-        raise BadUsageError(
-            "what is to be compared?", advice=f"--version V --variant stock --variant {default_variant()}"
-        )
+        raise BadUsageError("no arm is named", advice=f"--version V --variant stock --variant {default_variant()}")
 
 
 def arms_of(
@@ -67,7 +65,7 @@ def arms_of(
     if arms and (client or server):
         raise BadUsageError("--arm names both sides", advice="leave --client and --server away")
     if variants and version is None:
-        raise BadUsageError("--variant NAME is of which version?", advice="--version V")
+        raise BadUsageError("--variant needs --version", advice="--version V")
     asked = []
     if version is not None:
         for variant in dict.fromkeys(variants or ["stock", default_variant()]):
@@ -76,7 +74,9 @@ def arms_of(
     elif client and server:
         asked.append(_of_sides(_side(client), _side(server)))
     elif client or server:
-        raise BadUsageError("one side is not enough", advice="--version V for the other one")
+        raise BadUsageError(
+            "--client and --server name one side each", why="the other side has no program", advice="--version V"
+        )
     return list(dict.fromkeys([*asked, *map(_parsed, arms)]))
 
 
@@ -115,7 +115,9 @@ def _of_sides(client: tuple[BinaryRequest, list[str]], server: tuple[BinaryReque
     server_proto, server_options = _without_proto(server[1])
     if client_proto != server_proto:
         raise BadUsageError(
-            "--proto of one side alone", why="both sides of an arm need the same", advice='--arm "V --proto tcp"'
+            "--proto differs between the two sides of an arm",
+            why="both sides of an arm need the same",
+            advice='--arm "V --proto tcp"',
         )
     return ArmRequest(client[0], server[0], tuple(client_options), tuple(server_options), client_proto)
 

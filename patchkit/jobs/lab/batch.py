@@ -44,7 +44,7 @@ def run_batch(
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedTrial:
     """A trial, and the logs of a peer that died or hung, which are evidence."""
 
     trial: Trial
@@ -54,17 +54,21 @@ class Finished:
 
 def finished_trials(
     campaign: Campaign, cell: Cell, numbers: Sequence[int], pair: tuple[Binary, Binary], link: Link
-) -> list[Finished]:
+) -> list[FinishedTrial]:
     """Run the trials ``numbers``, of one batch of ``cell``, and those that the machine has to run before them.
 
     Returns those of ``numbers``. Raises what the link raises.
     """
     wanted = set(numbers)
     return [
-        Finished(trial, {name: data.decode(errors="replace") for name, data in parts.items() if name.endswith(".log")})
+        FinishedTrial(trial, _logs(parts))
         for trial, parts in run_batch(campaign, cell, max(numbers), pair, link)
         if trial.trial in wanted
     ]
+
+
+def _logs(parts: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: data.decode(errors="replace") for name, data in parts.items() if name.endswith(".log")}
 
 
 def first_of_batch(trial: int, size: int) -> int:

@@ -14,7 +14,7 @@ from functools import partial
 
 from patchkit.context import Context
 from patchkit.errors import InterruptedByUserError, PatchkitError
-from patchkit.jobs.lab.batch import Finished, batches
+from patchkit.jobs.lab.batch import FinishedTrial, batches
 from patchkit.jobs.lab.binaries import programs
 from patchkit.jobs.lab.cluster_runner import cluster_runner, link_of
 from patchkit.jobs.lab.finished import TIMING, Done, refuse_storms, refuse_void, write_report
@@ -53,14 +53,20 @@ def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context)
     sides = [side for asked in request.arms for side in (asked.client, asked.server)]
     binaries = programs(sides, request.source, request.settings, context)
     arms = [
-        arm(binaries[it.client].program, binaries[it.server].program, it.client_options, it.server_options, it.proto)
-        for it in request.arms
+        arm(
+            binaries[asked.client].program,
+            binaries[asked.server].program,
+            asked.client_options,
+            asked.server_options,
+            asked.proto,
+        )
+        for asked in request.arms
     ]
     for name, scenario in request.scenarios.items():
         for side in sides:
             refuse_unknown(name, scenario, binaries[side].version)
-        for its_arm in arms:
-            its_arm.over(name, scenario)  # refused now, and not at its first trial
+        for measured in arms:
+            measured.over(name, scenario)  # refused now, and not at its first trial
     todo = request.campaign(arms, link.described)
     kept = folder.resume(todo) if request.resume else folder.begin(todo)
     by_hash = {binary.program.sha256: binary for binary in binaries.values()}
@@ -76,14 +82,14 @@ def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context)
 def _completed(job: _Job, request: CampaignRequest, context: Context) -> Done:
     try:
         job.work()
-    except KeyboardInterrupt as signal:
+    except KeyboardInterrupt as interrupt:
         done = job.finish()
         again = shlex.join(resume_command(request, offline=context.offline))
         raise InterruptedByUserError(
             f"interrupted: {len(done.trials)} trials are kept in {request.out}",
             why="the report there is of these alone",
-            advice=f"the same command with --resume goes on, or: {again}",
-        ) from signal
+            advice=f"the same command with --resume runs the rest, or: {again}",
+        ) from interrupt
     except PatchkitError:
         job.finish()  # what is there is evidence
         raise
@@ -148,7 +154,7 @@ class _Job:
                 if (cell.id, number) not in there:
                     yield cell, number
 
-    def _keep_logs(self, finished: Finished) -> None:
+    def _keep_logs(self, finished: FinishedTrial) -> None:
         if not finished.logs:
             return
         stem = file_stem(finished.trial.cell, finished.trial.trial)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from patchkit.cluster.client import Cluster, Input, connected
 from patchkit.context import Context
 from patchkit.errors import BadUsageError
-from patchkit.jobs.lab.batch import Finished
+from patchkit.jobs.lab.batch import FinishedTrial
 from patchkit.jobs.lab.links import Link, LinkName, UmlLink
 from patchkit.jobs.lab.on_worker import RECORD, ground_files, read_trials, run_trials
 from patchkit.jobs.lab.runners import LocalRunner
@@ -79,7 +79,7 @@ class ClusterRunner:
         """Return more than one for a long campaign: each unit costs the scheduler some milliseconds."""
         return max(1, min(_TOGETHER, trials // (_ROUNDS * max(1, self.cluster.slots))))
 
-    def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:
+    def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[FinishedTrial]]:
         inputs = [self._campaign, self._ground, self._peers[cell.arm, cell.credentials]]
         unit = {"cell": cell.id, "numbers": list(numbers), "inputs": [given.sha256 for given in inputs]}
         name = (f"{cell.arm} {cell.scenario} {cell.credentials}", numbers[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,11 +12,13 @@ from patchkit.context import Context
 from patchkit.errors import BaseImageError, CompileError, GuestError, LinkError, ToolchainError
 from patchkit.lab.guest.image import Guest, guest
 from patchkit.lab.guest.kernel.given import given_program
+from patchkit.lab.guest.kernel.tools import check_processor
 from patchkit.lab.link import netns, qemu, uml
 from patchkit.lab.link.binaries import Binary
-from patchkit.lab.link.processes import ProcessGroups, RunOutput, count_of
+from patchkit.lab.link.processes import ProcessGroups
 from patchkit.lab.link.qemu import Snapshot
 from patchkit.lab.link.qemu_process import has_qemu, installed_qemu
+from patchkit.lab.link.run_output import RunOutput, count_of
 from patchkit.lab.model.campaign import LinkDescription
 from patchkit.lab.model.scenario import Scenario
 from patchkit.pki.credentials import credentials
@@ -27,8 +28,6 @@ LinkName = Literal["uml", "qemu", "netns"]
 BATCH_SIZE = 10
 """Trials that one QEMU runs, one behind the other, before it is thrown away. Starting one costs as much as running
 three: QEMU translates all code again."""
-UML_MACHINE = "x86_64"
-"""The only processor whose programs run natively in the guest."""
 _WALL_LEAST = 600.0  # seconds of wall time for a trial
 _UML_WALL_LEAST = 120.0  # seconds for a trial that takes 0.1 s: beyond it, a peer computes for ever
 _UML_CLIENTS = 5  # for which a trial gets its time once; fifty took as long as twelve trials with one
@@ -96,10 +95,7 @@ class UmlLink:
 
         Raises LinkError where this host cannot run it, and what making its kernel and image raises.
         """
-        if platform.machine() != UML_MACHINE:
-            raise LinkError(
-                "the link 'uml' needs an x86-64 host", why=f"this is {platform.machine()}", advice="--link qemu"
-            )
+        check_processor()
         groups = ProcessGroups()
         machine = uml.machine(context, groups)
         uml.check(machine, groups)

@@ -12,7 +12,7 @@ from typing import Any
 from patchkit.cluster.task import done
 from patchkit.context import Context
 from patchkit.errors import MachineError
-from patchkit.jobs.lab.batch import Finished, arm_of, batches, finished_trials
+from patchkit.jobs.lab.batch import FinishedTrial, arm_of, batches, finished_trials
 from patchkit.jobs.lab.links import UmlLink
 from patchkit.lab.guest.kernel.obtain import UmlKernel
 from patchkit.lab.guest.uml_image import UmlImage
@@ -52,10 +52,10 @@ def run_trials(unit: bytes, campaign: bytes, ground: bytes, peers: bytes) -> byt
     return done("lab", work)
 
 
-def read_trials(answer: bytes) -> list[Finished]:
+def read_trials(answer: bytes) -> list[FinishedTrial]:
     """Return the trials of a unit, as :func:`run_trials` has packed them."""
     return [
-        Finished(
+        FinishedTrial(
             Trial.model_validate_json(parts.pop("trial")), {name: data.decode("utf-8") for name, data in parts.items()}
         )
         for _, parts in unpacked(answer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from patchkit.jobs.lab.batch import Finished, arm_of, finished_trials
+from patchkit.jobs.lab.batch import FinishedTrial, arm_of, finished_trials
 from patchkit.jobs.lab.links import Link
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.model.campaign import Campaign, Cell
@@ -30,7 +30,7 @@ class Runner(Protocol):
     def together(self, trials: int) -> int:
         """Return how many batches of a cell go together, where so many ``trials`` are to be run."""
 
-    def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:
+    def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[FinishedTrial]]:
         """Begin the trials ``numbers`` of ``cell``, whose batches go together; the future raises what the link does."""
 
     def room(self) -> int:
@@ -92,7 +92,7 @@ class LocalRunner:
     def together(self, trials: int) -> int:  # noqa: ARG002
         return 1
 
-    def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:
+    def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[FinishedTrial]]:
         return self._pool.submit(finished_trials, self.campaign, cell, numbers, self.pair(cell), self.link)
 
     def pair(self, cell: Cell) -> tuple[Binary, Binary]:

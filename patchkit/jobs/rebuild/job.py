@@ -29,7 +29,7 @@ _DIFFOSCOPE = 300.0  # seconds
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedFile:
     """One file of an artifact against what was built again."""
 
     name: str
@@ -52,7 +52,7 @@ class Rebuilt:
 
     name: str
     engine: str
-    files: tuple[Compared, ...]
+    files: tuple[ComparedFile, ...]
 
     @property
     def is_equal(self) -> bool:
@@ -177,15 +177,15 @@ def _check_sources(artifact: Artifact, built: Artifact) -> None:
             )
 
 
-def _compared(file: File, built: str, folder: Path, out: Path) -> Compared:
+def _compared(file: File, built: str, folder: Path, out: Path) -> ComparedFile:
     ours, theirs = out / file.name, folder / file.name
     if built == file.sha256 or not theirs.is_file() or not ours.is_file():
-        return Compared(file.name, file.sha256, built)
+        return ComparedFile(file.name, file.sha256, built)
     if sha256_of(theirs) != file.sha256:
-        return Compared(file.name, file.sha256, built, (f"{theirs} itself is not what the manifest states",))
+        return ComparedFile(file.name, file.sha256, built, (f"{theirs} itself is not what the manifest states",))
     with reading(theirs):
         lines = _diffoscope(theirs, ours) or differences(file.name, theirs.read_bytes(), ours.read_bytes())
-    return Compared(file.name, file.sha256, built, tuple(lines[:_SHOWN]))
+    return ComparedFile(file.name, file.sha256, built, tuple(lines[:_SHOWN]))
 
 
 def _diffoscope(before: Path, after: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Verification's fourth and fifth step: what was built, stock and patched, and what the programs did in their tests."""
+"""The steps `build` and `smoke` of a verification: what was built, and what the programs did in their tests."""
 
 from __future__ import annotations
 

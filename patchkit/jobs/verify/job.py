@@ -38,7 +38,7 @@ from patchkit.jobs.verify.source import JudgedSource, judge_source
 from patchkit.jobs.vulnerabilities import assess, traits
 from patchkit.patching.combination import combination
 from patchkit.patching.variants import STOCK, UpstreamStatus, default_variant, names
-from patchkit.releases.keys import ending
+from patchkit.releases.keys import expiry_warnings
 from patchkit.source.obtain import obtain
 from patchkit.storage import check_writable
 
@@ -127,9 +127,9 @@ def verify(request: VerifyRequest, context: Context) -> Verification:
     context.ui.step(f"[1/{len(STEPS)}] {TITLES['source']}")
     began = time.monotonic()
     judged = judge_source(request.evidence, context)
-    for text in ending(datetime.datetime.now(datetime.UTC).date()):
+    for text in expiry_warnings(datetime.datetime.now(datetime.UTC).date()):
         context.ui.warn(text)
-        judged.facts.append(Fact(name="a key that ends", value=text, good=None))
+        judged.facts.append(Fact(name="key expiry", value=text, good=None))
     runner = _StepRunner(request, variants, judged, context)
     results = [runner.step(name, began if name == "source" else None) for name in STEPS]
     findings = [finding for result in results for finding in result.findings]
@@ -157,7 +157,7 @@ def _verdict(judged: JudgedSource, results: Sequence[StepResult], findings: Sequ
         return f"{judged.label}: {findings[0].what}{count}"
     known = "".join(f"; {result.summary}" for result in results if result.name == "vulnerabilities" and result.facts)
     passed = [result.name for result in results if result.state == "passed"]
-    steps = "" if len(passed) == len(results) else f" in the {len(passed)} of {len(results)} steps that were run"
+    steps = "" if len(passed) == len(results) else f" in {len(passed)} of {len(results)} steps, the others were not run"
     if "source" not in passed:
         return f"{judged.label}: nothing is wrong{steps}{known}; the source was not judged"
     verdict = f"{judged.label}: nothing is wrong{steps}{known}; checked: {', '.join(judged.checked)}"

@@ -74,7 +74,7 @@ def conclusions(results: Results, variants: Mapping[str, str], superseded: froze
     """
     step = StepOutcome()
     stock, *_ = results.cells
-    step.facts.append(Fact(name="is it needed", value=_need(stock), good=None))
+    step.facts.append(Fact(name="need", value=_need(stock), good=None))
     effects = []
     for comparison in results.comparisons:
         variant = variants[comparison.arm]
@@ -82,8 +82,8 @@ def conclusions(results: Results, variants: Mapping[str, str], superseded: froze
         harms = comparison.completion == "worse" or (comparison.time == "worse" and comparison.completion != "better")
         claim = f"completion {comparison.completion}, time {comparison.time}"
         good = False if harms else True if helps else None
-        step.facts.append(Fact(name=f"does {variant} help", value=f"{claim}. {comparison.verdict}", good=good))
-        step.facts.append(Fact(name=f"what {variant} costs", value=_cost(comparison), good=None))
+        step.facts.append(Fact(name=f"benefit of {variant}", value=f"{claim}. {comparison.verdict}", good=good))
+        step.facts.append(Fact(name=f"cost of {variant}", value=_cost(comparison), good=None))
         effects.append(f"{variant} {'does harm' if harms else 'helps' if helps else 'shows no difference'}")
         if harms:
             step.findings.append(HarmError(f"{variant} does worse than stock on {SCENARIO}", why=comparison.verdict))

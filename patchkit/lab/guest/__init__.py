@@ -1,1 +1,1 @@
-"""The virtual machine's guest: its pinned packages and the image that boots."""
+"""The lab's guest: its pinned packages, the image that boots, and the kernel of the link `uml`."""

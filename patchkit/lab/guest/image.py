@@ -86,7 +86,7 @@ def guest(context: Context) -> Guest:
     return Guest(kernel_image, initramfs, digest, pinned.kernel)
 
 
-def _unpacked(pinned: Pins, debs: list[Path]) -> tuple[bytes, dict[str, cpio.File]]:
+def _unpacked(pinned: Pins, debs: list[Path]) -> tuple[bytes, dict[str, cpio.InitramfsFile]]:
     files = dict(MERGED)
     files |= {name: cpio.folder() for name in ("proc", "sys", "dev", "run", "tmp", "root", "usr/local/bin")}
     kernel = b""

@@ -79,7 +79,7 @@ class UmlImage:
 
     def peers(self, files: Mapping[str, bytes], programs: tuple[str, ...]) -> bytes:
         """Pack ``files`` below /lab, of which ``programs`` are executable, with the libraries that these need."""
-        packed: dict[str, cpio.File] = {}
+        packed: dict[str, cpio.InitramfsFile] = {}
         first: dict[bytes, str] = {}
         for path, data in files.items():
             packed[f"lab/{path}"] = cpio.regular(data, executable=path in programs)
@@ -90,7 +90,7 @@ class UmlImage:
                     packed[f"lab/{path}"] = cpio.link(f"/lab/{first[data]}")
         return cpio.archive(packed)
 
-    def _tools(self, program: bytes) -> dict[str, cpio.File]:
+    def _tools(self, program: bytes) -> dict[str, cpio.InitramfsFile]:
         """Return the tools that ``program`` names, and busybox for a script."""
         needed = self._libraries.programs(_BUSYBOX) if program.startswith(b"#!") else {}
         for path, name in _NAMED_TOOL.findall(program):
@@ -196,7 +196,7 @@ def _program(code: bytes) -> bytes:
     return elf + struct.pack("<IIQQQQQQ", 1, 5, 0, address, address, size, size, 4096) + code
 
 
-def _to_tar(files: Mapping[str, cpio.File]) -> bytes:
+def _to_tar(files: Mapping[str, cpio.InitramfsFile]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for path, file in sorted(files.items()):
@@ -211,13 +211,15 @@ def _to_tar(files: Mapping[str, cpio.File]) -> bytes:
     return out.getvalue()
 
 
-def _from_tar(packed: bytes) -> dict[str, cpio.File]:
-    files: dict[str, cpio.File] = {}
+def _from_tar(packed: bytes) -> dict[str, cpio.InitramfsFile]:
+    files: dict[str, cpio.InitramfsFile] = {}
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isreg() else None
             files[member.name] = (
-                cpio.File(stat.S_IFREG | member.mode, content.read()) if content else cpio.link(member.linkname)
+                cpio.InitramfsFile(stat.S_IFREG | member.mode, content.read())
+                if content
+                else cpio.link(member.linkname)
             )
     return files
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchkit.errors import GuestError
-from patchkit.lab.guest.initramfs import File, link
+from patchkit.lab.guest.initramfs import InitramfsFile, link
 from patchkit.lab.guest.packages import members
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu/"
@@ -23,41 +23,41 @@ MERGED = {name: link(f"usr/{name}") for name in ("bin", "sbin", "lib", "lib64")}
 class Userland:
     """Files and symbolic links by path, without a leading slash."""
 
-    files: Mapping[str, File]
+    files: Mapping[str, InitramfsFile]
 
     @classmethod
     def unpacked(cls, debs: Iterable[Path]) -> Userland:
         """Unpack the packages ``debs``. Raises GuestError where one is damaged."""
-        files: dict[str, File] = {}
+        files: dict[str, InitramfsFile] = {}
         for deb in debs:
             for member, data in members(deb):
                 add_member(files, member.name, member.mode, data, link_to=member.linkname if member.issym() else None,
                            folder=member.isdir())  # fmt: skip
         return cls(files)
 
-    def programs(self, *paths: str) -> dict[str, File]:
+    def programs(self, *paths: str) -> dict[str, InitramfsFile]:
         """Return the files at ``paths``, and the libraries they need.
 
         Raises GuestError where no package has one of ``paths``.
         """
-        chosen: dict[str, File] = {}
+        chosen: dict[str, InitramfsFile] = {}
         for path in paths:
             if path not in self.files:
                 raise GuestError(f"the guest's packages have no {path}")
             self._add(path, chosen)
         return chosen
 
-    def libraries(self, program: bytes) -> dict[str, File]:
+    def libraries(self, program: bytes) -> dict[str, InitramfsFile]:
         """Return the libraries that ``program``, an ELF file, needs. A library that no package has is left out."""
-        chosen: dict[str, File] = {}
+        chosen: dict[str, InitramfsFile] = {}
         self._add_needed(program, chosen)
         return chosen
 
-    def below(self, folder: str) -> dict[str, File]:
+    def below(self, folder: str) -> dict[str, InitramfsFile]:
         """Return the files below ``folder``."""
         return {path: file for path, file in self.files.items() if path.startswith(folder)}
 
-    def _add(self, path: str, chosen: dict[str, File]) -> None:
+    def _add(self, path: str, chosen: dict[str, InitramfsFile]) -> None:
         if path in chosen or path not in self.files:
             return
         file = self.files[path]
@@ -68,12 +68,14 @@ class Userland:
         elif file.data.startswith(b"\x7fELF"):
             self._add_needed(file.data, chosen)
 
-    def _add_needed(self, program: bytes, chosen: dict[str, File]) -> None:
+    def _add_needed(self, program: bytes, chosen: dict[str, InitramfsFile]) -> None:
         for name in _needed(program):
             self._add(f"{LIBRARIES}{name}", chosen)
 
 
-def add_member(files: dict[str, File], name: str, mode: int, data: bytes, *, link_to: str | None, folder: bool) -> None:
+def add_member(
+    files: dict[str, InitramfsFile], name: str, mode: int, data: bytes, *, link_to: str | None, folder: bool
+) -> None:
     """Add a package's member to ``files``. Some packages still install below /lib, which is a link to /usr/lib."""
     path = name.removeprefix("./").rstrip("/")
     if path.partition("/")[0] in MERGED:
@@ -81,7 +83,7 @@ def add_member(files: dict[str, File], name: str, mode: int, data: bytes, *, lin
     if link_to is not None:
         files[path] = link(link_to)
     elif not folder and path:
-        files[path] = File(stat.S_IFREG | mode & 0o777, data)
+        files[path] = InitramfsFile(stat.S_IFREG | mode & 0o777, data)
 
 
 def _needed(program: bytes) -> list[str]:

@@ -1,1 +1,1 @@
-"""Links that trials run on: a QEMU machine or network namespaces, with netem on the router."""
+"""Links that trials run on: User-Mode Linux, QEMU, or network namespaces of this host, with netem on the router."""

@@ -32,7 +32,7 @@ class InitrdFiles:
         try:
             file.fill(archives)
         except OSError as error:
-            raise MachineError("no memory for the initramfs of the lab's machine", why=str(error)) from error
+            raise MachineError("no memory for the initramfs of the lab's guest", why=str(error)) from error
         yield file.descriptor
         # Not after an error: a guest that was not seen to end may read it still.
         with self._lock:

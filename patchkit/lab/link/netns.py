@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from patchkit.errors import LinkError
-from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
+from patchkit.lab.link.processes import ProcessGroups
+from patchkit.lab.link.run_output import RunOutput, run_outputs
 from patchkit.lab.runner.process import call
 from patchkit.lab.runner.process import run as run_program
 from patchkit.lab.runner.source import sources

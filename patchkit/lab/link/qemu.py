@@ -17,7 +17,7 @@ from patchkit.cache import Cache, keep_newest
 from patchkit.errors import MachineError
 from patchkit.lab.guest import initramfs as cpio
 from patchkit.lab.guest.image import Guest
-from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
+from patchkit.lab.link.processes import ProcessGroups
 from patchkit.lab.link.qemu_process import (
     BOOT_LIMIT,
     PARAMETERS,
@@ -27,6 +27,7 @@ from patchkit.lab.link.qemu_process import (
     installed_qemu,
     write_order,
 )
+from patchkit.lab.link.run_output import RunOutput, run_outputs
 from patchkit.storage import writing
 from patchkit.temporary import temporary
 
@@ -86,7 +87,7 @@ def run(
             return run_outputs((work / "answer").read_bytes(), order)
         except ValueError as error:
             raise process.out_of_memory() or MachineError(
-                "the lab's machine gave no answer",
+                "the lab's guest gave no answer",
                 why=f"{error}\n{process.console()}",
                 advice="patchkit lab replay shows more of it; please report it",
             ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import re
@@ -19,12 +18,11 @@ from typing import IO, Self
 
 from patchkit.errors import DiskFullError, GuestError, MachineError, PatchkitError
 from patchkit.lab.guest.image import Guest
+from patchkit.lab.link.guest_process import GUEST_TIME, is_out_of_memory, out_of_memory
 from patchkit.lab.link.processes import ProcessGroups
 from patchkit.lab.runner.qemu_guest import COMPLAINT
 from patchkit.storage import replace_all, writing
 
-GUEST_TIME = datetime.datetime(2026, 12, 1, tzinfo=datetime.UTC)
-"""The time that the clocks of the lab's machines start at: all certificates are valid then, and nine years more."""
 MEMORY = 320  # MiB; with 192 the initramfs has no room to unpack in
 BOOT_LIMIT = 300.0
 """Seconds of wall time for a boot; 15 to 25 were measured."""
@@ -38,12 +36,6 @@ PARAMETERS = (
 )
 """The kernel's: no work that trials would pay for, and nothing random. Where programs are at the same addresses each
 time, QEMU translates them once a machine instead of once a process."""
-# What the kernel, QEMU or Python print when there is too little of it.
-_OUT_OF_MEMORY = re.compile(
-    r"Initramfs unpacking failed: write error|out of memory|deadlocked on memory|Cannot allocate memory|MemoryError"
-    r"|initrd is too large",
-    re.IGNORECASE,
-)
 _DISK_FULL = "No space left on device"
 _STACK = re.compile(r"\[ *[\d.]+\] +(\?|[\w.]+\+0x|<|R[A-Z0-9]{2}:|Code:|Call Trace|CPU:|Hardware name|CS:|DR)")
 
@@ -88,7 +80,7 @@ def write_order(work: Path, order: Mapping[str, object]) -> None:
     wishes = order.get("wishes", [])
     data = json.dumps({name: part for name, part in order.items() if name != "wishes"}, sort_keys=True).encode()
     if len(data) > _ORDER_BYTES:
-        raise MachineError("the scenario is too long for the lab's machine", why=f"{len(data)} of {_ORDER_BYTES} bytes")
+        raise MachineError("the scenario is too long for the lab's guest", why=f"{len(data)} of {_ORDER_BYTES} bytes")
     flags = bytes(wishes) if isinstance(wishes, list) else b""
     files = {"order": data.ljust(_ORDER_BYTES, b"\0"), "wishes": flags.ljust(_WISHES_BYTES, b"\0")}
     replace_all({work / name: content for name, content in files.items()})
@@ -222,14 +214,8 @@ class QemuProcess:
 
     def out_of_memory(self, stderr: str = "") -> MachineError | None:
         """Look on the console and in QEMU's ``stderr`` for a lack of memory; None when there is no sign of it."""
-        complaint = next((line for line in [stderr, *self._printed()] if _OUT_OF_MEMORY.search(line)), None)
-        if complaint is None:
-            return None
-        return MachineError(
-            f"the lab's machine has too little memory: {MEMORY} MiB",
-            why=f"{complaint}\n{self.console()}".strip(),
-            advice="programs that are much larger than openvpn have no room in it; otherwise, please report it",
-        )
+        complaint = next(filter(is_out_of_memory, [stderr, *self._printed()]), None)
+        return None if complaint is None else out_of_memory(MEMORY, f"{complaint}\n{self.console()}".strip())
 
     def _printed(self) -> list[str]:
         path = self._work / "console"
@@ -259,12 +245,12 @@ class QemuProcess:
             return GuestError(complaint.removeprefix(COMPLAINT), why=self.console())
         if _DISK_FULL in stderr:
             return DiskFullError(
-                "no room left for the state of the lab's machine",
+                "no room left for the state of the lab's guest",
                 why=f"{stderr}; nothing was left under a final name",
                 advice="free some space, or set PATCHKIT_CACHE to a larger disk",
             )
         return self.out_of_memory(stderr) or MachineError(
-            f"the lab's machine did not work: {why}",
+            f"the lab's guest did not work: {why}",
             why="\n".join(filter(None, (stderr, self.console()))),
             advice="see `patchkit doctor`",
         )

@@ -19,7 +19,8 @@ from patchkit.lab.guest import initramfs as cpio
 from patchkit.lab.guest.kernel.obtain import UmlKernel, kernel
 from patchkit.lab.guest.uml_image import UmlImage, uml_image
 from patchkit.lab.link.initrd_files import InitrdFiles
-from patchkit.lab.link.processes import ProcessGroups, RunOutput, run_outputs
+from patchkit.lab.link.processes import ProcessGroups
+from patchkit.lab.link.run_output import RunOutput, run_outputs
 from patchkit.lab.link.uml_process import MEMORY, WallTimeError, boot
 from patchkit.lab.runner.task import FRAMES, LAST, LOGS
 
@@ -123,7 +124,7 @@ def _unpacked(answer: bytes) -> list[RunOutput]:
     try:
         return run_outputs(answer, {"wishes": [LAST]})
     except ValueError as error:
-        raise MachineError("the lab's machine gave no whole answer", why=str(error)) from error
+        raise MachineError("the lab's guest gave no whole answer", why=str(error)) from error
 
 
 def memory_of(clients: int) -> int:

@@ -48,7 +48,7 @@ def memory_folder(memory: int, folders: Sequence[Path] = ()) -> Path:
 def no_room(memory: int, folders: Iterable[Path]) -> DiskFullError:
     """Describe that no one of ``folders`` has room for a guest with ``memory`` MiB."""
     return DiskFullError(
-        f"no room for the lab's machine: {(memory << 20) + _ROOM >> 20} MiB",
+        f"no room for the lab's guest: {(memory << 20) + _ROOM >> 20} MiB",
         why=f"as much is not free in {' or in '.join(map(str, folders))}",
         advice="set TMPDIR to a folder on a larger disk, or --jobs 1",
     )

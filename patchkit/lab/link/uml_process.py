@@ -14,9 +14,9 @@ from pathlib import Path
 from patchkit.errors import LinkError, MachineError, PatchkitError
 from patchkit.lab.guest.kernel.obtain import UmlKernel
 from patchkit.lab.link import cores
+from patchkit.lab.link.guest_process import GUEST_TIME, is_out_of_memory, out_of_memory
 from patchkit.lab.link.initrd_files import InitrdFiles
 from patchkit.lab.link.processes import ProcessGroups
-from patchkit.lab.link.qemu_process import GUEST_TIME
 from patchkit.lab.link.uml_memory import memory_folder, no_room
 from patchkit.signals import held_off
 from patchkit.temporary import temporary
@@ -27,12 +27,6 @@ ENVIRONMENT = {"LC_ALL": "C"}
 """Of the kernel's process."""
 _BUSY = 0.1  # of its time on the host's clock: below it, the host was busy with something else
 _LEFT = 1 << 20  # bytes: a file system that has no more is full
-# What the kernel prints when there is too little memory; Python, when there is none for it.
-_OUT_OF_MEMORY = re.compile(
-    r"out of memory|deadlocked on memory|MemoryError|Cannot allocate memory|Failed to allocate"
-    r"|unpacking failed: write error",
-    re.IGNORECASE,
-)
 # What every guest prints at its end, and none that the host did not let start.
 _LAST_WORDS = re.compile(r"reboot: |Kernel panic")
 
@@ -71,7 +65,7 @@ def boot(
         code = _run(kernel, work, initrd, parameters(memory, script), core, wall_limit, groups)
         answered, console = (work / "answer").read_bytes(), (work / "console").read_text(errors="replace")
         # A guest's kernel ends a peer for want of memory, and the runner lives to answer.
-        if code == 0 and answered and not _OUT_OF_MEMORY.search(console):
+        if code == 0 and answered and not is_out_of_memory(console):
             return answered
         if code in (-signal.SIGABRT, -signal.SIGBUS) and not _has_room(work):
             raise no_room(memory, [work.parent])
@@ -105,7 +99,7 @@ def _run(
                 used = _cpu_seconds(process.pid)
                 if used < _BUSY * wall_limit:
                     raise MachineError(
-                        f"the lab's machine had not ended after {wall_limit:.0f} s",
+                        f"the lab's guest had not ended after {wall_limit:.0f} s",
                         why=f"the host let it compute for {used:.0f} s of these",
                         advice="--jobs with fewer at a time, or a host that is less busy",
                     )
@@ -156,12 +150,8 @@ def _has_room(folder: Path) -> bool:
 def _failed(code: int, console: str, memory: int) -> PatchkitError:
     """Say what the last lines of the ``console`` mean."""
     tail = "\n".join(console.splitlines()[-20:])
-    if _OUT_OF_MEMORY.search(console):
-        return MachineError(
-            f"the lab's machine has too little memory: {memory} MiB",
-            why=tail,
-            advice="programs that are much larger than openvpn have no room in it; otherwise, please report it",
-        )
+    if is_out_of_memory(console):
+        return out_of_memory(memory, tail)
     if code >= 0 and not _LAST_WORDS.search(console):
         return LinkError(
             "User-Mode Linux does not run on this host",
@@ -169,4 +159,4 @@ def _failed(code: int, console: str, memory: int) -> PatchkitError:
             advice="--link qemu needs less of the host; containers may forbid both seccomp and ptrace, or limit memory",
         )
     how = f"it was killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return MachineError(f"the lab's machine gave no answer: {how}", why=tail, advice="please report it")
+    return MachineError(f"the lab's guest gave no answer: {how}", why=tail, advice="please report it")

@@ -14,7 +14,7 @@ from patchkit.lab.model.campaign import Cell
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.results import verdict
 from patchkit.lab.results.figures import Estimate, Figure, estimate
-from patchkit.lab.results.verdict import Claim, Cost, Effect, Evidence
+from patchkit.lab.results.verdict import Claim, Cost, Effect, Measured
 from patchkit.lab.statistics.intervals import (
     ALPHA,
     Interval,
@@ -141,7 +141,7 @@ def comparison(pairs: Pairs, adjusted: Sequence[float], tests: int, asked: int) 
     rate, seconds, packets = _rate(pairs), _time(pairs), _packets(pairs)
     deviation = stdev(pairs.seconds) if n > 1 else None
     level = ALPHA / max(tests, 1)  # the strictest that Holm may need
-    evidence = Evidence(
+    evidence = Measured(
         arm=pairs.this.arm,
         first=pairs.first.arm,
         where=f"{pairs.this.scenario}, {pairs.this.credentials}",

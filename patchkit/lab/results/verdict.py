@@ -34,7 +34,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Measured:
     """Everything that a verdict is based on. Times are in seconds, rates are fractions."""
 
     arm: str
@@ -67,7 +67,7 @@ def cost(packets: Effect | None) -> Cost:
     return "more" if sign > 0 else "fewer" if sign < 0 else "no difference shown"
 
 
-def headline(evidence: Evidence) -> str:
+def headline(evidence: Measured) -> str:
     """Write who is compared with whom, where, and in a few words what ``evidence`` shows."""
     whom = f"{evidence.arm} against {evidence.first}, {evidence.where}"
     if not evidence.rate or not evidence.time:
@@ -75,7 +75,7 @@ def headline(evidence: Evidence) -> str:
     return f"{whom}: {_together(completion(evidence.rate), time(evidence.time), evidence.soak)}."
 
 
-def line(evidence: Evidence) -> str:
+def line(evidence: Measured) -> str:
     """Write the headline, and the figures of ``evidence`` that it is based on."""
     sentences = [headline(evidence)]
     if evidence.rate and evidence.time:
@@ -133,7 +133,7 @@ def _packets(packets: Effect | None) -> str:
     return f"{what}: {packets.value:.2f} times as many{within}"
 
 
-def _power(evidence: Evidence) -> str:
+def _power(evidence: Measured) -> str:
     pairs = f"{evidence.pairs} pair{'s' if evidence.pairs > 1 else ''}"
     if evidence.detectable_rate is None:
         return f"{pairs} can't show any difference: too few."

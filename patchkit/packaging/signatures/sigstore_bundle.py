@@ -26,7 +26,7 @@ class KeyFileError(ValueError):
 
 
 @dataclass(frozen=True)
-class Bundle:
+class SigstoreBundle:
     """What a bundle with a key states."""
 
     hint: str
@@ -91,7 +91,7 @@ def write(key: EllipticCurvePrivateKey, data: bytes) -> bytes:
     return json.dumps(bundle, indent=2).encode() + b"\n"
 
 
-def read(data: bytes) -> Bundle:
+def read(data: bytes) -> SigstoreBundle:
     """Read the bundle ``data``. Raises ValueError where it is none."""
     try:
         document: Any = json.loads(data)
@@ -99,11 +99,11 @@ def read(data: bytes) -> Bundle:
             raise ValueError("its mediaType is not that of a bundle")
         material = document["verificationMaterial"]
         if "publicKey" not in material:
-            return Bundle("", b"", b"")
+            return SigstoreBundle("", b"", b"")
         signed = document["messageSignature"]
         if signed["messageDigest"]["algorithm"] != "SHA2_256":
             raise ValueError("its digest is not SHA2_256")
-        return Bundle(
+        return SigstoreBundle(
             str(material["publicKey"]["hint"]),
             base64.b64decode(signed["messageDigest"]["digest"], validate=True),
             base64.b64decode(signed["signature"], validate=True),
@@ -112,7 +112,7 @@ def read(data: bytes) -> Bundle:
         raise ValueError(f"it lacks what bundles have: {error!r}") from error
 
 
-def holds(bundle: Bundle, key: EllipticCurvePublicKey, data: bytes) -> bool:
+def holds(bundle: SigstoreBundle, key: EllipticCurvePublicKey, data: bytes) -> bool:
     """Return whether ``bundle`` is a signature of ``data`` by ``key``."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA

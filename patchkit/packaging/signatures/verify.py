@@ -26,7 +26,7 @@ _ANYBODY = b"anybody"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SignatureVerdict:
     """What was found of one signature."""
 
     state: State
@@ -35,7 +35,7 @@ class Verdict:
     """The file of the key that made it."""
 
 
-def verify(scheme: Scheme, signature: bytes, data: bytes, keys: Sequence[PublicKey]) -> Verdict:
+def verify(scheme: Scheme, signature: bytes, data: bytes, keys: Sequence[PublicKey]) -> SignatureVerdict:
     """Check the detached ``signature`` of ``data`` against those of ``keys`` that are of its ``scheme``.
 
     Raises ToolError where the program that reads it is missing or does not end, OpenPgpMissingError, and
@@ -43,35 +43,35 @@ def verify(scheme: Scheme, signature: bytes, data: bytes, keys: Sequence[PublicK
     """
     fitting = [key for key in keys if key.scheme == scheme]
     if not fitting:
-        return Verdict("not checked", "no key of its kind was given: --key")
+        return SignatureVerdict("not checked", "no key of its kind was given: --key")
     verdicts = [_VERIFIERS[scheme](signature, data, key) for key in fitting]
     order: Sequence[State] = ("bad", "good", "key expired", "unknown key", "not checked")
     return min(verdicts, key=lambda verdict: order.index(verdict.state))
 
 
-def _openpgp(signature: bytes, data: bytes, key: PublicKey) -> Verdict:
+def _openpgp(signature: bytes, data: bytes, key: PublicKey) -> SignatureVerdict:
     with key_ring([key.data]) as ring:
         judged = judge(ring, signature, data)
     match judged.worth:
         case "good":
-            return Verdict("good", judged.detail, key.path)
+            return SignatureVerdict("good", judged.detail, key.path)
         case "unknown key":
-            return Verdict("unknown key", judged.detail)
+            return SignatureVerdict("unknown key", judged.detail)
         case "good, key since expired" | "good, key since revoked":
             # The time in a signature is its maker's claim: who has an old key can date it back.
-            return Verdict("key expired", judged.detail, key.path)
+            return SignatureVerdict("key expired", judged.detail, key.path)
         case _:
             expired = "expired" in judged.detail
-            return Verdict("key expired" if expired else "bad", judged.detail, key.path)
+            return SignatureVerdict("key expired" if expired else "bad", judged.detail, key.path)
 
 
-def _ssh(signature: bytes, data: bytes, key: PublicKey) -> Verdict:
+def _ssh(signature: bytes, data: bytes, key: PublicKey) -> SignatureVerdict:
     lines = key.data if is_allowed_signers(key.data) else _ANYBODY + b" " + key.data.strip() + b"\n"
     with _files(signature=signature, allowed=lines) as folder:
         sign, allowed = str(folder / "signature"), str(folder / "allowed")
         whole = _run(["ssh-keygen", "-Y", "check-novalidate", "-n", NAMESPACE, "-s", sign], data)
         if whole.returncode != 0:
-            return Verdict("bad", f"it is not of these data, or was altered: {_words(whole)}")
+            return SignatureVerdict("bad", f"it is not of these data, or was altered: {_words(whole)}")
         listing = _run(["ssh-keygen", "-Y", "find-principals", "-s", sign, "-f", allowed], b"")
         if listing.returncode != 0:
             # Without its dates, a list of allowed signers knows a key that it no longer allows.
@@ -80,13 +80,15 @@ def _ssh(signature: bytes, data: bytes, key: PublicKey) -> Verdict:
             known = _run(["ssh-keygen", "-Y", "find-principals", "-s", sign, "-f", allowed], b"")
             if known.returncode == 0:
                 who = known.stdout.decode("utf-8", "replace").strip()
-                return Verdict("key expired", f"{who}: the list of allowed signers does not allow it now", key.path)
-            return Verdict("unknown key", "made with a key that is not the given one")
+                return SignatureVerdict(
+                    "key expired", f"{who}: the list of allowed signers does not allow it now", key.path
+                )
+            return SignatureVerdict("unknown key", "made with a key that is not the given one")
         who = listing.stdout.decode("utf-8", "replace").splitlines()[0]
         done = _run(["ssh-keygen", "-Y", "verify", "-f", allowed, "-I", who, "-n", NAMESPACE, "-s", sign], data)
     if done.returncode != 0:
-        return Verdict("bad", _words(done))
-    return Verdict("good", done.stdout.decode("utf-8", "replace").strip(), key.path)
+        return SignatureVerdict("bad", _words(done))
+    return SignatureVerdict("good", done.stdout.decode("utf-8", "replace").strip(), key.path)
 
 
 def _without_dates(words: Sequence[bytes]) -> list[bytes]:
@@ -97,36 +99,38 @@ def _without_dates(words: Sequence[bytes]) -> list[bytes]:
     return [words[0], *([b",".join(options)] if options else []), *words[2:]]
 
 
-def _minisign(signature: bytes, data: bytes, key: PublicKey) -> Verdict:
+def _minisign(signature: bytes, data: bytes, key: PublicKey) -> SignatureVerdict:
     number = minisign_number(signature, "signature")
     if not number:
-        return Verdict("bad", "it is not a signature of minisign's")
+        return SignatureVerdict("bad", "it is not a signature of minisign's")
     if number != key.minisign_number:
-        return Verdict("unknown key", f"made with the key {number[::-1].hex().upper()}, which is not the given one")
+        return SignatureVerdict(
+            "unknown key", f"made with the key {number[::-1].hex().upper()}, which is not the given one"
+        )
     with _files(signature=signature, data=data, key=key.data) as folder:
         names = ["-p", str(folder / "key"), "-m", str(folder / "data"), "-x", str(folder / "signature")]
         done = _run(["minisign", "-V", *names], b"")
     if done.returncode != 0:
-        return Verdict("bad", f"it is not of these data, or was altered: {_words(done)}")
-    return Verdict("good", f"minisign, key {number[::-1].hex().upper()}", key.path)
+        return SignatureVerdict("bad", f"it is not of these data, or was altered: {_words(done)}")
+    return SignatureVerdict("good", f"minisign, key {number[::-1].hex().upper()}", key.path)
 
 
-def _sigstore(signature: bytes, data: bytes, key: PublicKey) -> Verdict:
+def _sigstore(signature: bytes, data: bytes, key: PublicKey) -> SignatureVerdict:
     try:
         bundle = sigstore_bundle.read(signature)
     except ValueError as error:
-        return Verdict("bad", f"it is not a bundle of sigstore's: {error}")
+        return SignatureVerdict("bad", f"it is not a bundle of sigstore's: {error}")
     if not bundle.hint:
-        return Verdict("not checked", "a keyless signature, which sigstore verify identity checks")
+        return SignatureVerdict("not checked", "a keyless signature, which sigstore verify identity checks")
     own = sigstore_bundle.public_key(key.data)
     if bundle.hint != sigstore_bundle.hint_of(own):
-        return Verdict("unknown key", f"made with the key {bundle.hint}, which is not the given one")
+        return SignatureVerdict("unknown key", f"made with the key {bundle.hint}, which is not the given one")
     if not sigstore_bundle.holds(bundle, own, data):
-        return Verdict("bad", "it is not of these data, or was altered", key.path)
-    return Verdict("good", f"sigstore, key {bundle.hint}", key.path)
+        return SignatureVerdict("bad", "it is not of these data, or was altered", key.path)
+    return SignatureVerdict("good", f"sigstore, key {bundle.hint}", key.path)
 
 
-_VERIFIERS: Mapping[Scheme, Callable[[bytes, bytes, PublicKey], Verdict]] = {
+_VERIFIERS: Mapping[Scheme, Callable[[bytes, bytes, PublicKey], SignatureVerdict]] = {
     "openpgp": _openpgp,
     "ssh": _ssh,
     "minisign": _minisign,

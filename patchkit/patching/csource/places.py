@@ -217,15 +217,15 @@ class Function:
         return Statement.at(self.source, statements[-1], what)
 
     @property
-    def end(self) -> End:
+    def end(self) -> FunctionEnd:
         """The line of the closing brace. Raises AnchorError when other code is on that line."""
         body = self.node.child_by_field_name("body") or self.node
         what = f"the end of {self.name}"
-        return End(self.source, body.children[-1], own_lines(self.source, body.children[-1], what), self.node)
+        return FunctionEnd(self.source, body.children[-1], own_lines(self.source, body.children[-1], what), self.node)
 
 
 @dataclass(frozen=True)
-class End(Lines):
+class FunctionEnd(Lines):
     """The line of the brace that ends a function, behind which new functions may stand."""
 
     function: Node

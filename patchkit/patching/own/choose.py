@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from patchkit.errors import BadUsageError
 from patchkit.patching.own import load
-from patchkit.patching.own.variant import OwnVariant
+from patchkit.patching.own.variant import BroughtVariant
 from patchkit.patching.variants import STOCK, default_variant
 from patchkit.printable import in_one_line
 from patchkit.storage import expanded
@@ -58,7 +58,7 @@ def _patches(given: Sequence[str] | None) -> list[str]:
     names = []
     for text in given or ():
         own = load.patch(text)
-        digest = own.digest if isinstance(own, OwnVariant) else own.name
+        digest = own.digest if isinstance(own, BroughtVariant) else own.name
         if digest in read:
             same = f"{in_one_line(text)} and {in_one_line(read[digest])} are the same patch"
             raise BadUsageError(

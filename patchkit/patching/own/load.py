@@ -18,7 +18,7 @@ from patchkit.patching.formats import quilt
 from patchkit.patching.own.mails import Mail, described, mails_of
 from patchkit.patching.own.plain_text import plain_text
 from patchkit.patching.own.reading import MAX_FOLDER, files_of, read_below, read_file
-from patchkit.patching.own.variant import OwnFolder, OwnPatch, OwnVariant, Step
+from patchkit.patching.own.variant import BroughtVariant, OwnDiff, OwnFolder, OwnPatch
 from patchkit.patching.templates import template_name
 from patchkit.patching.unified import MAX_DIFF, read, refuse_nested
 from patchkit.patching.variants import Variant
@@ -75,8 +75,8 @@ def known_as(own: Variant, diff: bytes, *, register: bool = True) -> Variant:
 
     With ``register`` false, it is only returned.
     """
-    given = own.given if isinstance(own, OwnVariant) else own.name
-    made = _patch(given, [Step(given, read(diff, given), own.title, own.author)], [diff])
+    given = own.given if isinstance(own, BroughtVariant) else own.name
+    made = _patch(given, [OwnDiff(given, read(diff, given), own.title, own.author)], [diff])
     if isinstance(own, OwnPatch):
         made = made.model_copy(update={"authors": own.authors})
     return _known(made) if register else made
@@ -119,7 +119,7 @@ def _known(own: Variant) -> Variant:
     return variants.register(own)
 
 
-def _patch(given: str, steps: Sequence[Step], parts: Sequence[bytes], *, is_series: bool = False) -> OwnPatch:
+def _patch(given: str, steps: Sequence[OwnDiff], parts: Sequence[bytes], *, is_series: bool = False) -> OwnPatch:
     whole = b"".join(b"%d %b" % (len(part), part) for part in parts) if is_series else parts[0]
     digest = hashlib.sha256(whole).hexdigest()
     paths = list(dict.fromkeys(change.path for step in steps for change in step.changes))
@@ -156,7 +156,7 @@ def _patch(given: str, steps: Sequence[Step], parts: Sequence[bytes], *, is_seri
     )
 
 
-def _steps(name: str, data: bytes, strip: int = 1) -> list[Step]:
+def _steps(name: str, data: bytes, strip: int = 1) -> list[OwnDiff]:
     """The diffs in one file: one for each mail of an mbox that has a diff, otherwise one."""
     shown = in_one_line(name)[:200]
     data = plain_text(data, shown)
@@ -174,8 +174,8 @@ def _steps(name: str, data: bytes, strip: int = 1) -> list[Step]:
     return steps
 
 
-def _step(label: str, mail: Mail, strip: int) -> Step:
-    return Step(label, read(mail.text, label, strip), mail.title[:_TITLE], mail.author[:_LONGEST_AUTHORS])
+def _step(label: str, mail: Mail, strip: int) -> OwnDiff:
+    return OwnDiff(label, read(mail.text, label, strip), mail.title[:_TITLE], mail.author[:_LONGEST_AUTHORS])
 
 
 def _series(path: Path) -> OwnPatch:
@@ -196,7 +196,7 @@ def _series(path: Path) -> OwnPatch:
             why=f"1 to {_MOST_DIFFS} are taken",
             advice="each line is the name of a patch: ls *.patch > series, in that folder",
         )
-    steps: list[Step] = []
+    steps: list[OwnDiff] = []
     parts = [raw]
     for name, options in entries:
         if options not in ([], ["-p1"], ["-p0"]):

@@ -14,7 +14,7 @@ from patchkit.printable import in_one_line
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class OwnDiff:
     """One diff of a patch, and what is known of it."""
 
     name: str
@@ -30,7 +30,7 @@ class Step:
         return f"{self.title or in_one_line(self.name)}" + (f" ({self.author})" if self.author else "")
 
 
-class OwnVariant(Variant):
+class BroughtVariant(Variant):
     """A variant that is not of the catalogue."""
 
     kind: Literal["patch", "folder"]
@@ -45,11 +45,11 @@ class OwnVariant(Variant):
         return True
 
 
-class OwnPatch(OwnVariant):
+class OwnPatch(BroughtVariant):
     """Diffs that are applied exactly, one after the other."""
 
     kind: Literal["patch"] = "patch"
-    steps: SkipValidation[tuple[Step, ...]] = Field(exclude=True, repr=False)
+    steps: SkipValidation[tuple[OwnDiff, ...]] = Field(exclude=True, repr=False)
     authors: tuple[str, ...] = Field(exclude=True, repr=False)
     """All authors that are known, in the order of the diffs; ``author`` names them in one text."""
 
@@ -89,7 +89,7 @@ class OwnPatch(OwnVariant):
         return frozenset(change.path for step in self.steps for change in step.changes if change.is_new)
 
 
-class OwnFolder(OwnVariant):
+class OwnFolder(BroughtVariant):
     """A folder with a patch.toml and templates, read once."""
 
     kind: Literal["folder"] = "folder"

@@ -9,7 +9,7 @@ import pytest
 
 from patchkit.building.engine.host import HostEngine
 from patchkit.building.recipe.library_builder import LibraryBuilder
-from patchkit.building.recipe.static_library import DEPENDENCIES, StaticLibrary, environment, licences
+from patchkit.building.recipe.static_library import DEPENDENCIES, CompiledLibrary, environment, licences
 from patchkit.building.toolchain import Toolchain, toolchain
 from patchkit.cache import Cache
 from patchkit.context import Context
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 OF_102 = b"""print "#define DATE \\"built on: " . scalar(localtime) . "\\"\\n#define PLATFORM \\"$ARGV[1]\\"\\n";\n"""
 
-Compile = Callable[..., StaticLibrary]
+Compile = Callable[..., CompiledLibrary]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def compile_it(tools: Toolchain, cache: Cache, ui: Ui) -> Compile:
     except ToolchainError as error:
         pytest.skip(error.what)
 
-    def run(source: LibrarySource, *, using: Toolchain = tools, kept: Cache = cache, jobs: int = 2) -> StaticLibrary:
+    def run(source: LibrarySource, *, using: Toolchain = tools, kept: Cache = cache, jobs: int = 2) -> CompiledLibrary:
         return LibraryBuilder(using, engine, identity, Context(kept, ui), jobs).openssl(source)
 
     return run

@@ -12,7 +12,7 @@ import pytest
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import CompileError, DiskFullError, StorageError
 from patchkit.jobs.build.outcome import ReleaseOutcome
-from patchkit.jobs.build.parts import PART, Merged, MergeRequest, merge, of, record
+from patchkit.jobs.build.parts import PART, DistMergeRequest, Merged, merge, record, versions_of_part
 from patchkit.jobs.build.release import Outcome
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.packaging import manifest
@@ -50,13 +50,13 @@ def made(folder: Path, parts: int = 2) -> list[Path]:
     folders = []
     for part in range(1, parts + 1):
         asked = request(folder / str(part), part, parts)
-        record(asked, built(asked.build.out, of(asked, RELEASES)))
+        record(asked, built(asked.build.out, versions_of_part(asked, RELEASES)))
         folders.append(asked.build.out)
     return folders
 
 
 def merged(folders: Sequence[Path], out: Path, *, allow_missing: bool = False) -> Merged:
-    return merge(MergeRequest(folders=folders, out=out, allow_missing=allow_missing))
+    return merge(DistMergeRequest(folders=folders, out=out, allow_missing=allow_missing))
 
 
 @pytest.mark.parametrize("parts", [1, 2, 7])
@@ -133,7 +133,7 @@ def test_a_patch_of_ones_own_is_known_by_its_content(tmp_path: Path, monkeypatch
         asked = request(tmp_path / str(part), part)
         (name,) = chosen([str(own)], [])
         asked = replace(asked, build=replace(asked.build, variants=[name]))
-        record(asked, built(asked.build.out, of(asked, RELEASES)))
+        record(asked, built(asked.build.out, versions_of_part(asked, RELEASES)))
         folders.append(asked.build.out)
     with pytest.raises(StorageError, match="are not parts of one build") as refusal:
         merged(folders, tmp_path / "merged")
@@ -143,7 +143,7 @@ def test_a_patch_of_ones_own_is_known_by_its_content(tmp_path: Path, monkeypatch
 def test_how_many_at_a_time_is_no_other_build(tmp_path: Path) -> None:
     first, second = request(tmp_path / "1", 1, jobs=1), request(tmp_path / "2", 2, jobs=7)
     for asked in (first, second):
-        record(asked, built(asked.build.out, of(asked, RELEASES)))
+        record(asked, built(asked.build.out, versions_of_part(asked, RELEASES)))
     assert len(merged([first.build.out, second.build.out], tmp_path / "merged").artifacts) == len(RELEASES)
 
 

@@ -18,7 +18,7 @@ from patchkit.context import Context
 from patchkit.errors import DiskFullError, NetworkUnavailableError, PatchkitError, PlacesExhaustedError
 from patchkit.jobs.doctor import checks, disk, docker, git_and_gpg, network
 from patchkit.jobs.doctor.compilers import Compilers
-from patchkit.jobs.doctor.distribution import Distribution, of, this
+from patchkit.jobs.doctor.distribution import Distribution, distribution_from, this
 from patchkit.jobs.doctor.model import FaultError, Probe, ProbeResult, run_probe
 from patchkit.releases.catalog import catalog
 from patchkit.source.fetch import debian, places
@@ -27,6 +27,7 @@ from tests.conftest import PINNED
 from tests.support.source.website import serving, web_page, whole
 
 NOWHERE = Distribution("nowhere")
+DEBIAN, FEDORA = distribution_from({"ID": "debian"}), distribution_from({"ID": "fedora"})
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -37,7 +38,7 @@ def program(folder: Path, name: str, text: str) -> None:
 
 def test_a_program_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    result = run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
+    result = run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), FEDORA)
     assert (result.state, result.fix) == ("missing", "dnf install -y git")
     assert run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), NOWHERE).fix == ""
 
@@ -45,7 +46,7 @@ def test_a_program_that_is_not_there_is_missing(monkeypatch: pytest.MonkeyPatch,
 def test_a_program_that_is_there_and_fails_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program(tmp_path, "git", "echo out of order >&2; exit 3")
     monkeypatch.setenv("PATH", str(tmp_path))
-    result = run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), of({"ID": "fedora"}))
+    result = run_probe(Probe("git", "", git_and_gpg.git, "git", ("git",)), FEDORA)
     assert (result.state, result.fix) == ("broken", "")
     assert result.detail == "git failed with exit code 3: out of order"
 
@@ -229,7 +230,7 @@ def test_a_gpg_that_judges_wrongly_is_broken(
 
 def test_no_gpg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    result = run_probe(Probe("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), of({"ID": "debian"}))
+    result = run_probe(Probe("openpgp", "", git_and_gpg.gpg, "openpgp", ("gpg",)), DEBIAN)
     assert (result.state, result.detail) == ("missing", "there is no gpg in PATH")
     assert result.fix == "apt-get update && apt-get install -y --no-install-recommends gpg"
 
@@ -256,10 +257,10 @@ def test_docker_without_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nothing.sock")
     monkeypatch.setenv("PATH", str(tmp_path))
-    result = run_probe(Probe("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
+    result = run_probe(Probe("docker", "", docker.container, "docker", ("dockerd",)), FEDORA)
     assert (result.state, result.fix) == ("missing", "dnf install -y moby-engine")
     program(tmp_path, "dockerd", "exit 1")
-    result = run_probe(Probe("docker", "", docker.container, "docker", ("dockerd",)), of({"ID": "fedora"}))
+    result = run_probe(Probe("docker", "", docker.container, "docker", ("dockerd",)), FEDORA)
     assert result.state == "broken"
     assert result.fix in ("", "systemctl enable --now docker", "service docker start")
     assert os.environ["DOCKER_HOST"] in result.detail

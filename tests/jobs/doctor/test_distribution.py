@@ -11,7 +11,7 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.jobs.doctor.checks import probes
-from patchkit.jobs.doctor.distribution import TABLE, Step, of, this
+from patchkit.jobs.doctor.distribution import TABLE, Step, distribution_from, this
 from patchkit.ui import Ui
 
 
@@ -30,29 +30,29 @@ from patchkit.ui import Ui
     ids=lambda value: value.get("ID") if isinstance(value, dict) else None,
 )
 def test_each_package_manager_has_its_own_words(release: dict[str, str], manager: str, install: str) -> None:
-    distribution = of(release)
+    distribution = distribution_from(release)
     assert distribution.manager == manager
     assert " ".join(distribution.install(distribution.kit("openpgp"))[-1].command) == install
 
 
 def test_debian_is_asked_for_news_first() -> None:
-    assert of({"ID": "debian"}).install(["git"])[0] == Step(["apt-get", "update"])
+    assert distribution_from({"ID": "debian"}).install(["git"])[0] == Step(["apt-get", "update"])
 
 
 def test_of_an_unknown_distribution_nothing_is_claimed() -> None:
-    unknown = of({"ID": "plan9", "PRETTY_NAME": "Plan 9"})
+    unknown = distribution_from({"ID": "plan9", "PRETTY_NAME": "Plan 9"})
     assert (unknown.name, unknown.manager, unknown.kit("git"), unknown.install([])) == ("Plan 9", "", (), ())
 
 
 def test_on_debian_every_kit_that_a_trial_names_is_known(cache: Cache, ui: Ui) -> None:
-    debian = of({"ID": "debian"})
+    debian = distribution_from({"ID": "debian"})
     kits = {probe.kit for probe in probes(debian, Context(cache, ui)) if probe.kit}
     assert kits == set(debian.kits)
     assert all(debian.kit(kit) for kit in kits)
 
 
 def test_no_manager_has_a_kit_that_no_trial_wants(cache: Cache, ui: Ui) -> None:
-    kits = {probe.kit for probe in probes(of({"ID": "debian"}), Context(cache, ui))}
+    kits = {probe.kit for probe in probes(distribution_from({"ID": "debian"}), Context(cache, ui))}
     for table in tomllib.loads(TABLE.read_text()).values():
         assert table["kits"].keys() <= kits
 

@@ -19,7 +19,7 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import BaseImageError, GuestError, NetworkUnavailableError, PatchkitError, PlacesExhaustedError
 from patchkit.jobs.doctor import docker, lab_links
-from patchkit.jobs.doctor.distribution import Distribution, of
+from patchkit.jobs.doctor.distribution import Distribution, distribution_from
 from patchkit.jobs.doctor.model import Probe, run_probe
 from patchkit.lab.guest import packages
 from patchkit.lab.guest.kernel import obtain as kernel_obtain
@@ -29,7 +29,7 @@ from patchkit.ui import Ui
 from tests.support.lab.kernel_source import BUILDABLE, package
 from tests.support.lab.kernel_source import pin as kernel_pin
 
-DEBIAN = of({"ID": "debian"})
+DEBIAN = distribution_from({"ID": "debian"})
 NOWHERE = Distribution("nowhere")
 INSTALL = "apt-get update && apt-get install -y --no-install-recommends"
 

@@ -10,11 +10,11 @@ import pytest
 from patchkit.errors import MendError
 from patchkit.jobs.doctor import repair
 from patchkit.jobs.doctor.checks import Readiness
-from patchkit.jobs.doctor.distribution import Step, of
+from patchkit.jobs.doctor.distribution import Step, distribution_from
 from patchkit.jobs.doctor.model import ProbeResult
 from patchkit.ui import Ui
 
-DEBIAN = of({"ID": "debian"})
+DEBIAN = distribution_from({"ID": "debian"})
 
 
 def test_all_packages_are_installed_at_once_and_nothing_twice() -> None:

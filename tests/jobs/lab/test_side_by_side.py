@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import GuestError, StorageError
-from patchkit.jobs.lab.batch import Finished
+from patchkit.jobs.lab.batch import FinishedTrial
 from patchkit.jobs.lab.campaign import _Job
 from patchkit.jobs.lab.runners import LocalRunner
 from patchkit.lab.link.binaries import Binary
-from patchkit.lab.link.processes import RunOutput
+from patchkit.lab.link.run_output import RunOutput
 from patchkit.lab.model.campaign import Cell, LinkDescription
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder
@@ -52,9 +52,9 @@ class Broken(Folder):
 class OneThatEnds(LocalRunner):
     """The first cell's trials are there at once."""
 
-    def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[Finished]]:  # noqa: ARG002
+    def submit(self, cell: Cell, numbers: Sequence[int]) -> Future[list[FinishedTrial]]:  # noqa: ARG002
         if cell == self.campaign.cells[0]:
-            return self._pool.submit(lambda: [Finished(trial(cell.id, 1), {})])
+            return self._pool.submit(lambda: [FinishedTrial(trial(cell.id, 1), {})])
         return self._pool.submit(self.link.run)  # type: ignore[call-arg, arg-type]
 
 

@@ -76,7 +76,7 @@ def test_a_kernel_without_a_module() -> None:
 
 
 def test_files_go_where_links_would_lead() -> None:
-    files: dict[str, initramfs.File] = {}
+    files: dict[str, initramfs.InitramfsFile] = {}
     add_member(files, "./lib/x86_64-linux-gnu/libc.so.6", 0o4755, b"x", link_to=None, folder=False)
     add_member(files, "./usr/bin/sh", 0o777, b"", link_to="busybox", folder=False)
     add_member(files, "./usr/bin/", 0o755, b"", link_to=None, folder=True)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.lab.guest.initramfs import File, archive, link, regular
+from patchkit.lab.guest.initramfs import InitramfsFile, archive, link, regular
 
 FILES = {
     "usr/bin/tool": regular(b"#!/bin/sh\n", executable=True),
     "usr/lib/name with blanks, ü": regular(b"x" * 5),
     "empty": regular(b""),
     "bin": link("usr/bin"),
-    "tmp": File(stat.S_IFDIR | 0o755),
+    "tmp": InitramfsFile(stat.S_IFDIR | 0o755),
 }
 
 
@@ -46,7 +46,7 @@ def test_folders_are_added_before_what_is_in_them() -> None:
     assert names == sorted({*FILES, "usr", "usr/bin", "usr/lib"})
     modes = {name: mode for name, mode, _ in members}
     assert modes["usr"] == stat.S_IFDIR | 0o755
-    assert {name: File(mode, content) for name, mode, content in members if name in FILES} == FILES
+    assert {name: InitramfsFile(mode, content) for name, mode, content in members if name in FILES} == FILES
     assert len(data) % 512 == 0
 
 
@@ -56,7 +56,9 @@ def test_the_same_files_are_the_same_bytes() -> None:
 
 
 def test_a_folder_that_is_named_keeps_its_mode_and_a_link_is_none() -> None:
-    named = archive({"a": File(stat.S_IFDIR | 0o700), "a/b": regular(b""), "c": link("a"), "c/d": regular(b"")})
+    named = archive(
+        {"a": InitramfsFile(stat.S_IFDIR | 0o700), "a/b": regular(b""), "c": link("a"), "c/d": regular(b"")}
+    )
     assert {name: mode for name, mode, _ in entries(named)} == {
         "a": stat.S_IFDIR | 0o700, "a/b": stat.S_IFREG | 0o644, "c": stat.S_IFLNK | 0o777, "c/d": stat.S_IFREG | 0o644,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The link 'netns' on a kernel that has netem, whatever this host's has: inside the lab's machine, one boot for all."""
+"""The link 'netns' on a kernel that has netem, whatever this host's has: inside the lab's guest, one boot for all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from patchkit.jobs.lab.request import NewCampaignRequest
 from patchkit.lab.guest.image import Guest
 from patchkit.lab.link import netns
 from patchkit.lab.link.binaries import Binary, BinaryRequest
-from patchkit.lab.link.processes import ProcessGroups, RunOutput
+from patchkit.lab.link.processes import ProcessGroups
+from patchkit.lab.link.run_output import RunOutput
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import Scenario, built_in
 from patchkit.lab.model.trial import DIRECTIONS, Trial

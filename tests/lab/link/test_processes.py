@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from patchkit.lab.link.processes import ProcessGroups, run_outputs
+from patchkit.lab.link.processes import ProcessGroups
+from patchkit.lab.link.run_output import run_outputs
 from patchkit.lab.runner.answer import packed
 from patchkit.lab.runner.task import LAST
 

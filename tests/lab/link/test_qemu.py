@@ -58,7 +58,7 @@ def test_a_machine_with_too_little_memory(
     the_guest: Guest, cache: Cache, monkeypatch: pytest.MonkeyPatch, size: int, words: str
 ) -> None:
     monkeypatch.setattr(qemu_process, "MEMORY", size)
-    with pytest.raises(MachineError, match=f"^the lab's machine has too little memory: {size} MiB$") as refusal:
+    with pytest.raises(MachineError, match=f"^the lab's guest has too little memory: {size} MiB$") as refusal:
         qemu.snapshot(the_guest, dict.fromkeys(PEERS, TRUE), PEERS, cache)
     assert words in refusal.value.why
     assert list(cache.machines.iterdir()) == []
@@ -71,7 +71,7 @@ def test_a_disk_that_fills_up_while_the_machine_is_kept(the_guest: Guest, tmp_pa
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=90m", "tmpfs", str(disk)], check=True)
     try:
-        with pytest.raises(DiskFullError, match="state of the lab's machine"):
+        with pytest.raises(DiskFullError, match="state of the lab's guest"):
             qemu.snapshot(the_guest, dict.fromkeys(PEERS, STARTS), PEERS, Cache(disk))
         assert list((disk / "machines").iterdir()) == []
     finally:

@@ -20,7 +20,8 @@ from patchkit.errors import DiskFullError, GuestError, LinkError, MachineError
 from patchkit.jobs.lab.links import materials
 from patchkit.lab.link import uml, uml_memory, uml_process
 from patchkit.lab.link.binaries import Binary
-from patchkit.lab.link.processes import ProcessGroups, RunOutput
+from patchkit.lab.link.processes import ProcessGroups
+from patchkit.lab.link.run_output import RunOutput
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import Scenario, built_in
 from patchkit.lab.observe.trial_from_run import observed
@@ -140,7 +141,7 @@ def test_a_program_gets_the_tools_that_it_names(uml_machine: uml.Machine) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("memory", [24, 40])  # for the files; and for Python
 def test_too_little_memory(uml_machine: uml.Machine, memory: int) -> None:
-    with pytest.raises(MachineError, match=rf"^the lab's machine has too little memory: {memory} MiB$"):
+    with pytest.raises(MachineError, match=rf"^the lab's guest has too little memory: {memory} MiB$"):
         uml_process.boot(
             uml_machine.kernel, [uml_machine.image.base], "/lab/start.pyc", wall_limit=60, groups=ProcessGroups(),
             initrds=uml_machine.initrds, memory=memory,
@@ -259,5 +260,5 @@ def test_no_folder_where_programs_may_run(small_disk: Path) -> None:
 @needs_root
 @pytest.mark.parametrize("small_disk", ["size=10m"], indirect=True)
 def test_no_room_for_its_memory(small_disk: Path) -> None:
-    with pytest.raises(DiskFullError, match=r"^no room for the lab's machine: 224 MiB$"):
+    with pytest.raises(DiskFullError, match=r"^no room for the lab's guest: 224 MiB$"):
         uml_memory.memory_folder(160, (small_disk,))

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchkit.lab.results import verdict
-from patchkit.lab.results.verdict import Effect, Evidence
+from patchkit.lab.results.verdict import Effect, Measured
 from patchkit.lab.statistics.intervals import Interval
 
 BETTER = Effect(0.3, Interval(0.2, 0.4), 0.001)
 FASTER = Effect(-10.0, Interval(-12.0, -8.0), 0.001)
 SLOWER = Effect(10.0, Interval(8.0, 12.0), 0.001)
 UNCLEAR = Effect(0.01, Interval(-0.1, 0.12), 0.8)
-FOUND = Evidence(
+FOUND = Measured(
     arm="2.6.14+retransmit", first="2.6.14", where="loss-20, leaf-rsa2048", pairs=100, pairs_asked=100, rate=BETTER,
     time=FASTER, packets=Effect(1.8, Interval(1.7, 1.9), 0.001, neutral=1.0), detectable_rate=0.0779,
     detectable_seconds=2.51,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from patchkit.lab.link import uml
-from patchkit.lab.link.processes import ProcessGroups, RunOutput
+from patchkit.lab.link.processes import ProcessGroups
+from patchkit.lab.link.run_output import RunOutput
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import built_in
 from patchkit.lab.observe.trial_from_run import observed

@@ -13,7 +13,7 @@ import pytest
 from patchkit.errors import SignatureFileError, SigningError
 from patchkit.packaging.signatures.keys import PublicKey, SigningKey
 from patchkit.packaging.signatures.sign import sign
-from patchkit.packaging.signatures.verify import Verdict, verify
+from patchkit.packaging.signatures.verify import SignatureVerdict, verify
 from tests.support.packaging.signing_keys import sigstore
 
 DATA = b"what is signed\n"
@@ -68,7 +68,7 @@ def test_other_data_and_no_bundle(signature: tuple[bytes, PublicKey]) -> None:
     bundle, key = signature
     assert verify("sigstore", bundle, DATA + b"x", [key]).state == "bad"
     for junk in (b"", b"{", b"[]", b"null"):
-        verdict: Verdict = verify("sigstore", junk, DATA, [key])
+        verdict: SignatureVerdict = verify("sigstore", junk, DATA, [key])
         assert verdict.state == "bad", junk
 
 

@@ -15,7 +15,7 @@ from patchkit.patching import templates
 from patchkit.patching.combination import combination
 from patchkit.patching.own import load
 from patchkit.patching.own.choose import PatchBehind, chosen, one
-from patchkit.patching.own.variant import OwnPatch, OwnVariant
+from patchkit.patching.own.variant import BroughtVariant, OwnPatch
 from patchkit.patching.render import render
 from patchkit.patching.unified import MAX_DIFF
 from patchkit.patching.variants import default_variant, variant
@@ -45,9 +45,9 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-def patch(folder: Path, data: bytes, name: str = "mine.diff") -> OwnVariant:
+def patch(folder: Path, data: bytes, name: str = "mine.diff") -> BroughtVariant:
     read = load.patch(str(write(folder, {name: data}) / name))
-    assert isinstance(read, OwnVariant)
+    assert isinstance(read, BroughtVariant)
     return read
 
 

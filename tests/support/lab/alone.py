@@ -22,7 +22,7 @@ class Output:
     """The last lines."""
 
 
-def alone(guest: Guest, files: Mapping[str, cpio.File], *, wall_limit: float) -> Output:
+def alone(guest: Guest, files: Mapping[str, cpio.InitramfsFile], *, wall_limit: float) -> Output:
     """Boot ``guest`` with ``files`` over its own, and wait until it switches itself off. It runs ``/lab/start.py``.
 
     Raises GuestError or MachineError.

@@ -1,4 +1,4 @@
-"""Steps of a test's own, run as root in the lab's machine: there the kernel has all that a host's may lack."""
+"""Steps of a test's own, run as root in the lab's guest: there the kernel has all that a host's may lack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from patchkit.lab.guest import initramfs
 from patchkit.lab.guest.image import Guest
-from patchkit.lab.link.processes import RunOutput
+from patchkit.lab.link.run_output import RunOutput
 from patchkit.lab.runner.answer import unpacked
 from tests.conftest import ROOT
 from tests.support.lab.alone import alone
@@ -21,6 +21,7 @@ NETNS = (
     "lab/link/__init__.py",
     "lab/link/netns.py",
     "lab/link/processes.py",
+    "lab/link/run_output.py",
 )
 """What patchkit.lab.link.netns is made of, besides the runner: it imports nothing else but Python's own library."""
 _WALL = 600.0  # seconds for all the steps; on a quiet machine they take a tenth of it

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 
 from patchkit.errors import LinkError
 from patchkit.lab.link import netns
-from patchkit.lab.link.processes import ProcessGroups, RunOutput
+from patchkit.lab.link.processes import ProcessGroups
+from patchkit.lab.link.run_output import RunOutput
 
 TOOLS = ("ip", "tc", "nft", "ping")
 _WALL = 300.0  # seconds, on the guest's clock

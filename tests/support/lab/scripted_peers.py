@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from patchkit.lab.link import netns
-from patchkit.lab.link.processes import ProcessGroups, RunOutput
+from patchkit.lab.link.processes import ProcessGroups
+from patchkit.lab.link.run_output import RunOutput
 from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.scenario import Scenario
 from patchkit.lab.model.trial import Trial

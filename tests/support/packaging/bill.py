@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 
-from patchkit.building.inventory import Inventory, Package, SharedLibrary
+from patchkit.building.inventory import InstalledPackage, Inventory, SharedLibrary
 from patchkit.packaging.contents import Member
 
 DIFF = b"--- a/x\n+++ b/x\n"
@@ -12,8 +12,8 @@ PROGRAM = Member(stat.S_IFREG | 0o755, "0", b"\x7fELF and more")
 CONTENTS = {"sbin/openvpn": PROGRAM, "share/man/openvpn.8": Member(stat.S_IFREG | 0o644, "0", b".TH")}
 
 
-def package(name: str, version: str, source: str, architecture: str = "amd64") -> Package:
-    return Package(name, architecture, version, source, version, "0" * 64)
+def package(name: str, version: str, source: str, architecture: str = "amd64") -> InstalledPackage:
+    return InstalledPackage(name, architecture, version, source, version, "0" * 64)
 
 
 LIBC = package("libc6", "2.36-9+deb12u14", "glibc")
