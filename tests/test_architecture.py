@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -110,6 +111,17 @@ def test_the_folders_of_a_package_have_no_cycles(package: str) -> None:
         for name in leaves:
             del graph[name]
     assert graph == {}
+
+
+# The report's, and the runner's, which knows nothing of reports.
+SAID_TWICE = {"Crowd"}
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    named = Counter(
+        name for path in MODULES for name in re.findall(r"^class ([A-Za-z]\w*)", path.read_text(), re.MULTILINE)
+    )
+    assert {name for name, times in named.items() if times > 1} == SAID_TWICE
 
 
 def test_nothing_imports_from_a_test_module() -> None:

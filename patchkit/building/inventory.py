@@ -56,6 +56,11 @@ class InstalledPackage:
         """``gcc-12:amd64``: what tells it from a package of another architecture."""
         return f"{self.name}:{self.architecture}"
 
+    @property
+    def stated(self) -> str:
+        """Its version and hash, as a manifest states them."""
+        return f"{self.version} {self.sha256}".strip()
+
 
 @dataclass(frozen=True)
 class SharedLibrary:

@@ -26,7 +26,7 @@ from patchkit.packaging.oci import (
 def groups(artifacts: Iterable[Artifact]) -> dict[str, list[Artifact]]:
     """Return which of ``artifacts`` have images that belong into one, by the name of its tar: two or more of each."""
     by_name: dict[str, list[Artifact]] = {}
-    for artifact in sorted(artifacts, key=lambda each: each.name):
+    for artifact in sorted(artifacts, key=lambda artifact: artifact.name):
         if image_of(artifact) is not None:
             by_name.setdefault(_name(artifact), []).append(artifact)
     return {name: members for name, members in by_name.items() if len(members) > 1}

@@ -9,7 +9,7 @@ from pathlib import Path
 from patchkit.errors import ArtifactError, BadSignatureError, PatchkitError, UnknownKeyError
 from patchkit.jobs.artifact import findings
 from patchkit.jobs.artifact.files import check_artifact, check_checksums
-from patchkit.jobs.artifact.findings import FileCheck
+from patchkit.jobs.artifact.findings import ArtifactCheck
 from patchkit.jobs.artifact.images import check_joined_images
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, read_manifest
 from patchkit.packaging.manifest import Manifest
@@ -23,7 +23,7 @@ class Checked:
     """What was found in a folder."""
 
     folder: Path
-    findings: Sequence[FileCheck]
+    findings: Sequence[ArtifactCheck]
     error: PatchkitError | None
     """The error that the findings amount to; None where nothing is wrong."""
 
@@ -55,7 +55,7 @@ def check(folder: Path, keys: Sequence[Path]) -> Checked:
     return Checked(place, results, _error(place, results, public))
 
 
-def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey]) -> Iterator[FileCheck]:
+def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey]) -> Iterator[ArtifactCheck]:
     documents = [file.name for artifact in manifest.artifacts for file in artifact.documents]
     for name in (CHECKSUMS, MANIFEST, *documents):
         for scheme, suffix in SUFFIXES.items():
@@ -63,12 +63,12 @@ def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey
             if not path.is_file():
                 continue
             if not (folder / name).is_file():
-                yield FileCheck(name, path.name, "bad", "the signed file is not there", signature=True)
+                yield ArtifactCheck(name, path.name, "bad", "the signed file is not there", signature=True)
                 continue
             with reading(path):
                 signature, data = path.read_bytes(), (folder / name).read_bytes()
             verdict = verify(scheme, signature, data, keys)
-            yield FileCheck(name, path.name, _STATES[verdict.state], _detail(verdict), signature=True)
+            yield ArtifactCheck(name, path.name, _STATES[verdict.state], _detail(verdict), signature=True)
 
 
 _STATES: dict[str, findings.State] = {
@@ -82,7 +82,7 @@ def _detail(verdict: SignatureVerdict) -> str:
     return f"{of_key}{expired}{verdict.detail}"
 
 
-def _left_over(folder: Path, manifest: Manifest) -> Iterator[FileCheck]:
+def _left_over(folder: Path, manifest: Manifest) -> Iterator[ArtifactCheck]:
     """Name the files that nothing else names."""
     files = {file.name for file in manifest.all_files} | {CHECKSUMS, MANIFEST}
     signatures = {f"{name}{suffix}" for name in files for suffix in SUFFIXES.values()}
@@ -90,10 +90,10 @@ def _left_over(folder: Path, manifest: Manifest) -> Iterator[FileCheck]:
         there = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     for name in there:
         if name not in files | signatures:
-            yield FileCheck(name, "-", "nothing vouches", "neither the manifest nor the checksums name it")
+            yield ArtifactCheck(name, "-", "nothing vouches", "neither the manifest nor the checksums name it")
 
 
-def _error(folder: Path, results: Sequence[FileCheck], keys: Sequence[PublicKey]) -> PatchkitError | None:
+def _error(folder: Path, results: Sequence[ArtifactCheck], keys: Sequence[PublicKey]) -> PatchkitError | None:
     wrong = findings.with_state(results, "bad", signature=False)
     if wrong:
         return ArtifactError(
@@ -106,7 +106,7 @@ def _error(folder: Path, results: Sequence[FileCheck], keys: Sequence[PublicKey]
         return BadSignatureError(
             f"{len(bad)} signatures in {folder} are not good", why=findings.lines(bad), advice="do not use these files"
         )
-    vouching = [each.what for each in findings.with_state(results, "good", signature=True)]
+    vouching = [check.what for check in findings.with_state(results, "good", signature=True)]
     if keys and CHECKSUMS not in vouching:
         return UnknownKeyError(
             f"no given key has signed {CHECKSUMS} in {folder}",

@@ -13,7 +13,7 @@ State = Literal["good", "bad", "not checked", "nothing vouches"]
 
 
 @dataclass(frozen=True)
-class FileCheck:
+class ArtifactCheck:
     """One file, or part of one, and what vouches for it."""
 
     what: str
@@ -25,24 +25,26 @@ class FileCheck:
     """Whether it is about a signature, and not about what the files say of each other."""
 
 
-def with_state(findings: Sequence[FileCheck], state: State, *, signature: bool | None = None) -> list[FileCheck]:
+def with_state(
+    findings: Sequence[ArtifactCheck], state: State, *, signature: bool | None = None
+) -> list[ArtifactCheck]:
     """Return those of ``findings`` that have ``state``; ``signature`` as their own, where it is not None."""
     return [finding for finding in findings if finding.state == state and signature in (None, finding.signature)]
 
 
-def lines(findings: Sequence[FileCheck]) -> str:
+def lines(findings: Sequence[ArtifactCheck]) -> str:
     """Write ``findings`` as lines of an error."""
     return "\n".join(f"{finding.what}: {finding.detail or finding.state} ({finding.by})" for finding in findings)
 
 
-def hashed(folder: Path, name: str, expected: str, by: str) -> FileCheck:
+def hashed(folder: Path, name: str, expected: str, by: str) -> ArtifactCheck:
     """Compare the file ``name`` in ``folder``; a name that leads elsewhere is not looked at."""
     path = folder / name
     if "/" in name or name in ("", ".", ".."):
-        return FileCheck(name, by, "bad", "the name leads out of the folder")
+        return ArtifactCheck(name, by, "bad", "the name leads out of the folder")
     if not path.is_file():
-        return FileCheck(name, by, "bad", "the file is not there")
+        return ArtifactCheck(name, by, "bad", "the file is not there")
     actual = sha256_of(path)
     if actual != expected:
-        return FileCheck(name, by, "bad", f"its sha256 is {actual}, and should be {expected}")
-    return FileCheck(name, by, "good", f"sha256 {expected}")
+        return ArtifactCheck(name, by, "bad", f"its sha256 is {actual}, and should be {expected}")
+    return ArtifactCheck(name, by, "good", f"sha256 {expected}")

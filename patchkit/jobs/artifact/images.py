@@ -7,40 +7,42 @@ from contextlib import suppress
 from pathlib import Path
 
 from patchkit.errors import ArtifactError
-from patchkit.jobs.artifact.findings import FileCheck, hashed
+from patchkit.jobs.artifact.findings import ArtifactCheck, hashed
 from patchkit.packaging import oci, oci_index
 from patchkit.packaging.dist import MANIFEST
 from patchkit.packaging.manifest import Artifact, Manifest
 from patchkit.storage import reading
 
 
-def check_images(folder: Path, artifact: Artifact) -> Iterator[FileCheck]:
+def check_images(folder: Path, artifact: Artifact) -> Iterator[ArtifactCheck]:
     """Follow the digests of each image, and compare its processor with the artifact's."""
     for name in (file.name for file in artifact.packages if file.name.endswith(oci.SUFFIX)):
         platforms = yield from _platforms(folder, name)
         for processor in platforms:
             if processor not in artifact.build.target:
                 what = f"it is an image for {processor}, and the artifact is for {artifact.build.target}"
-                yield FileCheck(name, MANIFEST, "bad", what)
+                yield ArtifactCheck(name, MANIFEST, "bad", what)
 
 
-def check_joined_images(folder: Path, manifest: Manifest) -> Iterator[FileCheck]:
+def check_joined_images(folder: Path, manifest: Manifest) -> Iterator[ArtifactCheck]:
     """Compare each joined image with the images of the artifacts that it states to hold."""
     for image in manifest.images:
         yield hashed(folder, image.name, image.sha256, MANIFEST)
         held = yield from _platforms(folder, image.name)
         own: dict[str, str] = {}
-        for artifact in (each for each in manifest.artifacts if each.name in image.artifacts):
+        for artifact in manifest.artifacts:
+            if artifact.name not in image.artifacts:
+                continue
             single = folder / (oci_index.image_of(artifact) or "")
             with suppress(ArtifactError), reading(single):  # what is wrong with it is told with its artifact
                 own |= oci.image_platforms(single.name, single.read_bytes()) if single.is_file() else {}
         for processor in sorted(held.keys() | own.keys() if held else ()):
             same = held.get(processor) == own.get(processor)
             what = f"its image for {processor} is {'the' if same else 'not the'} artifact's own"
-            yield FileCheck(image.name, "the artifacts' images", "good" if same else "bad", what)
+            yield ArtifactCheck(image.name, "the artifacts' images", "good" if same else "bad", what)
 
 
-def _platforms(folder: Path, name: str) -> Generator[FileCheck, None, dict[str, str]]:
+def _platforms(folder: Path, name: str) -> Generator[ArtifactCheck, None, dict[str, str]]:
     """Return the images in the tar ``name``, digests by processor; yield what was found on the way."""
     if not (folder / name).is_file():
         return {}
@@ -49,7 +51,7 @@ def _platforms(folder: Path, name: str) -> Generator[FileCheck, None, dict[str, 
     try:
         platforms = oci.image_platforms(name, data)
     except ArtifactError as error:
-        yield FileCheck(name, "its index", "bad", error.why)
+        yield ArtifactCheck(name, "its index", "bad", error.why)
         return {}
-    yield FileCheck(name, "its index", "good", "each blob has its digest")
+    yield ArtifactCheck(name, "its index", "good", "each blob has its digest")
     return platforms

@@ -81,7 +81,7 @@ def describe(
             engine=inputs.identity.engine,
             compiler=inputs.identity.compiler,
             packages=dict(inputs.identity.packages),
-            installed={each.full_name: f"{each.version} {each.sha256}".strip() for each in system.toolchain},
+            installed={package.full_name: package.stated for package in system.toolchain},
             image=inputs.identity.image,
             base_image=inputs.identity.base_image,
             base_digest=inputs.identity.base_digest,

@@ -231,7 +231,7 @@ class _Job:
         self.context.ui.step(f"Compile {self.inputs.obtained.label}")
         stock = Subject(STOCK, self._stock(workspace, tree, planned), tree.version(""))
         with smoke.prepared_workspace(workspace, self.inputs.tools.target):
-            return {each.variant.name: self._outcome(workspace, tree, each, stock) for each in planned}
+            return {plan.variant.name: self._outcome(workspace, tree, plan, stock) for plan in planned}
 
     def _stock(self, workspace: Workspace, tree: OpenVpnTree, planned: Sequence[Planned]) -> str:
         """Return the path of the stock program: kept by an earlier build, or compiled, as where ``planned`` has it."""
@@ -242,7 +242,7 @@ class _Job:
             self.inputs.tools,
             self.inputs.static,
         )
-        before = None if any(each.variant.is_stock for each in planned) else program.recall()
+        before = None if any(plan.variant.is_stock for plan in planned) else program.recall()
         if before is not None:
             return tree.place(STOCK, before)
         binary = tree.build(STOCK, {}, defines=(), suffix="")

@@ -93,10 +93,7 @@ def _check_variants(campaign: Campaign, cell: Cell, own: Sequence[str]) -> None:
     arm = arm_of(campaign, cell)
     of_cell = [arm.client.variant, arm.server.variant]
     of_report = {
-        piece
-        for each in campaign.arms
-        for program in (each.client, each.server)
-        for piece in program.variant.split("+")
+        piece for arm in campaign.arms for program in (arm.client, arm.server) for piece in program.variant.split("+")
     }
     foreign = [name for name in own if name not in of_report]
     if foreign:

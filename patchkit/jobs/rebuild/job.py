@@ -143,7 +143,7 @@ def _here(tools: Toolchain, asked: BuildRequest, context: Context) -> tuple[dict
         identity = engine.prepare(tools)
         with engine.workspace(identity, keep=False) as workspace:
             system = inventory(workspace, tools.packages, tools.target.debian_arch)
-    packages = {each.full_name: f"{each.version} {each.sha256}".strip() for each in system.toolchain}
+    packages = {package.full_name: package.stated for package in system.toolchain}
     packages |= {tools.zig.name: tools.zig.sha256} if tools.zig else {}
     return packages, identity.compiler
 

@@ -107,9 +107,9 @@ def _mail(data: bytes) -> list[Mail]:
 
 def _attachment(name: str, text: bytes, mail: Mail, *, alone: bool) -> list[Mail]:
     """What one attachment is: mails, as `git format-patch` writes them, or a diff."""
-    mails = [each for each in mails_of(text) if each.has_diff]
+    mails = [part for part in mails_of(text) if part.has_diff]
     if mails:
-        return [Mail(each.title or mail.title, each.author or mail.author, each.text) for each in mails]
+        return [Mail(part.title or mail.title, part.author or mail.author, part.text) for part in mails]
     stated = described(text)
     title = stated.title or (mail.title if alone else header_value(f"{mail.title}: {name}" if mail.title else name))
     return [Mail(title, stated.author or mail.author, text)]
