@@ -11,7 +11,6 @@ from packaging.version import Version as Pep440
 from patchkit.context import Context
 from patchkit.errors import PatchkitError, UnknownVersionError
 from patchkit.jobs.build import parts
-from patchkit.jobs.build.cluster_crew import cluster_crew, refuse_what_stays_here
 from patchkit.jobs.build.crew import Crew, LocalCrew
 from patchkit.jobs.build.every_target import every_target
 from patchkit.jobs.build.outcome import ReleaseOutcome
@@ -49,6 +48,8 @@ def build_releases(request: ReleasesRequest, context: Context) -> list[ReleaseOu
     request, outcomes = every_target(request, context)
     shared = SharedWork()
     if request.on is not None:
+        from patchkit.jobs.build.cluster_crew import refuse_what_stays_here
+
         refuse_what_stays_here(request)
     with _crew(request, context) as crew:
         for build_request in request.by_target():
@@ -75,6 +76,8 @@ def build_releases(request: ReleasesRequest, context: Context) -> list[ReleaseOu
 def _crew(request: ReleasesRequest, context: Context) -> Iterator[Crew]:
     """Open the crew of ``request``; whatever it builds at the end of the context is ended, and leaves nothing."""
     if request.on is not None:
+        from patchkit.jobs.build.cluster_crew import cluster_crew
+
         with cluster_crew(request.on, context) as crew:
             yield crew
     else:
