@@ -14,7 +14,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 GROUPS = {
     # All that makes images, or containers that are no workspaces: these are looked for.
-    "docker": r"/engine/test_(docker|image)|/test_cross_docker|the_image|images_come|another_one_the_mirrors"
+    "docker": r"/engine/test_(docker|image)|/test_cross_docker|the_image|images_come|another_one_the_mirrors|compiles_in_a_container"
     r"|damaged_image|while_an_image|(test_examples|/docs/).*(image|doctor)|doctor/test_checks\.py.*docker",
     # There is one wine at a time, and its processes are looked for.
     "wine": r"/test_windows|/docs/.*windows|/test_launch\.py|the_compilers_of_this_host",
@@ -65,6 +65,8 @@ NIGHTLY = {
     " minute; by day dpkg puts the same package into a root of its own, and systemd-analyze reads the units",
     r"/rebuild/test_other_machines": "compiles three times in containers, without ccache; by day an artifact is rebuilt"
     " on the host, from cold, with all else changed at once",
+    r"/kernel/test_obtain\.py.*compiles_in_a_container": "its image takes a minute; by day test_docker.py writes beside"
+    " files that were put into a container's folders, and the other tests of test_obtain.py compile on the host",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",
 }

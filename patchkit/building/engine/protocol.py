@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol
 
 from patchkit import limits
@@ -137,14 +137,17 @@ class Engine(Protocol):
 def files(content: Mapping[str, bytes], mtime: int = 0, *, mode: int = 0o644, folder: str | None = None) -> bytes:
     """Pack ``content``, files by path, into a tar for :meth:`Workspace.put`; ``folder``, if given, holds them.
 
-    The folder has an entry of its own: without one a container's root would own it, and commands could not write there.
+    The folder and those in it have entries of their own: without these a container's root would own them, and commands
+    could not write there.
     """
     out = BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         if folder is not None:
-            top = tarfile.TarInfo(folder)
-            top.type, top.mode, top.mtime, top.uid, top.gid = tarfile.DIRTYPE, 0o755, mtime, OWNER, OWNER
-            archive.addfile(top)
+            inside = {PurePosixPath(), *(parent for path in content for parent in PurePosixPath(path).parents)}
+            for name in sorted(str(PurePosixPath(folder, parent)) for parent in inside):
+                entry = tarfile.TarInfo(name)
+                entry.type, entry.mode, entry.mtime, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, mtime, OWNER, OWNER
+                archive.addfile(entry)
         for path, data in sorted(content.items()):
             info = tarfile.TarInfo(path if folder is None else f"{folder}/{path}")
             info.size, info.mode, info.mtime, info.uid, info.gid = len(data), mode, mtime, OWNER, OWNER

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 
-from patchkit.building.engine.protocol import OWNER, Workspace, one_file
+from patchkit.building.engine.protocol import OWNER, Workspace, files, one_file
 
 
 def archive(**files: bytes) -> bytes:
@@ -30,6 +30,8 @@ def check_workspace(workspace: Workspace) -> None:
     assert one_file(workspace.get("b")) == (b"\xff\0two", 1_600_000_000)
     assert run(workspace, "cat", "a") == (0, ["one"])
     assert run(workspace, "sh", "-c", "echo out; echo err >&2; printf tail; exit 7") == (7, ["out", "err", "tail"])
+    workspace.put(files({"deep/er/c": b""}, folder="given"))
+    assert run(workspace, "touch", "given/beside", "given/deep/beside", "given/deep/er/beside") == (0, [])
     assert run(workspace, "sh", "-c", "echo $GIVEN", GIVEN="it is") == (0, ["it is"])
     assert run(workspace, "sh", "-c", "echo more > a && pwd")[0] == 0
     assert one_file(workspace.get("a"))[0] == b"more\n"

@@ -198,6 +198,26 @@ def test_a_host_without_tools_and_docker(context: Context, monkeypatch: pytest.M
         kernel(context)
 
 
+@pytest.mark.slow
+def test_a_host_without_tools_compiles_in_a_container(
+    shared_cache: Cache, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the container's user, who writes beside sources wherever they lie, as the kernel's makefiles do."""
+    monkeypatch.setattr(tools, "lacking", lambda: ["bison"])
+    writing = MAKEFILE.replace(b"\tcc -o linux", b"\tcc -M -MF arch/um/kernel/.main.d main.c\n\tcc -o linux")
+    given(cache, monkeypatch, Makefile=writing)
+    # The image is built with a network; the kernel is compiled without.
+    context = Context(cache, Ui(StringIO()))
+    try:
+        made = kernel(context)
+    except GuestError as error:
+        if "nor is there a container" not in error.why:
+            raise
+        pytest.skip(f"{error.what}: {error.why}")
+    assert "in a container: this host lacks bison" in told(context)
+    assert subprocess.run([made.program], capture_output=True, text=True, check=True).stdout == "ours\n"
+
+
 def test_a_compiler_without_a_static_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It answers with the bare name where it has no such file."""
     for name in ("ld", "strip", "make", "flex", "bison", "bc"):
