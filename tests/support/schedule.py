@@ -14,8 +14,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 GROUPS = {
     # All that makes images, or containers that are no workspaces: these are looked for.
-    "docker": r"/engine/test_(docker|image)|/test_cross_docker|the_image|images_come|another_one_the_mirrors|compiles_in_a_container"
-    r"|damaged_image|while_an_image|(test_examples|/docs/).*(image|doctor)|doctor/test_checks\.py.*docker",
+    "docker": r"/engine/test_(docker|image)|/test_cross_docker|the_image|images_come|another_one_the_mirrors"
+    r"|compiles_in_a_container|damaged_image|while_an_image|(test_examples|/docs/).*(image|doctor)|doctor/test_checks\.py.*docker",
     # There is one wine at a time, and its processes are looked for.
     "wine": r"/test_windows|/docs/.*windows|/test_launch\.py|the_compilers_of_this_host",
     "campaigns": r"/jobs/lab/",
