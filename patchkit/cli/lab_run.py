@@ -112,7 +112,9 @@ def run(
     topology: Annotated[
         TopologyChoice | None, typer.Option("--topology", help="server: --server with tun; p2p: --dev null.")
     ] = None,
-    trials: Annotated[int | None, typer.Option("--trials", metavar="N", min=1, help="Per cell. Default: 100.")] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", metavar="N", min=1, max=1_000_000, help="Trials a cell. Default: 100.")
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Default: 1.")] = None,
     link: Annotated[
         LinkChoice | None,

@@ -102,7 +102,7 @@ def verify(
     compiling: CompileOptions = CompileOptions(),
     trials: Annotated[
         int | None,
-        typer.Option("--trials", metavar="N", min=1, help="Trials of each variant in the lab. Default: 200."),
+        typer.Option("--trials", metavar="N", min=1, max=1_000_000, help="Trials a variant in the lab. Default: 200."),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Gets a folder for the release, with the reports.")

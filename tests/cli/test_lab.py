@@ -26,6 +26,7 @@ def lab_run(folder: Path, **asked: Any) -> None:
         ({"arm": ["2.6.14:2.5.1"], "variant": ["stock"]}, "--variant needs --version"),
         ({"arm": ["2.6.14 tls-timeout 1"]}, "not a build with options"),
         ({"arm": ["2.6.14 --remote 10.1.1.1"]}, "--remote is set by the lab itself"),
+        ({"arm": ["2.6.14 --setenv opt daemon"]}, "--daemon is set by the lab itself"),
         ({"arm": ["2.6.14 --proto sctp"]}, "--proto sctp: the lab has udp and tcp"),
         ({"arm": ['2.6.14 --x "']}, "cannot be split into words"),
         ({"client": "2.6.14 --proto tcp", "server": "2.5.1"}, "--proto differs"),

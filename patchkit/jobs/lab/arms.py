@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from patchkit.errors import BadUsageError
 from patchkit.lab.link.binaries import BinaryRequest
+from patchkit.lab.model.reserved import reserved
 from patchkit.lab.model.scenario import Proto
 from patchkit.patching.variants import default_variant
 
@@ -15,13 +16,6 @@ _PROTOCOLS: dict[str, Proto] = {
     "udp": "udp", "udp4": "udp", "tcp": "tcp", "tcp4": "tcp",
     "tcp-client": "tcp", "tcp4-client": "tcp", "tcp-server": "tcp", "tcp4-server": "tcp",
 }  # fmt: skip
-# What the lab itself sets, and the trial stands on.
-_RESERVED = frozenset(
-    {
-        "config", "verb", "log", "log-append", "syslog", "daemon", "remote", "local", "port", "lport", "rport", "dev",
-        "ca", "cert", "key", "dh", "cd", "chroot", "user", "group", "mode", "server", "client",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,9 +98,8 @@ def _split(text: str) -> tuple[str, list[str]]:
             why=f"{options[0]} does not begin with --",
             advice='it looks like "2.6.14 --tls-timeout 1"',
         )
-    for word in options:
-        if word.startswith("--") and word[2:] in _RESERVED:
-            raise BadUsageError(f"{word} is set by the lab itself", why=f"{text!r} would be another experiment")
+    for name in reserved(options):
+        raise BadUsageError(f"--{name} is set by the lab itself", why=f"{text!r} would be another experiment")
     return build, options
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from patchkit.errors import ReportError
 from patchkit.jobs.lab.links import Link
 from patchkit.lab.link.binaries import Binary
 from patchkit.lab.link.netem_rules import derived
@@ -12,11 +14,25 @@ from patchkit.lab.link.runner_order import Turn, order
 from patchkit.lab.model.campaign import Arm, Campaign, Cell
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.observe.trial_from_run import observed
+from patchkit.lab.report.folder import TRIALS
 
 
 def seed_of(campaign: Campaign, trial: int) -> int:
     """Return the seed of ``trial``: it depends on the number alone, so that every arm meets the same losses."""
     return derived(campaign.seed, "trial", trial)
+
+
+def refuse_altered(path: Path, campaign: Campaign, trials: Iterable[Trial]) -> None:
+    """Raise ReportError where one of ``trials``, of the report in ``path``, has another seed than its number gives."""
+    seeds: dict[int, int] = {}
+    for trial in trials:
+        seed = seeds.setdefault(trial.trial, seed_of(campaign, trial.trial))
+        if trial.seed != seed:
+            raise ReportError(
+                f"{path / TRIALS} is damaged",
+                why=f"trial {trial.trial} of {trial.cell} has the seed {trial.seed}, and not {seed}",
+                advice="run the campaign again, with another --out",
+            )
 
 
 def run_batch(

@@ -14,7 +14,7 @@ from functools import partial
 
 from patchkit.context import Context
 from patchkit.errors import InterruptedByUserError, PatchkitError
-from patchkit.jobs.lab.batch import FinishedTrial, batches
+from patchkit.jobs.lab.batch import FinishedTrial, batches, refuse_altered
 from patchkit.jobs.lab.binaries import programs
 from patchkit.jobs.lab.cluster_runner import cluster_runner, link_of
 from patchkit.jobs.lab.finished import TIMING, Done, refuse_storms, refuse_void, write_report
@@ -69,6 +69,7 @@ def _run(request: CampaignRequest, folder: Folder, link: Link, context: Context)
             measured.over(name, scenario)  # refused now, and not at its first trial
     todo = request.campaign(arms, link.described)
     kept = folder.resume(todo) if request.resume else folder.begin(todo)
+    refuse_altered(folder.path, todo, kept)
     by_hash = {binary.program.sha256: binary for binary in binaries.values()}
     local = LocalRunner(todo, by_hash, link, request.settings.jobs)
     with contextlib.ExitStack() as stack:
@@ -181,6 +182,6 @@ class _Job:
         path = self.folder.path / TIMING
         if not path.exists() or len(self.trials) == 0:
             return None
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OSError):
             return Timing.model_validate_json(path.read_bytes())
         return None

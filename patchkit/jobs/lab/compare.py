@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchkit.errors import ReportError
+from patchkit.jobs.lab.batch import refuse_altered
 from patchkit.lab.model.campaign import Arm, Campaign, Cell
 from patchkit.lab.model.scenario import Scenario
 from patchkit.lab.model.trial import Trial
@@ -41,6 +42,9 @@ def compare(before: Path, after: Path) -> Compared:
             why=f"seed {campaigns[0].seed} and seed {campaigns[1].seed}",
             advice=f"run one of them with --seed {campaigns[0].seed}",
         )
+    measured = [folder.trials() for folder in folders]
+    for folder, campaign, trials_there in zip(folders, campaigns, measured, strict=True):
+        refuse_altered(folder.path, campaign, trials_there)
     cells = [{cell.id: cell for cell in campaign.cells} for campaign in campaigns]
     common = [name for name in cells[0] if name in cells[1] and _same_scenario(*campaigns, cells[0][name])]
     if not common:
@@ -52,8 +56,8 @@ def compare(before: Path, after: Path) -> Compared:
     joined = _joined(campaigns[0], [cells[0][name] for name in common])
     trials = [
         renamed
-        for arm, folder in zip((BEFORE, AFTER), folders, strict=True)
-        for trial in folder.trials()
+        for arm, own in zip((BEFORE, AFTER), measured, strict=True)
+        for trial in own
         if (renamed := _renamed(trial, arm, common)) is not None
     ]
     return Compared(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from patchkit.context import Context
 from patchkit.errors import ReportError
+from patchkit.jobs.lab.batch import refuse_altered
 from patchkit.jobs.lab.finished import TIMING, Done, refuse_storms, refuse_void, write_report
 from patchkit.lab.model.campaign import Campaign
 from patchkit.lab.model.new_campaign import REFERENCE_TRIALS
@@ -17,7 +18,7 @@ from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder, differences
 from patchkit.lab.report.report import Timing
 from patchkit.shard import Shard, missing
-from patchkit.storage import check_writable, reading, whole_folder
+from patchkit.storage import check_writable, reading, replace_all, whole_folder
 
 _SAME = ("patchkit", "trials")
 """Fields of a campaign in which one that is resumed may differ, and parts may not."""
@@ -55,6 +56,8 @@ def merge(request: MergeRequest, context: Context) -> Done:
     first = pieces[0]
     for piece in pieces[1:]:
         _refuse_other(first, piece)
+    for piece in pieces:
+        refuse_altered(piece.folder, piece.campaign, piece.trials)
     parts = _parts(pieces)
     lacking = missing(parts, first.shard.of)
     if lacking and not request.allow_missing:
@@ -144,7 +147,8 @@ def _copy_logs(pieces: Sequence[_Piece], out: Folder) -> None:
     for piece in pieces:
         logs = piece.folder / "logs"
         with reading(logs):
-            texts = {path.name: path.read_text("utf-8") for path in logs.iterdir()} if logs.is_dir() else {}
-        if texts:
+            kept = sorted(path for path in logs.iterdir() if path.is_file()) if logs.is_dir() else []
+        for path in kept:
             (out.path / "logs").mkdir(exist_ok=True)
-            out.write({f"logs/{name}": text for name, text in texts.items()})
+            with reading(path):
+                replace_all({out.path / "logs" / path.name: path.read_bytes()})

@@ -55,6 +55,8 @@ def replay(request: ReplayRequest, context: Context) -> Replayed:
         )
     _check_variants(campaign, cell, request.own)
     reported = next((row for row in folder.trials() if (row.cell, row.trial) == (cell.id, trial)), None)
+    if reported is None:
+        context.ui.note(f"the report has no trial {trial} of {cell.id}: there is nothing to compare it with")
     link = _link(campaign, context)
     client, server = _binaries(campaign, cell, request, context)
     link.prepare(client, server, cell.credentials)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from patchkit.json_schema import Part
 from patchkit.lab.model.scenario import Proto, Scenario, changed
@@ -60,6 +60,10 @@ class Cell(Part):
     credentials: str = Field(description="the profile that both sides' certificates come from")
 
 
+MOST_TRIALS = 1_000_000
+"""Trials a cell at most: two days of two cores."""
+
+
 class LinkDescription(Part):
     """The link that trials ran on, and what else decides their figures."""
 
@@ -93,7 +97,7 @@ class Campaign(Part):
     schema_version: Literal[1] = Field(default=1, description="goes up when a field changes its meaning or goes away")
     patchkit: str = Field(description="version of patchkit")
     seed: int = Field(description="what all trials' seeds derive from")
-    trials: int = Field(description="trials a cell")
+    trials: int = Field(ge=1, le=MOST_TRIALS, description="trials a cell")
     machine: LinkDescription = Field(description="the link that trials ran on")
     arms: list[Arm] = Field(description="the first one is what the others are compared with")
     scenarios: dict[str, Scenario] = Field(description="as they were run, all defaults filled in")
@@ -107,6 +111,16 @@ class Campaign(Part):
         description="the parts of the campaign that are here; null: all of it. Trials of one number are in "
         "one part, whatever their cell",
     )
+
+    @model_validator(mode="after")
+    def _names_what_it_has(self) -> Self:
+        arms = {arm.name for arm in self.arms}
+        for cell in [*self.cells, *self.reference]:
+            if cell.arm not in arms:
+                raise ValueError(f"cell {cell.id} is of an arm that is not there: {cell.arm}")
+            if cell.scenario not in self.scenarios:
+                raise ValueError(f"cell {cell.id} is of a scenario that is not there: {cell.scenario}")
+        return self
 
     def numbers(self) -> Iterator[int]:
         """Yield the numbers of each cell's trials that belong here."""

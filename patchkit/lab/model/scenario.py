@@ -12,10 +12,12 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from patchkit.errors import ScenarioError
 from patchkit.json_schema import Part
+from patchkit.lab.model.reserved import reserved
 from patchkit.lab.model.trial import Direction
 from patchkit.pki.profile import profile
 from patchkit.storage import reading
 
+_WEEK = 7 * 86_400  # seconds: as long as a soak may be
 BUILT_IN = Path(__file__).with_name("scenarios.toml")
 Wrap = Literal["none", "tls-auth", "tls-crypt"]
 Proto = Literal["udp", "tcp"]
@@ -46,7 +48,9 @@ class Flow(_Part):
     """One direction of the link, and what netem on the router does to it."""
 
     delay_ms: float = Field(default=0.0, ge=0, le=60_000, description="one way")
-    jitter_ms: float = Field(default=0.0, ge=0, description="standard deviation (normal), or half the width (uniform)")
+    jitter_ms: float = Field(
+        default=0.0, ge=0, le=60_000, description="standard deviation (normal), or half the width (uniform)"
+    )
     distribution: Literal["uniform", "normal", "pareto"] = Field(
         default="uniform", description="how the jitter is distributed; uniform is netem's own"
     )
@@ -54,7 +58,10 @@ class Flow(_Part):
     burst: Burst | None = Field(default=None, description="loss in bursts, instead of independent loss")
     duplicate: float = Field(default=0.0, ge=0, le=100, description="percent of packets that arrive twice")
     reorder: float = Field(default=0.0, ge=0, le=100, description="percent of packets that skip the delay")
-    rate_kbit: float | None = Field(default=None, gt=0, description="kbit/s; None: as fast as the machine")
+    # netem takes whole bytes a second, and 0 for no limit. At 0.1 kbit/s a large packet takes 100 s.
+    rate_kbit: float | None = Field(
+        default=None, ge=0.1, le=100_000_000, description="kbit/s; None: as fast as the machine"
+    )
     queue: int = Field(
         default=100_000,
         ge=1,
@@ -110,8 +117,10 @@ class Drop(_Part):
 class Outage(_Part):
     """A time in which the link is dead in both directions."""
 
-    at_s: float = Field(ge=0, description="seconds after the client's first packet, or after a soak's first ping")
-    for_s: float = Field(gt=0, description="seconds")
+    at_s: float = Field(
+        ge=0, le=_WEEK, description="seconds after the client's first packet, or after a soak's first ping"
+    )
+    for_s: float = Field(gt=0, le=_WEEK, description="seconds")
 
 
 class Scenario(_Part):
@@ -133,7 +142,10 @@ class Scenario(_Part):
         default=1, ge=1, le=200, description="handshake: how many clients, each a process of its own; one server"
     )
     spread_s: float = Field(
-        default=0.0, ge=0, description="of many clients: seconds over which their starts are spread, at random"
+        default=0.0,
+        ge=0,
+        le=86_400,
+        description="of many clients: seconds over which their starts are spread",
     )
     credentials: str = Field(default="leaf-rsa2048", description="a profile of patchkit/pki: leaf-rsa2048, chain-8, …")
     wrap: Wrap = Field(default="none", description="what is put around control packets")
@@ -142,16 +154,22 @@ class Scenario(_Part):
         default=None, ge=154, le=2048, description="--max-packet-size, of 2.6 and later; None: the release's own"
     )
     limit_s: float = Field(
-        default=60.0, gt=0, le=86_400, description="--hand-window, and when a trial counts as failed"
+        default=60.0, ge=0.1, le=86_400, description="--hand-window, and when a trial counts as failed"
     )
     client_options: list[str] = Field(default=[], description="further options of openvpn, for the client")
     server_options: list[str] = Field(default=[], description="further options of openvpn, for the server")
     kill: Literal["client", "server"] = Field(default="client", description="reconnect: who is killed and comes back")
-    duration_s: float = Field(default=3600.0, gt=0, le=7 * 86_400, description="soak: how long")
-    reneg_s: int = Field(default=60, ge=5, description="soak: --reneg-sec on both sides")
-    tran_window_s: int = Field(default=60, ge=1, description="soak: --tran-window: how long the old key still serves")
-    ping_s: float = Field(default=1.0, gt=0, description="soak: seconds between two pings across the tunnel")
-    outage_s: float = Field(default=10.0, gt=0, description="soak: seconds without an answer that count as an outage")
+    duration_s: float = Field(default=3600.0, ge=1, le=_WEEK, description="soak: how long")
+    reneg_s: int = Field(default=60, ge=5, le=_WEEK, description="soak: --reneg-sec on both sides")
+    tran_window_s: int = Field(
+        default=60, ge=1, le=_WEEK, description="soak: --tran-window: how long the old key still serves"
+    )
+    ping_s: float = Field(
+        default=1.0, ge=0.01, le=_WEEK, description="soak: seconds between two pings across the tunnel"
+    )
+    outage_s: float = Field(
+        default=10.0, ge=0.1, le=_WEEK, description="soak: seconds without an answer that count as an outage"
+    )
     keepalive: tuple[int, int] = Field(default=(10, 60), description="--keepalive: ping, and restart without one")
 
     @model_validator(mode="before")
@@ -172,9 +190,14 @@ class Scenario(_Part):
             raise ValueError("tls-crypt hides packet IDs: a rule cannot read them")
         if self.proto == "tcp" and any(rule.kind != "any" for rule in self.drop):
             raise ValueError('proto = "tcp": a segment has no opcode, rules can drop any of them only')
+        for word in (*self.client_options, *self.server_options):
+            if "\0" in word:
+                raise ValueError("an option cannot hold a NUL byte")
+        for name in reserved([*self.client_options, *self.server_options]):
+            raise ValueError(f"--{name} is set by the lab itself: with another one it would be another experiment")
         profile(self.credentials)
-        if not 0 < self.keepalive[0] < self.keepalive[1]:
-            raise ValueError("keepalive: a ping every so many seconds, and a restart after more of them")
+        if not 0 < self.keepalive[0] < self.keepalive[1] <= _WEEK:
+            raise ValueError("keepalive: a ping every so many seconds, and a restart after more, a week at most")
         if self.run == "soak" and self.topology == "p2p":
             raise ValueError('a soak pings across the tunnel: it needs topology = "server"')
         if self.clients > 1 and (self.run, self.topology) != ("handshake", "server"):

@@ -111,7 +111,7 @@ class Trial(Part):
     """One run of one cell with one seed."""
 
     cell: str = Field(description="which cell it belongs to")
-    trial: int = Field(description="its number, from 1; the same number in two cells means the same seeds")
+    trial: int = Field(ge=1, description="its number, from 1; the same number in two cells means the same seeds")
     seed: int = Field(description="what netem and the guest's random generator were seeded with")
     outcome: Literal["completed", "timeout", "crash", "hang", "void"] = Field(
         description="completed: both sides within the limit, of many clients all. timeout: not within it. crash: a "
@@ -119,13 +119,14 @@ class Trial(Part):
         "asked; not counted"
     )
     seconds: float | None = Field(
+        ge=0,
         description="from the client's first packet until both sides were done, of many clients from the first one's "
-        "until the last was; null unless completed"
+        "until the last was; null unless completed",
     )
     detail: str = Field(default="", description="why it is void, how a peer died")
     traffic: dict[Direction, Traffic] = Field(description="up to one second after the end of the handshake")
     cpu: dict[Literal["client", "server"], float] = Field(description="CPU seconds of each peer, on the guest's clock")
-    guest_seconds: float = Field(description="how long the whole trial took on the guest's clock")
+    guest_seconds: float = Field(ge=0, description="how long the whole trial took on the guest's clock")
     soak: Soak | None = Field(default=None, description="for soaks only")
     crowd: Crowd | None = Field(default=None, description="for crowds only: one server, many clients")
 

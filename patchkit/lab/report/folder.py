@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from patchkit.lab.model.trial import Trial
 from patchkit.storage import reading, replace_all, writing
 
 _NO_FIELDS: set[str] = set()
+_LONGEST_STEM = 120  # characters, of the 255 bytes that a file's name may have
 CAMPAIGN, TRIALS = "campaign.json", "trials.jsonl"
 
 
@@ -82,8 +84,10 @@ class Folder:
             return Campaign.model_validate_json(data)
         except ValidationError as error:
             first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or CAMPAIGN
             raise ReportError(
-                f"{path} is not a campaign of this patchkit", why=f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+                f"{path} is not a campaign of this patchkit",
+                why=f"{place}: {first['msg']}",
             ) from error
 
     def trials(self) -> list[Trial]:
@@ -133,7 +137,10 @@ def _lean(trial: Trial) -> Trial:
 
 def file_stem(cell: str, trial: int) -> str:
     """Name the files of one ``trial`` of ``cell``: a cell's id has slashes, and spaces before options."""
-    return f"{cell.replace('/', '_').replace(' ', '_')}-{trial}"
+    stem = cell.replace("/", "_").replace(" ", "_")
+    if " " in cell or len(stem) > _LONGEST_STEM:  # of two cells with options the rest may look alike
+        stem = f"{stem[:_LONGEST_STEM]}-{hashlib.sha256(cell.encode()).hexdigest()[:8]}"
+    return f"{stem}-{trial}"
 
 
 def line(trial: Trial) -> str:

@@ -75,6 +75,16 @@ def test_what_is_missing_is_named_or_told(tmp_path: Path, context: Context) -> N
     assert merged([tmp_path / "merged", folders[1], folders[3]], tmp_path / "all", context) == this
 
 
+def test_logs_are_taken_as_they_are(tmp_path: Path, context: Context) -> None:
+    """A peer may write anything; and what is not a file is no log."""
+    folders = parts(tmp_path / "parts", 2, campaign(trials=20))
+    (folders[0] / "logs/below").mkdir(parents=True)
+    (folders[0] / "logs/x-client.log").write_bytes(b"\xff\xfe not UTF-8")
+    merged(folders, tmp_path / "merged", context)
+    assert (tmp_path / "merged/logs/x-client.log").read_bytes() == b"\xff\xfe not UTF-8"
+    assert not (tmp_path / "merged/logs/below").exists()
+
+
 def test_a_part_twice(tmp_path: Path, context: Context) -> None:
     folders = parts(tmp_path / "parts", 2, campaign(trials=20))
     with pytest.raises(ReportError, match="part 1 is there twice"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import ReportError
-from patchkit.lab.report.folder import CAMPAIGN, TRIALS, Folder, in_order, line
+from patchkit.lab.report.folder import CAMPAIGN, TRIALS, Folder, file_stem, in_order, line
 from tests.support.lab.synthetic import campaign, cell, lossy, trial
 
 CELL = cell("2.6.14").id
@@ -67,6 +67,24 @@ def test_no_report_and_a_damaged_one(tmp_path: Path) -> None:
         (tmp_path / CAMPAIGN).write_text(text)
         with pytest.raises(ReportError, match="not a campaign of this patchkit"):
             Folder(tmp_path).campaign()
+
+
+@pytest.mark.parametrize("field", ["arm", "scenario"])
+def test_a_cell_of_what_the_campaign_does_not_have(field: str, tmp_path: Path) -> None:
+    this = campaign()
+    odd = this.model_copy(update={"cells": [this.cells[0].model_copy(update={field: "zzz"})]})
+    (tmp_path / CAMPAIGN).write_text(odd.model_dump_json())
+    with pytest.raises(ReportError, match="not a campaign of this patchkit") as refusal:
+        Folder(tmp_path).campaign()
+    assert f"{CAMPAIGN}: Value error, cell {CELL} is of a" in refusal.value.why
+
+
+def test_the_files_of_a_trial_have_names_that_every_file_system_takes() -> None:
+    assert file_stem("2.6.14/loss-20/leaf-rsa2048", 3) == "2.6.14_loss-20_leaf-rsa2048-3"
+    cells = [f"2.6.14 --x {'a' * 300}{end}/clean/leaf-rsa2048" for end in "bc"] + ["2.6.14 --a b/c", "2.6.14 --a_b/c"]
+    stems = {file_stem(cell, 1) for cell in cells}
+    assert len(stems) == len(cells)
+    assert max(map(len, stems)) < 140
 
 
 def test_a_damaged_line_is_told_and_a_missing_file_is_none(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from patchkit.lab.link.netem_rules import derived
 from patchkit.lab.model.campaign import Arm, Campaign, Cell, LinkDescription, Program
 from patchkit.lab.model.scenario import built_in
 from patchkit.lab.model.trial import Crowd, Sending, Soak, Traffic, Trial
@@ -27,13 +28,16 @@ def traffic(sent: int = 30, dropped: int = 6, control: int = 14, acks: int = 10)
     )  # fmt: skip
 
 
+SEED = 7
+
+
 def trial(cell: str, number: int, outcome: Outcome | float = "timeout", control: int = 14, **more: Any) -> Trial:
     """A number as the outcome: completed after so many seconds."""
     seconds = None if isinstance(outcome, str) else outcome
     return Trial(
         cell=cell,
         trial=number,
-        seed=number,
+        seed=derived(SEED, "trial", number),
         outcome=outcome if isinstance(outcome, str) else "completed",
         seconds=seconds,
         traffic={"up": traffic(control=control), "down": traffic(control=control)},
@@ -68,7 +72,7 @@ def campaign(
 
     return Campaign(
         patchkit="1.0",
-        seed=7,
+        seed=SEED,
         trials=trials,
         machine=LinkDescription(link="qemu", guest="ef" * 32, qemu="7.2.15", kernel="6.1.0-32-amd64", shift=10),
         arms=[arm(name) for name in arms],
