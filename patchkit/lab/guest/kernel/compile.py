@@ -17,7 +17,9 @@ from patchkit.processors import cores
 _TREE = "linux"  # the folder in the workspace
 _BATCH = 8 << 20  # bytes of files that go into the workspace at a time
 _FRAGMENT = "lab.config"
-_MAKE = ("make", "ARCH=um", "SUBARCH=x86_64")
+# The configuration, which is in the program, would name the versions of these where a host has them. None is used.
+_NOT_USED = ("RUSTC=false", "BINDGEN=false", "PAHOLE=false")
+_MAKE = ("make", "ARCH=um", "SUBARCH=x86_64", *_NOT_USED)
 # The same program from the same source and compiler, wherever and whenever it is built.
 _ENVIRONMENT = {
     "LC_ALL": "C",
