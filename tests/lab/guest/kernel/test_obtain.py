@@ -198,6 +198,14 @@ def test_a_host_without_tools_and_docker(context: Context, monkeypatch: pytest.M
         kernel(context)
 
 
+def test_what_is_not_used_is_not_asked_for_its_version(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configuration, which is in the program, had the version of a host's rustc in it."""
+    asked = MAKEFILE.replace(
+        b"linux: main.c\n", b"linux: main.c\n\ttest $(RUSTC)$(BINDGEN)$(PAHOLE) = falsefalsefalse\n"
+    )
+    assert kernel(given(cache, monkeypatch, Makefile=asked)).program.exists()
+
+
 @pytest.mark.slow
 def test_a_host_without_tools_compiles_in_a_container(
     shared_cache: Cache, cache: Cache, monkeypatch: pytest.MonkeyPatch
