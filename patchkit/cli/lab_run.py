@@ -23,6 +23,7 @@ from patchkit.cli.options import (
     PatchOption,
     ShardOption,
 )
+from patchkit.lab.model.bounds import MOST_TRIALS
 
 
 class LinkChoice(StrEnum):
@@ -113,7 +114,7 @@ def run(
         TopologyChoice | None, typer.Option("--topology", help="server: --server with tun; p2p: --dev null.")
     ] = None,
     trials: Annotated[
-        int | None, typer.Option("--trials", metavar="N", min=1, max=1_000_000, help="Trials a cell. Default: 100.")
+        int | None, typer.Option("--trials", metavar="N", min=1, max=MOST_TRIALS, help="Trials a cell. Default: 100.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Default: 1.")] = None,
     link: Annotated[

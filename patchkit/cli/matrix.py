@@ -53,7 +53,7 @@ def matrix(
         typer.Option(
             "--note",
             metavar="FILE",
-            help="Write what was refused, for an issue: a title, then Markdown. Nothing refused, no FILE.",
+            help="Write what was refused, for an issue: a title, then Markdown. Where nothing was, no FILE is written.",
         ),
     ] = None,
 ) -> None:

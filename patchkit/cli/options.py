@@ -53,7 +53,7 @@ OptionalVersionOption = Annotated[
     typer.Option(
         "--version",
         metavar="V",
-        help="2.6.14, 2.7_rc2; latest, or 2.6 for its newest; with --git, any ref; of a --source, checked against it.",
+        help="2.6.14, 2.7_rc2; latest, or 2.6 for its newest; with --git, any ref.",
         autocompletion=completion.versions,
     ),
 ]
@@ -107,7 +107,11 @@ GuardOption = Annotated[
 GitOption = Annotated[str | None, typer.Option("--git", metavar="URL|PATH", help="Take the source from git.")]
 SourceOption = Annotated[
     Path | None,
-    typer.Option("--source", metavar="TARBALL|DIR", help="Take a source at hand; it counts as unverified."),
+    typer.Option(
+        "--source",
+        metavar="TARBALL|DIR",
+        help="Take a source at hand, which names its own release; it counts as unverified.",
+    ),
 ]
 
 

@@ -24,6 +24,7 @@ from patchkit.cli.options import (
     VulnerableOption,
 )
 from patchkit.errors import BadUsageError, NewReleaseError
+from patchkit.lab.model.bounds import MOST_TRIALS
 from patchkit.releases.version import shown
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ def verify(
     compiling: CompileOptions = CompileOptions(),
     trials: Annotated[
         int | None,
-        typer.Option("--trials", metavar="N", min=1, max=1_000_000, help="Trials a variant in the lab. Default: 200."),
+        typer.Option(
+            "--trials", metavar="N", min=1, max=MOST_TRIALS, help="Trials of each variant in the lab. Default: 200."
+        ),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Gets a folder for the release, with the reports.")

@@ -13,19 +13,11 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from patchkit.packaging import system_package
 from patchkit.packaging.archive import package_tree, zipped
 from patchkit.packaging.contents import Member, regular_file
 from patchkit.packaging.manifest import Artifact
-from patchkit.packaging.system_package import (
-    DOCUMENTS,
-    MAINTAINER,
-    NAME,
-    description,
-    place_of,
-    readme,
-    summary,
-    version_of,
-)
+from patchkit.packaging.system_package import DOCUMENTS, MAINTAINER, NAME
 from patchkit.packaging.units import units
 from patchkit.printable import header_value
 
@@ -81,7 +73,7 @@ def layout(
     plugins = f"usr/lib/{triplet}/openvpn/plugins"
     files: dict[str, Member] = {}
     for path, member in contents.items():
-        place = place_of(path, plugins)
+        place = system_package.place_of(path, plugins)
         if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
@@ -89,14 +81,14 @@ def layout(
         else:
             files[place] = regular_file(member.data, 0o755 if place.startswith("usr/sbin/") else 0o644)
     files |= {f"usr/lib/systemd/system/{name}": regular_file(data) for name, data in units().items()}
-    files[f"{DOCUMENTS}/README.Debian"] = regular_file(readme(artifact, plugins))
+    files[f"{DOCUMENTS}/README.Debian"] = regular_file(system_package.readme(artifact, plugins))
     files[f"{DOCUMENTS}/copyright"] = regular_file(_copyright(licences))
     files[f"{DOCUMENTS}/changelog.Debian.gz"] = regular_file(zipped(_changelog(artifact)))
     return DebLayout(files, _version(artifact), architecture)
 
 
 def _version(artifact: Artifact) -> str:
-    return f"{version_of(artifact)}-1"
+    return f"{system_package.version_of(artifact)}-1"
 
 
 def control(layout_of: DebLayout, artifact: Artifact, depends: str) -> bytes:
@@ -118,7 +110,8 @@ def control(layout_of: DebLayout, artifact: Artifact, depends: str) -> bytes:
         "Section": "net",
         "Priority": "optional",
         "Homepage": "https://openvpn.net/community/",
-        "Description": f"{summary(artifact)}\n{textwrap.indent(description(artifact), ' ')}\n .\n"
+        "Description": f"{system_package.summary(artifact)}\n"
+        f"{textwrap.indent(system_package.description(artifact), ' ')}\n .\n"
         " It takes the place of the package openvpn, with the same configurations.",
     }
     return "".join(f"{name}: {value}\n" for name, value in fields.items() if value).encode()

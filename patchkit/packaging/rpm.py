@@ -11,19 +11,11 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from patchkit.packaging import system_package
 from patchkit.packaging.archive import package_tree, zipped
 from patchkit.packaging.contents import Member, regular_file
 from patchkit.packaging.manifest import Artifact
-from patchkit.packaging.system_package import (
-    DOCUMENTS,
-    MAINTAINER,
-    NAME,
-    description,
-    place_of,
-    readme,
-    summary,
-    version_of,
-)
+from patchkit.packaging.system_package import DOCUMENTS, MAINTAINER, NAME
 from patchkit.packaging.units import units
 from patchkit.printable import header_value
 
@@ -121,7 +113,7 @@ def layout(
     plugins = f"usr/{_LIBRARIES[architecture]}/openvpn/plugins"
     files: dict[str, Member] = {}
     for path, member in contents.items():
-        place = place_of(path, plugins)
+        place = system_package.place_of(path, plugins)
         if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
@@ -131,8 +123,8 @@ def layout(
         files[place] = regular_file(member.data, 0o755 if member.is_program else 0o644)
     files |= {f"usr/lib/systemd/system/{name}": regular_file(data) for name, data in units().items()}
     files |= {f"{_LICENCES}/{name.replace('/', '-')}": regular_file(text) for name, text in licences.items()}
-    files[f"{DOCUMENTS}/README.patchkit"] = regular_file(readme(artifact, plugins))
-    return RpmLayout(files, version_of(artifact), _ARCHITECTURES[architecture], plugins)
+    files[f"{DOCUMENTS}/README.patchkit"] = regular_file(system_package.readme(artifact, plugins))
+    return RpmLayout(files, system_package.version_of(artifact), _ARCHITECTURES[architecture], plugins)
 
 
 def command(layout_of: RpmLayout, top: str) -> list[str]:
@@ -166,7 +158,7 @@ def _spec(layout_of: RpmLayout, artifact: Artifact) -> str:
         "version": layout_of.version,
         "release": artifact.release,
         "variant": artifact.patch.variant,
-        "summary": _capital(summary(artifact)),
+        "summary": _capital(system_package.summary(artifact)),
         "patchkit": artifact.patchkit,
         "maintainer": MAINTAINER,
         "plugins": f"/{layout_of.plugins}",
@@ -174,7 +166,7 @@ def _spec(layout_of: RpmLayout, artifact: Artifact) -> str:
     }
     # A percent sign begins a macro.
     quoted = {name: header_value(text).replace("%", "%%") for name, text in texts.items()}
-    described = description(artifact).replace("%", "%%")
+    described = system_package.description(artifact).replace("%", "%%")
     return _SPEC.format(**quoted, description=described, services=_SERVICES, files="\n".join(_listed(layout_of)))
 
 

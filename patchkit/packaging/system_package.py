@@ -59,9 +59,9 @@ def description(artifact: Artifact) -> str:
     built = f"OpenVPN {header_value(artifact.release)}, built by patchkit"
     if artifact.patch.variant == STOCK:
         return f"{built} from upstream's source, unchanged."
-    own = {part.name: part.title for part in artifact.patch.own}
-    titles = [header_value(own.get(name) or variant(name).title) for name in artifact.patch.variant.split("+")]
-    return textwrap.fill(f"{built} with a change: {'; '.join(titles)}.", 78, break_on_hyphens=False)
+    own = {part.name: part.title or part.name for part in artifact.patch.own}
+    titles = [own[name] if name in own else variant(name).title for name in artifact.patch.variant.split("+")]
+    return textwrap.fill(f"{built} with a change: {header_value('; '.join(titles))}.", 78, break_on_hyphens=False)
 
 
 def readme(artifact: Artifact, plugins: str) -> bytes:

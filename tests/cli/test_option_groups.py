@@ -56,6 +56,7 @@ def test_each_option_is_in_the_command_that_asks_for_the_same(name: str) -> None
         ("prove", "--with", "sytemd"),
         ("verify", "--crypto", "opensssl-3.5"),
         ("lab run", "--cflag", "-static"),
+        ("lab run", "--trials", "99999999999999999"),
     ],
 )
 def test_what_never_makes_sense_is_refused_before_any_work(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.engine.host import HostEngine
 from patchkit.building.engine.protocol import Engine, EngineName
 from patchkit.context import Context
@@ -20,9 +21,6 @@ def choose(name: EngineName, context: Context) -> Iterator[Engine]:
     if name == "host":
         yield HostEngine(context.ui, context)
         return
-    # Not above: what nothing is compiled with takes a tenth of an unchanged build.
-    from patchkit.building.engine.docker import DockerEngine, connect
-
     try:
         client = connect()
     except (DockerMissingError, DockerSilentError) as error:

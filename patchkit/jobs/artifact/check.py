@@ -110,8 +110,7 @@ def _error(folder: Path, results: Sequence[ArtifactCheck], keys: Sequence[Public
     if keys and CHECKSUMS not in vouching:
         return UnknownKeyError(
             f"no given key has signed {CHECKSUMS} in {folder}",
-            why=findings.lines(findings.with_state(results, "not checked", signature=True))
-            or "there is no signature of it",
+            why=findings.lines(findings.with_state(results, "not checked", signature=True)) or "it has no signature",
             advice="give the public key of who made the files, or ask them for it",
         )
     return None

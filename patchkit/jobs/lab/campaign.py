@@ -27,7 +27,7 @@ from patchkit.lab.model.new_campaign import REFERENCE_TRIALS, arm
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder, file_stem
 from patchkit.lab.report.report import Timing
-from patchkit.storage import check_writable
+from patchkit.storage import check_writable, reading
 from patchkit.ui import Ui
 
 
@@ -182,6 +182,6 @@ class _Job:
         path = self.folder.path / TIMING
         if not path.exists() or len(self.trials) == 0:
             return None
-        with contextlib.suppress(ValueError, OSError):
+        with contextlib.suppress(ValueError), reading(path):
             return Timing.model_validate_json(path.read_bytes())
         return None

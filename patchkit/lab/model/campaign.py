@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from patchkit.json_schema import Part
+from patchkit.lab.model.bounds import MOST_TRIALS
 from patchkit.lab.model.scenario import Proto, Scenario, changed
 from patchkit.patching.variants import Bound
 from patchkit.shard import Shard
@@ -58,10 +59,6 @@ class Cell(Part):
     arm: str = Field(description="the arm's name")
     scenario: str = Field(description="its key in the campaign's scenarios")
     credentials: str = Field(description="the profile that both sides' certificates come from")
-
-
-MOST_TRIALS = 1_000_000
-"""Trials a cell at most: two days of two cores."""
 
 
 class LinkDescription(Part):

@@ -1,8 +1,8 @@
-"""OpenVPN's options that the lab sets itself, and that nobody else may: a trial stands on them."""
+"""The options of OpenVPN that the lab sets itself, and refuses in arms and scenarios."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 _RESERVED = frozenset(
     {
@@ -12,13 +12,13 @@ _RESERVED = frozenset(
 )  # fmt: skip
 
 
-def reserved(words: Sequence[str]) -> Iterator[str]:
-    """Yield the reserved options among the ``words`` of a command line of openvpn, without their dashes.
+def reserved(words: Sequence[str]) -> list[str]:
+    """Return the reserved options among the ``words`` of a command line of openvpn, without their dashes.
 
-    ``--setenv opt NAME`` is NAME, as openvpn reads it.
+    OpenVPN reads ``--setenv opt NAME`` as the option NAME.
     """
-    for at, word in enumerate(words):
-        if word.startswith("--") and word[2:] in _RESERVED:
-            yield word[2:]
-        elif words[at : at + 2] == ["--setenv", "opt"] and words[at + 2 : at + 3]:
-            yield from (name for name in words[at + 2 : at + 3] if name.removeprefix("--") in _RESERVED)
+    options = [word for word in words if word.startswith("--")]
+    for first, second, name in zip(words, words[1:], words[2:], strict=False):
+        if (first, second) == ("--setenv", "opt"):
+            options.append(name)
+    return [name for name in (option.removeprefix("--") for option in options) if name in _RESERVED]

@@ -12,12 +12,12 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from patchkit.errors import ScenarioError
 from patchkit.json_schema import Part
+from patchkit.lab.model.bounds import WEEK
 from patchkit.lab.model.reserved import reserved
 from patchkit.lab.model.trial import Direction
 from patchkit.pki.profile import profile
 from patchkit.storage import reading
 
-_WEEK = 7 * 86_400  # seconds: as long as a soak may be
 BUILT_IN = Path(__file__).with_name("scenarios.toml")
 Wrap = Literal["none", "tls-auth", "tls-crypt"]
 Proto = Literal["udp", "tcp"]
@@ -118,9 +118,9 @@ class Outage(_Part):
     """A time in which the link is dead in both directions."""
 
     at_s: float = Field(
-        ge=0, le=_WEEK, description="seconds after the client's first packet, or after a soak's first ping"
+        ge=0, le=WEEK, description="seconds after the client's first packet, or after a soak's first ping"
     )
-    for_s: float = Field(gt=0, le=_WEEK, description="seconds")
+    for_s: float = Field(gt=0, le=WEEK, description="seconds")
 
 
 class Scenario(_Part):
@@ -145,7 +145,7 @@ class Scenario(_Part):
         default=0.0,
         ge=0,
         le=86_400,
-        description="of many clients: seconds over which their starts are spread",
+        description="of many clients: seconds over which their starts are spread, at random",
     )
     credentials: str = Field(default="leaf-rsa2048", description="a profile of patchkit/pki: leaf-rsa2048, chain-8, …")
     wrap: Wrap = Field(default="none", description="what is put around control packets")
@@ -159,16 +159,16 @@ class Scenario(_Part):
     client_options: list[str] = Field(default=[], description="further options of openvpn, for the client")
     server_options: list[str] = Field(default=[], description="further options of openvpn, for the server")
     kill: Literal["client", "server"] = Field(default="client", description="reconnect: who is killed and comes back")
-    duration_s: float = Field(default=3600.0, ge=1, le=_WEEK, description="soak: how long")
-    reneg_s: int = Field(default=60, ge=5, le=_WEEK, description="soak: --reneg-sec on both sides")
+    duration_s: float = Field(default=3600.0, ge=1, le=WEEK, description="soak: how long")
+    reneg_s: int = Field(default=60, ge=5, le=WEEK, description="soak: --reneg-sec on both sides")
     tran_window_s: int = Field(
-        default=60, ge=1, le=_WEEK, description="soak: --tran-window: how long the old key still serves"
+        default=60, ge=1, le=WEEK, description="soak: --tran-window: how long the old key still serves"
     )
     ping_s: float = Field(
-        default=1.0, ge=0.01, le=_WEEK, description="soak: seconds between two pings across the tunnel"
+        default=1.0, ge=0.01, le=WEEK, description="soak: seconds between two pings across the tunnel"
     )
     outage_s: float = Field(
-        default=10.0, ge=0.1, le=_WEEK, description="soak: seconds without an answer that count as an outage"
+        default=10.0, ge=0.1, le=WEEK, description="soak: seconds without an answer that count as an outage"
     )
     keepalive: tuple[int, int] = Field(default=(10, 60), description="--keepalive: ping, and restart without one")
 
@@ -196,7 +196,7 @@ class Scenario(_Part):
         for name in reserved([*self.client_options, *self.server_options]):
             raise ValueError(f"--{name} is set by the lab itself: with another one it would be another experiment")
         profile(self.credentials)
-        if not 0 < self.keepalive[0] < self.keepalive[1] <= _WEEK:
+        if not 0 < self.keepalive[0] < self.keepalive[1] <= WEEK:
             raise ValueError("keepalive: a ping every so many seconds, and a restart after more, a week at most")
         if self.run == "soak" and self.topology == "p2p":
             raise ValueError('a soak pings across the tunnel: it needs topology = "server"')

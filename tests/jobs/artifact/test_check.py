@@ -112,7 +112,7 @@ def test_another_key_of_the_same_kind_vouches_for_nothing(scheme: str, built: Pa
 
 
 def test_no_signature_at_all_where_a_key_is_given(built: Path, tmp_path: Path) -> None:
-    assert "there is no signature" in why(built, ssh(tmp_path).public, error=UnknownKeyError)
+    assert "it has no signature" in why(built, ssh(tmp_path).public, error=UnknownKeyError)
 
 
 def test_an_expired_key_of_openpgp_is_refused(built: Path, tmp_path: Path) -> None:

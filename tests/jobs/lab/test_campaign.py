@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +155,19 @@ def test_one_trial_again(first: Path) -> None:
     loud, plain = files["verbose-client.log"].read_text(), files["client.log"].read_text()
     assert "Initialization Sequence Completed" in plain
     assert loud.count("\n") > 3 * plain.count("\n")
+    beyond = lab(first.parent, "replay", str(first), "--cell", STOCK, "--trial", "12", "--out", "beyond")
+    assert f"the report has no trial 12 of {STOCK}" in beyond.stderr
+
+
+def test_a_report_that_cannot_be_read_is_not_resumed(first: Path, tmp_path: Path) -> None:
+    shutil.copytree(first, tmp_path / "report")
+    (tmp_path / "report/timing.json").unlink()
+    (tmp_path / "report/timing.json").mkdir()
+    assert "timing.json" in lab(tmp_path, "run", "--resume", "--out", "report", code=51).stderr
+    altered = [json.loads(line) for line in (first / "trials.jsonl").read_text().splitlines()]
+    altered[0]["seed"] += 1
+    (tmp_path / "report/trials.jsonl").write_text("".join(f"{json.dumps(trial)}\n" for trial in altered))
+    assert "trials.jsonl is damaged" in lab(tmp_path, "run", "--resume", "--out", "report", code=64).stderr
 
 
 def test_a_cell_that_is_not_there(first: Path) -> None:

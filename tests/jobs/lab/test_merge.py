@@ -76,7 +76,7 @@ def test_what_is_missing_is_named_or_told(tmp_path: Path, context: Context) -> N
 
 
 def test_logs_are_taken_as_they_are(tmp_path: Path, context: Context) -> None:
-    """A peer may write anything; and what is not a file is no log."""
+    """Logs may hold any bytes; a folder beside them is left out."""
     folders = parts(tmp_path / "parts", 2, campaign(trials=20))
     (folders[0] / "logs/below").mkdir(parents=True)
     (folders[0] / "logs/x-client.log").write_bytes(b"\xff\xfe not UTF-8")

@@ -240,7 +240,6 @@ def real_release(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="the lab's guest is made of QEMU")
 def test_all_steps_of_a_release_that_nobody_has_pinned(
     people: tuple[Signer, str], tmp_path: Path, shared_cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
