@@ -36,7 +36,11 @@ missing_packages() {
     done
 }
 
-apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 "$@" 9>&-; }
+# A pipeline's machine (CI is set) is thrown away: dpkg need not wait until each file is on its disk.
+apt_get() {
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 \
+        ${CI:+-o DPkg::Options::=--force-unsafe-io} "$@" 9>&-
+}
 
 # apt_install PACKAGE...: as root install what is missing; otherwise print the one line to run. Fails where
 # something is still missing afterwards: the caller knows whether that matters.

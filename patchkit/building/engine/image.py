@@ -261,7 +261,9 @@ def _bootstrapped(client: docker.DockerClient, base: Base, arch: str, ui: Ui) ->
         folder = Path(tempfile.mkdtemp(prefix="patchkit-"))
     try:
         archive = folder / "base.tar"
-        command = [program, "--quiet", "--variant=minbase", f"--architectures={arch}", base.suite, str(archive)]
+        # As Debian's own image has it: dpkg does not wait for the disk after each file, here and in images built on this.
+        options = ["--quiet", "--variant=minbase", f"--architectures={arch}", "--dpkgopt=force-unsafe-io"]
+        command = [program, *options, base.suite, str(archive)]
         try:
             code, output = _mmdebstrap([*command, *debian.sources(base.suite)], folder)
         except subprocess.TimeoutExpired:
