@@ -261,7 +261,7 @@ def _bootstrapped(client: docker.DockerClient, base: Base, arch: str, ui: Ui) ->
         folder = Path(tempfile.mkdtemp(prefix="patchkit-"))
     try:
         archive = folder / "base.tar"
-        # As Debian's own image has it: dpkg does not wait for the disk after each file, here and in images built on this.
+        # As Debian's own image has it: dpkg does not wait for the disk after each file, nor where this is built on.
         options = ["--quiet", "--variant=minbase", f"--architectures={arch}", "--dpkgopt=force-unsafe-io"]
         command = [program, *options, base.suite, str(archive)]
         try:
