@@ -52,7 +52,10 @@ def write(text: str) -> None:
 
 @contextmanager
 def taking_all() -> Iterator[None]:
-    """Turn an OSError of stdout within the context, as :func:`write` has it. For writing alone, not for work."""
+    """Turn an OSError of stdout within the context into DiskFullError. For writing alone, not for work.
+
+    A pipe whose reader has gone is no error: what comes goes nowhere.
+    """
     try:
         yield
     except BrokenPipeError:

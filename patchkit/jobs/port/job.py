@@ -42,9 +42,10 @@ class PortRequest:
 def port(request: PortRequest, context: Context) -> Ported:
     """Port the patch that ``request`` names, and return it for the other release. Nothing is written.
 
-    Raises BadPatchError for the patch, what obtaining both sources raises, PatchMismatchError where the
-    patch does not fit the release that it is for, PortConflictError where upstream has changed the same lines,
-    AlreadyPatchedError where the target has all of it, and with ``prove`` what proving raises, and NotProvenError.
+    Raises BadPatchError for the patch, what obtaining both sources raises, PatchMismatchError where the patch does not
+    fit the release that it is for, PortConflictError where upstream has changed the same lines, AlreadyPatchedError
+    where the target has all of it, BadUsageError where its diff is too large, and with ``prove`` what proving raises,
+    and NotProvenError.
     """
     patch = load.patch(request.patch, _ASKED_AS)
     old, new = (obtain(source, context) for source in (request.before, request.after))

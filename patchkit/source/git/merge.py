@@ -59,7 +59,7 @@ def merge_file(upstream: bytes, before: bytes, patch: bytes) -> Merge:
 def diff_file(before: bytes, after: bytes, path: str) -> bytes:
     """Write the unified diff from ``before`` to ``after``, which differ, as one of the file ``path``.
 
-    Raises what :func:`merge_file` raises.
+    Raises GitError where git fails, and what :func:`merge_file` raises.
     """
     with _files(before=before, after=after) as folder:
         options = ["--no-index", "--no-color", "--no-ext-diff", "--no-textconv", "--text", "--no-renames"]
