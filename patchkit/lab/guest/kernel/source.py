@@ -63,17 +63,6 @@ def obtained(context: Context) -> tuple[SourcePackage, Path]:
     ) from first
 
 
-def fetched_pin(source: SourcePackage, context: Context) -> Path:
-    """Return the file of the pinned ``source`` in the cache, from any place in reach.
-
-    Raises GuestError where no place has it; DiskFullError or StorageError.
-    """
-    try:
-        return _fetched(source, lambda source: [*_near(source), *_far(source)], context)
-    except _GONE as error:
-        raise GuestError(f"no place has {source.file_name}", why=error.why, advice=error.advice) from error
-
-
 def newest(context: Context) -> SourcePackage:
     """Return the newest source of a kernel 7 that a signed index of :data:`SUITES` names.
 
