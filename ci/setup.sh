@@ -89,12 +89,15 @@ venv_pip() {
 # install_locked LOCK: uv does in seconds what takes pip a minute, from the same lock with the same hashes. pip has the
 # last word: where there is no uv for this processor, or no way to an index but one that only pip is told of.
 install_locked() {
-    index=${PIP_INDEX_URL:-$(venv_pip config get global.index-url 2>/dev/null)} || index=
-    if [ -z "${PIP_NO_INDEX:-}" ] && sed -n '/^uv==/,/[^\\]$/p' "$root/$1" >"$venv/uv.lock" &&
-        venv_pip install --require-hashes -r "$venv/uv.lock" 2>/dev/null &&
-        UV_SYSTEM_CERTS=1 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" \
-            ${index:+--default-index "$index"} --require-hashes -r "$root/$1" 2>/dev/null 9>&-; then
-        return
+    sed -n '/^uv==/,/[^\\]$/p' "$root/$1" >"$venv/uv.lock"
+    if [ -z "${PIP_NO_INDEX:-}" ] && venv_pip install --require-hashes -r "$venv/uv.lock" 2>/dev/null; then
+        (
+            index=${PIP_INDEX_URL:-$(venv_pip config get global.index-url 2>/dev/null)} || :
+            # By its variable: an address may hold a password, and other users see arguments.
+            [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
+            UV_SYSTEM_CERTS=1 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes \
+                -r "$root/$1" 2>/dev/null 9>&-
+        ) && return
     fi
     venv_pip install --require-hashes -r "$root/$1"
 }

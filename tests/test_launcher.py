@@ -109,6 +109,50 @@ def test_who_is_not_root_is_told_by_patchkit_alone(bare: Path) -> None:
     assert "apt-get" not in done.stderr
 
 
+UV_LOCK = "uv==2 \\\n    --hash=sha256:2 \\\n    --hash=sha256:3\n"
+LOCK = f"before==1 \\\n    --hash=sha256:1\n{UV_LOCK}xy==4 \\\n    --hash=sha256:4\n"
+BY_PIP, OF_UV, BY_UV = "pip {root}/requirements.lock", "pip {root}/.venv/uv.lock", "uv {root}/requirements.lock"
+
+
+@pytest.mark.parametrize(
+    ("env", "calls"),
+    [
+        ({}, [OF_UV, BY_UV]),
+        ({"PIP_INDEX_URL": "https://name:secret@mirror.example/simple"}, [OF_UV, BY_UV]),
+        ({"UV_FAILS": "1"}, [OF_UV, BY_UV, BY_PIP]),  # no way to the index but one that pip knows
+        ({"NO_UV": "1"}, [OF_UV, BY_PIP]),  # none for this processor
+        ({"PIP_NO_INDEX": "1"}, [BY_PIP]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_uv_installs_what_is_locked_and_otherwise_pip(tmp_path: Path, env: dict[str, str], calls: list[str]) -> None:
+    (tmp_path / "requirements.lock").write_text(LOCK)
+    scripts = {
+        "python": """for last; do :; done
+case "$*" in
+    *" config get "*) exit 1 ;;
+    *) echo "pip $last" >>"$CALLS" ;;
+esac
+case "$last" in *uv.lock) [ -z "${NO_UV-}" ] ;; esac""",
+        "uv": """for last; do :; done
+echo "uv $last" >>"$CALLS"
+case "$*" in *secret*) exit 1 ;; esac
+[ "${UV_DEFAULT_INDEX-}" = "${PIP_INDEX_URL-}" ] && [ -z "${UV_FAILS-}" ]""",
+    }
+    for name, text in scripts.items():
+        script = tmp_path / ".venv/bin" / name
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(f"#!/bin/sh\n{text}\n")
+        script.chmod(0o755)
+    install = f'. "$0"; root={tmp_path} venv={tmp_path}/.venv; install_locked requirements.lock'
+    subprocess.run(
+        ["sh", "-euc", install, ROOT / "ci/setup.sh"],
+        env={"PATH": os.environ["PATH"], "CALLS": str(tmp_path / "calls"), **env}, check=True,
+    )  # fmt: skip
+    assert (tmp_path / "calls").read_text().splitlines() == [call.format(root=tmp_path) for call in calls]
+    assert (tmp_path / ".venv/uv.lock").read_text() == UV_LOCK
+
+
 def test_scripts_are_posix_sh() -> None:
     scripts = [
         *ROOT.glob("ci/*.sh"),
