@@ -12,7 +12,6 @@ import pytest
 
 from patchkit import __version__
 from tests.conftest import ROOT
-from tests.support.ci.machine import QUICK_SET_UP
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +27,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def launch(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(checkout / "ci/patchkit"), *arguments]
-    env = {**os.environ, **QUICK_SET_UP}
-    return subprocess.run(command, cwd="/", env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow

@@ -16,8 +16,6 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-QUICK_SET_UP = {"PIP_COMPILE": "0"}
-"""An environment is set up in two thirds of the time where pip does not compile all of scipy for a few commands."""
 NOBODY = 65534
 """The user and group that owns nothing."""
 
@@ -70,7 +68,7 @@ class Machine:
             sudo.write_text('#!/bin/sh\nexec "$@"\n')
             sudo.chmod(0o755)
             path = f"{sudo.parent}:{path}"
-        ours = {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull, **QUICK_SET_UP}
+        ours = {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull}
         return cls(folder, {**os.environ, **ours, **environment}, walked)
 
     @classmethod
