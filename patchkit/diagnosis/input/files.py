@@ -18,8 +18,8 @@ from typing import IO, BinaryIO, cast
 
 from patchkit.errors import UnreadableLogError
 
-PIECE = 1 << 20
-"""Bytes of a piece. Hyperscan and Python's own search are no faster with more."""
+PIECE = 1 << 17
+"""Bytes of a piece: so many stay in the processor's cache, and a megabyte took half as long again to be searched."""
 STDIN = "-"
 _HEAD = 8192
 _COMPRESSED = 1 << 12  # bytes: even of a bomb, no more than 100 MB come out of so many at once
@@ -91,7 +91,7 @@ class LogFile:
                 piece = b""
             held.append(piece)
             size += len(piece)
-            if size >= PIECE // 4 or not piece:
+            if size >= PIECE // 2 or not piece:
                 yield b"".join(held)
                 held, size = [], 0
             if not piece:
