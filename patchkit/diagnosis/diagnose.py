@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePath
 
 from pydantic import Field
@@ -18,7 +20,12 @@ from patchkit.diagnosis.reader import Reader
 from patchkit.errors import NotALogError
 from patchkit.json_schema import Part
 
-_ROTATED = re.compile(r"(?:[-.]\d{1,10})?(?:\.(?:gz|xz|zst|bz2))?$")
+_OBJECTS = 50_000  # that are new, before Python looks for cycles among them
+_ROTATED = re.compile(
+    r"(?:[-.](?P<number>\d{1,10})|[-.](?P<date>20\d\d-?\d\d-?\d\d(?:-?\d\d)?)(?P<kind>\.log)?)?"
+    r"(?:\.(?:gz|xz|zst|bz2))?$"
+)
+"""What rotation adds to a name: openvpn.log.1.gz, openvpn.log-20240131, openvpn-20240131.log."""
 
 
 class EndSummary(Part):
@@ -46,11 +53,17 @@ class Diagnosis(Part):
 def diagnose(files: Sequence[LogFile]) -> Diagnosis:
     """Read ``files`` and say what is wrong. Raises UnreadableLogError, and NotALogError where none is OpenVPN's."""
     parts: list[Incidents] = []
-    for group in _groups(files):
-        parts += _read(group)
+    with _cycles_sought_seldom():
+        for group in _groups(files):
+            parts += _read(group)
+    if all(file.is_empty for file in files):
+        raise NotALogError(
+            f"{_names(files)}: nothing in it",
+            advice="a service may log elsewhere: look at --log in its configuration, and at journalctl",
+        )
     if not any(part.end.lines for part in parts):
         raise NotALogError(
-            f"no line of OpenVPN's was recognised in {', '.join(file.name for file in files)[:300]}",
+            f"no line of OpenVPN's was recognised in {_names(files)}",
             advice="docs/diagnose.md lists the kinds of logs that are read; --anonymize makes one that can be shown",
         )
     findings = together([(part.end, part.findings()) for part in parts])
@@ -62,21 +75,41 @@ def diagnose(files: Sequence[LogFile]) -> Diagnosis:
     )
 
 
+@contextmanager
+def _cycles_sought_seldom() -> Iterator[None]:
+    """Let Python look for cycles less often: lines make none, and to look takes a tenth of the time."""
+    threshold = gc.get_threshold()
+    gc.set_threshold(_OBJECTS, *threshold[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
+
+
+def _names(files: Sequence[LogFile]) -> str:
+    return ", ".join(file.name for file in files)[:300]
+
+
 def _groups(files: Sequence[LogFile]) -> list[list[LogFile]]:
     """Put the parts of a rotated log together, the oldest first; other files are ends of their own."""
     groups: dict[str, list[LogFile]] = {}
     for file in files:
-        stem = _ROTATED.sub("", file.name, count=1) if file.path else file.name
+        stem = _ROTATED.sub(_kind_of, file.name, count=1) if file.path else file.name
         groups.setdefault(stem, []).append(file)
     return [sorted(group, key=_age, reverse=True) if len(group) > 1 else group for group in groups.values()]
 
 
+def _kind_of(rotated: re.Match[str]) -> str:
+    return rotated["kind"] or ""
+
+
 def _age(file: LogFile) -> tuple[int, str]:
     """openvpn.log.2.gz is older than openvpn.log.1, and openvpn.log is the newest; dates sort the other way round."""
-    match = re.search(r"[-.](\d{1,10})(?:\.\w+)?$", PurePath(file.name).name)
-    if match is None:
+    match = _ROTATED.search(PurePath(file.name).name)
+    digits = (match["number"] or match["date"] or "") if match else ""
+    if not digits:
         return -1, file.name
-    number = int(match[1])
+    number = int(digits.replace("-", ""))
     return (number, file.name) if number < 10_000 else (100_000_000_000 - number, file.name)
 
 

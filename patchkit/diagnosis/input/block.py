@@ -15,13 +15,15 @@ Line = WholeLine | tuple[int, int]
 class Block:
     """``data``, whose first line is line ``first`` of ``file``."""
 
-    __slots__ = ("_counts", "data", "file", "first")
+    __slots__ = ("_counts", "_last", "data", "file", "first")
 
     def __init__(self, file: str, first: int, data: bytes) -> None:
         self.file = file
         self.first = first
         self.data = data
         self._counts: list[int] = []
+        self._last = (0, first)
+        """The line that was asked for last: where it begins, and its number."""
 
     def whole(self, line: Line) -> WholeLine:
         """Return ``line`` as itself, where it is not yet."""
@@ -32,6 +34,11 @@ class Block:
         return self.file, self._number(start), line_at(self.data, start, stop if stop >= 0 else len(self.data)), word
 
     def _number(self, start: int) -> int:
+        last, number = self._last
+        if start >= last:
+            number += self.data.count(b"\n", last, start)
+            self._last = (start, number)
+            return number
         if not self._counts:
             number = self.first
             for page in range(0, len(self.data), 1 << _PAGE):

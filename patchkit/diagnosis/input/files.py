@@ -39,6 +39,8 @@ class LogFile:
     path: Path | None
     damage: str = ""
     """Set while it is read: why its end is missing."""
+    is_empty: bool = True
+    """Whether nothing came of it; set while it is read."""
     advance: Callable[[int], None] = field(default=lambda _: None)
     """Called with the number of bytes read from the disk."""
 
@@ -54,7 +56,9 @@ class LogFile:
         """
         with closing(self._opened()) as raw:
             counting = _Counting(raw, self.advance)
-            yield from _checked(self._utf8(self._decompressed(counting)), self.name)
+            for piece in _checked(self._utf8(self._decompressed(counting)), self.name):
+                self.is_empty = self.is_empty and not piece
+                yield piece
 
     def _opened(self) -> IO[bytes]:
         if self.path is None:
