@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from patchkit.diagnosis.finding import Evidence
 
 _LONGEST_TEXT = 300  # characters of a message that are quoted
 
 
-@dataclass(slots=True, frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """A line that counts."""
 
     kind: str

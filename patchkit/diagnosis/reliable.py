@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from patchkit.diagnosis.mark import Mark
 from patchkit.diagnosis.window import NEW_WINDOW, OLD_WINDOW, Windows
@@ -25,8 +26,7 @@ _MOST_SENDS = 32  # of one packet that are kept
 _BIG = 1000  # bytes: an MTU hole lets smaller ones through
 
 
-@dataclass(slots=True, frozen=True)
-class LoggedPacket:
+class LoggedPacket(NamedTuple):
     """A line of verb 6: a packet that was read or written."""
 
     is_read: bool

@@ -59,16 +59,13 @@ class Stream:
             "duplicate-cn": self._duplicate, "cipher": self._anyone, "bad-length": self._anyone,
         }  # fmt: skip
 
-    def ordinary(self, address: str, name: Callable[[], str], verb: int, time: Callable[[], float | None]) -> bool:
-        """Take a handshake with ``address`` that completed within a second: the peer has a key that works.
+    def ordinary(self, peer: LoggedPeer, time: Callable[[], float | None]) -> bool:
+        """Take a handshake with ``peer`` that completed within a second: it has a key that works.
 
         Returns False, and takes nothing, where a handshake is open whose first lines were parsed, and where the peer
         had gone shortly before ``time()``: then its return counts.
         """
         end = self.end
-        peer = self._peer(address, "")
-        if not peer.name:
-            peer.name = name()
         if peer.handshake is not None:
             return False
         gone = (end.left.get(peer.name) or end.left.get(peer.host)) if end.left else None
@@ -79,7 +76,7 @@ class Stream:
             end.left.pop(peer.name, None)
             end.left.pop(peer.host, None)
         end.is_server = True
-        end.verb = max(end.verb, verb)
+        end.verb = max(end.verb, 3)
         end.lines += 1
         peer.is_up, peer.settling = True, False
         return True
@@ -95,7 +92,7 @@ class Stream:
             end.see(framed.time, framed.stamp)
         if address:
             end.is_server = True
-            peer = self._peer(address, name)
+            peer = self.peer(address, name)
         else:
             peer = self._addressed(message) if end.is_server and event.kind in _BY_ADDRESS else self._own
         before = peer.handshake
@@ -131,10 +128,12 @@ class Stream:
         self.end.is_multi = True
         self._own = LoggedPeer("")
 
-    def _peer(self, address: str, name: str) -> LoggedPeer:
-        if address[:3] in ("udp", "tcp"):  # 2.7 has the transport in front, though not in its texts
-            address = _TRANSPORT.sub("", address)
+    def peer(self, address: str, name: str = "") -> LoggedPeer:
+        """Return the peer at ``address``, which is the one that was seen last from now on."""
         peer = self._peers.get(address)
+        if peer is None and address.startswith(("udp", "tcp")):  # 2.7 has it in front, though not in its texts
+            address = _TRANSPORT.sub("", address)
+            peer = self._peers.get(address)
         if peer is None:
             peer = self._peers[address] = LoggedPeer(address)
             if len(self._peers) > _MOST_PEERS:
@@ -148,7 +147,7 @@ class Stream:
 
     def _addressed(self, message: str) -> LoggedPeer:
         match = _ADDRESS.search(message)
-        return self._peer(match[1] or match[2], "") if match else self._own
+        return self.peer(match[1] or match[2]) if match else self._own
 
     # Handshakes.
 
@@ -235,7 +234,7 @@ class Stream:
                 return
             self.end.accepted = mark
             if self.end.is_server:
-                self._open(self._peer(match[1] or match[2], ""), mark).is_tcp = True
+                self._open(self.peer(match[1] or match[2]), mark).is_tcp = True
 
     def _instance(self, mark: Mark, _message: str, peer: LoggedPeer) -> None:
         if peer.address and self.end.is_server and peer is not self._own:
@@ -386,7 +385,7 @@ class Stream:
         match = _ADDRESS.search(message)
         if match is None:
             return
-        peer = self._peer(match[1] or match[2], "")
+        peer = self.peer(match[1] or match[2])
         if " WRITE [" in message:
             self._add(peer, Mark("cookie", mark.time, mark.file, mark.line, mark.stamp, mark.text))
 
@@ -405,7 +404,7 @@ class Stream:
             return
         if match is not None and self._own.handshake is None and not self._own.address:
             self.end.is_server = True
-            peer = self._peer(match[1] or match[2], "")
+            peer = self.peer(match[1] or match[2])
         earlier, self.end.wrap_line = self.end.wrap_line, None
         if earlier is not None and mark.line - earlier.line <= 2:
             self._add(peer, earlier)

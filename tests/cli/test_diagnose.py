@@ -92,6 +92,40 @@ def test_where_nothing_can_be_written_is_told_first(diagnosed: Coded, log: Path,
     assert not (tmp_path / "file/page.html").exists()
 
 
+@pytest.mark.parametrize("option", ["--html", "--anonymize"])
+def test_a_log_is_not_overwritten(diagnosed: Coded, log: Path, option: str) -> None:
+    other = log.with_name("link.log")
+    other.symlink_to(log)
+    for out in log, other:
+        assert "would overwrite" in diagnosed(str(log), option, str(out), code=2).stderr
+    assert log.read_text() == STALL
+
+
+def test_several_logs_are_not_overwritten(diagnosed: Coded, log: Path) -> None:
+    second = log.with_name("client.log")
+    second.write_text(HEALTHY)
+    diagnosed(str(log), str(second), "--anonymize", str(log.parent), code=2)
+    assert (log.read_text(), second.read_text()) == (STALL, HEALTHY)
+
+
+def test_two_outputs_are_two_files(diagnosed: Coded, log: Path) -> None:
+    out = log.with_name("out")
+    diagnosed(str(log), "--html", str(out), "--anonymize", str(out), code=2)
+    assert not out.exists()
+
+
+def test_a_log_named_twice_is_read_once(diagnosed: Coded, log: Path) -> None:
+    once = diagnosed(str(log), "--json", code=100).stdout
+    assert diagnosed(str(log), f"{log.parent}/./{log.name}", "--json", code=100).stdout == once
+
+
+def test_an_empty_log_is_called_so(diagnosed: Coded, log: Path) -> None:
+    log.write_bytes(gzip.compress(b""))
+    assert "nothing in it" in diagnosed(str(log), code=102).stderr
+    log.write_text("hello\n")
+    assert "no line of OpenVPN's" in diagnosed(str(log), code=102).stderr
+
+
 def test_standard_input(log: Path) -> None:
     command = [str(Path(sys.executable).with_name("patchkit")), "diagnose", "-"]
     done = subprocess.run(command, input=log.read_bytes(), capture_output=True, check=False)

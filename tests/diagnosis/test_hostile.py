@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from patchkit.cli.output.diagnose import print_findings
 from patchkit.diagnosis.anonymizer import Anonymizer
-from patchkit.diagnosis.diagnose import Diagnosis, Reader, diagnose
+from patchkit.diagnosis.diagnose import Diagnosis, diagnose
 from patchkit.diagnosis.events import EVENTS, WORDS
 from patchkit.diagnosis.input.files import LogFile
 from patchkit.diagnosis.input.framing import Framer, peer_of
 from patchkit.diagnosis.input.lines import _hyperscan, _python, blocks, numbered
 from patchkit.diagnosis.input.repair import from_json, repaired
+from patchkit.diagnosis.reader import Reader
 from patchkit.errors import PatchkitError
 from patchkit.jobs.diagnose.page import html
 from tests.diagnosis.samples import HEALTHY, VERDICTS

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from patchkit.diagnosis.diagnose import Reader
 from patchkit.diagnosis.events import WORDS
 from patchkit.diagnosis.input.lines import blocks, numbered
+from patchkit.diagnosis.reader import Reader
 
 HANDSHAKE = (
     "{a} TLS: Initial packet from [AF_INET]{a}, sid=01020304 05060708",
@@ -64,7 +64,8 @@ def log_of(rng: random.Random, time: str) -> bytes:
 
 def shown(reader: Reader) -> list[tuple[object, ...]]:
     """Without common names, which the two may learn from different lines."""
-    return [
+    ends = reader.finish()
+    return [(end.handshakes, end.completed) for end in ends] + [
         (
             finding.kind,
             finding.certainty,
@@ -72,7 +73,7 @@ def shown(reader: Reader) -> list[tuple[object, ...]]:
             finding.count,
             tuple(line.line for line in finding.evidence),
         )
-        for incidents in reader.finish()
+        for incidents in ends
         for finding in incidents.findings()
     ]
 
@@ -87,3 +88,46 @@ def test_the_same_is_found_as_by_parsing_all_lines(time: str, seed: int) -> None
     for number, raw, word in numbered([data], WORDS):
         whole._parse("log", number, raw, word)
     assert sorted(map(str, shown(quick))) == sorted(map(str, shown(whole)))
+
+
+def test_an_attempt_that_ends_within_a_second_did_not_complete() -> None:
+    """A client with a fixed port is killed, and begins anew: nothing stands between the two attempts."""
+    reader = Reader()
+    text = ""
+    for second, texts in (10, HANDSHAKE), (20, HANDSHAKE[:3]), (30, HANDSHAKE):
+        stamp = TIMES["plain"].format(h=0, m=0, s=second)
+        text += "".join(f"{stamp}{line}\n" for line in texts)
+    reader.block("log", 1, text.format(n=1, a="192.0.2.1:4000").encode())
+    (end,) = reader.finish()
+    assert (end.handshakes, end.completed) == (3, 2)
+
+
+def test_who_waits_longest_is_not_taken_for_who_comes() -> None:
+    """Of 4,097 attempts at once the first one is parsed: its address is that of its own lines."""
+    stamp = TIMES["plain"].format(h=0, m=0, s=0)
+    reader = Reader()
+    text = "".join(f"{stamp}{line}\n" for line in HANDSHAKE).format(n=1, a="192.0.2.1:4000")
+    for number in range(4097):
+        text += "".join(f"{stamp}{line}\n" for line in HANDSHAKE[:2]).format(
+            n=number, a=f"198.51.100.1:{number + 1000}"
+        )
+    reader.block("log", 1, text.encode())
+    (end,) = reader.finish()
+    assert (end.handshakes, end.completed) == (4098, 1)
+
+
+def test_numbers_of_lines_are_counted_across_pages() -> None:
+    """Blocks of several kB; lines that wait, and lines that do not, have the numbers that the file gives them."""
+    lines = [f"Jan  1 00:00:{number % 60:02} host cron[1]: line {number}" for number in range(1000)]
+    stamp = TIMES["plain"].format(h=0, m=0, s=0)
+    timeout = "{a} TLS Error: TLS key negotiation failed to occur within 60 seconds"
+    for at in range(7, 1000, 100):
+        for place, text in (at, HANDSHAKE[0]), (at + 80, timeout):
+            lines[place] = stamp + text.format(a=f"192.0.2.{at // 100}:4000")
+    reader = Reader()
+    data = "\n".join(lines).encode()
+    for first, block in blocks([data[:20_000], data[20_000:]]):
+        reader.block("log", first, block)
+    (end,) = reader.finish()
+    numbers = [line.line for finding in end.findings() for line in finding.evidence]
+    assert sorted(numbers) == [at + offset for at in range(8, 1000, 100) for offset in (0, 80)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import io
 import json
@@ -10,6 +11,7 @@ import lzma
 import re
 import textwrap
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -416,6 +418,46 @@ def test_parts_of_a_rotated_log_are_one_end(diagnosed: Diagnosed, tmp_path: Path
     found = diagnose(files)
     assert kinds(found) == ["auth"]
     assert len(found.ends) == 1
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("openvpn-20240131.log.gz", "openvpn-20240201.log", "openvpn.log"),
+        ("openvpn-2024-01-31.log", "openvpn-2024-02-01.log", "openvpn.log"),
+        ("openvpn.log-20240131.gz", "openvpn.log-20240201", "openvpn.log"),
+        ("openvpn.log.2.gz", "openvpn.log.1", "openvpn.log"),
+    ],
+)
+def test_rotated_parts_are_put_in_order(names: tuple[str, str, str], tmp_path: Path) -> None:
+    lines = AUTH.splitlines(keepends=True)
+    parts = dict(zip(names, (lines[:3], lines[3:5], lines[5:]), strict=True))
+    for name, part in parts.items():
+        data = "".join(part).encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    (tmp_path / "whole").write_text(AUTH)
+    (end,) = diagnose([LogFile("whole", tmp_path / "whole")]).ends
+    whole = (end.begin, end.end, end.handshakes)
+    for order in permutations(names):
+        found = diagnose([LogFile(name, tmp_path / name) for name in order])
+        assert len(found.ends) == 1
+        assert kinds(found) == ["auth"]
+        assert (found.ends[0].begin, found.ends[0].end, found.ends[0].handshakes) == whole
+
+
+def test_logs_of_several_clients_are_several_ends(tmp_path: Path) -> None:
+    for number in 1, 2:
+        (tmp_path / f"client-{number}.log").write_text(NO_REPLY)
+    files = [LogFile(path.name, path) for path in sorted(tmp_path.iterdir())]
+    assert len(diagnose(files).ends) == 2
+
+
+def test_cycles_are_sought_as_often_as_before(tmp_path: Path) -> None:
+    threshold = gc.get_threshold()
+    (tmp_path / "log").write_bytes(bytes(9000))
+    with pytest.raises(UnreadableLogError):
+        diagnose([LogFile("log", tmp_path / "log")])
+    assert gc.get_threshold() == threshold
 
 
 SERVER_HEARS = """\

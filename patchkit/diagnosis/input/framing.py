@@ -98,6 +98,8 @@ class Framer:
 
     def __init__(self) -> None:
         self._times: dict[str, float | None] = {}
+        self._minute, self._minute_at = "-", 0.0
+        """The minute that was read last, and its beginning."""
 
     def split(self, line: str, depth: int = 0) -> Framed:
         """Split ``line`` into its frame and its message; it is inside of ``depth`` other frames."""
@@ -116,6 +118,18 @@ class Framer:
             if message[2:3] != "/" and message[4:5] not in "-/" and message[:3] not in _DAYS:
                 return Framed(self._known(match[1]), match[1], match[2], "", message, True)
         return self._split(line, depth)
+
+    def time(self, line: str) -> float | None:
+        """Return the time of ``line``, whose message begins with a peer's address: as ``split``, and nothing else."""
+        match = _PLAIN.match(line)
+        if match is None:
+            return self.split(line).time
+        time = self._known(match[1])
+        return time if match[2] is None or time is None else time + int(match[2]) / 1e6
+
+    def is_framed(self, line: str) -> bool:
+        """Return whether something stands around the message of ``line``: as ``split``, and nothing else."""
+        return _PLAIN.match(line) is not None or self.split(line).is_framed
 
     def _split(self, line: str, depth: int) -> Framed:
         match = _STAMP.match(line)
@@ -164,6 +178,8 @@ class Framer:
         return seconds + float(f"0.{fraction}") if fraction and seconds is not None else seconds
 
     def _known(self, whole: str) -> float | None:
+        if whole[:-2] == self._minute:
+            return self._minute_at + int(whole[-2:])
         if len(whole) == 19 and whole[10:11] == " " and whole[13:14] == whole[16:17] == ":":
             # Of the plain kinds, only the day is read once.
             day, clock = whole[:10], whole[11:]
@@ -173,11 +189,14 @@ class Framer:
             return self._day(whole)
         midnight = self._day(f"{day} 00:00:00")
         try:
-            return (
-                None if midnight is None else midnight + 3600 * int(clock[:2]) + 60 * int(clock[3:5]) + int(clock[6:])
-            )
+            if midnight is None:
+                return None
+            at = midnight + 3600 * int(clock[:2]) + 60 * int(clock[3:5])
+            time = at + int(clock[6:])
         except ValueError:
             return None
+        self._minute, self._minute_at = whole[:-2], at
+        return time
 
     def _day(self, whole: str) -> float | None:
         if whole not in self._times:
@@ -192,7 +211,8 @@ def peer_of(message: str) -> tuple[str, str, str]:
     match = _PEER.match(message)
     if match is None:
         return "", "", message
-    return match["name"] or "", match["address"], message[match.end() :]
+    name, address = match.groups()
+    return name or "", address, message[match.end() :]
 
 
 def _may_have_tag(text: str) -> bool:

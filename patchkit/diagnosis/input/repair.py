@@ -27,7 +27,7 @@ JSON_WORDS = (b'"MESSAGE":[', b'"MESSAGE" : [')
 def repaired(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield ``pieces`` with one message on one line. Lines keep their numbers."""
     head, rest = _head(pieces)
-    if _EXPORT.search(head) or _PRETTY.search(head):
+    if _is_export(head):
         return _records(rest)
     width = broken_at(head[:_HEAD])
     return _joined(rest, *width) if width else rest
@@ -36,8 +36,7 @@ def repaired(pieces: Iterator[bytes]) -> Iterator[bytes]:
 def unbroken(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the lines of ``pieces``, those that a terminal has broken joined."""
     head, rest = _head(pieces)
-    is_export = _EXPORT.search(head) or _PRETTY.search(head)
-    width = None if is_export else broken_at(head[:_HEAD])
+    width = None if _is_export(head) else broken_at(head[:_HEAD])
     return _lines(_joined(rest, *width) if width else rest)
 
 
@@ -48,6 +47,12 @@ def _head(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
         if len(head) >= _HEAD:
             break
     return head, chain((head,), pieces)
+
+
+def _is_export(head: bytes) -> bool:
+    if b"__CURSOR=" not in head and b"__REALTIME_TIMESTAMP" not in head:
+        return False  # at once: the patterns take as long as a megabyte of a log
+    return bool(_EXPORT.search(head) or _PRETTY.search(head))
 
 
 def from_json(line: bytes) -> bytes:
@@ -117,7 +122,7 @@ def broken_at(head: bytes) -> tuple[int, bool] | None:
     width = max(map(len, lines), default=0)
     if width not in _WIDTHS:
         return None
-    framed = [framer.split(line).is_framed for line in lines]
+    framed = [framer.is_framed(line) for line in lines]
     if not any(framed):
         return None
     hard = soft = others = 0
@@ -144,7 +149,7 @@ def _joined(pieces: Iterable[bytes], width: int, between_words: bool) -> Iterato
     last_length = 0
     for line in _lines(pieces):
         text = line.decode("utf-8", "replace").rstrip("\r\n")
-        is_new = framer.split(text[:400]).is_framed
+        is_new = framer.is_framed(text[:400])
         is_full = last_length >= width - (len(text.split(" ", 1)[0]) if between_words else 1)
         if held and not is_new and is_full and text.strip() and len(held) < _MOST_BROKEN:
             glue = b" " if between_words or last_length < width else b""

@@ -22,7 +22,12 @@ def anonymize(logs: Sequence[Path], out: Path) -> None:
         for line in unbroken(LogFile(str(log), log).pieces()):
             replacing.learn(_text(line))
     for log in logs:
-        _write(log, out if len(logs) == 1 else out / log.name, replacing)
+        _write(log, anonymized(log, out, len(logs)), replacing)
+
+
+def anonymized(log: Path, out: Path, count: int) -> Path:
+    """Return where ``log``, one of ``count`` logs, is written to when ``out`` was named."""
+    return out if count == 1 else out / log.name
 
 
 def _write(log: Path, out: Path, replacing: Anonymizer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from patchkit.context import Context
 from patchkit.diagnosis.diagnose import Diagnosis, diagnose
 from patchkit.diagnosis.input.files import STDIN, LogFile
 from patchkit.errors import BadUsageError
-from patchkit.jobs.diagnose.anonymize import anonymize
+from patchkit.jobs.diagnose.anonymize import anonymize, anonymized
 from patchkit.jobs.diagnose.page import html
 from patchkit.storage import check_writable, replace_all
 
@@ -35,9 +35,40 @@ class DiagnoseRequest:
             )
         if self.anonymize is not None and len({Path(log).name for log in self.logs}) < len(self.logs):
             raise BadUsageError("--anonymize needs logs of different names")
-        for path, option in ((self.html, "--html"), (self.anonymize, "--anonymize")):
-            if path is not None:
-                check_writable(path.absolute().parent, option)
+        taken = [Path(log) for log in self.logs if log != STDIN]
+        for path, option in self._outputs():
+            if any(_is_same(path, other) for other in taken):
+                raise BadUsageError(
+                    f"{option} would overwrite {path}, which this command reads or writes otherwise",
+                    advice="name another file",
+                )
+            taken.append(path)
+        for folder, option in ((self.html, "--html"), (self.anonymize, "--anonymize")):
+            if folder is not None:
+                check_writable(folder.absolute().parent, option)
+
+    def _outputs(self) -> Iterator[tuple[Path, str]]:
+        if self.html is not None:
+            yield self.html, "--html"
+        if self.anonymize is not None:
+            for log in self.logs:
+                yield anonymized(Path(log), self.anonymize, len(self.logs)), "--anonymize"
+
+    @property
+    def different(self) -> list[str]:
+        """The logs; what was named twice is there once."""
+        different: list[str] = []
+        for log in self.logs:
+            if log == STDIN or not any(_is_same(Path(log), Path(other)) for other in different if other != STDIN):
+                different.append(log)
+        return different
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return one.absolute() == other.absolute()
 
 
 def run(request: DiagnoseRequest, context: Context) -> Diagnosis:
@@ -46,7 +77,7 @@ def run(request: DiagnoseRequest, context: Context) -> Diagnosis:
     Raises what ``validate`` and ``diagnose`` raise, and DiskFullError.
     """
     request.validate()
-    files = [LogFile(log, None if log == STDIN else Path(log)) for log in request.logs]
+    files = [LogFile(log, None if log == STDIN else Path(log)) for log in request.different]
     sizes = [file.size for file in files]
     total = sum(size or 0 for size in sizes) if None not in sizes else None
     with context.ui.bar("read", total) as advance:
