@@ -172,7 +172,7 @@ class Incidents:
 
     def _finding(self, incident: _Incident) -> LogFinding:
         judged, end = incident.verdict, incident.end
-        marks: list[Mark] = sorted(set(judged.marks), key=lambda mark: (mark.file, mark.line))
+        marks: list[Mark] = sorted(set(judged.marks), key=lambda mark: (end.files[mark.file], mark.line))
         return LogFinding(
             kind=judged.kind,
             certainty=judged.certainty,

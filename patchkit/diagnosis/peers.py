@@ -60,6 +60,8 @@ class End:
 
     name: str
     """The log's name, and the program's where a log has several."""
+    files: dict[str, int] = field(default_factory=dict)
+    """The files that were read, the oldest first, with their places."""
     is_server: bool = False
     is_multi: bool = False
     is_tcp: bool = False

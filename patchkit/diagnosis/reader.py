@@ -39,6 +39,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._streams: dict[str, tuple[Stream, Incidents]] = {}
+        self._files: dict[str, int] = {}
         self._framer = Framer()
         self._ordinary = OrdinaryHandshakes()
         self._find = find_with((*WORDS, *JSON_WORDS))
@@ -52,6 +53,7 @@ class Reader:
 
         This is the inner loop: for a line of an ordinary handshake it calls little but methods of bytes.
         """
+        self._files.setdefault(file, len(self._files))
         block = Block(file, first, data)
         find, rfind, begins = data.find, data.rfind, data.startswith
         ordinary = self._ordinary
@@ -171,7 +173,7 @@ class Reader:
         streams = self._streams
         key = framed.program if framed.program in streams or len(streams) < _MOST_STREAMS else ""
         if key not in streams:
-            streams[key] = _stream(f"{file} {key}".strip())
+            streams[key] = _stream(f"{file} {key}".strip(), self._files)
         streams[key][0].feed(event, framed, prefix, file, number)
         return streams[key]
 
@@ -199,8 +201,8 @@ def _name_in(line: bytes, start: int, peer: bytes) -> str:
     return _text(name[:64]) if bracket else ""
 
 
-def _stream(name: str) -> tuple[Stream, Incidents]:
-    end = End(name)
+def _stream(name: str, files: dict[str, int]) -> tuple[Stream, Incidents]:
+    end = End(name, files)
     incidents = Incidents(end)
     return Stream(end, incidents.judge, incidents.ending), incidents
 

@@ -85,6 +85,7 @@ def test_the_same_is_found_as_by_parsing_all_lines(time: str, seed: int) -> None
     quick, whole = Reader(), Reader()
     for first, block in blocks([data[: len(data) // 2], data[len(data) // 2 :]]):
         quick.block("log", first, block)
+    whole.block("log", 1, b"")
     for number, raw, word in numbered([data], WORDS):
         whole._parse("log", number, raw, word)
     assert sorted(map(str, shown(quick))) == sorted(map(str, shown(whole)))

@@ -438,11 +438,15 @@ def test_rotated_parts_are_put_in_order(names: tuple[str, str, str], tmp_path: P
     (tmp_path / "whole").write_text(AUTH)
     (end,) = diagnose([LogFile("whole", tmp_path / "whole")]).ends
     whole = (end.begin, end.end, end.handshakes)
+    oldest_first = {name: place for place, name in enumerate(names)}
     for order in permutations(names):
         found = diagnose([LogFile(name, tmp_path / name) for name in order])
         assert len(found.ends) == 1
         assert kinds(found) == ["auth"]
         assert (found.ends[0].begin, found.ends[0].end, found.ends[0].handshakes) == whole
+        lines_of = [(oldest_first[line.file], line.line) for line in found.findings[0].evidence]
+        assert lines_of == sorted(lines_of)
+        assert len({file for file, _ in lines_of}) > 1
 
 
 def test_logs_of_several_clients_are_several_ends(tmp_path: Path) -> None:
