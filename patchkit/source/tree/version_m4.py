@@ -26,10 +26,19 @@ def own_series(tree: SourceTree) -> str:
     """
     text = own_text(tree)
     if not text:
-        tree.read(_FILE)
-        raise BadSourceError(f"{tree.origin.name} does not name its version", why=f"{_FILE} holds no PRODUCT_VERSION")
+        tree.find("reliable.c")
+        raise unnamed(tree, "check it out, and give the folder with --source, and --version V")
     base = base_of(text)
     return base.series if base is not None and base.is_upstreams else series_of_code(tree)
+
+
+def unnamed(tree: SourceTree, advice: str) -> BadSourceError:
+    """Return the error for a tree that does not name its version."""
+    return BadSourceError(
+        f"{tree.origin.name} does not name its version",
+        why=f"neither {_FILE} nor {_CMAKE} has one",
+        advice=advice,
+    )
 
 
 def own_version(tree: SourceTree) -> Version | None:
