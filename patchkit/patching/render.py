@@ -9,6 +9,7 @@ preprocessor sees with the macro unset must be the original to the byte.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -264,9 +265,10 @@ def _hints(combined: Combination, tree: SourceTree, missing: str) -> Iterator[st
     if combined.upstream_status(Version.parse(series_of_code(tree))) == "not-applicable":
         yield f"{combined.name} does not apply to releases whose code is like this"
     if missing in combined.functions:
-        for path, entry in sorted(tree.entries.items()):
-            if path.endswith(".c") and entry.mode != SYMLINK:
-                data = entry.read()
+        beside = [path for path in tree.entries if re.fullmatch(r"(src/openvpn/)?[^/]+\.c", path)]
+        for path in sorted(beside):
+            if tree.entries[path].mode != SYMLINK:
+                data = tree.read(path)
                 if missing.encode() in data and len(data) <= MAX_SOURCE and missing in parse(path, data, 0).defined:
                     yield f"{missing} is in {path}, where no variant looks for it"
     for presence in traces.found_in(tree):

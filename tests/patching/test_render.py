@@ -153,10 +153,11 @@ def test_a_function_that_is_not_there_is_shown_where_its_name_is() -> None:
 
 
 def test_a_function_that_moved_is_named_with_its_file() -> None:
-    moved = {PATH: "int rest;\n", "src/openvpn/window.c": ALLMAN, "src/openvpn/other.c": "int other;\n"}
+    moved = {PATH: "int rest;\n", "src/openvpn/window.c": ALLMAN, ".pc/x/src/openvpn/old.c": ALLMAN}
     error = refusal({**moved, "src/openvpn/calls.c": "int f(void)\n{\n    reliable_get_buf_output_sequenced(0);\n}\n"})
     assert "reliable_get_buf_output_sequenced is in src/openvpn/window.c," in error.why
     assert "calls.c" not in error.why
+    assert "old.c" not in error.why
 
 
 def test_the_line_that_is_no_c_is_named() -> None:
