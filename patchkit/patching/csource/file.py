@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_SOURCE = 336 * 1024
 """Bytes that are parsed at most; OpenVPN's largest C file has 314 kB. Some nonsense costs tree-sitter 2 kB a byte, and
 more than its length in time: 960 kB of one name took 40 s."""
+_SHOWN = 8  # lines that a message lists
 _MAX_CANDIDATES = 2000  # lines compared when an anchor is missing; difflib is slow
 
 
@@ -212,7 +213,10 @@ class CSource:
         if places:
             return AnchorError(
                 f"{what} is in {self.name} {len(places)} times",
-                why="\n".join(f"line {row}: {self.text(row)}" for row in places),
+                why="\n".join(
+                    [f"line {row}: {self.text(row)}" for row in places[:_SHOWN]]
+                    + ([f"and {len(places) - _SHOWN} more"] if len(places) > _SHOWN else [])
+                ),
                 advice="a variant never guesses; render it against an unaltered source",
             )
         near = "\n".join(f"line {row}: {self.text(row)}" for row in self._nearest(needle))
