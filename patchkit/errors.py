@@ -109,6 +109,8 @@ class AnchorError(PatchkitError):
     meaning = (
         "an anchor of the variant is missing or doubled, or a name that it uses is missing or one it adds is taken"
     )
+    missing = ""
+    """What was looked for in one file, and is not there."""
 
 
 class AlreadyPatchedError(PatchkitError):

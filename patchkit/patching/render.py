@@ -9,7 +9,8 @@ preprocessor sees with the macro unset must be the original to the byte.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -46,9 +47,12 @@ from patchkit.patching.edits import (
 from patchkit.patching.templates import yielded_by
 from patchkit.patching.variants import DESCRIPTION, Variant
 from patchkit.printable import in_one_line
+from patchkit.releases.version import Version
+from patchkit.source.tree.code_series import series_of_code
 from patchkit.source.tree.tree import SYMLINK, SourceTree
 
 _SHOWN = 4  # lines that a message lists
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _Found = TypeVar("_Found")
 
 
@@ -242,7 +246,11 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool, check_name
     if guard:
         combined.check_guard()
     traces.refuse_patched(combined, tree)
-    changes = [change for file in combined.files if (change := _change(combined, tree, file, guard=guard)).edits]
+    try:
+        changes = [change for file in combined.files if (change := _change(combined, tree, file, guard=guard)).edits]
+    except AnchorError as error:
+        error.why = "\n".join([error.why, *_hints(combined, tree, error.missing)])
+        raise
     if not changes:
         raise BadVariantError(f"{combined.name} changes nothing in this release")
     # A pinned tree is upstream's to the byte, and what becomes of it is pinned too: it was compiled.
@@ -252,6 +260,24 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool, check_name
     return changes
 
 
+def _hints(combined: Combination, tree: SourceTree, missing: str) -> Iterator[str]:
+    """Yield what else is known of an anchor that is not there."""
+    if combined.upstream_status(Version.parse(series_of_code(tree))) == "not-applicable":
+        yield f"{combined.name} does not apply to releases whose code is like this"
+    if missing in combined.functions:
+        beside = [path for path in tree.entries if re.fullmatch(r"(src/openvpn/)?[^/]+\.c", path)]
+        for path in sorted(beside):
+            if tree.entries[path].mode != SYMLINK:
+                data = tree.read(path)
+                if missing.encode() in data and len(data) <= MAX_SOURCE and missing in parse(path, data, 0).defined:
+                    yield f"{missing} is in {path}, where no variant looks for it"
+    for presence in traces.found_in(tree):
+        yield (
+            f"the source has {presence.name}, at least in part: variants that go together are given together, "
+            f"for an unaltered source: --variant {presence.part.name}+{combined.name}"
+        )
+
+
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
@@ -259,17 +285,17 @@ def _name(path: str) -> str:
 def _place(combined: Combination, tree: SourceTree, file: str) -> str:
     """Find ``file``; where a user's own variant names one that the source does not have, the variant is at fault."""
     try:
-        return tree.find(file)
+        return tree.find_to_change(file)
     except BadSourceError as error:
         own = [part for part in combined.parts if part.is_own and file in part.files]
-        if not own or not is_openvpn(tree):
+        if not own or not is_openvpn(tree) or tree.has(file):
             raise
         raise no_such_file(own[0], file, tree.origin.name) from error
 
 
 def is_openvpn(tree: SourceTree) -> bool:
     """Return whether ``tree`` has the file that every release has, in its folder or an old one's."""
-    return "src/openvpn/reliable.c" in tree or "reliable.c" in tree
+    return tree.has("reliable.c")
 
 
 def no_such_file(own: Variant, file: str, source: str) -> AnchorError:
@@ -285,8 +311,6 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
     """The change of one file, the same whichever branches of its ``#if`` groups the compiler sees."""
     path = _place(combined, tree, file)
     mode = tree.entries[path].mode
-    if mode == SYMLINK:
-        raise BadSourceError(f"{path} is a symbolic link", why="a patch changes files and does not follow links")
     data = tree.read(path)
     source = parse(path, data)
     if len(data) > MAX_SOURCE:
@@ -296,6 +320,10 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
         form = f"{file}\0{mode:o}\0{'guarded' if guard else 'plain'}\0{stated}"
         return _once_a_file(
             _Once(combined, source, form, lambda: _change_of_pinned(combined, source, file, mode, guard=guard))
+        )
+    if data.startswith(_UTF_16):
+        raise AnchorError(
+            f"{path} is UTF-16, in which a compiler reads no C", advice=f"iconv -f UTF-16 -t UTF-8 {path}; then again"
         )
     text = conditionals.read(data)
     failed: AnchorError | None = None
@@ -516,9 +544,7 @@ def _refuse_patched(part: Variant, source: CSource) -> None:
 def _refuse_broken(part: Variant, source: CSource) -> None:
     for name in part.functions:
         for node in source.declarations(name):
-            if node.has_error:
-                row = node.start_point.row + 1
-                raise AnchorError(f"{name} in {source.name} can't be parsed as C", why=f"it begins at line {row}")
+            source.parsed(node, name)
 
 
 def _refuse_doubled(part: Variant, file: str, source: CSource) -> None:

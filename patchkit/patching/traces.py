@@ -78,11 +78,22 @@ def _refusal(combined: Combination, presence: Found, tree: SourceTree) -> Alread
     same = presence.part.name in {part.name for part in combined.parts} or presence.also
     return AlreadyPatchedError(
         f"the source is patched already: it has {'' if presence.is_whole else 'a part of '}{presence.name}",
-        why="\n".join([*rows, *([f"and {more} more places"] if more else [])])
-        + ("" if same else f"\n{combined.name} and {presence.part.name} exclude each other"),
+        why="\n".join(
+            [
+                *rows,
+                *([f"and {more} more places"] if more else []),
+                *([] if presence.is_whole else ["or the tree has code of its own by these names"]),
+                *([] if same else [f"{combined.name} and {presence.part.name} exclude each other"]),
+            ]
+        ),
+        # patch -R would take out a part of a part.
         advice=(
-            f"take it out: patchkit render --version V --variant {form} | patch -R -p1; "
-            "or start from an unaltered source: patchkit fetch --version V --to DIR"
+            (
+                f"take it out: patchkit render --version V --variant {form} | patch -R -p1; or "
+                if presence.is_whole
+                else ""
+            )
+            + "start from an unaltered source: patchkit fetch --version V --to DIR"
         ),
     )
 

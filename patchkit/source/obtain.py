@@ -17,7 +17,7 @@ from patchkit.errors import (
     WrongReleaseError,
 )
 from patchkit.releases.catalog import Release, TarballPin, catalog, named
-from patchkit.releases.version import Version, base_of, is_label
+from patchkit.releases.version import Version, base_of, is_label, shown
 from patchkit.source.fetch import download, mirror, places
 from patchkit.source.fetch.from_url import ExpectedFile
 from patchkit.source.git import repository
@@ -25,9 +25,10 @@ from patchkit.source.tree import directory
 from patchkit.source.tree.code_series import series_of_code
 from patchkit.source.tree.tarball import as_tree
 from patchkit.source.tree.tree import Origin, SourceTree, blob_id
-from patchkit.source.tree.version_m4 import own_series, own_text
+from patchkit.source.tree.version_m4 import own_series, own_text, unnamed
 
 _OF_SERIES = 2  # numbers in the name of a series
+_NAME_IT = "--version V; with patchkit matrix: --ref V"
 
 
 @dataclass(frozen=True)
@@ -151,20 +152,22 @@ def _parsed(text: str) -> Version | None:
 def _local(text: str, tree: SourceTree) -> Obtained:
     """Name a tree given by hand after ``text``, or where that is empty as the tree does itself.
 
-    Raises BadSourceError where neither names it, UnknownVersionError where ``text`` is not a version, and
-    WrongReleaseError where the tree states another one.
+    Raises BadSourceError where neither names it, or the tree by what is not a version, UnknownVersionError where
+    ``text`` is not one, and WrongReleaseError where the tree states another one.
     """
     own = own_text(tree)
     label = text or own
     if not label:
-        raise BadSourceError(
-            f"{tree.origin.name} does not name its version",
-            why="neither version.m4 nor CMakeLists.txt has one",
-            advice="--version V",
-        )
+        raise unnamed(tree, _NAME_IT)
     version = base_of(label)
-    if version is None and (label != own or not is_label(label)):
+    if version is None and label != own:
         version = Version.parse(label)  # raises
+    elif version is None and not is_label(label):
+        raise BadSourceError(
+            f"{tree.origin.name} names a version that is not one: {shown(own)}",
+            why="version.m4 or CMakeLists.txt in it does",
+            advice=_NAME_IT,
+        )
     if text and text != own:
         _check_stated(text, version, own, tree)
     if version is None or not version.is_upstreams:

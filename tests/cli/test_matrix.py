@@ -228,6 +228,15 @@ def test_a_source_by_hand(patchkit: Run, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[1].split()[:2] == ["2.5.1", "exact"]
 
 
+def test_a_link_is_refused_as_one(patchkit: Run, tmp_path: Path) -> None:
+    folder = folder_of({"src/openvpn/real.c": ALLMAN.encode(), "configure.ac": b""}, tmp_path / "mine")
+    (folder / PATH).symlink_to("real.c")
+    done = patchkit("matrix", "--source", "mine", "--ref", "2.5.1", *ONE)
+    assert done.returncode == 25, done.stderr
+    assert f"{PATH} is a symbolic link" in done.stderr
+    assert done.stdout.splitlines()[1].split()[:2] == ["2.5.1", "refused"]
+
+
 @pytest.mark.slow
 def test_two_runs_at_once_on_one_cache(fine: Repository) -> None:
     runs = [

@@ -17,7 +17,7 @@ from patchkit.patching.variants import variant
 from patchkit.source.tree.tree import blob_id
 from tests.support.patching.made_up_variants import RELIABLE, MakeUp, make_up
 from tests.support.patching.real_tools import RETRANSMIT, check_with_git_and_patch
-from tests.support.patching.samples import ALLMAN, GNU, tree
+from tests.support.patching.samples import ALLMAN, GNU, tree, tree_of
 
 __all__ = ["make_up"]  # a fixture
 
@@ -136,6 +136,57 @@ def test_a_refusal_shows_the_nearest_lines() -> None:
     with pytest.raises(AnchorError) as caught:
         render(RETRANSMIT, tree(GNU.replace("sequence broken", "sequence is broken")), "sample")
     assert "line 13: dmsg (D_LOW" in caught.value.why
+
+
+def refusal(files: dict[str, str | bytes]) -> AnchorError:
+    data = {path: text if isinstance(text, bytes) else text.encode() for path, text in files.items()}
+    with pytest.raises(AnchorError) as caught:
+        render(RETRANSMIT, tree_of(data), "sample")
+    return caught.value
+
+
+def test_a_function_that_is_not_there_is_shown_where_its_name_is() -> None:
+    lines = ALLMAN.replace("reliable_get_buf_output_sequenced(struct reliable *rel)", "BODY").splitlines()
+    near = "\n".join(f"struct buffer *reliable_get_buf_{word};" for word in ("a", "b", "output", "sequenced"))
+    error = refusal({PATH: "\n".join([near, *lines, "#define BODY reliable_get_buf_output_sequenced(x)\n"])})
+    assert re.search(r"nearest lines:\nline \d+: #define BODY reliable_get_buf_output_sequenced\(x\)\Z", error.why)
+
+
+def test_a_function_that_moved_is_named_with_its_file() -> None:
+    moved = {PATH: "int rest;\n", "src/openvpn/window.c": ALLMAN, ".pc/x/src/openvpn/old.c": ALLMAN}
+    error = refusal({**moved, "src/openvpn/calls.c": "int f(void)\n{\n    reliable_get_buf_output_sequenced(0);\n}\n"})
+    assert "reliable_get_buf_output_sequenced is in src/openvpn/window.c," in error.why
+    assert "calls.c" not in error.why
+    assert "old.c" not in error.why
+
+
+def test_the_line_that_is_no_c_is_named() -> None:
+    error = refusal({PATH: ALLMAN.replace("    return found;", "    BODY_OF_VENDOR\n    }\n    return found;")})
+    assert re.search(r"line \d+", error.why)
+    error = refusal({PATH: ALLMAN.replace("    return found;", "    int = ;\n    return found;")})
+    assert "line 17, where the parser stops: int = ;" in error.why
+
+
+def test_a_variant_that_does_not_apply_is_said_not_to() -> None:
+    modern = {PATH: ALLMAN + "int n_acks;\n", "src/openvpn/reliable.h": "int n_acks;\n", "src/openvpn/ssl.c": ALLMAN}
+    files = {**modern, "src/openvpn/forward.c": "", "src/openvpn/multi.c": ""}
+    for name, is_told in (("handshake", True), ("retransmit-flag", False)):
+        with pytest.raises(AnchorError) as caught:
+            render(combination(name), tree_of({path: text.encode() for path, text in files.items()}), "sample")
+        assert (f"{name} does not apply to releases whose code is like this" in caught.value.why) is is_told
+
+
+def test_utf_16_is_no_c() -> None:
+    error = refusal({PATH: ALLMAN.encode("utf-16")})
+    assert "is UTF-16" in error.what
+    assert "iconv" in error.advice
+
+
+def test_a_variant_that_may_be_in_the_way_is_named() -> None:
+    trace = variant("cve-2026-84732").traces["reliable.c"][0]
+    altered = f"/* {trace} */\n" + ALLMAN.replace("sequence broken", "sequence is broken")
+    assert "--variant cve-2026-84732+retransmit" in refusal({PATH: altered}).why
+    assert "cve-2026-84732" not in refusal({PATH: altered.replace(trace, "")}).why
 
 
 @pytest.mark.parametrize("guard", [False, True])

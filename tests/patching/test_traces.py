@@ -32,6 +32,14 @@ def test_the_variant_in_the_tree_is_named_with_the_way_out(wanted: str, guard: b
     assert f"--variant retransmit{' --guard' if guard else ''} | patch -R" in error.advice
 
 
+def test_a_part_is_not_taken_out_by_a_patch_of_the_whole() -> None:
+    error = refusal("recommended", {RELIABLE: ALLMAN, HEADER: "struct reliable\n{\n    int srtt;\n};\n"})
+    assert "a part of recommended" in error.what
+    assert "code of its own by these names" in error.why
+    assert "patch -R" not in error.advice
+    assert "patchkit fetch" in error.advice
+
+
 @pytest.mark.parametrize(
     ("files", "named"),
     [

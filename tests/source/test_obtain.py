@@ -249,10 +249,12 @@ def test_a_source_by_hand_without_any_version(get: Obtain, tmp_path: Path) -> No
     assert "--version" in caught.value.advice
 
 
-@pytest.mark.parametrize("stated", ["../../x", "2.6.14\n$(x)", "-x", "2.6/1"])
+@pytest.mark.parametrize("stated", ["../../x", "2.6.14\n$(x)", "-x", "2.6/1", "9" * 100])
 def test_a_version_that_no_file_name_can_hold_is_refused(get: Obtain, tmp_path: Path, stated: str) -> None:
-    with pytest.raises((UnknownVersionError, BadSourceError)):
+    with pytest.raises(BadSourceError, match="mine names a version that is not one") as caught:
         get("", source=stating(stated, tmp_path / "mine"))
+    assert "--version V" in caught.value.advice
+    assert get("2.6.14", source=tmp_path / "mine").label == "2.6.14"
 
 
 def test_the_folder_that_holds_the_source_deeper_is_named(get: Obtain, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ class SourceCollector:
 
     def _place(self, tree: SourceTree, file: str) -> tuple[str, str]:
         """Look up ``file`` in ``tree``; it is read where the tree does not know its blob id."""
-        path = tree.find(file)
+        path = tree.find_to_change(file)
         blob = tree.entries[path].blob or self._kept(tree, path)
         self.answers.learn_place(tree.origin.tree, file, path, blob)
         return path, blob
@@ -225,7 +225,7 @@ class SourceCollector:
                 row.files[path] = blob
             except BadSourceError as error:
                 by = [part for part in parts if file in part.files]
-                at_fault = all(part.is_own for part in by) and is_openvpn(tree)
+                at_fault = all(part.is_own for part in by) and is_openvpn(tree) and not tree.has(file)
                 row.missing[file] = no_such_file(by[0], file, tree.origin.name) if at_fault else error
         # Nothing is pinned that was not looked at: pins are believed afterwards, also where a name is missing.
         if not tree.origin.verified or pins.are_ignored():

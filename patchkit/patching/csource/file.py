@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_SOURCE = 336 * 1024
 """Bytes that are parsed at most; OpenVPN's largest C file has 314 kB. Some nonsense costs tree-sitter 2 kB a byte, and
 more than its length in time: 960 kB of one name took 40 s."""
+_SHOWN = 8  # lines that a message lists
 _MAX_CANDIDATES = 2000  # lines compared when an anchor is missing; difflib is slow
 
 
@@ -121,19 +122,26 @@ class CSource:
                 why=f"line {row}, where {name} is neither called nor declared: {self.text(row)}",
                 advice="render it against a whole source: patchkit fetch --version V --to DIR",
             )
-        return self._parsed(declared[0], what)
+        return self.parsed(declared[0], what)
 
     def struct(self, name: str, what: str) -> Node:
         """Find the one definition of ``struct name``. Raises AnchorError as :meth:`declaration` does."""
         definitions = self.structs(name)
         if len(definitions) != 1:
             raise self.refusal(what, f"struct {name}", [node.start_point.row + 1 for node in definitions])
-        return self._parsed(definitions[0], what)
+        return self.parsed(definitions[0], what)
 
-    def _parsed(self, node: Node, what: str) -> Node:
+    def parsed(self, node: Node, what: str) -> Node:
+        """Return ``node``, which ``what`` names. Raises AnchorError, with the line, where it can't be parsed."""
         if node.has_error:
+            bad = next(part for part in syntax.descend(node) if part.is_error or part.is_missing)
+            row = bad.start_point.row + 1
             raise AnchorError(
-                f"{what} in {self.name} can't be parsed as C", why=f"it begins at line {node.start_point.row + 1}"
+                f"{what} in {self.name} can't be parsed as C",
+                why=f"it begins at line {node.start_point.row + 1}\n"
+                f"line {row}, where the parser stops: {self.text(row)}\n"
+                "macros that stand for statements, members or braces are not looked into",
+                advice="a variant never guesses; render it against an unaltered source",
             )
         return node
 
@@ -205,15 +213,20 @@ class CSource:
         if places:
             return AnchorError(
                 f"{what} is in {self.name} {len(places)} times",
-                why="\n".join(f"line {row}: {self.text(row)}" for row in places),
+                why="\n".join(
+                    [f"line {row}: {self.text(row)}" for row in places[:_SHOWN]]
+                    + ([f"and {len(places) - _SHOWN} more"] if len(places) > _SHOWN else [])
+                ),
                 advice="a variant never guesses; render it against an unaltered source",
             )
         near = "\n".join(f"line {row}: {self.text(row)}" for row in self._nearest(needle))
-        return AnchorError(
+        error = AnchorError(
             f"{what} is not in {self.name}",
             why=f"nearest lines:\n{near}" if near else "no line is like it",
             advice="patchkit variants NAME shows which releases a variant is for",
         )
+        error.missing = needle
+        return error
 
     def _in_branches(self, what: str, places: list[int], begin: int, others: list[int]) -> AnchorError:
         """Make the error for the anchor ``what`` that each branch of the #if on line ``begin`` has."""
@@ -247,7 +260,10 @@ class CSource:
         return self.lines[row - 1].decode("utf-8", "replace").strip()[:120]
 
     def _nearest(self, needle: str) -> list[int]:
+        whole = re.compile(rf"(?<!\w){re.escape(needle)}(?!\w)")
         words = set(re.findall(r"[A-Za-z]{3,}", needle))
+        if whole.search(self.data.decode("latin-1")):
+            words = {needle}
         candidates: dict[str, int] = {}
         for row, line in enumerate(self.lines, 1):
             text = line.decode("latin-1").strip()
@@ -255,7 +271,7 @@ class CSource:
                 candidates.setdefault(text[:200], row)
                 if len(candidates) >= _MAX_CANDIDATES:
                     break
-        return sorted(candidates[text] for text in difflib.get_close_matches(needle, candidates, n=3, cutoff=0.2))
+        return sorted(candidates[text] for text in difflib.get_close_matches(needle, candidates, n=3, cutoff=0.1))
 
 
 def split_lines(data: bytes) -> list[bytes]:

@@ -77,7 +77,8 @@ def _from_folder(folder: Path, option: str) -> SourceTree:
 
 def _leads_out(link: Path, folder: Path) -> bool:
     """Return whether ``link`` leads out of ``folder``. Raises BadSourceError where it does, and not to a file."""
-    if not link.readlink().is_absolute() and link.resolve().is_relative_to(folder.resolve()):
+    # Not Path.resolve, which raises RuntimeError for a link that leads to itself.
+    if not link.readlink().is_absolute() and Path(os.path.realpath(link)).is_relative_to(folder.resolve()):
         return False
     if not link.is_file():
         raise BadSourceError(

@@ -26,6 +26,8 @@ _MAX_HEADERS = 1 << 24  # bytes of all of them
 _MAX_GLOBAL = 4096  # bytes of all global pax headers: each member gets a copy. git writes one, with a commit's id
 _PIECE = 1 << 20
 _XZ_MEMORY = 1 << 27  # bytes; xz -9 needs half of it
+_MAX_STREAMS = 10_000  # in one file; a program that compresses by parts makes one of 64 kB at least, and an empty one
+# costs as much time as 10 kB
 
 
 class _Plain(io.RawIOBase):
@@ -87,7 +89,7 @@ def _xz(raw: io.BytesIO) -> io.BufferedIOBase:
 
 
 _OPENERS: tuple[tuple[bytes, Callable[[io.BytesIO], io.BufferedIOBase]], ...] = (
-    (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
+    (b"\x1f\x8b\x08", lambda raw: gzip.GzipFile(fileobj=raw)),
     (b"\xfd7zXZ\0", _xz),
     (b"BZh", bz2.BZ2File),
 )
@@ -129,6 +131,8 @@ def as_tree(data: bytes, origin: Origin) -> SourceTree:
 def _decompress(data: bytes, name: str) -> bytes | bytearray:
     for magic, opener in _OPENERS:
         if data.startswith(magic):
+            if data.count(magic) > _MAX_STREAMS:
+                raise unsafe(name, f"it is compressed in more than {_MAX_STREAMS} parts")
             # Piece by piece: one large read of Python's would hold all of it twice.
             plain: bytes | bytearray = bytearray()
             with opener(io.BytesIO(data)) as stream:

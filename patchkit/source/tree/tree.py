@@ -17,6 +17,9 @@ SYMLINK = 0o120777
 # OpenVPN's largest tarball unpacks to some 12 MB in some 750 files: room for twenty times that.
 MAX_BYTES = 256 * 1024 * 1024
 """The size of a tree, in bytes."""
+_EVERYWHERE = "reliable.c"  # every release has it
+_UNLIKE = "it does not look like an OpenVPN source tree"
+_GIVE = f"give the folder or tarball that holds configure.ac and {_EVERYWHERE}"
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,8 @@ class SourceTree:
         if entry is None:
             raise BadSourceError(
                 f"{self.origin.name} has no file {path}",
-                why="it does not look like an OpenVPN source tree",
-                advice="give the folder or tarball that holds configure.ac and reliable.c",
+                why=_UNLIKE,
+                advice=_GIVE,
             )
         return entry.read()
 
@@ -99,16 +102,54 @@ class SourceTree:
         for path in (f"src/openvpn/{name}", name):
             if path in self.entries:
                 return path
+        raise self._without(name)
+
+    def has(self, name: str) -> bool:
+        """Return whether there is an OpenVPN source file ``name``, or a symbolic link of that name."""
+        return f"src/openvpn/{name}" in self.entries or name in self.entries
+
+    def find_to_change(self, name: str) -> str:
+        """Return what :meth:`find` does. Raises BadSourceError for a symbolic link, too."""
+        path = self.find(name)
+        if self.entries[path].mode == SYMLINK:
+            raise BadSourceError(
+                f"{path} is a symbolic link",
+                why="a patch changes files and does not follow links",
+                advice="give a copy without links: cp -rL",
+            )
+        return path
+
+    def _without(self, name: str) -> BadSourceError:
+        """Return the error for a tree that has no OpenVPN source file ``name``: what it may be instead."""
+        missing = f"{self.origin.name} has no file src/openvpn/{name}"
         nested = sorted(path for path in self.entries if path.endswith(f"/src/openvpn/{name}"))
         if nested and "configure.ac" not in self.entries:
             folder = nested[0].removesuffix(f"/src/openvpn/{name}")
-            raise BadSourceError(
+            return BadSourceError(
                 f"{self.origin.name} has its OpenVPN in {folder}/",
                 why=f"it does not look like an OpenVPN source tree itself, and holds {nested[0]}",
                 advice=f"give that folder: {self.origin.name}/{folder}",
             )
-        self.read(f"src/openvpn/{name}")
-        raise AssertionError("unreachable")
+        if self.has(_EVERYWHERE):
+            return BadSourceError(
+                missing,
+                why=f"it is a source tree of OpenVPN otherwise: it has {_EVERYWHERE}",
+                advice="start from a whole source: patchkit fetch --version V --to DIR",
+            )
+        for folder in ("src", "src/openvpn"):
+            if folder in self.entries and self.entries[folder].mode == SYMLINK:
+                return BadSourceError(
+                    missing,
+                    why=f"{folder} is a symbolic link, which is not followed",
+                    advice="give a copy without links: cp -rL",
+                )
+        submodules = "git submodule update --init gets what is in a submodule: then give its own folder"
+        if not self.entries:
+            return BadSourceError(missing, why=f"{_UNLIKE}: it is empty", advice=submodules)
+        if ".gitmodules" in self.entries:
+            why = f"{_UNLIKE}, and has submodules, which git keeps in repositories of their own"
+            return BadSourceError(missing, why=why, advice=submodules)
+        return BadSourceError(missing, why=_UNLIKE, advice=_GIVE)
 
     def tar(self, prefix: str, owner: int = 0) -> bytes:
         """Pack the tree below ``prefix`` into an uncompressed tar, in path order, owned by the user id ``owner``.

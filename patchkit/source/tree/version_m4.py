@@ -14,9 +14,11 @@ from patchkit.source.tree.tree import SYMLINK, SourceTree
 
 _FILE = "version.m4"
 _CMAKE = "CMakeLists.txt"
+# No repetition is without a bound, nor is what is read: the files of others need not end where they should.
+_READ = 1 << 17  # bytes; upstream's files have some 3 and 30 kB
 _IN_CMAKE = (
-    r"""^\s*set\s*\(\s*(?:OPENVPN_|PRODUCT_|PACKAGE_)VERSION\s+"?([\w.+~-]+)"?\s*\)""",
-    r"""^\s*project\s*\([^)]*\bVERSION\s+"?([\w.+~-]+)"?""",
+    r"""^[ \t]{0,80}set\s{0,80}\(\s{0,80}(?:OPENVPN|PRODUCT|PACKAGE)_VERSION\s{1,80}"?([\w.+~-]{1,200})"?\s{0,80}\)""",
+    r"""^[ \t]{0,80}project\s{0,80}\([^)]{0,400}\bVERSION\s{1,80}"?([\w.+~-]{1,200})"?""",
 )
 
 
@@ -26,10 +28,19 @@ def own_series(tree: SourceTree) -> str:
     """
     text = own_text(tree)
     if not text:
-        tree.read(_FILE)
-        raise BadSourceError(f"{tree.origin.name} does not name its version", why=f"{_FILE} holds no PRODUCT_VERSION")
+        tree.find("reliable.c")
+        raise unnamed(tree, "check it out, and give the folder with --source, and --version V")
     base = base_of(text)
     return base.series if base is not None and base.is_upstreams else series_of_code(tree)
+
+
+def unnamed(tree: SourceTree, advice: str) -> BadSourceError:
+    """Return the error for a tree that does not name its version."""
+    return BadSourceError(
+        f"{tree.origin.name} does not name its version",
+        why=f"neither {_FILE} nor {_CMAKE} has one",
+        advice=advice,
+    )
 
 
 def own_version(tree: SourceTree) -> Version | None:
@@ -43,15 +54,19 @@ def own_version(tree: SourceTree) -> Version | None:
 def own_text(tree: SourceTree) -> str:
     """Return what ``tree`` calls itself, word for word, such as ``2.7_git``; an empty text where it does not."""
     if _is_file(tree, _FILE):
-        text = _product_version(tree.read(_FILE).decode("utf-8", "replace"))
+        text = _product_version(_text(tree, _FILE))
         if text:
             return text
     if _is_file(tree, _CMAKE):
-        text = tree.read(_CMAKE).decode("utf-8", "replace")
+        text = _text(tree, _CMAKE)
         for pattern in _IN_CMAKE:
             if match := re.search(pattern, text, re.MULTILINE):
                 return match[1]
     return ""
+
+
+def _text(tree: SourceTree, path: str) -> str:
+    return tree.read(path)[:_READ].decode("utf-8", "replace")
 
 
 def _is_file(tree: SourceTree, path: str) -> bool:
@@ -61,10 +76,11 @@ def _is_file(tree: SourceTree, path: str) -> bool:
 def _product_version(text: str) -> str:
     """Return the version in version.m4: since 2.4 split in three parts, before in one."""
     split = {
-        part: re.search(rf"PRODUCT_VERSION_{part}\]?,\s*\[([^]]*)\]", text) for part in ("MAJOR", "MINOR", "PATCH")
+        part: re.search(rf"PRODUCT_VERSION_{part}\]?,\s{{0,80}}\[([^]]{{0,200}})\]", text)
+        for part in ("MAJOR", "MINOR", "PATCH")
     }
     if split["MAJOR"] and split["MINOR"]:
         patch = split["PATCH"][1] if split["PATCH"] else ""
         return f"{split['MAJOR'][1]}.{split['MINOR'][1]}{patch}"
-    whole = re.search(r"PRODUCT_VERSION\]?,\s*\[([^]]*)\]", text)
+    whole = re.search(r"PRODUCT_VERSION\]?,\s{0,80}\[([^]]{0,200})\]", text)
     return whole[1] if whole else ""

@@ -116,6 +116,35 @@ def test_a_folder_or_tarball_without_openvpns_source_is_refused(tmp_path: Path, 
         assert "does not look like an OpenVPN source tree" in refused.value.why
 
 
+def test_a_link_that_leads_to_itself_is_a_link(folder: Path) -> None:
+    (folder / "src/openvpn/reliable.c").unlink()
+    (folder / "src/openvpn/reliable.c").symlink_to("reliable.c")
+    tree = tree_from(folder)
+    assert tree.entries["src/openvpn/reliable.c"].mode == SYMLINK
+    with pytest.raises(BadSourceError, match="is a symbolic link"):
+        tree.find_to_change("reliable.c")
+
+
+def test_what_a_tree_without_the_source_is_instead_is_told(tmp_path: Path) -> None:
+    def refusal(name: str, files: dict[str, bytes], link: str = "") -> BadSourceError:
+        folder = folder_of({**files, "README": b""}, tmp_path / name)
+        (folder / "README").unlink()
+        if link:
+            (folder / link).symlink_to("elsewhere")
+        with pytest.raises(BadSourceError) as refused:
+            tree_from(folder).find("ssl.c")
+        return refused.value
+
+    assert "git submodule update" in refusal("empty", {}).advice
+    assert "submodules" in refusal("super", {".gitmodules": b""}).why
+    linked = refusal("linked", {"src/elsewhere/reliable.c": b""}, "src/openvpn")
+    assert "src/openvpn is a symbolic link" in linked.why
+    assert "cp -rL" in linked.advice
+    whole_but_one = refusal("whole", {"src/openvpn/reliable.c": b""})
+    assert "no file src/openvpn/ssl.c" in whole_but_one.what
+    assert "does not look like" not in whole_but_one.why
+
+
 def test_a_tarball_given_by_hand_is_checked_like_any_other(tmp_path: Path) -> None:
     path = tmp_path / "hostile.tar"
     path.write_bytes(tar_of(Member("../../etc/passwd")))

@@ -88,7 +88,13 @@ def dictionary_of_gigabytes() -> bytes:
     return bytes(packed)
 
 
+def streams_of_nothing() -> bytes:
+    """A million gzip files behind each other, as gzip allows, and each is empty."""
+    return gzip.compress(b"", 9) * 1_500_000
+
+
 HOSTILE = [
+    streams_of_nothing,
     links_in_links,
     global_headers,
     endless_sparse_map,

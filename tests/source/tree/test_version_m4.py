@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from patchkit.errors import BadSourceError
@@ -72,3 +74,21 @@ def test_a_development_branch_has_a_series_all_the_same() -> None:
     assert own_series(tree(text)) == "2.8"
     with pytest.raises(BadSourceError):
         own_series(tree("nothing"))
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("CMakeLists.txt", "project(x\n"),
+        ("CMakeLists.txt", "\n"),
+        ("CMakeLists.txt", "set (\n"),
+        ("CMakeLists.txt", "project(VERSION ["),
+        ("version.m4", "PRODUCT_VERSION_MAJOR,["),
+        ("version.m4", "PRODUCT_VERSION,\n\n"),
+    ],
+)
+def test_a_file_of_megabytes_takes_no_time(file: str, text: str) -> None:
+    entries = {file: Entry.of(text.encode() * 300_000)}
+    began = time.process_time()
+    assert own_text(SourceTree(tree(None).origin, entries)) == ""
+    assert time.process_time() - began < 5

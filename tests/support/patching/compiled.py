@@ -21,12 +21,9 @@ from patchkit.patching.render import Rendered, render
 from patchkit.source.tree.tree import Entry, SourceTree
 from patchkit.source.tree.write import place
 from tests.support.patching.alterations import BREAKING, KEEPING, Alteration
+from tests.support.patching.config_h import configure
 from tests.support.patching.vendor_changes import CHANGES, Change, Files
 
-FLAGS = [
-    "--disable-lzo", "--disable-lz4", "--disable-plugins", "--disable-dco", "--disable-plugin-auth-pam",
-    "--disable-plugin-down-root", "--disable-unit-tests",
-]  # fmt: skip
 GCC = [
     "gcc", "-S", "-O0", "-w", "-fcommon", "-Werror=implicit-function-declaration", "-Wno-builtin-macro-redefined",
     "-D__LINE__=0", '-DPLUGIN_LIBDIR=""', "-DHAVE_CONFIG_H", "-I.", "-I../..", "-I../../include", "-I../compat",
@@ -51,11 +48,9 @@ class Bench:
     known: dict[tuple[str, ...], object] = field(default_factory=dict)
 
     def configure(self) -> None:
-        """Write and configure the tree."""
+        """Write the tree and its config.h."""
         place(self.tree, self.folder)
-        steps = [] if "configure" in self.tree else [["autoreconf", "-fi"]]
-        for command in (*steps, ["./configure", *FLAGS]):
-            subprocess.run(command, cwd=self.folder, capture_output=True, check=True, timeout=600)
+        configure(self.folder)
 
     @cached_property
     def sources(self) -> dict[str, str]:
@@ -112,7 +107,7 @@ class Bench:
     def _assembly(self, path: str) -> str:
         done = subprocess.run(
             [*GCC, path.removeprefix(CODE)], cwd=self.folder / CODE, capture_output=True, text=True, errors="replace",
-            timeout=120, check=False,
+            timeout=600, check=False,
         )  # fmt: skip
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if "error:" in line]
