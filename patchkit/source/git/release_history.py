@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from git import Repo
 
 
+_MOST = 10_000  # tags; upstream has some 300
+
+
 @dataclass(frozen=True)
 class History:
     """A repository's release tags. Trees from it can be read as long as it is open."""
@@ -84,6 +87,8 @@ def _listed(repository: Repo, where: str) -> dict[str, str]:
 
 
 def _releases(where: str, tags: Collection[str]) -> dict[Version, str]:
+    if len(tags) > _MOST:
+        raise GitError(f"{where} has more than {_MOST} tags", advice="name those that are of interest with --ref")
     by_version: dict[Version, str] = {}
     for tag in sorted(tags):
         try:

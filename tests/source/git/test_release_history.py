@@ -187,6 +187,16 @@ class TestUrl:
         with pytest.raises(GitError):  # it is the option that does it
             read(repository.url)
 
+    def test_a_repository_of_too_many_tags_is_refused(self, read: Read, tmp_path: Path) -> None:
+        # 300,000 tags that name releases took 900 MB and more than 45 s.
+        hostile = Repository(tmp_path / "hostile")
+        commit = hostile.commit()
+        rows = "".join(f"{commit} refs/tags/v2.{number // 1000}.{number % 1000}\n" for number in range(10_001))
+        (hostile.path / ".git/packed-refs").write_text(rows)
+        with pytest.raises(GitError, match="more than 10000 tags") as refused:
+            read(str(hostile.path))
+        assert "--ref" in refused.value.advice
+
     def test_a_repository_without_releases_says_so(self, read: Read, tmp_path: Path) -> None:
         empty = Repository(tmp_path / "empty")
         empty.commit()
