@@ -323,7 +323,9 @@ def _change(combined: Combination, tree: SourceTree, file: str, *, guard: bool) 
         )
     if data.startswith(_UTF_16):
         raise AnchorError(
-            f"{path} is UTF-16, in which a compiler reads no C", advice=f"iconv -f UTF-16 -t UTF-8 {path}; then again"
+            f"{path} is UTF-16, and {_listed(combined.functions)} can't be found in it",
+            why="a compiler does not read UTF-16 either",
+            advice=f"iconv -f UTF-16 -t UTF-8 {path}; then again",
         )
     text = conditionals.read(data)
     failed: AnchorError | None = None
