@@ -264,18 +264,29 @@ def _hints(combined: Combination, tree: SourceTree, missing: str) -> Iterator[st
     """Yield what else is known of an anchor that is not there."""
     if combined.upstream_status(Version.parse(series_of_code(tree))) == "not-applicable":
         yield f"{combined.name} does not apply to releases whose code is like this"
-    if missing in combined.functions:
-        beside = [path for path in tree.entries if re.fullmatch(r"(src/openvpn/)?[^/]+\.c", path)]
-        for path in sorted(beside):
-            if tree.entries[path].mode != SYMLINK:
-                data = tree.read(path)
-                if missing.encode() in data and len(data) <= MAX_SOURCE and missing in parse(path, data, 0).defined:
-                    yield f"{missing} is in {path}, where no variant looks for it"
+    yield from (f"{missing} is in {path}, where no variant looks for it" for path in _defining(combined, tree, missing))
     for presence in traces.found_in(tree):
         yield (
             f"the source has {presence.name}, at least in part: variants that go together are given together, "
             f"for an unaltered source: --variant {presence.part.name}+{combined.name}"
         )
+
+
+def _defining(combined: Combination, tree: SourceTree, missing: str) -> Iterator[str]:
+    """Yield the files that define the function or struct ``missing``, if ``combined`` changes it."""
+    struct = missing.removeprefix("struct ")
+    is_struct = struct != missing and struct in combined.structs
+    if not is_struct and missing not in combined.functions:
+        return
+    for path in sorted(path for path in tree.entries if re.fullmatch(r"(src/openvpn/)?[^/]+\.[ch]", path)):
+        if (
+            tree.entries[path].mode != SYMLINK
+            and len(data := tree.read(path)) <= MAX_SOURCE
+            and struct.encode() in data
+        ):
+            source = parse(path, data, 0)
+            if source.structs(struct) if is_struct else missing in source.defined:
+                yield path
 
 
 def _name(path: str) -> str:

@@ -247,6 +247,17 @@ def test_a_copy_that_is_switched_off_is_no_second_definition(made: Callable[[str
     assert copy in path.read_text()
 
 
+def test_a_struct_that_moved_is_named_with_its_file(made: Callable[[str], Path], patchkit: Run) -> None:
+    tree = made("v2.6.14")
+    header = tree / CODE / "reliable.h"
+    before, struct, after = re.split(r"(?ms)(^struct reliable_entry\n\{.*?^\};\n)", header.read_text(), maxsplit=1)
+    header.write_text(f'{before}#include "entry_of_vendor.h"\n{after}')
+    header.with_name("entry_of_vendor.h").write_text(struct)
+    done = patchkit("apply", str(tree), "--variant", "recommended")
+    assert done.returncode == 30, done.stderr
+    assert f"struct reliable_entry is in {CODE}/entry_of_vendor.h, where no variant looks for it" in done.stderr
+
+
 @pytest.mark.parametrize("part", [0.5, 0.9])
 def test_a_truncated_file_says_so(made: Callable[[str], Path], part: float, patchkit: Run) -> None:
     tree = made("v2.6.14")

@@ -186,6 +186,8 @@ def _collect(archive: tarfile.TarFile, plain: bytes | bytearray, name: str) -> d
 
 def _split(member: str, archive: str) -> tuple[str, str]:
     parts = [part for part in member.split("/") if part not in ("", ".")]
+    if not parts and not member.startswith("/"):
+        raise unsafe(archive, f"{member!r} is not a top folder, in which all files have to lie: tar -C ABOVE FOLDER")
     if member.startswith("/") or ".." in parts or not parts or "\\" in member or "\0" in member:
         raise unsafe(archive, f"{member!r} would leave the folder")
     return parts[0], "/".join(parts[1:])
