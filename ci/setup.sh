@@ -36,10 +36,10 @@ missing_packages() {
     done
 }
 
-# A pipeline's machine (CI is set) is thrown away: dpkg need not wait until each file is on its disk.
+# On a machine that is thrown away, dpkg need not wait until each file is on its disk.
 apt_get() {
     DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 \
-        ${CI:+-o DPkg::Options::=--force-unsafe-io} "$@" 9>&-
+        ${thrown_away:+-o DPkg::Options::=--force-unsafe-io} "$@" 9>&-
 }
 
 # apt_install PACKAGE...: as root install what is missing; otherwise print the one line to run. Fails where

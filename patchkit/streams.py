@@ -54,7 +54,7 @@ def write(text: str) -> None:
 def taking_all() -> Iterator[None]:
     """Turn an OSError of stdout within the context into DiskFullError. For writing alone, not for work.
 
-    A pipe whose reader has gone is no error: what comes goes nowhere.
+    A pipe whose reader has gone is not an error: what is written goes nowhere.
     """
     try:
         yield

@@ -107,7 +107,7 @@ class Bench:
     def _assembly(self, path: str) -> str:
         done = subprocess.run(
             [*GCC, path.removeprefix(CODE)], cwd=self.folder / CODE, capture_output=True, text=True, errors="replace",
-            timeout=600, check=False,
+            timeout=120, check=False,
         )  # fmt: skip
         if done.returncode:
             errors = [line for line in done.stderr.splitlines() if "error:" in line]

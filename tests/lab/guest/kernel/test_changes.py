@@ -105,12 +105,11 @@ def test_they_fit_every_pinned_source(
     context = Context(Cache(tmp_path / "cache"), Ui(quiet=True))
     kept = shared_cache.downloads / source.file_name
     monkeypatch.setattr(kernel_source, "pinned", lambda: (source,))
+    monkeypatch.setattr(kernel_source, "SUITES", ())  # no newer one instead
     try:
         package = kept if kept.exists() else kernel_source.obtained(context)[1]
     except GuestError as error:
         pytest.skip(f"{error.what}: {error.why}")
-    if package.name != source.file_name:
-        pytest.skip(f"no place in reach has {source.file_name} today, only {package.name}")
     found: dict[str, bytes] = {}
     for path, _, data in source_files(package):
         if path in changes.FILES:
