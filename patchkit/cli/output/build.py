@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from patchkit.cli.output.document import error_document, print_json
-from patchkit.jobs.build.outcome import ReleaseOutcome
-from patchkit.jobs.build.release import Outcome
+from patchkit.jobs.build.outcome import Outcome, ReleaseOutcome
 from patchkit.ui import Ui, table
 
 

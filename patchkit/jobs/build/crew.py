@@ -18,8 +18,8 @@ from typing import Protocol
 from patchkit import signals
 from patchkit.context import Context
 from patchkit.errors import PatchkitError, fault
-from patchkit.jobs.build.outcome import ReleaseOutcome
-from patchkit.jobs.build.release import Outcome, build
+from patchkit.jobs.build.outcome import Outcome, ReleaseOutcome
+from patchkit.jobs.build.release import build
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.ui import Ui
 

@@ -41,9 +41,7 @@ def describe(
     ``version`` is what its binary calls itself, ``files`` are its files by name, ``left_out`` what it lacks and why,
     ``system`` what it was compiled on.
     """
-    rendered, tree, target = planned.rendered, inputs.obtained.tree, inputs.tools.target
-    zig = inputs.tools.zig
-    assessment = assess(inputs.obtained, platform_of(target.system), as_compiled(rendered, defined=True))
+    tree = inputs.obtained.tree
     return manifest.Artifact(
         name=planned.name,
         version=version,
@@ -53,76 +51,98 @@ def describe(
         patchkit_sha256=resources.fingerprint(),
         inputs=planned.inputs,
         source=_source(tree),
-        patch=manifest.Patch(
-            variant=rendered.variant,
-            status=planned.variant.status,
-            guard=rendered.guard,
-            diff_sha256=rendered.sha256 if rendered.diff else None,
-            files=[
-                manifest.PatchedFile(path=path, before=_before(tree, path), after=_sha256(data))
-                for path, data in sorted(rendered.files.items())
-            ],
-            own=[
-                manifest.OwnVariant(
-                    name=part.name,
-                    kind=part.kind,
-                    given=part.given,
-                    sha256=part.digest,
-                    title=header_value(part.title),
-                    authors=[header_value(author) for author in part.credited],
-                )
-                for part in planned.variant.parts
-                if isinstance(part, BroughtVariant)
-            ],
-        ),
-        build=manifest.Build(
-            target=target.name,
-            triplet=target.triplet,
-            engine=inputs.identity.engine,
-            compiler=inputs.identity.compiler,
-            packages=dict(inputs.identity.packages),
-            installed={package.full_name: package.stated for package in system.toolchain},
-            image=inputs.identity.image,
-            base_image=inputs.identity.base_image,
-            base_digest=inputs.identity.base_digest,
-            wheel=manifest.File(name=zig.name, size=zig.size, sha256=zig.sha256) if zig else None,
-            recipe=inputs.tools.series.recipe,
-            configure=_options(inputs),
-            cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if rendered.guard else [])],
-            cflags=target.cflags,
-            ldflags=target.ldflags,
-            crypto=_crypto(inputs),
-            portability=inputs.tools.portability,
-            features=inputs.tools.features,
-            added_cflags=list(added_cflags),
-            zlib=zlib.ZLIB_RUNTIME_VERSION,
-            libraries=[
-                manifest.StaticLibrary(
-                    name=library.source.library.name,
-                    version=library.source.version,
-                    source=_source(library.source.tree),
-                )
-                for library in inputs.others
-            ],
-            left_out=list(left_out),
-            needed=list(linked.needed),
-            glibc=linked.glibc,
-        ),
+        patch=_patch(planned, tree),
+        build=_build(inputs, planned, linked, left_out, system, added_cflags),
         checks=[manifest.Check(name=check.name, passed=check.passed, detail=check.detail) for check in checks],
-        vulnerabilities=[
-            manifest.Vulnerability(
-                id=vulnerability.advisory.id,
-                title=vulnerability.advisory.title,
-                severity=vulnerability.advisory.severity,
-                reach=vulnerability.advisory.reach,
-                state=vulnerability.state,
-            )
-            for vulnerability in assessment.vulnerabilities
-        ]
-        + _of_libraries(inputs),
+        vulnerabilities=[*_of_openvpn(planned, inputs), *_of_libraries(inputs)],
         signature=_signature(inputs),
         files=[described(name, data) for name, data in files.items()],
     )
+
+
+def _build(
+    inputs: BuildInputs,
+    planned: Planned,
+    linked: Linkage,
+    left_out: Sequence[str],
+    system: Inventory,
+    added_cflags: Sequence[str],
+) -> manifest.Build:
+    target, zig = inputs.tools.target, inputs.tools.zig
+    return manifest.Build(
+        target=target.name,
+        triplet=target.triplet,
+        engine=inputs.identity.engine,
+        compiler=inputs.identity.compiler,
+        packages=dict(inputs.identity.packages),
+        installed={package.full_name: package.stated for package in system.toolchain},
+        image=inputs.identity.image,
+        base_image=inputs.identity.base_image,
+        base_digest=inputs.identity.base_digest,
+        wheel=manifest.File(name=zig.name, size=zig.size, sha256=zig.sha256) if zig else None,
+        recipe=inputs.tools.series.recipe,
+        configure=_options(inputs),
+        cppflags=[*target.cppflags, *([f"-D{GUARD_MACRO}"] if planned.rendered.guard else [])],
+        cflags=target.cflags,
+        ldflags=target.ldflags,
+        crypto=_crypto(inputs),
+        portability=inputs.tools.portability,
+        features=inputs.tools.features,
+        added_cflags=list(added_cflags),
+        zlib=zlib.ZLIB_RUNTIME_VERSION,
+        libraries=[
+            manifest.StaticLibrary(
+                name=library.source.library.name,
+                version=library.source.version,
+                source=_source(library.source.tree),
+            )
+            for library in inputs.others
+        ],
+        left_out=list(left_out),
+        needed=list(linked.needed),
+        glibc=linked.glibc,
+    )
+
+
+def _patch(planned: Planned, tree: SourceTree) -> manifest.Patch:
+    rendered = planned.rendered
+    return manifest.Patch(
+        variant=rendered.variant,
+        status=planned.variant.status,
+        guard=rendered.guard,
+        diff_sha256=rendered.sha256 if rendered.diff else None,
+        files=[
+            manifest.PatchedFile(path=path, before=_before(tree, path), after=_sha256(data))
+            for path, data in sorted(rendered.files.items())
+        ],
+        own=[
+            manifest.OwnVariant(
+                name=part.name,
+                kind=part.kind,
+                given=part.given,
+                sha256=part.digest,
+                title=header_value(part.title),
+                authors=[header_value(author) for author in part.credited],
+            )
+            for part in planned.variant.parts
+            if isinstance(part, BroughtVariant)
+        ],
+    )
+
+
+def _of_openvpn(planned: Planned, inputs: BuildInputs) -> list[manifest.Vulnerability]:
+    platform = platform_of(inputs.tools.target.system)
+    assessment = assess(inputs.obtained, platform, as_compiled(planned.rendered, defined=True))
+    return [
+        manifest.Vulnerability(
+            id=vulnerability.advisory.id,
+            title=vulnerability.advisory.title,
+            severity=vulnerability.advisory.severity,
+            reach=vulnerability.advisory.reach,
+            state=vulnerability.state,
+        )
+        for vulnerability in assessment.vulnerabilities
+    ]
 
 
 def _of_libraries(inputs: BuildInputs) -> list[manifest.Vulnerability]:

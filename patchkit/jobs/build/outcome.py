@@ -1,4 +1,4 @@
-"""What became of one release on one target."""
+"""What became of one variant, and of one release on one target."""
 
 from __future__ import annotations
 
@@ -6,7 +6,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from patchkit.errors import PatchkitError
-from patchkit.jobs.build.release import Outcome
+from patchkit.packaging import manifest
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one variant, or of one combination of several."""
+
+    variant: str
+    artifact: manifest.Artifact | None
+    """None where it failed, or where the client of a cluster has it already (``BuildRequest.there``)."""
+    error: PatchkitError | None
+    seconds: float
+    """Wall time of this variant alone; what variants share is not in it."""
+    fresh: bool
+    """False when the artifact was there already, made from the same inputs."""
+
+    @classmethod
+    def failed(cls, variant: str, error: PatchkitError, seconds: float = 0.0, *, keep_going: bool) -> Outcome:
+        """Return what became of ``variant``, which ``error`` ended. Raises it unless ``keep_going``."""
+        if not keep_going:
+            raise error
+        return cls(variant, None, error, seconds, fresh=True)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from functools import cache
 from pydantic import TypeAdapter
 
 from patchkit.errors import as_document, from_document
-from patchkit.jobs.build.outcome import ReleaseOutcome
-from patchkit.jobs.build.release import Outcome
+from patchkit.jobs.build.outcome import Outcome, ReleaseOutcome
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.packaging.manifest import Artifact
 

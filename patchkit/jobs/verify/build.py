@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from patchkit.errors import SmokeError
-from patchkit.jobs.build.release import Outcome
+from patchkit.jobs.build.outcome import Outcome
 from patchkit.jobs.verify.model import Fact, StepOutcome
 from patchkit.packaging.manifest import Artifact
 

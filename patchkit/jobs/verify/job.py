@@ -13,7 +13,8 @@ from patchkit import __version__
 from patchkit.building.settings import BuildSettings
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, NotCheckedError, NotProvenError, PatchkitError, SmokeError
-from patchkit.jobs.build.release import Outcome, build
+from patchkit.jobs.build.outcome import Outcome
+from patchkit.jobs.build.release import build
 from patchkit.jobs.build.request import BuildRequest
 from patchkit.jobs.matrix.collect_sources import MatrixRequest
 from patchkit.jobs.matrix.job import matrix

@@ -11,9 +11,8 @@ import pytest
 
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import CompileError, DiskFullError, StorageError
-from patchkit.jobs.build.outcome import ReleaseOutcome
+from patchkit.jobs.build.outcome import Outcome, ReleaseOutcome
 from patchkit.jobs.build.parts import PART, DistMergeRequest, Merged, merge, record, versions_of_part
-from patchkit.jobs.build.release import Outcome
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.packaging import manifest
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist, described

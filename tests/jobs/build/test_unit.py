@@ -9,8 +9,7 @@ import pytest
 
 from patchkit.errors import BadUsageError, CompileError, OfflineError
 from patchkit.jobs.build.cluster_crew import refuse_what_stays_here
-from patchkit.jobs.build.outcome import ReleaseOutcome
-from patchkit.jobs.build.release import Outcome
+from patchkit.jobs.build.outcome import Outcome, ReleaseOutcome
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.jobs.build.unit import outcome_document, read_outcome, read_request, request_document
 from patchkit.source.obtain import SourceRequest

@@ -25,7 +25,7 @@ from patchkit.errors import (
     SmokeError,
     UnknownVariantError,
 )
-from patchkit.jobs.build.release import Outcome
+from patchkit.jobs.build.outcome import Outcome
 from patchkit.jobs.verify.build import compilation, smoke_tests
 from patchkit.jobs.verify.evidence import EvidenceRequest
 from patchkit.jobs.verify.job import VerifyRequest, chosen_steps, required_evidence, verify
