@@ -47,6 +47,13 @@ NIGHTLY = {
     r"/test_cross_docker\.py::test_windows": "five minutes a target and an image with wine; test_windows.py builds and"
     " tests the same on the host, and test_another_processor cross-compiles in a container",
     r"/test_windows\.py::test_32_bits": "wine for 32 bits is of another architecture; the target of 64 bits shows it",
+    r"/test_windows\.py::test_the_newest_series_is_built_with_cmake": "OpenVPN for Windows a third time; by day"
+    " test_windows.py builds and tries the series before it, and test_choose.py shows which recipe a series has",
+    r"/test_windows\.py::test_two_builds_are_the_same_to_the_byte": "compiles from cold with one job, four minutes of"
+    " processor time on a slow machine; by day the host's programs from cold, a rebuild with all else changed, and a"
+    " signed program for Windows that is the same but for the signature",
+    r"/test_release\.py::test_alone_from_cold.*\[docker\]": "containers have no ccache: minutes; by day the host engine"
+    " shows it, and test_sync.py that two containers of one image give the same bytes",
     r"/build/test_static\.py": "zig's musl and an OpenSSL of its own are compiled, for minutes; by day test_zig.py"
     " shows how its wheel is fetched and its tools are called, test_elf.py what a static program is, and"
     " test_every_target.py how targets are planned",

@@ -140,7 +140,7 @@ def check_confined(attrs: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("what", "codes"),
     [
-        ("build --version 2.6.14 --engine docker --out {dist}", {0}),
+        ("build --version 2.6.14 --variant stock --engine docker --out {dist}", {0}),
         ("doctor build", {0, NotReadyError.exit_code}),  # where something that is not Docker is missing
     ],
     ids=["build", "doctor"],
@@ -165,7 +165,7 @@ def test_a_command_creates_only_confined_containers(
 
             watcher = Thread(target=watch)
             watcher.start()
-            assert build.wait(timeout=600) in codes
+            assert build.wait(timeout=1200) in codes
         events.close()
         watcher.join(timeout=10)
     assert seen

@@ -270,13 +270,13 @@ def test_the_newest_series_is_built_with_cmake(newest: Built, variant: str) -> N
 
 @pytest.mark.skipif(shutil.which("osslsigncode") is None, reason="osslsigncode is not in PATH")
 def test_signed_with_ones_own_key_it_is_the_same_but_for_the_signature(
-    newest: Built, identity: tuple[Path, Path], tmp_path: Path
+    built: Built, identity: tuple[Path, Path], tmp_path: Path
 ) -> None:
     key, certificate = identity
-    words = ("--version", NEWEST, "--target", AMD64, "--variant", "retransmit")
+    words = ("--version", PINNED, "--target", AMD64, "--variant", "retransmit")
     (artifact,) = build(tmp_path / "signed", *words, "--sign-key", str(key), "--sign-cert", str(certificate))
     assert artifact["signature"]["subject"] == "CN=patchkit test"
-    signed, plain = members(artifact, tmp_path / "signed"), members(newest.artifacts[AMD64, "retransmit"], newest.out)
+    signed, plain = members(artifact, tmp_path / "signed"), members(built.artifacts[AMD64, "retransmit"], built.out)
     assert signed.keys() == plain.keys()
     for path in signed:
         if not path.endswith(".exe"):

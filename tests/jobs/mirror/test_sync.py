@@ -655,10 +655,11 @@ def filled(own: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # two images and two builds in containers, on a slow machine
 def test_without_a_network_the_images_come_from_the_mirror(
     own: dict[str, str], filled: Path, apart: Sequence[str], tmp_path: Path
 ) -> None:
-    order = ["build", "--version", PINNED, "--engine", "docker", "--with", "systemd"]
+    order = ["build", "--version", PINNED, "--variant", "stock", "--engine", "docker", "--with", "systemd"]
     run(*order, "--out", str(tmp_path / "online"), env=own)
     with closing(connect()) as client:
         forget(client, own["TEST_BASE"])
