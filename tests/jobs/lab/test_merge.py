@@ -12,6 +12,7 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import ReportError, StormError
 from patchkit.jobs.lab.merge import MergeRequest, merge
+from patchkit.lab.model.bounds import MOST_TRIALS
 from patchkit.lab.model.campaign import Campaign
 from patchkit.lab.report.folder import Folder
 from patchkit.lab.results.results import results
@@ -124,6 +125,24 @@ def test_a_part_that_is_not_complete_or_none(tmp_path: Path, context: Context) -
     (folders[0] / "timing.json").write_text("{")
     with pytest.raises(ReportError, match=r"timing\.json is damaged"):
         merged(folders, tmp_path / "merged", context)
+
+
+def test_a_part_that_asks_for_more_than_memory_holds_is_not_complete(tmp_path: Path, context: Context) -> None:
+    this = campaign(trials=20)
+    (folder,) = parts(tmp_path / "parts", 1, this)
+    cells = [this.cells[0].model_copy(update={"id": str(number)}) for number in range(2000)]
+    huge = Folder(folder).campaign().model_copy(update={"trials": MOST_TRIALS, "cells": cells})
+    (folder / "campaign.json").write_text(huge.model_dump_json())
+    with pytest.raises(ReportError, match=r"is not complete: 20000000\d\d of 20000000\d\d trials"):
+        merged([folder], tmp_path / "merged", context)
+
+
+def test_a_part_of_a_million_names_few_of_those_that_are_missing(tmp_path: Path, context: Context) -> None:
+    this = campaign(trials=1)
+    shard = Shard(of=999_999, parts=[1])
+    folder = written(tmp_path / "part", this.model_copy(update={"shard": shard}), lossy(this))
+    with pytest.raises(ReportError, match=r"of 999999 parts 999998 are missing: 2, 3, .*, 41, …$"):
+        merged([folder], tmp_path / "merged", context)
 
 
 def test_a_storm_is_told_as_by_a_campaign(tmp_path: Path, context: Context) -> None:
