@@ -49,6 +49,6 @@ def missing(parts: Iterable[int], of: int) -> list[int]:
     return sorted(set(range(1, of + 1)) - set(parts))
 
 
-def listed(parts: Sequence[int]) -> str:
-    """Write the numbers of ``parts`` as an error has them, the first ones of many."""
-    return ", ".join([*map(str, parts[:_TOLD]), *(["…"] if len(parts) > _TOLD else [])])
+def listed(things: Sequence[object]) -> str:
+    """Write numbers or names as an error has them, the first ones of many."""
+    return ", ".join([*map(str, things[:_TOLD]), *(["…"] if len(things) > _TOLD else [])])

@@ -18,6 +18,7 @@ from patchkit.lab.model.new_campaign import REFERENCE_TRIALS
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder, differences
 from patchkit.lab.report.report import Timing
+from patchkit.lab.results.results import by_cell
 from patchkit.shard import Shard, listed, missing
 from patchkit.storage import check_writable, contents, reading, replace_all, whole_folder
 
@@ -91,11 +92,11 @@ def _read(path: Path) -> _Piece:
     first = {number for number in numbers if number <= REFERENCE_TRIALS}
     # Counted from what is there: a campaign may ask for more than memory holds.
     wanted = {cell.id: first for cell in campaign.reference} | {cell.id: numbers for cell in campaign.cells}
-    there = {(trial.cell, trial.trial) for trial in trials if trial.trial in wanted.get(trial.cell, ())}
-    total = sum(map(len, wanted.values()))
-    if len(there) < total:
+    own = [trial for trial in trials if trial.trial in wanted.get(trial.cell, ())]
+    there, total = sum(map(len, by_cell(campaign, own).values())), sum(map(len, wanted.values()))
+    if there < total:
         raise ReportError(
-            f"{path} is not complete: {total - len(there)} of {total} trials are missing",
+            f"{path} is not complete: {total - there} of {total} trials are missing",
             why=f"it is {campaign.shard}",
             advice=f"patchkit lab run --resume --out {path}",
         )
@@ -104,7 +105,7 @@ def _read(path: Path) -> _Piece:
         took = validated(Timing, contents(timing))
     except ValueError as error:
         raise ReportError(f"{timing} is damaged", why=str(error), advice="run the campaign again") from error
-    return _Piece(path, campaign, campaign.shard, trials, took)
+    return _Piece(path, campaign, campaign.shard, own, took)
 
 
 def _refuse_other(first: _Piece, piece: _Piece) -> None:

@@ -59,8 +59,9 @@ class Traffic(Part):
     )
     delay_ms: _Amount | None = Field(description="median time between the two, in ms; null when nothing was delivered")
     opcodes: dict[str, _Count] = Field(
+        max_length=64,
         description="packets sent, by opcode: P_CONTROL_V1, P_ACK_V1, …; of TCP, segments: TCP with data, a SYN or a "
-        "FIN, TCP_ACK without"
+        "FIN, TCP_ACK without",
     )
     control_bytes: _Count = Field(
         description="bytes of UDP payload sent in control packets and ACKs; of TCP, of all segments, with their headers"
@@ -106,8 +107,9 @@ class Crowd(Part):
     clients: _Count = Field(description="how many were started")
     completed: _Count = Field(description="those that were done within the limit, which counts from the first's packet")
     seconds: list[_Amount | None] = Field(
+        min_length=1,
         description="of each, in the order of their starts: from when it began to send until it was done; null for one "
-        "that was not done within the limit"
+        "that was not done within the limit",
     )
 
 

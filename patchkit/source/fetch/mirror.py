@@ -10,9 +10,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import FailFast, Field
+from pydantic import FailFast, Field, model_validator
 
 from patchkit.context import Context
 from patchkit.errors import MirrorError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError
@@ -75,6 +75,13 @@ class MirrorIndex(Part):
     tags: Annotated[list[MirrorTag], FailFast()] = Field(default=[])
     gaps: Annotated[list[MirrorGap], FailFast()] = Field(default=[])
     """What was asked for and is missing: the sync failed, or was ended, before it had it."""
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        for names in ([file.name for file in self.files], [tag.tag for tag in self.tags]):
+            if len(set(names)) < len(names):
+                raise ValueError("it names a file or tag twice")
+        return self
 
     def file(self, name: str) -> MirrorFile | None:
         """Return the entry of the file ``name``, or None."""

@@ -105,6 +105,7 @@ def test_a_damaged_line_is_told_and_a_missing_file_is_none(tmp_path: Path) -> No
         ("guest_seconds", "1e300"),
         ("trial", 10**9),
         ("cpu", '{"client": -1}'),
+        ("crowd", '{"clients": 1, "completed": 0, "seconds": []}'),
     ],
 )
 def test_numbers_that_no_statistics_hold_are_damage(field: str, value: object, tmp_path: Path) -> None:
