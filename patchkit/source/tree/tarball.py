@@ -108,7 +108,7 @@ def as_tree(data: bytes, origin: Origin) -> SourceTree:
     that leaves the folder, a device, a setuid bit, a bomb, two members of one name, and anything but a tar.
     """
     try:
-        plain = decompressed(data, origin.name)
+        plain = decompressed(data, origin.name, MAX_BYTES)
         with tarfile.open(fileobj=_Plain(plain), mode="r:", tarinfo=_Bounded) as archive:
             entries = _collect(archive, plain, origin.name)
             if plain[archive.offset : archive.offset + tarfile.BLOCKSIZE] != tarfile.NUL * tarfile.BLOCKSIZE:
@@ -123,7 +123,7 @@ def as_tree(data: bytes, origin: Origin) -> SourceTree:
 def plain_members(plain: bytes | bytearray) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     """Give each member of the uncompressed tar ``plain``, and what is in it where it is a file.
 
-    Raises TarError where it is damaged, has a sparse file or large headers, or too many members; others of DAMAGED.
+    Raises one of DAMAGED where it is damaged, has a sparse file or large headers, or too many members.
     """
     with tarfile.open(fileobj=_Plain(plain), mode="r:", tarinfo=_Bounded) as archive:
         for count, member in enumerate(_members(archive)):
@@ -135,7 +135,7 @@ def plain_members(plain: bytes | bytearray) -> Iterator[tuple[tarfile.TarInfo, b
             yield member, bytes(memoryview(plain)[begin:end]) if member.isreg() else b""
 
 
-def decompressed(data: bytes, name: str, most: int = MAX_BYTES) -> bytes | bytearray:
+def decompressed(data: bytes, name: str, most: int) -> bytes | bytearray:
     """Decompress ``data``, if it is compressed by gzip, xz or bzip2.
 
     Raises UnsafeArchiveError where it unpacks to more than ``most`` bytes, and what is in DAMAGED.
