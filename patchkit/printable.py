@@ -16,6 +16,7 @@ _LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*")
 # Up to the last @ in front of the path, as browsers and curl read it. A URL taken for a path has one slash.
 _USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*:/{1,2})([^\s/?#\"'\\]+)@")
 _HIDDEN = "***"
+_LONGEST = 500  # characters
 
 
 def visible(text: str, *, kept: str = _LINE_KEPT) -> str:
@@ -47,6 +48,11 @@ def without_passwords(text: str) -> str:
 def printable(text: str) -> str:
     """Return ``text`` without passwords, and with all control characters but line ends and tabs visible."""
     return visible(without_passwords(text))
+
+
+def shortened(text: str) -> str:
+    """Return ``text``, and of one that no line or column of a table has room for its beginning."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _escaped(character: str) -> str:

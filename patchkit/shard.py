@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated
 
 from pydantic import Field
 
 from patchkit.errors import BadUsageError
 from patchkit.json_schema import Part
 
+_MOST = 999_999
+_TOLD = 40  # numbers in an error
 _FORM = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 
 
 class Shard(Part):
     """Some parts of work that was cut into ``of`` parts."""
 
-    of: int = Field(ge=1, description="how many parts there are")
-    parts: list[int] = Field(description="which of them these are, from 1")
+    of: int = Field(ge=1, le=_MOST, description="how many parts there are")
+    parts: list[Annotated[int, Field(ge=1, le=_MOST)]] = Field(description="which of them these are, from 1")
 
     @classmethod
     def parse(cls, text: str) -> Shard:
@@ -29,13 +32,23 @@ class Shard(Part):
 
     def holds(self, index: int) -> bool:
         """Return whether the ``index``-th piece of work, from 0, is in these parts."""
-        return index % self.of + 1 in self.parts
+        return self.chosen()(index)
+
+    def chosen(self) -> Callable[[int], bool]:
+        """Return :meth:`holds` as a function that is quick for many pieces and many parts."""
+        parts = frozenset(self.parts)
+        return lambda index: index % self.of + 1 in parts
 
     def __str__(self) -> str:
         """Write it as a sentence has it: part 3 of 8."""
-        return f"part{'s' if len(self.parts) > 1 else ''} {', '.join(map(str, self.parts))} of {self.of}"
+        return f"part{'s' if len(self.parts) > 1 else ''} {listed(self.parts)} of {self.of}"
 
 
 def missing(parts: Iterable[int], of: int) -> list[int]:
     """List the parts, of ``of``, that are not among ``parts``."""
     return sorted(set(range(1, of + 1)) - set(parts))
+
+
+def listed(things: Sequence[object]) -> str:
+    """Write numbers or names as an error has them, the first ones of many."""
+    return ", ".join([*map(str, things[:_TOLD]), *(["…"] if len(things) > _TOLD else [])])

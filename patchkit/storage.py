@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from patchkit.errors import DiskFullError, StorageError
 from patchkit.signals import held_off
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1.0  # seconds; shorter waits are not worth a line
 _BETWEEN = 60.0  # seconds from one line to the next
+_LOOK = "look at it: ls -l"
 _LONGEST = 4 * 3600.0  # seconds; a build of all releases holds no lock for that long
 
 
@@ -88,6 +90,14 @@ _REMEDIES = {
 }
 
 
+def refused(error: OSError) -> StorageError | None:
+    """Return the error for a file that the system refuses, as ``error`` says; None where it says something else."""
+    if error.errno not in (*_REMEDIES, errno.EACCES, errno.EPERM, errno.EIO) or not isinstance(error.filename, str):
+        return None
+    path = Path(error.filename)
+    return StorageError(f"can't read or write {path}", why=error.strerror or str(error), advice=_remedy(error, path))
+
+
 def _remedy(error: OSError, path: Path) -> str:
     """What helps against ``error`` about ``path``."""
     if error.errno == errno.ENOENT:
@@ -146,6 +156,29 @@ def reading(path: Path) -> Iterator[None]:
         raise StorageError(
             f"can't read {path}", why=error.strerror or str(error), advice=_remedy(error, path)
         ) from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open the plain file ``path``, a link's too. Raises StorageError for anything else, which is not waited for."""
+    with reading(path), open(path, "rb", opener=without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise StorageError(f"{path} is not a plain file", why="it is a folder, a pipe or a device", advice=_LOOK)
+        yield file
+
+
+def contents(path: Path, most: int = 64 << 20) -> bytes:
+    """Read the plain file ``path``. Raises StorageError where it is something else, or has more than ``most`` bytes."""
+    with opened(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise StorageError(f"{path} is larger than {most >> 20} MiB", why="none of patchkit's is", advice=_LOOK)
+    return data
+
+
+def without_waiting(path: str, flags: int) -> int:
+    """Open ``path``, for :func:`open`; a pipe that nobody writes into must not stop patchkit."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def talk_through(tell: Callable[[str], object]) -> None:

@@ -24,3 +24,10 @@ def test_what_is_no_part(text: str) -> None:
 def test_how_it_is_written() -> None:
     assert str(Shard(of=8, parts=[3])) == "part 3 of 8"
     assert str(Shard(of=8, parts=[1, 3])) == "parts 1, 3 of 8"
+
+
+@pytest.mark.parametrize("of", [0, 10**6, 10**18])
+def test_a_number_of_parts_that_nobody_has(of: int) -> None:
+    """A file may state any; the parts that are missing are listed from it."""
+    with pytest.raises(ValueError, match="Input should be"):
+        Shard(of=of, parts=[1])

@@ -33,9 +33,12 @@ _SANITIZERS = {
 def check_flags(flags: Sequence[str]) -> None:
     """Raise BadUsageError for the first of ``flags`` that could not do in a build what it says."""
     for flag in flags:
-        why = next((why for pattern, why in _REFUSED if re.fullmatch(pattern, flag, re.DOTALL)), None)
+        words = flag.split()[1:]  # of several flags in one; what follows the first may be its value
+        why = next((why for pattern, why in _REFUSED if re.fullmatch(pattern, flag, re.DOTALL)), None) or next(
+            (why for pattern, why in _REFUSED[:-1] for word in words if re.fullmatch(pattern, word, re.DOTALL)), None
+        )
         if why is not None:
-            advice = _STATIC if flag.startswith("-static") else "leave it out"
+            advice = _STATIC if "-static" in flag else "leave it out"
             raise BadUsageError(f"--cflag={flag} would not do what it says", why=why, advice=advice)
         unknown = [name for name in _sanitizers(flag) if name not in _SANITIZERS]
         if unknown:

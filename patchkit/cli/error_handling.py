@@ -15,7 +15,7 @@ from patchkit import signals
 from patchkit.cli.option_groups import with_option_groups
 from patchkit.cli.output.document import error_document, print_json
 from patchkit.errors import BadUsageError, DiskFullError, InterruptedByUserError, PatchkitError, fault
-from patchkit.storage import is_full, talk_through
+from patchkit.storage import is_full, refused, talk_through
 from patchkit.ui import Ui
 
 _ClickError: Any = typer.BadParameter.__mro__[2]  # ClickException, of the click that typer brings along
@@ -56,7 +56,7 @@ def reporting_errors(*, as_json: bool) -> Iterator[None]:
     except (typer.Exit, typer.Abort):
         raise
     except OSError as error:
-        _end(_disk_full(error) if is_full(error) else fault(error), as_json=as_json)
+        _end(_disk_full(error) if is_full(error) else refused(error) or fault(error), as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last resort: a user never sees a traceback unasked
         _end(fault(error), as_json=as_json)
 

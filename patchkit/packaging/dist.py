@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import ValidationError
 
 from patchkit.errors import ManifestError, StorageError
+from patchkit.json_schema import document, faults, validated
 from patchkit.packaging.manifest import Artifact, File, JoinedImage, Manifest
-from patchkit.storage import finish, locked, reading, replace_all, sha256_of, writing
+from patchkit.storage import contents, finish, locked, reading, replace_all, sha256_of, writing
 
 MANIFEST = "manifest.json"
 CHECKSUMS = "SHA256SUMS"
@@ -52,30 +53,57 @@ class Dist:
             self._finish()
             # Read first: a manifest that is not ours is refused before anything is written.
             before = self._read()
-            others = [other for other in before.artifacts if other.name != artifact.name]
+            replaced = (artifact.name, artifact.files[0].name)
+            others = [other for other in before.artifacts if {other.name, other.files[0].name}.isdisjoint(replaced)]
             images, joined = self._joined(before.images, [*others, artifact], artifact, files)
-            manifest = Manifest(artifacts=sorted([*others, artifact], key=lambda entry: entry.name), images=images)
-            text = manifest.model_dump_json(indent=2).encode() + b"\n"
-            named = {**files, **joined, MANIFEST: text, CHECKSUMS: _checksums(manifest, text)}
+            manifest = Manifest(artifacts=_by_name([*others, artifact]), images=images)
+            named = {**files, **joined, **_summary(manifest)}
             self._drop_signatures(named)
             for name in (*named, _JOURNAL):  # what a killed run has left; ours is the lock
                 for stale in self.folder.glob(f".{glob.escape(name)}.????????"):
                     stale.unlink(missing_ok=True)
             replace_all({self.folder / name: data for name, data in named.items()}, journal=self._journal)
 
+    def gather(self, artifacts: Sequence[tuple[Path, Artifact]]) -> None:
+        """Copy ``artifacts``, each from its folder, into this new one: the same bytes as if each had been added.
+
+        Raises StorageError where two have one name, or files of one name that differ, ArtifactError where an image is
+        not whole, and StorageError or DiskFullError where files can't be read or written.
+        """
+        sums = dict.fromkeys((MANIFEST, CHECKSUMS), "this folder's own")
+        for folder, artifact in artifacts:
+            for file in artifact.all_files:
+                if sums.setdefault(file.name, file.sha256) != file.sha256:
+                    raise StorageError(f"there are two different files {file.name}", why=f"one is in {folder}")
+            with reading(folder):
+                data = {file.name: (folder / file.name).read_bytes() for file in artifact.all_files}
+            replace_all({self.folder / name: content for name, content in data.items()})
+        images, joined = self._joined([], [artifact for _, artifact in artifacts])
+        try:
+            manifest = Manifest(artifacts=_by_name(artifact for _, artifact in artifacts), images=images)
+        except ValidationError as error:
+            raise StorageError("the parts make no manifest together", why=faults(error)) from error
+        replace_all({self.folder / name: data for name, data in {**joined, **_summary(manifest)}.items()})
+
     def _joined(
-        self, before: Sequence[JoinedImage], artifacts: Sequence[Artifact], new: Artifact, files: Mapping[str, bytes]
+        self,
+        before: Sequence[JoinedImage],
+        artifacts: Sequence[Artifact],
+        new: Artifact | None = None,
+        files: Mapping[str, bytes] = MappingProxyType({}),
     ) -> tuple[list[JoinedImage], dict[str, bytes]]:
-        """Return the entries of all joined images, and the contents of those that the ``files`` of ``new`` are in."""
-        images = {image.name: image for image in before if new.name not in image.artifacts}
+        """Return the entries of all joined images, and the contents of those that are of ``new``, whose ``files`` are
+        given; of all where it is None.
+        """
+        images = {image.name: image for image in before if new is None or new.name not in image.artifacts}
         contents: dict[str, bytes] = {}
-        if new.packages:
+        if any(each.packages for each in (artifacts if new is None else [new])):
             # A build that finds everything up to date needs none of what reads images.
             from patchkit.packaging.oci_index import groups, image_of, joined
 
             whole = [each for each in artifacts if each is new or all(map(self._intact, each.packages))]
             for name, members in groups(whole).items():
-                if new in members:
+                if new is None or new in members:
                     tars = {
                         image: files[image] if image in files else self._contents(image)
                         for image in map(image_of, members)
@@ -157,12 +185,11 @@ class Dist:
         if not path.exists():
             return Manifest(artifacts=[])
         try:
-            with reading(path):
-                return Manifest.model_validate_json(path.read_bytes())
-        except ValidationError as error:
+            return validated(Manifest, contents(path))
+        except ValueError as error:
             raise StorageError(
                 f"{path} is not a manifest of this patchkit",
-                why=_faults(error),
+                why=str(error),
                 advice=f"move {self.folder} away, or give another --out",
             ) from error
 
@@ -179,26 +206,21 @@ def read_manifest(path: Path) -> tuple[Path, Manifest]:
     file = path / MANIFEST if path.is_dir() else path
     if not file.exists():
         raise ManifestError(f"there is no manifest {file}", advice="give a manifest.json, or the folder that holds it")
-    with reading(file):
-        data = file.read_bytes()
+    data = contents(file)
     try:
-        json.loads(data)
+        document(data)
     except ValueError as error:
         raise ManifestError(
             f"{file} is truncated, or not JSON", why=str(error), advice="get it again; sha256sum --check SHA256SUMS"
         ) from error
     try:
-        return file.parent, Manifest.model_validate_json(data)
-    except ValidationError as error:
+        return file.parent, validated(Manifest, data)
+    except ValueError as error:
         raise ManifestError(
             f"{file} is not a manifest of this patchkit",
-            why=_faults(error),
+            why=str(error),
             advice="take the patchkit that wrote it: the manifest names its version",
         ) from error
-
-
-def _faults(error: ValidationError) -> str:
-    return "\n".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()[:3])
 
 
 def described(name: str, data: bytes) -> File:
@@ -206,8 +228,13 @@ def described(name: str, data: bytes) -> File:
     return File(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
-def _checksums(manifest: Manifest, text: bytes) -> bytes:
-    """In the form that ``sha256sum --check`` reads."""
+def _by_name(artifacts: Iterable[Artifact]) -> list[Artifact]:
+    return sorted(artifacts, key=lambda artifact: artifact.name)
+
+
+def _summary(manifest: Manifest) -> dict[str, bytes]:
+    """Write ``manifest``, and the checksums of all files in the form that ``sha256sum --check`` reads."""
+    text = manifest.model_dump_json(indent=2).encode() + b"\n"
     sums = {file.name: file.sha256 for file in manifest.all_files}
     sums[MANIFEST] = hashlib.sha256(text).hexdigest()
-    return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
+    return {MANIFEST: text, CHECKSUMS: "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()}

@@ -5,9 +5,9 @@ The manifest holds no date and no host name: the same inputs give the same bytes
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import FailFast, Field, model_validator
 
 from patchkit.json_schema import Part, tables
 
@@ -105,7 +105,7 @@ class File(Part):
 class Build(Part):
     """How it was compiled."""
 
-    target: str = Field(description="what the binaries run on")
+    target: str = Field(pattern=_FILE_NAME, description="what the binaries run on")
     triplet: str = Field(description="the target as compilers call it")
     engine: Literal["docker", "host"] = Field(description="where the commands ran")
     compiler: str = Field(description="first line of cc --version")
@@ -181,7 +181,7 @@ class Vulnerability(Part):
 class Artifact(Part):
     """One build: a release, a variant, a target."""
 
-    name: str = Field(description="release+variant-target, the archive's name without its ending")
+    name: str = Field(pattern=_FILE_NAME, description="release+variant-target, the archive's name without its ending")
     version: str = Field(description="what openvpn --version prints")
     release: str = Field(description="upstream's release, or git.COMMIT for another ref")
     series: str = Field(description="2.6, 2.7: which toolchain was taken")
@@ -206,14 +206,16 @@ class Artifact(Part):
     signature: AuthenticodeSignature | None = Field(
         default=None, description="of Windows programs; null when none was asked for"
     )
-    files: list[File] = Field(description="the archive and, except for stock, the diff")
-    documents: list[File] = Field(
+    files: Annotated[list[File], FailFast()] = Field(
+        min_length=1, description="the archive and, except for stock, the diff"
+    )
+    documents: Annotated[list[File], FailFast()] = Field(
         default=[],
         description="what is said of them: the SBOM (CycloneDX) and the provenance (in-toto, SLSA), and with "
         "--with-source the corresponding source",
     )
 
-    packages: list[File] = Field(
+    packages: Annotated[list[File], FailFast()] = Field(
         default=[], description="what was asked for with --package: a .deb, an .rpm, an OCI image"
     )
 
@@ -233,11 +235,20 @@ class Manifest(Part):
     """All artifacts in one folder."""
 
     schema_version: Literal[1] = Field(default=1, description="goes up when a field changes its meaning or goes away")
-    artifacts: list[Artifact] = Field(description="by name")
-    images: list[JoinedImage] = Field(
+    artifacts: Annotated[list[Artifact], FailFast()] = Field(description="by name")
+    images: Annotated[list[JoinedImage], FailFast()] = Field(
         default=[],
         description="the OCI images of one release and variant for several processors, joined in one index",
     )
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        names = [artifact.name for artifact in self.artifacts]
+        archives = [artifact.files[0].name for artifact in self.artifacts]
+        for listed in (names, archives, [image.name for image in self.images]):
+            if len(set(listed)) < len(listed):
+                raise ValueError(f"it names {next(name for name in listed if listed.count(name) > 1)} twice")
+        return self
 
     @property
     def all_files(self) -> list[File]:

@@ -15,9 +15,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from patchkit.errors import ArtifactError
+from patchkit.json_schema import document
 from patchkit.packaging.archive import plain_archive, zipped
 from patchkit.packaging.contents import Member
 from patchkit.packaging.manifest import Artifact
+from patchkit.source.tree.tarball import DAMAGED, plain_members
 
 SUFFIX = ".oci.tar"
 USER = 65532
@@ -98,29 +100,32 @@ def image_platforms(name: str, data: bytes) -> dict[str, str]:
     try:
         blobs = blobs_of(data)
         digests = {}
-        for entry in _entries(blobs, json.loads(blobs["index.json"])):
-            manifest = json.loads(_followed(blobs, entry))
-            config = json.loads(_followed(blobs, manifest["config"]))
+        for entry in _entries(blobs, document(blobs["index.json"])):
+            manifest = document(_followed(blobs, entry))
+            config = document(_followed(blobs, manifest["config"]))
             for layer in manifest["layers"]:
                 _followed(blobs, layer)
             digests[_debian_name(config)] = str(entry["digest"])
-    except (tarfile.TarError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{name} is not a whole image", why=f"{error}", advice="get the file again") from error
+    except (*DAMAGED, KeyError, TypeError, AttributeError) as error:
+        raise not_whole(name, error) from error
     return digests
 
 
+def not_whole(name: str, error: Exception) -> ArtifactError:
+    """Return the error for the tar ``name``, which is not what patchkit writes, as ``error`` shows."""
+    return ArtifactError(f"{name} is not a whole image", why=f"{error}", advice="get the file again")
+
+
 def blobs_of(data: bytes) -> dict[str, bytes]:
-    """Return the files in the tar ``data``, by path."""
-    with tarfile.open(fileobj=io.BytesIO(data)) as packed:
-        files = {member.name: packed.extractfile(member) for member in packed if member.isreg()}
-        return {path: file.read() for path, file in files.items() if file is not None}
+    """Return the files in the tar ``data``, by path. Raises what DAMAGED lists."""
+    return {member.name: content for member, content in plain_members(data) if member.isreg()}
 
 
 def _entries(blobs: Mapping[str, bytes], index: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the images that ``index`` names, and those of an index that it names. Raises KeyError or ValueError."""
     for entry in index["manifests"]:
         if entry["mediaType"] == INDEX_TYPE:
-            yield from json.loads(_followed(blobs, entry))["manifests"]
+            yield from document(_followed(blobs, entry))["manifests"]
         else:
             yield entry
 

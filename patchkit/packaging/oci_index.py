@@ -5,9 +5,9 @@ An OCI layout when unpacked, and what ``docker load`` reads. The same images giv
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from patchkit.json_schema import document
 from patchkit.packaging.archive import plain_archive
 from patchkit.packaging.manifest import Artifact
 from patchkit.packaging.oci import (
@@ -20,6 +20,7 @@ from patchkit.packaging.oci import (
     descriptor,
     image_platforms,
     names_of,
+    not_whole,
 )
 
 
@@ -49,10 +50,13 @@ def joined(artifacts: Sequence[Artifact], images: Mapping[str, bytes]) -> bytes:
         image_platforms(name, images[name])  # follows each digest
         files = blobs_of(images[name])
         blobs |= {path: data for path, data in files.items() if path.startswith("blobs/")}
-        for_docker += json.loads(files["manifest.json"])
+        try:
+            for_docker += document(files["manifest.json"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise not_whole(name, error) from error
         entries += [
             {key: value for key, value in entry.items() if key != "annotations"}
-            for entry in json.loads(files["index.json"])["manifests"]
+            for entry in document(files["index.json"])["manifests"]
         ]
     index = canonical_json({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries})
     top = {**descriptor(index, INDEX_TYPE), "annotations": names_of(_tag(artifacts[0]))}

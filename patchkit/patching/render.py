@@ -50,6 +50,7 @@ from patchkit.printable import in_one_line
 from patchkit.releases.version import Version
 from patchkit.source.tree.code_series import series_of_code
 from patchkit.source.tree.tree import SYMLINK, SourceTree
+from patchkit.source.tree.version_m4 import own_text
 
 _SHOWN = 4  # lines that a message lists
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -249,15 +250,25 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool, check_name
     try:
         changes = [change for file in combined.files if (change := _change(combined, tree, file, guard=guard)).edits]
     except AnchorError as error:
-        error.why = "\n".join([error.why, *_hints(combined, tree, error.missing)])
+        error.why = "\n".join([error.why, *_hints(combined, tree, error.missing), *_between_releases(tree)])
         raise
     if not changes:
         raise BadVariantError(f"{combined.name} changes nothing in this release")
     # A pinned tree is upstream's to the byte, and what becomes of it is pinned too: it was compiled.
     pinned = tree.origin.verified and all(pins.is_upstreams(_name(each.path), each.source.data) for each in changes)
     if check_names and not pinned:
-        names.check(combined.name, tree, [change.changed for change in changes], guard=guard)
+        try:
+            names.check(combined.name, tree, [change.changed for change in changes], guard=guard)
+        except AnchorError as error:
+            error.why = "\n".join([error.why, *_between_releases(tree)])
+            raise
     return changes
+
+
+def _between_releases(tree: SourceTree) -> Iterator[str]:
+    """Yield that ``tree`` is no release, where it says so itself."""
+    if (own := own_text(tree)).endswith("_git"):
+        yield f"the source calls itself {own}: between two releases, code can be like the one here and the other there"
 
 
 def _hints(combined: Combination, tree: SourceTree, missing: str) -> Iterator[str]:

@@ -22,6 +22,8 @@ from tests.conftest import Run
     [
         ("-static", "libtool"),
         ("-static-pie", "libtool"),
+        ("-O2 -static", "libtool"),
+        ("-O2 -g -lfoo", "linker"),
         ("-m32", "target"),
         ("-mx32", "target"),
         ("-march=native", "machine"),

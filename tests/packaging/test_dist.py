@@ -82,6 +82,51 @@ def test_images_for_several_processors_are_joined_and_stay_true(tmp_path: Path) 
     assert dist.find(stems[0], inputs) is None  # so that it is made again
 
 
+def test_what_is_gathered_has_the_bytes_of_what_was_added(tmp_path: Path) -> None:
+    one, whole = Dist(tmp_path / "whole"), Dist(tmp_path / "gathered")
+    gathered = []
+    for processor in ("arm64", "amd64"):
+        stem = f"openvpn-2.6.14-linux-{processor}"
+        image = oci.image(described_artifact(name=stem), {}, processor)
+        files = {f"{stem}.tar.gz": b"1", "2.6.14.diff": b"-"}
+        entry = described_artifact(name=stem, target=f"linux-{processor}", files=files)
+        entry = entry.model_copy(update={"packages": [described(f"{stem}.oci.tar", image)]})
+        part = Dist(tmp_path / processor)
+        for dist in (one, part):
+            dist.add(entry, {**files, f"{stem}.oci.tar": image})
+        gathered.append((part.folder, entry))
+    whole.folder.mkdir()
+    whole.gather(gathered)
+    both = [
+        {path.name: path.read_bytes() for path in folder.folder.iterdir() if path.name != ".lock"}
+        for folder in (one, whole)
+    ]
+    assert both[0] == both[1]
+    assert "openvpn-2.6.14-linux.oci.tar" in both[1]
+
+
+@pytest.mark.parametrize(
+    ("second", "files", "message"),
+    [
+        ("b", {"a.tar.gz": b"2"}, "two different files a.tar.gz"),
+        ("b", {"a.tar.gz": b"1"}, "no manifest together"),
+        ("a", {"b.tar.gz": b"1"}, "no manifest together"),
+        ("b", {"b.tar.gz": b"1", MANIFEST: b"{}"}, "two different files manifest.json"),
+    ],
+)
+def test_what_cannot_be_gathered(second: str, files: dict[str, bytes], message: str, tmp_path: Path) -> None:
+    parts: list[tuple[Path, manifest.Artifact]] = []
+    for name, contents in (("a", {"a.tar.gz": b"1"}), (second, files)):
+        folder = tmp_path / str(len(parts))
+        folder.mkdir()
+        for file, data in contents.items():
+            (folder / file).write_bytes(data)
+        parts.append((folder, artifact(name, contents)))
+    (tmp_path / "new").mkdir()
+    with pytest.raises(StorageError, match=message):
+        Dist(tmp_path / "new").gather(parts)
+
+
 @pytest.mark.slow
 def test_runs_side_by_side_lose_nothing(tmp_path: Path) -> None:
     dist = Dist(tmp_path)

@@ -150,6 +150,20 @@ def test_a_declaration_behind_the_use_comes_too_late() -> None:
     assert "declared too late" in caught.value.why
 
 
+@pytest.mark.parametrize(
+    "changed", [{"buffer": ("extern time_t now;\n", "")}, {"source": ("\nreliable_send(", "\nodd(")}]
+)
+def test_a_state_between_two_releases_is_called_so(changed: dict[str, tuple[str, str]]) -> None:
+    files = {path: made(**changed).read(path) for path in FILES}
+    versions = {"2.5_git": ("5", "_git"), "2.5.3": ("5", ".3")}
+    for own, (minor, patch) in versions.items():
+        parts = {"MAJOR": "2", "MINOR": minor, "PATCH": patch}
+        text = "".join(f"define([PRODUCT_VERSION_{part}], [{value}])\n" for part, value in parts.items())
+        with pytest.raises(AnchorError) as caught:
+            render(combination("early"), tree_of({**files, "version.m4": text.encode()}), "sample")
+        assert (f"the source calls itself {own}: between two releases" in caught.value.why) == own.endswith("_git")
+
+
 def test_a_declaration_in_the_file_itself_counts() -> None:
     own = made(
         buffer=("extern time_t now;\n", ""), source=("bool\nreliable_empty", "static time_t now;\nbool\nreliable_empty")

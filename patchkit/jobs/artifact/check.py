@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patchkit.errors import ArtifactError, BadSignatureError, PatchkitError, UnknownKeyError
@@ -15,7 +15,8 @@ from patchkit.packaging.dist import CHECKSUMS, MANIFEST, read_manifest
 from patchkit.packaging.manifest import Manifest
 from patchkit.packaging.signatures.keys import SUFFIXES, PublicKey
 from patchkit.packaging.signatures.verify import SignatureVerdict, verify
-from patchkit.storage import reading
+from patchkit.printable import shortened
+from patchkit.storage import contents, reading
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,12 @@ def check(folder: Path, keys: Sequence[Path]) -> Checked:
     results += check_joined_images(place, manifest)
     results += _check_signatures(place, manifest, public)
     results += _left_over(place, manifest)
+    results = [replace(result, what=shortened(result.what), detail=shortened(result.detail)) for result in results]
     return Checked(place, results, _error(place, results, public))
 
 
 def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey]) -> Iterator[ArtifactCheck]:
-    documents = [file.name for artifact in manifest.artifacts for file in artifact.documents]
+    documents = dict.fromkeys(file.name for artifact in manifest.artifacts for file in artifact.documents)
     for name in (CHECKSUMS, MANIFEST, *documents):
         for scheme, suffix in SUFFIXES.items():
             path = folder / f"{name}{suffix}"
@@ -65,8 +67,7 @@ def _check_signatures(folder: Path, manifest: Manifest, keys: Sequence[PublicKey
             if not (folder / name).is_file():
                 yield ArtifactCheck(name, path.name, "bad", "the signed file is not there", signature=True)
                 continue
-            with reading(path):
-                signature, data = path.read_bytes(), (folder / name).read_bytes()
+            signature, data = contents(path), contents(folder / name)
             verdict = verify(scheme, signature, data, keys)
             yield ArtifactCheck(name, path.name, _STATES[verdict.state], _detail(verdict), signature=True)
 

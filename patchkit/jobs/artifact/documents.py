@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from patchkit.jobs.artifact.findings import ArtifactCheck, hashed
+from patchkit.json_schema import document as parsed
 from patchkit.packaging.contents import Member
 from patchkit.packaging.dist import MANIFEST
 from patchkit.packaging.manifest import Artifact
@@ -18,7 +18,7 @@ from patchkit.packaging.provenance import PREDICATE, STATEMENT
 from patchkit.packaging.provenance import SUFFIX as PROVENANCE
 from patchkit.packaging.sbom import SUFFIX as SBOM
 from patchkit.packaging.spdx import SUFFIX as SPDX
-from patchkit.storage import reading
+from patchkit.storage import contents as read
 
 _Check = Callable[[Path, Artifact, Mapping[str, Member], dict[str, Any]], Iterator[ArtifactCheck]]
 
@@ -33,8 +33,7 @@ def check_documents(folder: Path, artifact: Artifact, contents: Mapping[str, Mem
     for kind, suffix, check in documents:
         name = f"{artifact.name}{suffix}"
         try:
-            with reading(folder / name):
-                document = json.loads((folder / name).read_bytes()) if (folder / name).is_file() else None
+            document = parsed(read(folder / name)) if (folder / name).is_file() else None
         except ValueError as error:
             yield ArtifactCheck(name, MANIFEST, "bad", f"it is not JSON: {error}")
             continue

@@ -11,12 +11,13 @@ from patchkit.errors import ArtifactError
 from patchkit.jobs.artifact.documents import check_documents
 from patchkit.jobs.artifact.findings import ArtifactCheck, hashed
 from patchkit.jobs.artifact.images import check_images
-from patchkit.packaging.contents import Member, members
+from patchkit.packaging.contents import MOST_BYTES, Member, members
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST
 from patchkit.packaging.machine import machine_of
 from patchkit.packaging.manifest import Artifact, Manifest
-from patchkit.storage import reading
+from patchkit.storage import contents as read
 
+_MOST_CHECKSUMS = 4 << 20  # bytes; those of a thousand artifacts have 1 MB
 _ROW = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
@@ -27,8 +28,7 @@ def check_checksums(folder: Path, manifest: Manifest) -> Iterator[ArtifactCheck]
     if not path.is_file():
         yield ArtifactCheck(CHECKSUMS, by, "bad", "the file is not there")
         return
-    with reading(path):
-        rows = [_ROW.fullmatch(line) for line in path.read_text("utf-8", "replace").splitlines()]
+    rows = [_ROW.fullmatch(line) for line in read(path, _MOST_CHECKSUMS).decode("utf-8", "replace").splitlines()]
     sums = {row[2]: row[1] for row in rows if row}
     if not all(rows):
         yield ArtifactCheck(CHECKSUMS, by, "bad", "a line is not a checksum")
@@ -58,8 +58,7 @@ def check_artifact(folder: Path, artifact: Artifact) -> Iterator[ArtifactCheck]:
 def _contents(path: Path) -> Mapping[str, Member]:
     if not path.is_file():
         return {}
-    with reading(path):
-        return members(path.name, path.read_bytes())
+    return members(path.name, read(path, MOST_BYTES))
 
 
 def _check_machine(artifact: Artifact, contents: Mapping[str, Member]) -> Iterator[ArtifactCheck]:

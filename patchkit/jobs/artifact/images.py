@@ -9,14 +9,15 @@ from pathlib import Path
 from patchkit.errors import ArtifactError
 from patchkit.jobs.artifact.findings import ArtifactCheck, hashed
 from patchkit.packaging import oci, oci_index
+from patchkit.packaging.contents import MOST_BYTES
 from patchkit.packaging.dist import MANIFEST
 from patchkit.packaging.manifest import Artifact, Manifest
-from patchkit.storage import reading
+from patchkit.storage import contents
 
 
 def check_images(folder: Path, artifact: Artifact) -> Iterator[ArtifactCheck]:
     """Follow the digests of each image, and compare its processor with the artifact's."""
-    for name in (file.name for file in artifact.packages if file.name.endswith(oci.SUFFIX)):
+    for name in dict.fromkeys(file.name for file in artifact.packages if file.name.endswith(oci.SUFFIX)):
         platforms = yield from _platforms(folder, name)
         for processor in platforms:
             if processor not in artifact.build.target:
@@ -30,12 +31,11 @@ def check_joined_images(folder: Path, manifest: Manifest) -> Iterator[ArtifactCh
         yield hashed(folder, image.name, image.sha256, MANIFEST)
         held = yield from _platforms(folder, image.name)
         own: dict[str, str] = {}
-        for artifact in manifest.artifacts:
-            if artifact.name not in image.artifacts:
-                continue
+        names = set(image.artifacts)
+        for artifact in (artifact for artifact in manifest.artifacts if artifact.name in names):
             single = folder / (oci_index.image_of(artifact) or "")
-            with suppress(ArtifactError), reading(single):  # what is wrong with it is told with its artifact
-                own |= oci.image_platforms(single.name, single.read_bytes()) if single.is_file() else {}
+            with suppress(ArtifactError):  # what is wrong with it is told with its artifact
+                own |= oci.image_platforms(single.name, contents(single, MOST_BYTES)) if single.is_file() else {}
         for processor in sorted(held.keys() | own.keys() if held else ()):
             same = held.get(processor) == own.get(processor)
             what = f"its image for {processor} is {'the' if same else 'not the'} artifact's own"
@@ -46,10 +46,8 @@ def _platforms(folder: Path, name: str) -> Generator[ArtifactCheck, None, dict[s
     """Return the images in the tar ``name``, digests by processor; yield what was found on the way."""
     if not (folder / name).is_file():
         return {}
-    with reading(folder / name):
-        data = (folder / name).read_bytes()
     try:
-        platforms = oci.image_platforms(name, data)
+        platforms = oci.image_platforms(name, contents(folder / name, MOST_BYTES))
     except ArtifactError as error:
         yield ArtifactCheck(name, "its index", "bad", error.why)
         return {}

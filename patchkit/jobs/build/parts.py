@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from patchkit import __version__
 from patchkit.errors import StorageError
 from patchkit.jobs.build.outcome import ReleaseOutcome
 from patchkit.jobs.build.request import ReleasesRequest
-from patchkit.json_schema import Part
+from patchkit.json_schema import Part, validated
 from patchkit.packaging.dist import MANIFEST, Dist
 from patchkit.packaging.manifest import Artifact
 from patchkit.patching.combination import combination
 from patchkit.patching.own.variant import BroughtVariant
-from patchkit.shard import Shard, missing
-from patchkit.storage import check_writable, reading, replace_all, whole_folder, writing
+from patchkit.shard import Shard, listed, missing
+from patchkit.storage import check_writable, contents, reading, replace_all, whole_folder, writing
 
 PART = "part.json"
 """Lies beside the manifest of a folder that holds a part."""
@@ -95,7 +95,7 @@ def merge(request: DistMergeRequest) -> Merged:
     lacking = missing(there, parts[0][1].shard.of)
     if lacking and not request.allow_missing:
         raise StorageError(
-            f"of {parts[0][1].shard.of} parts {len(lacking)} are missing: {', '.join(map(str, lacking))}",
+            f"of {parts[0][1].shard.of} parts {len(lacking)} are missing: {listed(lacking)}",
             advice="name their folders as well; --allow-missing leaves them out",
         )
     with_folders = [(folder, artifact) for folder, part in parts for artifact in _artifacts(folder, part)]
@@ -103,12 +103,7 @@ def merge(request: DistMergeRequest) -> Merged:
         Dist(folder).check(artifact)
     failed = {what: why for _, part in parts for what, why in part.failed.items()}
     with whole_folder(request.out) as out:
-        for folder, artifact in with_folders:
-            contents = {}
-            for file in artifact.all_files:
-                with reading(folder / file.name):
-                    contents[file.name] = (folder / file.name).read_bytes()
-            Dist(out).add(artifact, contents)
+        Dist(out).gather(with_folders)
         if lacking:
             first = parts[0][1]
             whole = first.model_copy(
@@ -144,11 +139,10 @@ def _read(folder: Path) -> BuiltPart:
             raise StorageError(
                 f"{folder} is not a part of a build", why=f"it has no {PART}", advice="patchkit build --shard K/N"
             )
-        data = path.read_bytes()
     try:
-        return BuiltPart.model_validate_json(data)
-    except ValidationError as error:
-        raise StorageError(f"{path} is damaged", why=str(error.errors()[0]["msg"])) from error
+        return validated(BuiltPart, contents(path))
+    except ValueError as error:
+        raise StorageError(f"{path} is damaged", why=str(error), advice="build that part again") from error
 
 
 def _refuse_others(parts: Sequence[tuple[Path, BuiltPart]]) -> None:

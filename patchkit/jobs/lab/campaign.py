@@ -21,13 +21,14 @@ from patchkit.jobs.lab.finished import TIMING, Done, refuse_storms, refuse_void,
 from patchkit.jobs.lab.links import Link, ready
 from patchkit.jobs.lab.request import CampaignRequest
 from patchkit.jobs.lab.runners import LocalRunner, Runner, side_by_side
+from patchkit.json_schema import validated
 from patchkit.lab.link.openvpn_options import refuse_unknown
 from patchkit.lab.model.campaign import Campaign, Cell
 from patchkit.lab.model.new_campaign import REFERENCE_TRIALS, arm
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder, file_stem
 from patchkit.lab.report.report import Timing
-from patchkit.storage import check_writable, reading
+from patchkit.storage import check_writable, contents
 from patchkit.ui import Ui
 
 
@@ -182,6 +183,6 @@ class _Job:
         path = self.folder.path / TIMING
         if not path.exists() or len(self.trials) == 0:
             return None
-        with contextlib.suppress(ValueError), reading(path):
-            return Timing.model_validate_json(path.read_bytes())
+        with contextlib.suppress(ValueError):
+            return validated(Timing, contents(path))
         return None

@@ -48,7 +48,7 @@ def refuse_void(done: Done) -> None:
     """Raise NoEvidenceError where more than a tenth of the trials are void."""
     void = [trial for trial in done.trials if trial.outcome == "void"]
     if len(void) * 10 > len(done.trials):
-        reasons = Counter(trial.detail.splitlines()[0] for trial in void)
+        reasons = Counter((trial.detail.splitlines() or ["no reason given"])[0] for trial in void)
         raise NoEvidenceError(
             f"{len(void)} of {len(done.trials)} trials are void",
             why="\n".join(f"{count} times: {reason}" for reason, count in reasons.most_common(3)),

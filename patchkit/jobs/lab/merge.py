@@ -12,13 +12,15 @@ from patchkit.context import Context
 from patchkit.errors import ReportError
 from patchkit.jobs.lab.batch import refuse_altered
 from patchkit.jobs.lab.finished import TIMING, Done, refuse_storms, refuse_void, write_report
+from patchkit.json_schema import validated
 from patchkit.lab.model.campaign import Campaign
 from patchkit.lab.model.new_campaign import REFERENCE_TRIALS
 from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder, differences
 from patchkit.lab.report.report import Timing
-from patchkit.shard import Shard, missing
-from patchkit.storage import check_writable, reading, replace_all, whole_folder
+from patchkit.lab.results.results import by_cell
+from patchkit.shard import Shard, listed, missing
+from patchkit.storage import check_writable, contents, reading, replace_all, whole_folder
 
 _SAME = ("patchkit", "trials")
 """Fields of a campaign in which one that is resumed may differ, and parts may not."""
@@ -62,8 +64,8 @@ def merge(request: MergeRequest, context: Context) -> Done:
     lacking = missing(parts, first.shard.of)
     if lacking and not request.allow_missing:
         raise ReportError(
-            f"of {first.shard.of} parts {len(lacking)} are missing: {', '.join(map(str, lacking))}",
-            why=f"there are {', '.join(map(str, parts))}",
+            f"of {first.shard.of} parts {len(lacking)} are missing: {listed(lacking)}",
+            why=f"there are {listed(parts)}",
             advice="name their folders as well; --allow-missing reports on those that are there",
         )
     shard = Shard(of=first.shard.of, parts=parts) if lacking else None
@@ -86,25 +88,24 @@ def _read(path: Path) -> _Piece:
     if campaign.shard is None:
         raise ReportError(f"{path} is not a part of a campaign", why="it was run without --shard")
     trials = folder.trials()
-    there = {(trial.cell, trial.trial) for trial in trials}
-    wanted = {
-        (cell.id, number)
-        for number in campaign.numbers()
-        for cell in [*campaign.cells, *(campaign.reference if number <= REFERENCE_TRIALS else [])]
-    }
-    if wanted - there:
+    numbers = set(campaign.numbers())
+    first = {number for number in numbers if number <= REFERENCE_TRIALS}
+    # Counted from what is there: a campaign may ask for more than memory holds.
+    wanted = {cell.id: first for cell in campaign.reference} | {cell.id: numbers for cell in campaign.cells}
+    own = [trial for trial in trials if trial.trial in wanted.get(trial.cell, ())]
+    there, total = sum(map(len, by_cell(campaign, own).values())), sum(map(len, wanted.values()))
+    if there < total:
         raise ReportError(
-            f"{path} is not complete: {len(wanted - there)} of {len(wanted)} trials are missing",
+            f"{path} is not complete: {total - there} of {total} trials are missing",
             why=f"it is {campaign.shard}",
             advice=f"patchkit lab run --resume --out {path}",
         )
     timing = path / TIMING
     try:
-        with reading(timing):
-            took = Timing.model_validate_json(timing.read_bytes())
+        took = validated(Timing, contents(timing))
     except ValueError as error:
-        raise ReportError(f"{timing} is damaged", why=str(error)) from error
-    return _Piece(path, campaign, campaign.shard, trials, took)
+        raise ReportError(f"{timing} is damaged", why=str(error), advice="run the campaign again") from error
+    return _Piece(path, campaign, campaign.shard, own, took)
 
 
 def _refuse_other(first: _Piece, piece: _Piece) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from patchkit.packaging.spdx import SUFFIX as SPDX
 from patchkit.processors import cores
 from patchkit.source.git import repository
 from patchkit.source.obtain import SourceRequest
+
+# A manifest can come from anybody: no flag that names a file or a program (-wrapper, -specs), or that a shell reads.
+_PLAIN_FLAG = re.compile(r"-(O|g|m|D|U|W(?![alp],)|f(?!plugin|pass-plugin)|std=)[\w.,=+-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,11 @@ def build_request(artifact: Artifact, request: RebuildRequest, out: Path) -> Bui
     """Return the request that builds ``artifact`` again into ``out``.
 
     Raises ManifestError where another patchkit wrote the manifest and the request does not build ``anyway``,
-    BadUsageError for a source of the user's own that is not given.
+    BadUsageError for a source that no pin covers and that is not given, and ManifestError for flags that could do more
+    than compile.
     """
     _check_patchkit(artifact, anyway=request.anyway)
+    _check_flags(artifact)
     build, crypto = artifact.build, artifact.build.crypto
     if crypto is None:
         raise ManifestError(
@@ -99,6 +105,17 @@ def _check_patchkit(artifact: Artifact, *, anyway: bool) -> None:
         )
 
 
+def _check_flags(artifact: Artifact) -> None:
+    words = [word for flag in artifact.build.added_cflags for word in flag.split()]
+    odd = [word for word in words if not _PLAIN_FLAG.fullmatch(word)]
+    if odd:
+        raise ManifestError(
+            f"{artifact.name} was compiled with --cflag={odd[0]}",
+            why="a manifest can come from anybody, and such a flag can name a file or a program of this machine",
+            advice="patchkit build with the same --cflag, and compare the hashes",
+        )
+
+
 def _source_request(artifact: Artifact, request: RebuildRequest) -> SourceRequest:
     source = artifact.source
     by_hand = source.kind == "directory" or (source.kind == "tarball" and not source.verified)
@@ -112,7 +129,11 @@ def _source_request(artifact: Artifact, request: RebuildRequest) -> SourceReques
         return SourceRequest(artifact.release, pinned_tarball=True)
     # A branch may have moved on; the commit has not. A release keeps its name, and with it its pin.
     is_release = not artifact.release.startswith("git.")
-    where = request.git or repository.default_repository() or repository.UPSTREAM
+    where = request.git or repository.default_repository() or (repository.UPSTREAM if is_release else None)
+    if where is None:  # GitHub gives the commits of anybody's fork by upstream's URL
+        raise BadUsageError(
+            f"{artifact.name} is from a commit that no pin covers: {_named(source)}", advice="--git URL"
+        )
     return SourceRequest(artifact.release if is_release else source.commit or source.name, git=where)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import FailFast, Field, field_validator, model_validator
 
 from patchkit.json_schema import Part
 from patchkit.lab.model.bounds import MOST_TRIALS
@@ -78,8 +78,9 @@ class LinkDescription(Part):
         default=None, description="guest time that each system call takes, in ns; null where computing takes time"
     )
     shift: int = Field(
+        ge=1,
         description="trials of a batch, which run one behind the other before everything begins anew: what one leaves "
-        "behind moves the next by microseconds; 1 on uml, where each trial has a guest of its own"
+        "behind moves the next by microseconds; 1 on uml, where each trial has a guest of its own",
     )
 
     @field_validator("link", mode="before")
@@ -96,10 +97,12 @@ class Campaign(Part):
     seed: int = Field(description="what all trials' seeds derive from")
     trials: int = Field(ge=1, le=MOST_TRIALS, description="trials a cell")
     machine: LinkDescription = Field(description="the link that trials ran on")
-    arms: list[Arm] = Field(description="the first one is what the others are compared with")
+    arms: Annotated[list[Arm], FailFast()] = Field(description="the first one is what the others are compared with")
     scenarios: dict[str, Scenario] = Field(description="as they were run, all defaults filled in")
-    cells: list[Cell] = Field(description="every arm over every scenario, with every kind of credentials")
-    reference: list[Cell] = Field(
+    cells: Annotated[list[Cell], FailFast()] = Field(
+        description="every arm over every scenario, with every kind of credentials"
+    )
+    reference: Annotated[list[Cell], FailFast()] = Field(
         description="lossless cells of the first arm, a few trials each: what packets are compared with"
     )
 
@@ -121,8 +124,9 @@ class Campaign(Part):
 
     def numbers(self) -> Iterator[int]:
         """Yield the numbers of each cell's trials that belong here."""
+        is_here = self.shard.chosen() if self.shard else None
         for number in range(1, self.trials + 1):
-            if self.shard is None or self.shard.holds((number - 1) // self.machine.shift):
+            if is_here is None or is_here((number - 1) // self.machine.shift):
                 yield number
 
     def cell(self, cell_id: str) -> Cell | None:

@@ -33,9 +33,13 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 class Timing(Part):
     """How long a campaign took, which differs from run to run and is not part of the results."""
 
-    guest_seconds: float = Field(description="all trials together, on the guests' clocks")
-    wall_seconds: float = Field(description="all trials together, for the user who waited")
-    jobs: int = Field(description="trials at a time")
+    guest_seconds: float = Field(
+        ge=0, le=1e12, allow_inf_nan=False, description="all trials together, on the guests' clocks"
+    )
+    wall_seconds: float = Field(
+        ge=0, le=1e12, allow_inf_nan=False, description="all trials together, for the user who waited"
+    )
+    jobs: int = Field(ge=0, le=10**6, description="trials at a time")
 
     @property
     def guest_per_wall(self) -> float | None:

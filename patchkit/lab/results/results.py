@@ -42,10 +42,16 @@ def by_cell(campaign: Campaign, trials: Sequence[Trial]) -> dict[str, list[Trial
     trials_of: dict[str, dict[int, Trial]] = {cell.id: {} for cell in [*campaign.cells, *campaign.reference]}
     for trial in trials:
         if trial.cell not in trials_of:
-            raise ReportError(f"the campaign has no cell {trial.cell}", why="its trials are another campaign's")
+            raise ReportError(
+                f"the campaign has no cell {trial.cell}",
+                why="its trials are another campaign's",
+                advice="run the campaign again, with another --out",
+            )
         if trials_of[trial.cell].setdefault(trial.trial, trial) != trial:
             raise ReportError(
-                f"trial {trial.trial} of {trial.cell} is there twice", why="and the two do not show the same"
+                f"trial {trial.trial} of {trial.cell} is there twice",
+                why="and the two do not show the same",
+                advice="run the campaign again, with another --out",
             )
     return {cell: [numbered[number] for number in sorted(numbered)] for cell, numbered in trials_of.items()}
 

@@ -13,6 +13,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from patchkit.json_schema import document as parsed
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
@@ -94,7 +96,7 @@ def write(key: EllipticCurvePrivateKey, data: bytes) -> bytes:
 def read(data: bytes) -> SigstoreBundle:
     """Read the bundle ``data``. Raises ValueError where it is none."""
     try:
-        document: Any = json.loads(data)
+        document: Any = parsed(data)
         if not str(document["mediaType"]).startswith(_BUNDLES):
             raise ValueError("its mediaType is not that of a bundle")
         material = document["verificationMaterial"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from patchkit.errors import BadPatchError
 from patchkit.printable import in_one_line
-from patchkit.storage import reading
+from patchkit.storage import reading, without_waiting
 
 MAX_FOLDER = 16 * 1024 * 1024
 """Bytes of all files of a folder."""
@@ -20,7 +20,7 @@ def read_file(path: Path, most: int) -> bytes:
 
     Raises BadPatchError where it is something else or larger, and StorageError where it can't be read.
     """
-    with reading(path), open(path, "rb", opener=_without_waiting) as file:
+    with reading(path), open(path, "rb", opener=without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BadPatchError(f"{_shown(path)} is not a file", advice="give a file, or a folder with a file series")
         data = file.read(most + 1)
@@ -78,11 +78,6 @@ def files_of(folder: Path) -> dict[str, bytes]:
         found[name] = read_below(folder, name, left)
         left -= len(found[name])
     return found
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; a pipe that nobody writes into must not stop patchkit."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _shown(path: Path) -> str:

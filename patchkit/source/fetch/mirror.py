@@ -10,19 +10,19 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import FailFast, Field, model_validator
 
 from patchkit.context import Context
 from patchkit.errors import MirrorError, NetworkUnavailableError, PlacesExhaustedError, WrongHashError
-from patchkit.json_schema import Part
+from patchkit.json_schema import Part, validated
 from patchkit.source.fetch import download, from_url, places
 from patchkit.source.fetch.from_url import ExpectedFile, PlaceFailedError
 from patchkit.source.fetch.places import Place
 from patchkit.source.git import repository as git
 from patchkit.source.tree.tree import Origin
-from patchkit.storage import reading, sha256_of, writing
+from patchkit.storage import opened, sha256_of, writing
 
 INDEX = "mirror.json"
 CHECKSUMS = "SHA256SUMS"
@@ -71,10 +71,17 @@ class MirrorIndex(Part):
     """The contents of a mirror: ``mirror.json``."""
 
     schema_version: Literal[1] = 1
-    files: list[MirrorFile] = Field(default=[])
-    tags: list[MirrorTag] = Field(default=[])
-    gaps: list[MirrorGap] = Field(default=[])
+    files: Annotated[list[MirrorFile], FailFast()] = Field(default=[])
+    tags: Annotated[list[MirrorTag], FailFast()] = Field(default=[])
+    gaps: Annotated[list[MirrorGap], FailFast()] = Field(default=[])
     """What was asked for and is missing: the sync failed, or was ended, before it had it."""
+
+    @model_validator(mode="after")
+    def _names_each_once(self) -> Self:
+        for names in ([file.name for file in self.files], [tag.tag for tag in self.tags]):
+            if len(set(names)) < len(names):
+                raise ValueError("it names a file or tag twice")
+        return self
 
     def file(self, name: str) -> MirrorFile | None:
         """Return the entry of the file ``name``, or None."""
@@ -86,7 +93,7 @@ def read_index(folder: Path) -> MirrorIndex | None:
     path = folder / INDEX
     if not path.is_file():
         return None
-    with reading(path), path.open("rb") as file:
+    with opened(path) as file:
         data = file.read(_INDEX_LIMIT + 1)
     return parse_index(data, str(path))
 
@@ -96,18 +103,11 @@ def parse_index(data: bytes, where: str) -> MirrorIndex:
     if len(data) > _INDEX_LIMIT:
         raise MirrorError(f"{where} is not the index of a mirror", why=f"it is larger than {_INDEX_LIMIT >> 20} MiB")
     try:
-        return MirrorIndex.model_validate_json(data)
-    except ValidationError as error:
+        return validated(MirrorIndex, data)
+    except ValueError as error:
         raise MirrorError(
-            f"{where} is not the index of a mirror",
-            why="\n".join(f"{_place(part['loc'])}: {part['msg']}" for part in error.errors()[:3]),
-            advice="patchkit mirror sync writes it anew",
+            f"{where} is not the index of a mirror", why=str(error), advice="patchkit mirror sync writes it anew"
         ) from error
-
-
-def _place(parts: tuple[int | str, ...]) -> str:
-    """Name the place of an error in an index; a key may be anything, even a terminal's control sequence."""
-    return ascii(".".join(map(str, parts)))[1:-1]
 
 
 def indexed(name: str, context: Context) -> Path | None:

@@ -95,9 +95,10 @@ _OPENERS: tuple[tuple[bytes, Callable[[io.BytesIO], io.BufferedIOBase]], ...] = 
 )
 
 
-_DAMAGED = (
+DAMAGED = (
     tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError, ValueError, OverflowError, RecursionError,
 )  # fmt: skip
+"""What the standard library raises for archives that are damaged or hostile."""
 
 
 def as_tree(data: bytes, origin: Origin) -> SourceTree:
@@ -107,28 +108,38 @@ def as_tree(data: bytes, origin: Origin) -> SourceTree:
     that leaves the folder, a device, a setuid bit, a bomb, two members of one name, and anything but a tar.
     """
     try:
-        plain = _decompress(data, origin.name)
+        plain = decompressed(data, origin.name, MAX_BYTES)
         with tarfile.open(fileobj=_Plain(plain), mode="r:", tarinfo=_Bounded) as archive:
             entries = _collect(archive, plain, origin.name)
             if plain[archive.offset : archive.offset + tarfile.BLOCKSIZE] != tarfile.NUL * tarfile.BLOCKSIZE:
                 # tarfile takes a damaged or missing header for the end.
                 raise tarfile.ReadError("it breaks off, or is damaged, before its end mark")
-    except (
-        tarfile.TarError,
-        EOFError,
-        lzma.LZMAError,
-        zlib.error,
-        OSError,
-        ValueError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except DAMAGED as error:
         raise unsafe(origin.name, f"it is not a whole tar archive: {error}") from error
     newest = max((entry.mtime for entry in entries.values()), default=0)
     return SourceTree(replace(origin, epoch=newest), entries)
 
 
-def _decompress(data: bytes, name: str) -> bytes | bytearray:
+def plain_members(plain: bytes | bytearray) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """Give each member of the uncompressed tar ``plain``, and what is in it where it is a file.
+
+    Raises one of DAMAGED where it is damaged, has a sparse file or large headers, or too many members.
+    """
+    with tarfile.open(fileobj=_Plain(plain), mode="r:", tarinfo=_Bounded) as archive:
+        for count, member in enumerate(_members(archive)):
+            begin, end = member.offset_data, member.offset_data + member.size
+            if count >= MAX_MEMBERS or not begin <= end:
+                raise tarfile.ReadError(f"it has more than {MAX_MEMBERS} members, or one of an impossible size")
+            if member.isreg() and end > len(plain):
+                raise tarfile.ReadError("unexpected end of data")
+            yield member, bytes(memoryview(plain)[begin:end]) if member.isreg() else b""
+
+
+def decompressed(data: bytes, name: str, most: int) -> bytes | bytearray:
+    """Decompress ``data``, if it is compressed by gzip, xz or bzip2.
+
+    Raises UnsafeArchiveError where it unpacks to more than ``most`` bytes, and what is in DAMAGED.
+    """
     for magic, opener in _OPENERS:
         if data.startswith(magic):
             if data.count(magic) > _MAX_STREAMS:
@@ -136,13 +147,13 @@ def _decompress(data: bytes, name: str) -> bytes | bytearray:
             # Piece by piece: one large read of Python's would hold all of it twice.
             plain: bytes | bytearray = bytearray()
             with opener(io.BytesIO(data)) as stream:
-                while len(plain) <= MAX_BYTES and (piece := stream.read(_PIECE)):
+                while len(plain) <= most and (piece := stream.read(_PIECE)):
                     plain += piece
             break
     else:
         plain = data
-    if len(plain) > MAX_BYTES:
-        raise unsafe(name, f"it unpacks to more than {MAX_BYTES // 2**20} MiB")
+    if len(plain) > most:
+        raise unsafe(name, f"it unpacks to more than {most // 2**20} MiB")
     return plain
 
 

@@ -32,14 +32,10 @@ def built(tmp_path: Path) -> Path:
     return dist(tmp_path / "dist")
 
 
-BARE = {"a.tar.gz": b""}
-"""The files of an artifact of which only the image counts."""
-
-
 def with_image(processor: str, more: bytes) -> tuple[Artifact, bytes]:
     """An artifact for Linux on ``processor``, and its image of a program with ``more`` in it."""
     name = f"openvpn-2.6.14+recommended-linux-{processor}"
-    entry = artifact(name=name, target=f"linux-{processor}", files=BARE)
+    entry = artifact(name=name, target=f"linux-{processor}", files={f"{name}.tar.gz": b""})
     program = Member(stat.S_IFREG | 0o755, "0", b"\x7fELF" + processor.encode() + more)
     image = oci.image(entry, {oci.PROGRAM: program}, processor)
     return entry.model_copy(update={"packages": [described(f"{name}.oci.tar", image)]}), image
@@ -231,7 +227,7 @@ def test_a_joined_image_holds_the_artifacts_own_images(tmp_path: Path) -> None:
     for processor in ("amd64", "arm64"):
         entry, image = with_image(processor, b"")
         images[image_of(entry)] = image
-        folder.add(entry, {**BARE, image_of(entry) or "": image})
+        folder.add(entry, {entry.files[0].name: b"", image_of(entry) or "": image})
     path = folder.folder / "openvpn-2.6.14+recommended-linux.oci.tar"
     found = [each for each in check(folder.folder, []).findings if each.what == path.name]
     assert {each.state for each in found} == {"good"}

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from patchkit import storage
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import CompileError, DiskFullError, StorageError
 from patchkit.jobs.build.outcome import Outcome, ReleaseOutcome
 from patchkit.jobs.build.parts import PART, DistMergeRequest, Merged, merge, record, versions_of_part
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
-from patchkit.packaging import manifest
+from patchkit.packaging import dist
 from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist, described
 from patchkit.patching import variants
 from patchkit.patching.own.choose import chosen
@@ -149,14 +150,13 @@ def test_how_many_at_a_time_is_no_other_build(tmp_path: Path) -> None:
 def test_a_merge_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a disk that is full behind the first artifact."""
     folders = made(tmp_path / "parts")
-    add = Dist.add
 
-    def full(dist: Dist, entry: manifest.Artifact, files: Mapping[str, bytes]) -> None:
-        if entry.name == RELEASES[-1]:
+    def full(files: Mapping[Path, bytes], **_: object) -> None:
+        if any(path.name.startswith(RELEASES[-1]) for path in files):
             raise DiskFullError("the disk is full")
-        add(dist, entry, files)
+        storage.replace_all(files)
 
-    monkeypatch.setattr(Dist, "add", full)
+    monkeypatch.setattr(dist, "replace_all", full)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(DiskFullError):
         merged(folders, tmp_path / "merged")

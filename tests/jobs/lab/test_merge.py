@@ -10,8 +10,9 @@ import pytest
 
 from patchkit.cache import Cache
 from patchkit.context import Context
-from patchkit.errors import ReportError, StormError
+from patchkit.errors import NoEvidenceError, ReportError, StormError
 from patchkit.jobs.lab.merge import MergeRequest, merge
+from patchkit.lab.model.bounds import MOST_TRIALS
 from patchkit.lab.model.campaign import Campaign
 from patchkit.lab.report.folder import Folder
 from patchkit.lab.results.results import results
@@ -121,9 +122,54 @@ def test_a_part_that_is_not_complete_or_none(tmp_path: Path, context: Context) -
     whole = written(tmp_path / "whole", this, lossy(this))
     with pytest.raises(ReportError, match="is not a part of a campaign"):
         merged([whole], tmp_path / "merged", context)
-    (folders[0] / "timing.json").write_text("{")
-    with pytest.raises(ReportError, match=r"timing\.json is damaged"):
+    for text in ("{", '{"guest_seconds": 1e308, "wall_seconds": 1, "jobs": 1}', '{"guest_seconds": NaN}'):
+        (folders[0] / "timing.json").write_text(text)
+        with pytest.raises(ReportError, match=r"timing\.json is damaged"):
+            merged(folders, tmp_path / "merged", context)
+
+
+def test_a_part_that_asks_for_more_than_memory_holds_is_not_complete(tmp_path: Path, context: Context) -> None:
+    this = campaign(trials=20)
+    (folder,) = parts(tmp_path / "parts", 1, this)
+    cells = [this.cells[0].model_copy(update={"id": str(number)}) for number in range(2000)]
+    huge = Folder(folder).campaign().model_copy(update={"trials": MOST_TRIALS, "cells": cells})
+    (folder / "campaign.json").write_text(huge.model_dump_json())
+    with pytest.raises(ReportError, match=r"is not complete: 20000000\d\d of 20000000\d\d trials"):
+        merged([folder], tmp_path / "merged", context)
+
+
+def test_a_part_of_a_million_names_few_of_those_that_are_missing(tmp_path: Path, context: Context) -> None:
+    this = campaign(trials=1)
+    shard = Shard(of=999_999, parts=[1])
+    folder = written(tmp_path / "part", this.model_copy(update={"shard": shard}), lossy(this))
+    with pytest.raises(ReportError, match=r"of 999999 parts 999998 are missing: 2, 3, .*, 41, …$"):
+        merged([folder], tmp_path / "merged", context)
+
+
+def test_a_trial_that_was_altered_and_appended_is_told(tmp_path: Path, context: Context) -> None:
+    """The last of two of one number would count."""
+    folders = parts(tmp_path / "parts", 2, campaign(trials=20))
+    first = Folder(folders[0]).trials()[0]
+    Folder(folders[0]).add([first.model_copy(update={"guest_seconds": 9.0})])
+    with pytest.raises(ReportError, match=f"trial {first.trial} of {first.cell} is there twice"):
         merged(folders, tmp_path / "merged", context)
+
+
+def test_a_trial_in_a_part_that_is_not_its_own_does_not_count(tmp_path: Path, context: Context) -> None:
+    folders = parts(tmp_path / "parts", 2, campaign(trials=20))
+    first = Folder(folders[0]).trials()[0]
+    Folder(folders[1]).add([first.model_copy(update={"guest_seconds": 9.0})])
+    merged(folders, tmp_path / "merged", context)
+    assert first in Folder(tmp_path / "merged").trials()
+
+
+def test_trials_that_are_void_without_a_reason(tmp_path: Path, context: Context) -> None:
+    this = campaign(trials=1)
+    void = [trial.model_copy(update={"outcome": "void", "seconds": None}) for trial in lossy(this)]
+    folder = written(tmp_path / "part", this.model_copy(update={"shard": Shard(of=1, parts=[1])}), void)
+    with pytest.raises(NoEvidenceError) as caught:
+        merged([folder], tmp_path / "merged", context)
+    assert "no reason given" in caught.value.why
 
 
 def test_a_storm_is_told_as_by_a_campaign(tmp_path: Path, context: Context) -> None:

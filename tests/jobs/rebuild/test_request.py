@@ -53,6 +53,33 @@ def test_a_branch_is_its_commit_and_a_release_its_tag() -> None:
     assert (request_of(tag)["version"], request_of(tag)["git"]) == ("2.6.14", repository.UPSTREAM)
 
 
+def test_a_commit_that_no_pin_covers_is_not_fetched_from_a_place_where_anybody_can_put_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PATCHKIT_GIT", raising=False)
+    branch = artifact(release="git.0123456789ab", source={"kind": "git", "name": "master", "commit": "0" * 40})
+    with pytest.raises(BadUsageError, match="a commit that no pin covers: master") as refusal:
+        request_of(branch)
+    assert refusal.value.advice == "--git URL"
+
+
+@pytest.mark.parametrize("flag", ["-O3", "-g3", "-march=x86-64-v3 -Wall", "-DX=1", "-std=gnu99", "-fno-inline"])
+def test_flags_that_only_compile(flag: str) -> None:
+    assert request_of(artifact(added_cflags=[flag]))["cflags"] == [flag]
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "-wrapper sh,-c,x", "-O2 -wrapper", "-B/tmp", "-specs=x", "-fplugin=x", "-fpass-plugin=x", "-Wp,-MD,x",
+        "-Wa,-al=x", "-fdump-tree-all=/x", "-DX=`x`", "-DX=$(x)", "-O2;x", "@x", "-include/etc/passwd", "-I/x", "x",
+    ],
+)  # fmt: skip
+def test_flags_with_which_a_manifest_could_run_programs_or_name_files(flag: str) -> None:
+    with pytest.raises(ManifestError, match="was compiled with --cflag="):
+        request_of(artifact(added_cflags=[flag]), anyway=True)
+
+
 @pytest.mark.parametrize("kind", ["directory", "tarball"])
 def test_a_source_by_hand_has_to_be_given(kind: str) -> None:
     entry = artifact(source={"kind": kind, "name": "/home/somebody/tree", "verified": False, "contents": "0" * 64})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from patchkit.errors import ReportError
+from patchkit.errors import ReportError, StorageError
 from patchkit.lab.report.folder import CAMPAIGN, TRIALS, Folder, file_stem, in_order, line
 from tests.support.lab.synthetic import campaign, cell, lossy, trial
 
@@ -76,7 +78,7 @@ def test_a_cell_of_what_the_campaign_does_not_have(field: str, tmp_path: Path) -
     (tmp_path / CAMPAIGN).write_text(odd.model_dump_json())
     with pytest.raises(ReportError, match="not a campaign of this patchkit") as refusal:
         Folder(tmp_path).campaign()
-    assert f"{CAMPAIGN}: Value error, cell {CELL} is of a" in refusal.value.why
+    assert f"Value error, cell {CELL} is of a" in refusal.value.why
 
 
 def test_the_files_of_a_trial_have_names_that_every_file_system_takes() -> None:
@@ -93,6 +95,40 @@ def test_a_damaged_line_is_told_and_a_missing_file_is_none(tmp_path: Path) -> No
     (tmp_path / TRIALS).write_text(f"{line(trial(CELL, 1))}nonsense\n{line(trial(CELL, 2))}")
     with pytest.raises(ReportError, match="is damaged"):
         folder.trials()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seconds", "NaN"),
+        ("seconds", "Infinity"),
+        ("guest_seconds", "1e300"),
+        ("trial", 10**9),
+        ("cpu", '{"client": -1}'),
+        ("crowd", '{"clients": 1, "completed": 0, "seconds": []}'),
+    ],
+)
+def test_numbers_that_no_statistics_hold_are_damage(field: str, value: object, tmp_path: Path) -> None:
+    entry = trial(CELL, 1).model_dump(mode="json")
+    entry[field] = "@"
+    (tmp_path / TRIALS).write_text(json.dumps(entry).replace('"@"', str(value)) + "\n")
+    with pytest.raises(ReportError, match="is damaged") as refusal:
+        Folder(tmp_path).trials()
+    assert refusal.value.why.startswith(f"line 1: {field}")
+
+
+def test_trials_that_are_a_pipe_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / TRIALS)
+    for read in (Folder(tmp_path).trials, lambda: Folder(tmp_path).resume(campaign())):
+        with pytest.raises(StorageError, match="is not a plain file"):
+            read()
+
+
+def test_a_line_without_an_end_is_not_read_whole(tmp_path: Path) -> None:
+    with (tmp_path / TRIALS).open("wb") as file:
+        file.truncate(1 << 40)  # a hole: it takes no room
+    with pytest.raises(ReportError, match="is damaged"):
+        Folder(tmp_path).trials()
 
 
 def test_a_line_that_was_cut_off_is_run_again(tmp_path: Path) -> None:

@@ -126,6 +126,14 @@ def test_what_is_no_index_is_said_to_be_none(data: bytes) -> None:
     assert "patchkit mirror sync" in caught.value.advice
 
 
+@pytest.mark.parametrize("given", [{"files": [entry(), entry()]}, {"tags": [TAG, TAG]}])
+def test_an_index_that_names_something_twice_is_refused(given: dict[str, Any]) -> None:
+    """Each would be hashed: a file of 200 MB 20,000 times."""
+    with pytest.raises(MirrorError) as caught:
+        parse_index(json.dumps(given).encode(), "here")
+    assert "names a file or tag twice" in caught.value.why
+
+
 def test_a_key_that_a_terminal_would_obey_is_shown_as_text() -> None:
     with pytest.raises(MirrorError) as caught:
         parse_index(index_of({**entry(), "\x1b[2J": 1}), "here")
