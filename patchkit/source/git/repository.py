@@ -216,7 +216,8 @@ def ask(repository: git.Repo, command: str, *arguments: str, heard: Callable[[st
     where = arguments[split]
     plain, secret = transport.without_secret(where)
     progress = ["--progress"] if command == "fetch" else []
-    line = ["git", "--git-dir", str(repository.git_dir), command, *progress, *arguments[:split], plain]
+    # A mirror's repository may come from somebody else: none of its hooks is run.
+    line = ["git", "-c", "core.hooksPath=/dev/null", "--git-dir", str(repository.git_dir), command, *progress, *arguments[:split], plain]
     try:
         done = children.run(
             [*line, *arguments[split + 1 :]],

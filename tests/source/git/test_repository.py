@@ -199,6 +199,22 @@ def test_a_fetched_commit_is_not_fetched_again(repository: Repository, read: Rea
     assert reliable(read(repository.url, commit[:10], offline=True)) == b"int tagged;\n"
 
 
+def test_hooks_of_the_repository_that_fetches_are_not_run(
+    repository: Repository, read: Read, cache: Cache, tmp_path: Path
+) -> None:
+    read(repository.url, "main")
+    [fetched] = (cache.root / "git").iterdir()
+    hook = fetched / "hooks/reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")
+    hook.chmod(0o755)
+    repository.commit({"src/openvpn/reliable.c": b"int later;\n"})
+    assert reliable(read(repository.url, "main")) == b"int later;\n"
+    assert not (tmp_path / "ran").exists()
+    Repository.at(fetched).git("update-ref", "refs/heads/other", repository.git("rev-parse", "main"))
+    assert (tmp_path / "ran").exists(), "git runs such a hook"
+
+
 def test_a_branch_is_asked_for_anew_each_time(repository: Repository, read: Read) -> None:
     assert reliable(read(repository.url, "main")) == b"int newest;\n"
     repository.commit({"src/openvpn/reliable.c": b"int moved_on;\n"})
