@@ -21,6 +21,7 @@ _TRANSPORT = re.compile(r"^(?:udp|tcp)[46]?(?:-\w+)?:")
 _ADDRESS = re.compile(
     r"\[(?:AF_\w+|undef)\]\s*(\S+?:\d{1,5})(?=[\s,:;)\]]|$)|\bfrom (?:\[AF_\w+\])?(\S+:\d{1,5})(?=[\s,]|$)"
 )
+_HIDDEN = re.compile(r" from (\[ ?AF_INET6?\]\S{1,80})$")  # an address that was made unreadable
 _VERSION = re.compile(r"(?:OpenVPN|core) (?:core )?v?(\d+\.\d+(?:\.\d+)?(?:[._-]?(?:alpha|beta|rc)\d*)?)")
 _OUR_CALLS = re.compile(
     r"(?:read|write) (?:UDP|TCP)|(?:UDP|TCP)|Attempting|TCP/UDP|Transport|NETWORK|connect|Connection|recv|send"
@@ -394,13 +395,13 @@ class Stream:
         if "unwrap error" in message and ("replay" in message or "bad packet ID" in message):
             self._replay_line = mark.line
             return
-        match = _ADDRESS.search(message)
+        match = _ADDRESS.search(message) or _HIDDEN.search(message)
         if peer is self._own and match is None and self._own.handshake is None:
             self.end.wrap_line = mark  # the address follows in the next line
             return
         if match is not None and self._own.handshake is None and not self._own.address:
             self.end.is_server = True
-            peer = self.peer(match[1] or match[2])
+            peer = self.peer(next(filter(None, match.groups())))
         earlier, self.end.wrap_line = self.end.wrap_line, None
         if earlier is not None and mark.line - earlier.line <= 2:
             self._add(peer, earlier)
