@@ -98,6 +98,14 @@ NOT_RUN = {
 
 NOT_COMMANDS = {
     ("README.md", "releases ──► source ──► patching ──► building ──► packaging ──► dist/"): "the architecture",
+    (
+        "docs/diagnose.md",
+        "00:00:14 us=250833 TLS: Initial packet from [AF_INET]10.77.1.2:45413, sid=d6fe4cfc 8b49be4c",
+    ): "lines of a log",
+    (
+        "docs/diagnose.md",
+        "00:00:00 us=68195 TLS: Initial packet from [AF_INET]10.77.1.2:45413, sid=d6fe4cfc 8b49be4c",
+    ): "lines of a log",
     ("docs/lab.md", "[scenario.my-uplink]"): "a scenario",
     ("docs/pipelines.md", 'versions: \'["2.7.7", "2.5.11"]\''): "YAML",
     ("docs/pipelines.md", "include:"): "YAML",
