@@ -27,8 +27,8 @@ def _begins(kind: str, verb: int, *texts: str, word: str = "") -> tuple[Event, .
     return tuple(Event(kind, text, verb, word=word) for text in texts)
 
 
-def _has(kind: str, verb: int, *texts: str) -> tuple[Event, ...]:
-    return tuple(Event(kind, text, verb, anywhere=True) for text in texts)
+def _has(kind: str, verb: int, *texts: str, word: str = "") -> tuple[Event, ...]:
+    return tuple(Event(kind, text, verb, anywhere=True, word=word) for text in texts)
 
 
 # In each group of texts with the same beginning the longer one comes first.
@@ -58,7 +58,7 @@ EVENTS: tuple[Event, ...] = (
     *_begins("tls-done", 2, "Control Channel: TLS", "SSL Handshake: ", "Control Channel: SSL"),
     *_has("initiated", 1, "] Peer Connection Initiated with ", "Peer Connection Initiated with "),
     *_begins("push-request", 3, "PUSH: Received control message: 'PUSH_REQUEST'"),
-    *_has("push-reply", 3, "'PUSH_REPLY", "PUSH_REPLY,"),
+    *_has("push-reply", 3, "'PUSH_REPLY", "PUSH_REPLY,", word="PUSH_REPLY"),  # most lines have both: found once
     *_has("push-asked", 3, "]: 'PUSH_REQUEST'"),
     *_begins("no-push-reply", 1, "No reply from server ", "No reply from server after sending "),
     *_has("completed", 1, "Initialization Sequence Completed"),

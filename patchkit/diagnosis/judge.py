@@ -38,7 +38,7 @@ def _unknown(handshake: Handshake, _end: End) -> Verdict | None:
 
 
 def _not_enough(handshake: Handshake, end: End) -> Verdict | None:
-    if (not handshake.has_failed and not handshake.has("tls-object")) or handshake.is_complete:
+    if (not handshake.has_failed and not handshake.has("tls-object", "ping-restart")) or handshake.is_complete:
         return None
     if handshake.has("tls-object"):
         why = "TLS refused what came, and the line with the reason is not in this log"

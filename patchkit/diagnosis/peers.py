@@ -26,7 +26,6 @@ class LoggedPeer:
     handshake: Handshake | None = None
     is_up: bool = False
     """Whether it has a key that works."""
-    up_since: float | None = None
     settling: bool = False
     strays: int = 0
 
@@ -46,12 +45,10 @@ class Ending:
     """A session's end, and whether it came back."""
 
     kind: str
-    """left: by --ping-restart; ping-restart: the same, and it came back with ``back``; came-back: without a word;
-    tcp-reset."""
+    """ping-restart, and it came back with ``back``; tcp-reset; duplicate-cn."""
     peer: str
     mark: Mark
-    since: float | None
-    back: Mark | None
+    back: Mark | None = None
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ _TRANSPORT = re.compile(r"^(?:udp|tcp)[46]?(?:-\w+)?:")
 _ADDRESS = re.compile(
     r"\[(?:AF_\w+|undef)\]\s*(\S+?:\d{1,5})(?=[\s,:;)\]]|$)|\bfrom (?:\[AF_\w+\])?(\S+:\d{1,5})(?=[\s,]|$)"
 )
+_HIDDEN = re.compile(r" from (\[ ?AF_INET6?\]\S{1,80})$")  # an address that was made unreadable
 _VERSION = re.compile(r"(?:OpenVPN|core) (?:core )?v?(\d+\.\d+(?:\.\d+)?(?:[._-]?(?:alpha|beta|rc)\d*)?)")
 _OUR_CALLS = re.compile(
     r"(?:read|write) (?:UDP|TCP)|(?:UDP|TCP)|Attempting|TCP/UDP|Transport|NETWORK|connect|Connection|recv|send"
@@ -96,7 +97,7 @@ class Stream:
         else:
             peer = self._addressed(message) if end.is_server and event.kind in _BY_ADDRESS else self._own
         before = peer.handshake
-        if before is not None:
+        if before is not None and framed.letters:
             before.letters(framed.letters)
         handler = self._handlers.get(event.kind)
         if handler is not None:
@@ -201,7 +202,7 @@ class Stream:
 
     def _duplicate(self, mark: Mark, message: str, _peer: LoggedPeer) -> None:
         name = message.partition("client '")[2].partition("'")[0][:64]
-        self._ending(Ending("duplicate-cn", name, mark, None, None), self.end)
+        self._ending(Ending("duplicate-cn", name, mark), self.end)
 
     def _link_remote(self, mark: Mark, message: str, _peer: LoggedPeer) -> None:
         transport = message[:4]
@@ -255,9 +256,6 @@ class Stream:
             peer.address = match[1] or match[2]
         if is_fresh:
             self._add(peer, mark)
-        elif peer.is_up and not (peer is self._own and handshake is None):
-            self._ending(Ending("came-back", peer.label, mark, peer.up_since, None), self.end)
-            self._open(peer, mark)
         else:
             self._open(peer, mark)
         if self.end.accepted is not None and peer.handshake is not None and not self.end.is_udp:
@@ -277,7 +275,7 @@ class Stream:
         if bracket and name.startswith("["):
             peer.name = peer.name or name[1:65]
         self._add(peer, mark)
-        peer.is_up, peer.up_since = True, mark.time
+        peer.is_up = True
         self._came_back(peer, mark)
         if self.end.is_server:
             peer.settling = True
@@ -294,7 +292,7 @@ class Stream:
                 own.is_up = True
                 return
         self._add(own, mark)
-        own.is_up, own.up_since = True, mark.time
+        own.is_up = True
         self._came_back(own, mark)
         self._close(own)
 
@@ -309,7 +307,7 @@ class Stream:
     def _came_back(self, peer: LoggedPeer, mark: Mark) -> None:
         left = self.end.left.pop(peer.name or peer.host, None)
         if left is not None:
-            self._ending(Ending("ping-restart", peer.label, left, left.time, mark), self.end)
+            self._ending(Ending("ping-restart", peer.label, left, mark), self.end)
 
     def _failed(self, mark: Mark, _message: str, peer: LoggedPeer) -> None:
         handshake = peer.handshake
@@ -344,7 +342,6 @@ class Stream:
         self.end.left[peer.name or peer.host] = mark
         while len(self.end.left) > _MOST_PEERS:
             self.end.left.pop(next(iter(self.end.left)))
-        self._ending(Ending("left", peer.label, mark, peer.up_since, None), self.end)
         peer.is_up = False
 
     # Packets.
@@ -398,13 +395,13 @@ class Stream:
         if "unwrap error" in message and ("replay" in message or "bad packet ID" in message):
             self._replay_line = mark.line
             return
-        match = _ADDRESS.search(message)
+        match = _ADDRESS.search(message) or _HIDDEN.search(message)
         if peer is self._own and match is None and self._own.handshake is None:
             self.end.wrap_line = mark  # the address follows in the next line
             return
         if match is not None and self._own.handshake is None and not self._own.address:
             self.end.is_server = True
-            peer = self.peer(match[1] or match[2])
+            peer = self.peer(next(filter(None, match.groups())))
         earlier, self.end.wrap_line = self.end.wrap_line, None
         if earlier is not None and mark.line - earlier.line <= 2:
             self._add(peer, earlier)
@@ -435,7 +432,7 @@ class Stream:
             elif mark.kind == "refused" and peer is self._own:
                 self.end.refused_when_up = self.end.refused_when_up or mark
             elif mark.kind == "tcp-reset":
-                self._ending(Ending("tcp-reset", peer.label, mark, peer.up_since, None), self.end)
+                self._ending(Ending("tcp-reset", peer.label, mark), self.end)
             return
         self._add(peer, mark)
 

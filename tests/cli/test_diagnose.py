@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
-from tests.diagnosis.samples import AUTH, HEALTHY, STALL
+from tests.diagnosis.samples import AUTH, HEALTHY, PORT_CLOSED, STALL
 
 Coded = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -52,6 +52,11 @@ def test_json_has_all_of_it(diagnosed: Coded, log: Path) -> None:
     assert document["findings"][0]["evidence"][0]["line"] == 3
     assert document["findings"][0]["advice"]["helps"] is True
     assert document["ends"][0]["side"] == "server"
+
+
+def test_evidence_beyond_four_lines_is_counted(diagnosed: Coded, log: Path) -> None:
+    log.write_text(PORT_CLOSED)
+    assert "      and 1 more line\n" in diagnosed(str(log), code=100).stdout
 
 
 def test_no_patch_will_help_is_said_as_plainly(diagnosed: Coded, log: Path) -> None:

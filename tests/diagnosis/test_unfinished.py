@@ -216,6 +216,18 @@ def test_a_reply_with_options_that_a_timer_held_back(found: Found) -> None:
     assert "unless the server asked a script or a user" in finding.reason
 
 
+def test_a_server_that_does_not_answer_requests_for_options(found: Found) -> None:
+    """A plugin or script that never decides: the client asks every five seconds."""
+    asked = "".join(
+        f"2026-12-01 00:00:{second:02} 192.0.2.1:4000 PUSH: Received control message: 'PUSH_REQUEST'\n"
+        for second in (1, 6, 11, 16)
+    )
+    (finding,) = found(asked)
+    assert (finding.kind, finding.side, len(finding.evidence)) == ("auth", "server", 4)
+    replied = "2026-12-01 00:00:17 b/192.0.2.1:4000 SENT CONTROL [b]: 'PUSH_REPLY,ping 10' (status=1)\n"
+    assert found(asked + replied) == []
+
+
 def test_a_long_way_takes_long_in_all_steps(found: Found) -> None:
     """A second's wait of the client's between two steps, less what it may be, is no measure of the way."""
     lines = (

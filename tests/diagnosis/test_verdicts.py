@@ -30,6 +30,7 @@ from tests.diagnosis.samples import (
     NO_REPLY,
     PORT_CLOSED,
     STALL,
+    VERB_1,
     VERDICTS,
 )  # fmt: skip
 
@@ -214,6 +215,7 @@ SYSLOGS = {
     "Android Studio": "03-04 05:06:{0:02}.311 16601-8159/com.example D/OpenVPN: 17095250{0:02}.187358 20 ",
     "Android, brief": "W/OpenVPN: 17095250{:02}.815908 1 ",
     "the management interface": ">LOG:17095250{:02},N,",
+    "Amnezia": "2024-03-04 05:06:{0:02} debug >LOG:17095250{0:02},N,",
     "blanks in microseconds": "Mon Mar 4 05:06:{:02} 2024 us = 771550 ",
     "a level, and no time": "INFO      -  us=1268{:02} ",
     "a comma before": ",Mon Mar  4 05:06:{:02} 2024 ",
@@ -279,6 +281,18 @@ def test_a_client_that_was_never_up_has_no_session_that_ends(diagnosed: Diagnose
     """With --ping-restart shorter than --hand-window, the first attempt ends in the words of a session's end."""
     lines = [*NO_REPLY.splitlines()[:5], "2021-03-04 08:00:31 [UNDEF] Inactivity timeout (--ping-restart), restarting"]
     assert kinds(diagnosed("\n".join(lines))) == ["no-reply"]
+
+
+def test_a_key_that_differs_where_addresses_are_hidden(diagnosed: Diagnosed) -> None:
+    for address in ("[AF_INET]xx.xx.xx.xx:xxxxx", "[ AF_INET]198.51.100.5:4000"):
+        line = f"Tue Mar  7 14:12:42 2017 TLS Error: cannot locate HMAC in incoming packet from {address}\n"
+        (finding,) = diagnosed(line * 3).findings
+        assert (finding.kind, finding.peer, finding.side) == ("key-mismatch", address, "server")
+
+
+def test_an_attempt_that_ping_restart_ends_at_verb_1_is_not_enough(diagnosed: Diagnosed) -> None:
+    lines = [*VERB_1.splitlines()[:3], "2024-04-05 06:08:08 [UNDEF] Inactivity timeout (--ping-restart), restarting"]
+    assert kinds(diagnosed("\n".join(lines))) == ["not-enough"]
 
 
 @pytest.mark.parametrize(("seconds", "kind"), [(2, "port-closed"), (21, "no-reply")])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from patchkit.diagnosis.diagnose import Diagnosis, EndSummary
 from patchkit.diagnosis.finding import LogFinding
+from patchkit.diagnosis.rules.verdict import times
 from patchkit.printable import in_one_line, without_passwords
 from patchkit.ui import data
 
@@ -42,7 +43,7 @@ def _finding(finding: LogFinding) -> Iterator[str]:
     for line in finding.evidence[:_EVIDENCE]:
         yield f"      {line.file}:{line.line}: {line.time} {line.text}".rstrip()
     if len(finding.evidence) > _EVIDENCE:
-        yield f"      and {len(finding.evidence) - _EVIDENCE} more lines"
+        yield f"      and {times(len(finding.evidence) - _EVIDENCE, 'more line')}"
     yield f"    patch: {finding.advice.patch}"
     for text in finding.advice.figures:
         yield f"    lab: {text}"

@@ -145,7 +145,7 @@ class Framer:
             if found_tag is not None:
                 program = program or _program(found_tag)
                 message = message[found_tag.end() :]
-            match = _STAMP.match(message) if message[:1] in "0123456789[MTWFSJADNORrw" else None
+            match = _STAMP.match(message) if message[:1] in "0123456789[>MTWFSJADNORrw" else None
             if match is None or (match["clock"] and not found_tag):
                 if found_tag is None:
                     break
@@ -216,7 +216,9 @@ def peer_of(message: str) -> tuple[str, str, str]:
 
 
 def _may_have_tag(text: str) -> bool:
-    return "]:" in text or "vpn" in text or "VPN" in text or "daemon." in text or text.startswith("std")
+    return (
+        "]:" in text or "vpn" in text or "VPN" in text or "daemon." in text or ">LOG:" in text or text.startswith("std")
+    )
 
 
 def _tag(text: str) -> re.Match[str] | None:

@@ -17,10 +17,12 @@ _MANY_TIMES = 3
 def failed_steps(handshake: Handshake, end: End) -> Verdict | None:
     """Judge an attempt that ran into its limit, by the last step that it reached."""
     has = handshake.has
-    is_asking = has("push-asked") and not has("push-reply", "completed") and is_over(handshake, end)
+    has_asked = has("push-asked") or handshake.counts.get("push-request", 0) >= _MANY_TIMES
+    is_asking = has_asked and not has("push-reply", "completed") and is_over(handshake, end)
     if has("no-push-reply") or is_asking:
         why = "TLS completed, and the server did not answer the request for the client's options"
-        return Verdict(Kind.AUTH, LIKELY, why, marks_of(handshake, "push-asked", "no-push-reply", "timeout"), "pending")
+        marks = marks_of(handshake, "push-asked", "push-request", "no-push-reply", "auth-deferred", "timeout")
+        return Verdict(Kind.AUTH, LIKELY, why, marks, "pending")
     if handshake.is_complete or not is_over(handshake, end):
         return None
     if handshake.side == "server":

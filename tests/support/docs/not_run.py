@@ -98,6 +98,14 @@ NOT_RUN = {
 
 NOT_COMMANDS = {
     ("README.md", "releases ──► source ──► patching ──► building ──► packaging ──► dist/"): "the architecture",
+    (
+        "docs/diagnose.md",
+        "00:00:02 us=83305 10.77.1.2:53740 TLS: Initial packet from 10.77.1.2:53740, sid=08e488f5 676c397d",
+    ): "lines of a log",
+    (
+        "docs/diagnose.md",
+        "00:00:00 us=71159 10.77.1.2:46483 TLS: Initial packet from 10.77.1.2:46483, sid=38319980 3755d206",
+    ): "lines of a log",
     ("docs/lab.md", "[scenario.my-uplink]"): "a scenario",
     ("docs/pipelines.md", 'versions: \'["2.7.7", "2.5.11"]\''): "YAML",
     ("docs/pipelines.md", "include:"): "YAML",
