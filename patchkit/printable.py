@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 _LINE_KEPT = "\n\t"
 # Control characters, those that reorder what is read, separators of lines, and halves of pairs.
@@ -17,6 +18,7 @@ _LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*")
 _USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*:/{1,2})([^\s/?#\"'\\]+)@")
 _HIDDEN = "***"
 _LONGEST = 500  # characters
+_TOLD = 40  # names or numbers in an error
 
 
 def visible(text: str, *, kept: str = _LINE_KEPT) -> str:
@@ -53,6 +55,11 @@ def printable(text: str) -> str:
 def shortened(text: str) -> str:
     """Return ``text``, and of one that no line or column of a table has room for its beginning."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def listed(things: Sequence[object]) -> str:
+    """Write numbers or names as an error has them, the first ones of many."""
+    return ", ".join([*map(str, things[:_TOLD]), *(["…"] if len(things) > _TOLD else [])])
 
 
 def _escaped(character: str) -> str:

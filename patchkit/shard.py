@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 from pydantic import Field
 
 from patchkit.errors import BadUsageError
 from patchkit.json_schema import Part
+from patchkit.printable import listed
 
 _MOST = 999_999
-_TOLD = 40  # numbers in an error
 _FORM = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 
 
@@ -47,8 +47,3 @@ class Shard(Part):
 def missing(parts: Iterable[int], of: int) -> list[int]:
     """List the parts, of ``of``, that are not among ``parts``."""
     return sorted(set(range(1, of + 1)) - set(parts))
-
-
-def listed(things: Sequence[object]) -> str:
-    """Write numbers or names as an error has them, the first ones of many."""
-    return ", ".join([*map(str, things[:_TOLD]), *(["…"] if len(things) > _TOLD else [])])

@@ -9,7 +9,7 @@ import typer
 
 from patchkit.cli.error_handling import command
 from patchkit.cli.options import JsonOption
-from patchkit.shard import listed
+from patchkit.printable import listed
 
 _TOLD = 40  # findings in the error; the table has them all
 

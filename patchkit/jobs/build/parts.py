@@ -17,7 +17,8 @@ from patchkit.packaging.dist import MANIFEST, Dist
 from patchkit.packaging.manifest import Artifact
 from patchkit.patching.combination import combination
 from patchkit.patching.own.variant import BroughtVariant
-from patchkit.shard import Shard, listed, missing
+from patchkit.printable import listed
+from patchkit.shard import Shard, missing
 from patchkit.storage import check_writable, contents, reading, replace_all, whole_folder, writing
 
 PART = "part.json"

@@ -19,7 +19,8 @@ from patchkit.lab.model.trial import Trial
 from patchkit.lab.report.folder import Folder, differences
 from patchkit.lab.report.report import Timing
 from patchkit.lab.results.results import by_cell
-from patchkit.shard import Shard, listed, missing
+from patchkit.printable import listed
+from patchkit.shard import Shard, missing
 from patchkit.storage import check_writable, contents, reading, replace_all, whole_folder
 
 _SAME = ("patchkit", "trials")

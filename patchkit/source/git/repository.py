@@ -217,7 +217,8 @@ def ask(repository: git.Repo, command: str, *arguments: str, heard: Callable[[st
     plain, secret = transport.without_secret(where)
     progress = ["--progress"] if command == "fetch" else []
     # A mirror's repository may come from somebody else: none of its hooks is run.
-    line = ["git", "-c", "core.hooksPath=/dev/null", "--git-dir", str(repository.git_dir), command, *progress, *arguments[:split], plain]
+    without_hooks = ["git", "-c", "core.hooksPath=/dev/null", "--git-dir", str(repository.git_dir)]
+    line = [*without_hooks, command, *progress, *arguments[:split], plain]
     try:
         done = children.run(
             [*line, *arguments[split + 1 :]],
