@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from patchkit.cli.output.diagnose import print_findings
@@ -83,6 +83,7 @@ def test_frames_are_no_crash(first: str, second: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(["a TLS Error: b", "...", "...TLS Error: c"], 1)  # dots where a block begins
 @given(st.lists(LINES, max_size=20), st.integers(min_value=1, max_value=400))
 def test_pieces_of_any_size_are_the_same_log(lines: list[str], size: int) -> None:
     data = "\n".join(lines).encode("utf-8", "surrogatepass")

@@ -76,8 +76,19 @@ def line_at(block: bytes, start: int, stop: int) -> bytes:
 
 @cache
 def find_with(words: tuple[bytes, ...]) -> Finder:
-    """Return a function that finds ``words`` in a block, in the order of their ends."""
-    return _hyperscan(words) or _python(words)
+    """Return a function that finds ``words`` in a block, in the order of their ends.
+
+    A block begins where a line does: a word that begins with a line's end is found there without it.
+    """
+    find = _hyperscan(words) or _python(words)
+    first = [(word[1:], index) for index, word in enumerate(words) if word.startswith(b"\n")]
+
+    def find_in_lines(block: bytes) -> list[tuple[int, int]]:
+        ends = find(block)
+        ends[:0] = [(len(word), index) for word, index in first if block.startswith(word)]
+        return ends
+
+    return find_in_lines
 
 
 def _hyperscan(words: tuple[bytes, ...]) -> Finder | None:
