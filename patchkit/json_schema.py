@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from patchkit.printable import in_one_line
 
-_MOST_VALUES = 1_000_000  # of a document; a manifest of 2300 artifacts has as many, and a fault in each takes 400 MB
+_MOST_VALUES = 1_000_000  # of a document; a fault in each takes 400 MB
+INVALID = "Invalid JSON"
+"""Begins the text of :func:`validated`'s ValueError where the data are not JSON."""
 _TOLD, _MOST_FAULTS, _LONGEST_FAULT = 3, 10_000, 200
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -24,26 +26,29 @@ class Part(BaseModel):
 
 def document(data: bytes) -> Any:
     """Parse ``data`` as JSON. Raises ValueError where it is not, is nested too deeply, or has too many values."""
-    _refuse_large(data)
+    _refuse_large(data, _MOST_VALUES)
     try:
         return json.loads(data)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
-def validated(model: type[Model], data: bytes) -> Model:
-    """Parse ``data`` as JSON of ``model``. Raises ValueError, whose text has a line for each of the first faults."""
-    _refuse_large(data)
+def validated(model: type[Model], data: bytes, most: int = _MOST_VALUES) -> Model:
+    """Parse ``data`` as JSON of ``model``, of at most ``most`` values.
+
+    Raises ValueError, whose text has a line for each of the first faults.
+    """
+    _refuse_large(data, most)
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
         raise ValueError(faults(error)) from error
 
 
-def _refuse_large(data: bytes) -> None:
+def _refuse_large(data: bytes, most: int) -> None:
     # Counted, since a parser would take a hundred times the room before it could refuse.
-    if sum(map(data.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-        raise ValueError(f"it has more than {_MOST_VALUES} values")
+    if sum(map(data.count, (b",", b"[", b"{"))) > most:
+        raise ValueError(f"it has more than {most} values")
 
 
 def faults(error: ValidationError) -> str:

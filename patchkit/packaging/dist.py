@@ -11,7 +11,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from patchkit.errors import ManifestError, StorageError
-from patchkit.json_schema import document, faults, validated
+from patchkit.json_schema import INVALID, faults, validated
 from patchkit.packaging.manifest import Artifact, File, JoinedImage, Manifest
 from patchkit.storage import contents, finish, locked, reading, replace_all, sha256_of, writing
 
@@ -20,6 +20,9 @@ CHECKSUMS = "SHA256SUMS"
 SIGNATURES = (".asc", ".sig", ".minisig", ".sigstore.json")
 """What the name of a signature of one of the files ends in."""
 _JOURNAL = ".unfinished"
+# Of a manifest, which takes 500 MB of memory then. An artifact has up to 41 kB and 690 values: room for those of all
+# 147 releases in two variants for eight targets.
+_MOST_BYTES, _MOST_VALUES = 104 << 20, 1_800_000
 
 
 class Dist:
@@ -185,7 +188,7 @@ class Dist:
         if not path.exists():
             return Manifest(artifacts=[])
         try:
-            return validated(Manifest, contents(path))
+            return validated(Manifest, contents(path, _MOST_BYTES), _MOST_VALUES)
         except ValueError as error:
             raise StorageError(
                 f"{path} is not a manifest of this patchkit",
@@ -206,16 +209,13 @@ def read_manifest(path: Path) -> tuple[Path, Manifest]:
     file = path / MANIFEST if path.is_dir() else path
     if not file.exists():
         raise ManifestError(f"there is no manifest {file}", advice="give a manifest.json, or the folder that holds it")
-    data = contents(file)
     try:
-        document(data)
+        return file.parent, validated(Manifest, contents(file, _MOST_BYTES), _MOST_VALUES)
     except ValueError as error:
-        raise ManifestError(
-            f"{file} is truncated, or not JSON", why=str(error), advice="get it again; sha256sum --check SHA256SUMS"
-        ) from error
-    try:
-        return file.parent, validated(Manifest, data)
-    except ValueError as error:
+        if str(error).startswith(INVALID):
+            raise ManifestError(
+                f"{file} is truncated, or not JSON", why=str(error), advice="get it again; sha256sum --check SHA256SUMS"
+            ) from error
         raise ManifestError(
             f"{file} is not a manifest of this patchkit",
             why=str(error),

@@ -15,7 +15,7 @@ import pytest
 from patchkit.errors import StorageError
 from patchkit.packaging import manifest, oci
 from patchkit.packaging.contents import Member
-from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist, described
+from patchkit.packaging.dist import CHECKSUMS, MANIFEST, Dist, described, read_manifest
 from tests.conftest import ROOT
 from tests.support.artifacts import artifact, check
 from tests.support.packaging.artifacts import artifact as described_artifact
@@ -241,3 +241,21 @@ def test_what_was_written_over_meanwhile_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_bytes(b"9")
     with pytest.raises(StorageError, match="not what the manifest says"):
         dist.check(ours)
+
+
+def test_a_folder_of_all_releases_for_all_targets_is_read(tmp_path: Path) -> None:
+    packages = {f"package-{number}": "1.0" for number in range(600)}
+    made = artifact("a", {"a.tar.gz": b"x"})
+    build = made.build.model_copy(update={"installed": packages})
+    many = [
+        made.model_copy(
+            update={
+                "name": f"openvpn-{number}",
+                "build": build,
+                "files": [described(f"openvpn-{number}.tar.gz", b"x")],
+            }
+        )
+        for number in range(147 * 2 * 8)
+    ]
+    (tmp_path / MANIFEST).write_text(manifest.Manifest(artifacts=many).model_dump_json(indent=2))
+    assert len(read_manifest(tmp_path)[1].artifacts) == 147 * 2 * 8
