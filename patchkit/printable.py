@@ -18,7 +18,7 @@ _LINE_END = re.compile(r"[ \t]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])\s*")
 _USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*:/{1,2})([^\s/?#\"'\\]+)@")
 _HIDDEN = "***"
 _LONGEST = 500  # characters
-_TOLD = 40  # names or numbers in an error
+_TOLD = 40  # names, numbers or lines in an error; a table has them all
 
 
 def visible(text: str, *, kept: str = _LINE_KEPT) -> str:
@@ -60,6 +60,12 @@ def shortened(text: str) -> str:
 def listed(things: Sequence[object]) -> str:
     """Write numbers or names as an error has them, the first ones of many."""
     return ", ".join([*map(str, things[:_TOLD]), *(["…"] if len(things) > _TOLD else [])])
+
+
+def first_lines(lines: Sequence[str]) -> str:
+    """Write ``lines`` as an error has them: the first ones of many, and how many there are besides."""
+    more = len(lines) - _TOLD
+    return "\n".join([*lines[:_TOLD], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _escaped(character: str) -> str:

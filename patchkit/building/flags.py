@@ -17,8 +17,9 @@ _REFUSED: tuple[tuple[str, str], ...] = (
     (r"-(shared|r|c|S|E|fsyntax-only|nostdlib|nodefaultlibs|nostartfiles|M+[DFGPQT]?)", "it makes no program"),
     (r"-(o|x|l|L|T|u|Xlinker|Wl,).*", "it is for the linker or names a file, and CFLAGS go to the compiler"),
     (r"-flto(=.*)?", "the objects would hold no code that patchkit could compare or that strip could keep"),
-    (r"@.*|[^-].*", "it is not a flag"),
 )
+# No flag that names a file or a program (-wrapper, -specs), or that a shell reads.
+_ONLY_COMPILES = re.compile(r"-(O|g|m|D|U|W(?![alp],)|f(?!plugin|pass-plugin)|std=)[\w.,=+-]*", re.ASCII)
 _STATIC = "--target linux-static-amd64 (linux-static-arm64, linux-static-armhf) makes a static program"
 # What each sanitizer leaves in a program that was compiled and linked with it.
 _SANITIZERS = {
@@ -33,10 +34,7 @@ _SANITIZERS = {
 def check_flags(flags: Sequence[str]) -> None:
     """Raise BadUsageError for the first of ``flags`` that could not do in a build what it says."""
     for flag in flags:
-        words = flag.split()[1:]  # of several flags in one; what follows the first may be its value
-        why = next((why for pattern, why in _REFUSED if re.fullmatch(pattern, flag, re.DOTALL)), None) or next(
-            (why for pattern, why in _REFUSED[:-1] for word in words if re.fullmatch(pattern, word, re.DOTALL)), None
-        )
+        why = _why_not(flag)
         if why is not None:
             advice = _STATIC if "-static" in flag else "leave it out"
             raise BadUsageError(f"--cflag={flag} would not do what it says", why=why, advice=advice)
@@ -47,6 +45,21 @@ def check_flags(flags: Sequence[str]) -> None:
                 why=f"known are {', '.join(_SANITIZERS)}",
                 advice="leave it out",
             )
+
+
+def only_compiles(flag: str) -> bool:
+    """Return whether each word of ``flag`` is known to do nothing but decide how code is compiled.
+
+    For flags that may come from anybody: others could name a file or a program of this machine, or reach a shell.
+    """
+    return all(_ONLY_COMPILES.fullmatch(word) for word in flag.split())
+
+
+def _why_not(flag: str) -> str | None:
+    """Return why ``flag``, which may be several in one, would not do what it says; None where it would."""
+    if flag and not flag.startswith("-"):  # a later word may be the value of the one before
+        return "it is not a flag"
+    return next((why for word in flag.split() for pattern, why in _REFUSED if re.fullmatch(pattern, word)), None)
 
 
 def check_configured(flags: Sequence[str], configured: Sequence[str]) -> None:

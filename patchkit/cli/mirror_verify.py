@@ -9,9 +9,7 @@ import typer
 
 from patchkit.cli.error_handling import command
 from patchkit.cli.options import JsonOption
-from patchkit.printable import listed
-
-_TOLD = 40  # findings in the error; the table has them all
+from patchkit.printable import first_lines, listed
 
 
 @command
@@ -37,10 +35,9 @@ def verify(
         print_checks(checks)
     bad = [file for file in checks if file.bad]
     if bad:
-        told = [f"{file.name}: {file.verdict}{', ' if file.detail else ''}{file.detail}" for file in bad[:_TOLD]]
         context.ui.error(
             f"missing or damaged in {directory}: {listed([file.name for file in bad])}",
-            "\n".join([*told, *([f"and {len(bad) - _TOLD} more"] if len(bad) > _TOLD else [])]),
+            first_lines([f"{file.name}: {file.verdict}{', ' if file.detail else ''}{file.detail}" for file in bad]),
             "patchkit mirror sync, with the same --versions, brings what is missing",
         )
         raise SystemExit(MirrorError.exit_code)

@@ -266,7 +266,7 @@ def _changes(combined: Combination, tree: SourceTree, *, guard: bool, check_name
 
 
 def _between_releases(tree: SourceTree) -> Iterator[str]:
-    """Yield that ``tree`` is no release, where it says so itself."""
+    """Yield that ``tree`` is a state between two releases, where its own version says so."""
     if (own := own_text(tree)).endswith("_git"):
         yield f"the source calls itself {own}: between two releases, code can be like the one here and the other there"
 

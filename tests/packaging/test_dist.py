@@ -243,6 +243,7 @@ def test_what_was_written_over_meanwhile_is_refused(tmp_path: Path) -> None:
         dist.check(ours)
 
 
+@pytest.mark.slow
 def test_a_folder_of_all_releases_for_all_targets_is_read(tmp_path: Path) -> None:
     packages = {f"package-{number}": "1.0" for number in range(600)}
     made = artifact("a", {"a.tar.gz": b"x"})

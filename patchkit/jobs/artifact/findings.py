@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from patchkit.printable import first_lines
 from patchkit.storage import sha256_of
 
 _LONGEST_NAME = 255  # bytes
-_TOLD = 40  # findings in an error; the table has them all
 State = Literal["good", "bad", "not checked", "nothing vouches"]
 
 
@@ -37,8 +37,7 @@ def with_state(
 
 def lines(findings: Sequence[ArtifactCheck]) -> str:
     """Write ``findings`` as lines of an error."""
-    told = [f"{finding.what}: {finding.detail or finding.state} ({finding.by})" for finding in findings[:_TOLD]]
-    return "\n".join([*told, *([f"and {len(findings) - _TOLD} more"] if len(findings) > _TOLD else [])])
+    return first_lines([f"{finding.what}: {finding.detail or finding.state} ({finding.by})" for finding in findings])
 
 
 def hashed(folder: Path, name: str, expected: str, by: str) -> ArtifactCheck:

@@ -96,7 +96,9 @@ class OneTree:
         try:
             artifact = self._artifact(workspace, tree, planned, stock)
         except PatchkitError as error:
-            return Outcome.failed(name, error, time.monotonic() - began, keep_going=self.request.keep_going)
+            if not self.request.keep_going:
+                raise
+            return Outcome.failed(name, error, time.monotonic() - began)
         return Outcome(name, artifact, None, time.monotonic() - began, fresh=True)
 
     def _artifact(self, workspace: Workspace, tree: OpenVpnTree, planned: Planned, stock: Subject) -> manifest.Artifact:

@@ -23,10 +23,8 @@ class Outcome:
     """False when the artifact was there already, made from the same inputs."""
 
     @classmethod
-    def failed(cls, variant: str, error: PatchkitError, seconds: float = 0.0, *, keep_going: bool) -> Outcome:
-        """Return what became of ``variant``, which ``error`` ended. Raises it unless ``keep_going``."""
-        if not keep_going:
-            raise error
+    def failed(cls, variant: str, error: PatchkitError, seconds: float = 0.0) -> Outcome:
+        """Return what became of ``variant``, which ``error`` ended."""
         return cls(variant, None, error, seconds, fresh=True)
 
 

@@ -65,7 +65,9 @@ def build(request: BuildRequest, context: Context, shared: SharedWork | None = N
         try:
             rendered.append((variant, _rendered(variant, obtained, request, shared, context)))
         except PatchkitError as error:
-            outcomes[variant.name] = Outcome.failed(variant.name, error, keep_going=request.keep_going)
+            if not request.keep_going:
+                raise
+            outcomes[variant.name] = Outcome.failed(variant.name, error)
     if rendered:
         sources = _Sources(
             missing.attempt(lambda: _library_source(tools, request, context)), other_sources(tools, missing, context)
@@ -194,8 +196,10 @@ def _build(planned: Sequence[Planned], tree: OneTree, engine: Engine) -> dict[st
             try:
                 outcomes |= tree.build(workspace, log, absent)
             except PatchkitError as error:  # in what the variants share
+                if not tree.request.keep_going:
+                    raise
                 names = [plan_of_variant.variant.name for plan_of_variant in absent]
-                outcomes |= {name: Outcome.failed(name, error, keep_going=tree.request.keep_going) for name in names}
+                outcomes |= {name: Outcome.failed(name, error) for name in names}
     return outcomes
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from patchkit import __version__, resources
+from patchkit.building.flags import only_compiles
 from patchkit.building.settings import BuildSettings
 from patchkit.errors import BadUsageError, ManifestError
 from patchkit.jobs.build.corresponding_source import SUFFIX as SOURCE
@@ -18,9 +18,6 @@ from patchkit.packaging.spdx import SUFFIX as SPDX
 from patchkit.processors import cores
 from patchkit.source.git import repository
 from patchkit.source.obtain import SourceRequest
-
-# A manifest can come from anybody: no flag that names a file or a program (-wrapper, -specs), or that a shell reads.
-_PLAIN_FLAG = re.compile(r"-(O|g|m|D|U|W(?![alp],)|f(?!plugin|pass-plugin)|std=)[\w.,=+-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -106,11 +103,10 @@ def _check_patchkit(artifact: Artifact, *, anyway: bool) -> None:
 
 
 def _check_flags(artifact: Artifact) -> None:
-    words = [word for flag in artifact.build.added_cflags for word in flag.split()]
-    odd = [word for word in words if not _PLAIN_FLAG.fullmatch(word)]
-    if odd:
+    odd = next((flag for flag in artifact.build.added_cflags if not only_compiles(flag)), None)
+    if odd is not None:
         raise ManifestError(
-            f"{artifact.name} was compiled with --cflag={odd[0]}",
+            f"{artifact.name} was compiled with --cflag={odd}",
             why="a manifest can come from anybody, and such a flag can name a file or a program of this machine",
             advice="patchkit build with the same --cflag, and compare the hashes",
         )
