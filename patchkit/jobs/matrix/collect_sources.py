@@ -12,9 +12,9 @@ from patchkit.context import Context
 from patchkit.errors import BadSourceError, BadUsageError, GitError, PatchkitError, TagMovedError, UnknownVersionError
 from patchkit.jobs.matrix.answers import Answers
 from patchkit.patching import pins
+from patchkit.patching.changes.locate import is_openvpn, no_such_file
 from patchkit.patching.combination import Combination
 from patchkit.patching.names import files_of
-from patchkit.patching.render import is_openvpn, no_such_file
 from patchkit.patching.unified import folders_above
 from patchkit.patching.variants import UpstreamStatus, names, variant
 from patchkit.releases.catalog import TagPin, catalog
