@@ -8,7 +8,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -108,7 +108,7 @@ class Cluster:
 
     def submit(
         self,
-        function: Callable[..., bytes],
+        function: Callable[..., bytes | Awaitable[bytes]],
         unit: bytes,
         inputs: Sequence[Input],
         name: tuple[str | int, ...],
