@@ -92,10 +92,13 @@ def test_a_kernel_in_a_workers_cache_that_was_altered_is_found(
     alone: Path, cluster: LocalCluster, tmp_path: Path
 ) -> None:
     """Once while the worker runs, and once before it begins; and PATCHKIT_UML of a worker is of no account."""
+    run(tmp_path / "first", "--on", cluster.address)  # w1 has the kernel then, whichever tests ran before
     (kernel,) = cluster.cache("w1").glob("cluster/*")
     whole = kernel.read_bytes()
     kernel.write_bytes(whole[:1000] + b"!" + whole[1001:])
     copy = cluster.cache("w3")
+    if "w3" in cluster.workers:
+        cluster.kill("w3")
     shutil.rmtree(copy, ignore_errors=True)
     (copy / "cluster").mkdir(parents=True)
     (copy / "cluster" / kernel.name).write_bytes(b"#!/bin/true\n")
