@@ -73,21 +73,30 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
     return report
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _plain_environment() -> Iterator[None]:
+    """The developer's own settings must not decide what a test does; one that wants them reads them at import.
+
+    Before the first fixture of a module: what that builds must not depend on them either.
+    """
+    with pytest.MonkeyPatch.context() as environment:
+        for name in (
+            "PATCHKIT_GIT",
+            "PATCHKIT_MIRROR",
+            "PATCHKIT_GUEST",
+            "PATCHKIT_UML",
+            "PATCHKIT_DEBIAN_KEYRING",
+            "PATCHKIT_DEBUG",
+            "CFLAGS",
+            "CPPFLAGS",
+            "LDFLAGS",
+        ):
+            environment.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The developer's own settings must not decide what a test does; one that wants them reads them itself."""
-    for name in (
-        "PATCHKIT_GIT",
-        "PATCHKIT_MIRROR",
-        "PATCHKIT_GUEST",
-        "PATCHKIT_UML",
-        "PATCHKIT_DEBIAN_KEYRING",
-        "PATCHKIT_DEBUG",
-        "CFLAGS",
-        "CPPFLAGS",
-        "LDFLAGS",
-    ):
-        monkeypatch.delenv(name, raising=False)
+def _plain_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (limits.BUILD, limits.NETWORK):  # options set them for the whole process: monkeypatch takes that back
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)

@@ -25,7 +25,7 @@ from tests.support.patching.samples import ALLMAN, GNU
 from tests.support.source.samples import Repository, folder_of
 from tests.support.terminal import on_terminal
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 PATH = "src/openvpn/reliable.c"
 ONE = ["--variant", "retransmit"]
 COMMAND = [sys.executable, "-P", "-m", "patchkit", "matrix"]

@@ -23,7 +23,7 @@ from tests.support.jobs.made_up_release import MADE, VERSION, Upstream, made_up
 from tests.support.source.signers import Signer, signer
 from tests.support.terminal import ASCII, on_terminal
 
-HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 QUIET = {"GIT_CONFIG_GLOBAL": os.devnull}
 
 

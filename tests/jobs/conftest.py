@@ -29,9 +29,7 @@ def program_of(shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a build with its packages and its source: a test that changes something copies it."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv("PATCHKIT_GIT", raising=False)  # as for each test: the release's own tarball
-        return built(tmp_path_factory.mktemp("packaged"))
+    return built(tmp_path_factory.mktemp("packaged"))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from patchkit.releases.version import Version
 from patchkit.source.tree.directory import tree_from
 from tests.conftest import Run
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not GIT, reason="PATCHKIT_GIT is not set to a full clone of upstream"),

@@ -29,7 +29,7 @@ from patchkit.source.tree.tree import blob_id
 from tests.conftest import ROOT, upstream
 from tests.support.patching.samples import ALLMAN, tree
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 PATCHED = [name for name in names() if name != STOCK]
 PATH = "src/openvpn/reliable.c"
 

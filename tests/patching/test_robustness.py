@@ -714,7 +714,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 # Upstream's own
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 REAL = ["2.5.1", PINNED, "2.7.7", *(["v2.1_rc1", "v2.2.3", "v2.3.2", "v2.4.12", "v2.7.6"] if GIT else [])]
 
 

@@ -20,7 +20,7 @@ from patchkit.ui import Ui
 from tests.conftest import upstream
 from tests.support.patching.real_tools import check_with_git_and_patch
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 TAGGED = [release for release in catalog().releases if release.tag] if GIT else catalog().releases[:1]
 
 

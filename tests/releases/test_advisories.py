@@ -17,7 +17,7 @@ from patchkit.releases.catalog import catalog, named
 from patchkit.releases.version import Version
 from tests.conftest import ROOT
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 # What Debian has patched in its 2.6.14, and what came after.
 OF_2_6_14 = {
     "CVE-2025-13086", "CVE-2026-11771", "CVE-2026-12932", "CVE-2026-12996", "CVE-2026-13117", "CVE-2026-13122",

@@ -17,7 +17,7 @@ from patchkit.releases.version import Version
 from patchkit.source.tree.tree import blob_id
 from tests.conftest import ROOT, upstream
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 PIN_RELEASES = ROOT / "ci/pin-releases"
 RELEASES = ROOT / "patchkit/releases/releases.toml"
 

@@ -19,7 +19,7 @@ from patchkit.ui import Ui
 from tests.conftest import upstream
 from tests.reliable.harness import Change, Driver, compile_driver
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 POOL = ["2.6.14", "2.7.7"]
 OLD = ["2.1.4", "2.2.2", "2.3.2", "2.3.18", "2.4.12", "2.5.11"]
 PAIRS = [(version, name) for version in [*POOL, *OLD] for name in names()]

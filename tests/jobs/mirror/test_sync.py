@@ -51,11 +51,10 @@ from tests.support.lab.kernel_source import pin as kernel_pin
 from tests.support.source.samples import FILES, Repository, folder_of, tarball
 from tests.support.source.website import serving, stalled
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 NOWHERE = "http://127.0.0.1:1"
 LIBRARY = "openssl-3.0"
 MARK = f"{image.LABEL}.test"
-PLAIN = {"PATCHKIT_GIT": "", "PATCHKIT_MIRROR": ""}  # a module's fixtures are made before conftest clears them
 # Loopback is there, for smoke tests; nothing else is. The daemon's unix socket is a file, and stays in reach.
 APART = ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh")
 
@@ -369,7 +368,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [*before, sys.executable, "-P", "-m", "patchkit", *arguments],
-        env={**os.environ, **PLAIN, **{name: str(value) for name, value in (env or {}).items()}},
+        env={**os.environ, **{name: str(value) for name, value in (env or {}).items()}},
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stderr

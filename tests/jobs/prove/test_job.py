@@ -36,7 +36,7 @@ from tests.support.settings import ON_HOST
 
 pytestmark = pytest.mark.slow  # a compiler runs in nearly all of them
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 
 CONFIGURE = """#!/bin/sh
 cat config.cache >seen

@@ -36,7 +36,7 @@ def tags_of(where: str | None, cache: Cache, **options: Any) -> list[NewTag]:
     return new_tags(NewTagsRequest(SourceRequest(git=where), **options), Context(cache, Ui(quiet=True)))
 
 
-HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 
 
 @pytest.mark.parametrize("by_url", [False, True])

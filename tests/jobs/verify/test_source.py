@@ -35,7 +35,7 @@ from tests.support.jobs.made_up_release import IN_TARBALL, MADE, SOURCE, VERSION
 from tests.support.source.signers import Signer, signer
 from tests.support.source.website import Site, redirect, serving, web_page, whole
 
-HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 
 
 @pytest.fixture(scope="module")

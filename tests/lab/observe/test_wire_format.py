@@ -29,7 +29,7 @@ from tests.support.settings import ON_HOST
 from tests.support.wire import ControlPacket, Message, control_packets
 
 pytestmark = pytest.mark.slow
-HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+HISTORY = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 VARIANTS = ("early", "recommended")
 SCENARIOS = ("clean", "loss-20")
 SEEDS = (1, 2, 3)

@@ -32,7 +32,7 @@ from tests.support.patching.samples import ALLMAN, GNU, tree
 
 __all__ = ["make_up"]  # a fixture
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 RETRANSMIT = combination("retransmit")
 LATIN = GNU.replace("a sample", "a s\xe4mple").replace("ids_of (rel));", "ids_of (rel)); /* \xe4 \x0c \x85 */")
 MINE = {

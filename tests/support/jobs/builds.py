@@ -15,7 +15,7 @@ from patchkit.building.engine.image import PROCESS
 from patchkit.errors import PatchkitError
 from tests.support.starts import client as starts
 
-GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it for each test
+GIT = os.environ.get("PATCHKIT_GIT")  # read at import: conftest clears it afterwards
 NEWEST = ["2.7.8", "2.7.7"]
 
 
