@@ -42,8 +42,12 @@ def files(folder: Path) -> dict[str, bytes]:
 def cluster(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Iterator[LocalCluster]:
     for version in (PINNED, NEWER):
         upstream(version, shared_cache)
-    with local_cluster(tmp_path_factory.mktemp("cluster"), 2, held_compilers=True) as running:
-        yield running
+    # The client alone decides where a source comes from: a tag in a repository is not the tarball to the byte.
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PATCHKIT_GIT", "/nowhere")
+        with local_cluster(tmp_path_factory.mktemp("cluster"), 2, held_compilers=True) as running:
+            environment.delenv("PATCHKIT_GIT")
+            yield running
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from patchkit.packaging.dist import Dist
 from patchkit.packaging.manifest import Artifact
 from patchkit.patching.variants import STOCK
 from patchkit.releases.catalog import catalog
-from patchkit.source.git.repository import is_url
+from patchkit.source.git.repository import default_repository, is_url
+from patchkit.source.obtain import SourceRequest
 from patchkit.storage import sha256_of
 
 _LOOK = 1.0  # seconds between two looks at whether waiting makes sense
@@ -31,6 +32,7 @@ _Built = tuple[ReleaseOutcome, Mapping[str, bytes]]
 def refuse_what_stays_here(request: ReleasesRequest) -> None:
     """Raise BadUsageError for what a worker would need and has not: files of this machine, and keys."""
     build = request.build
+    repository = default_repository() if build.source.git is None else None
     own = [part.name for combined in build.combinations for part in combined.own]
     given = {
         "--source": build.source.source is not None,
@@ -38,6 +40,7 @@ def refuse_what_stays_here(request: ReleasesRequest) -> None:
         "--sign-key": request.sign_key is not None,
         "--keep-build": build.keep_build,
         "--git PATH": build.source.git is not None and not is_url(build.source.git),
+        "PATCHKIT_GIT=PATH": repository is not None and not is_url(repository),
         "--openssl-source PATH": any(not is_url(text.partition("#")[0]) for text in build.settings.openssl_sources),
     }
     named = [option for option, is_given in given.items() if is_given]
@@ -47,6 +50,11 @@ def refuse_what_stays_here(request: ReleasesRequest) -> None:
             why="it lies on this machine, and the workers are others",
             advice="without --on it is built here; --git and --openssl-source take URLs as well",
         )
+
+
+def for_a_worker(source: SourceRequest) -> SourceRequest:
+    """Return the request that gives a worker what ``source`` gives here, whatever its own ``PATCHKIT_GIT`` names."""
+    return replace(source, git=source.git or default_repository(), pinned_tarball=True)
 
 
 @contextmanager
@@ -69,7 +77,8 @@ class ClusterCrew:
 
     def start(self, request: BuildRequest) -> None:
         version, target = request.source.version, request.target
-        asked = replace(request, there={artifact.name: artifact.inputs for artifact in _intact(request)})
+        there = {artifact.name: artifact.inputs for artifact in _intact(request)}
+        asked = replace(request, source=for_a_worker(request.source), there=there)
         inputs = self._downloads(version)
         unit = {
             "request": json.loads(request_document(asked)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import BadUsageError, CompileError, OfflineError
-from patchkit.jobs.build.cluster_crew import refuse_what_stays_here
+from patchkit.jobs.build.cluster_crew import for_a_worker, refuse_what_stays_here
 from patchkit.jobs.build.outcome import Outcome, ReleaseOutcome
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.jobs.build.unit import outcome_document, read_outcome, read_request, request_document
@@ -46,6 +46,27 @@ def test_what_lies_on_this_machine_is_refused(changes: dict[str, object], option
     with pytest.raises(BadUsageError, match=option):
         refuse_what_stays_here(request)
     refuse_what_stays_here(ReleasesRequest(replace(REQUEST, source=SourceRequest("x", git="https://example.org/x"))))
+
+
+@pytest.mark.parametrize(
+    ("here", "given", "git"),
+    [(None, None, None), ("https://example.org/y", None, "https://example.org/y"),
+     ("/nowhere", "https://example.org/x", "https://example.org/x")],
+)  # fmt: skip
+def test_a_workers_own_repository_decides_nothing(
+    here: str | None, given: str | None, git: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if here is not None:
+        monkeypatch.setenv("PATCHKIT_GIT", here)
+    request = replace(REQUEST, source=SourceRequest("2.6.14", git=given))
+    refuse_what_stays_here(ReleasesRequest(request, on="tcp://x"))
+    assert for_a_worker(request.source) == SourceRequest("2.6.14", git=git, pinned_tarball=True)
+
+
+def test_the_repository_of_the_environment_is_refused_where_it_is_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATCHKIT_GIT", "/some/where")
+    with pytest.raises(BadUsageError, match="PATCHKIT_GIT=PATH"):
+        refuse_what_stays_here(ReleasesRequest(REQUEST, on="tcp://x"))
 
 
 def test_a_link_that_depends_on_its_host_is_not_for_a_cluster(patchkit: Run) -> None:
