@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from patchkit.building.engine.protocol import EngineName
 from patchkit.building.flags import check_flags, machine_flags
-from patchkit.building.toolchain import Toolchain, check_crypto, feature_of, known_target, toolchain
+from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.building.toolchain_table import check_crypto, feature_of, known_target
 from patchkit.errors import BadUsageError
 from patchkit.processors import cores
 from patchkit.releases.version import Version

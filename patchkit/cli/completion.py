@@ -65,7 +65,7 @@ def packages(incomplete: str) -> list[str]:
 
 def targets(incomplete: str) -> list[str]:
     """Return the targets that complete ``incomplete``."""
-    from patchkit.building.toolchain import targets
+    from patchkit.building.toolchain_table import targets
 
     return _fitting(incomplete, targets())
 
@@ -77,7 +77,7 @@ def targets_or_all(incomplete: str) -> list[str]:
 
 def crypto(incomplete: str) -> list[str]:
     """Return the two kinds of crypto library, and every pinned one."""
-    from patchkit.building.toolchain import PINNED, SYSTEM
+    from patchkit.building.toolchain_table import PINNED, SYSTEM
     from patchkit.releases.libraries import crypto_libraries
 
     return _fitting(incomplete, [SYSTEM, PINNED, *crypto_libraries()])
@@ -85,7 +85,7 @@ def crypto(incomplete: str) -> list[str]:
 
 def features(incomplete: str) -> list[str]:
     """Return the optional parts of a build that complete ``incomplete``."""
-    from patchkit.building.toolchain import features
+    from patchkit.building.toolchain_table import features
 
     return _fitting(incomplete, [feature.name for feature in features()])
 

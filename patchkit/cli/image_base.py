@@ -31,7 +31,7 @@ def base(
 
     from patchkit.building.engine import image
     from patchkit.building.engine.docker import connect, daemon_errors
-    from patchkit.building.toolchain import bases
+    from patchkit.building.toolchain_table import bases
     from patchkit.context import Context
     from patchkit.errors import BadUsageError
     from patchkit.ui import table

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from patchkit.building.engine.choose import choose
 from patchkit.building.engine.docker import DockerEngine
-from patchkit.building.toolchain import SYSTEM, newest, toolchain
+from patchkit.building.toolchain import toolchain
+from patchkit.building.toolchain_table import SYSTEM, newest
 from patchkit.cluster.identity import ABILITIES, Ability
 from patchkit.context import Context
 from patchkit.errors import PatchkitError, StorageError

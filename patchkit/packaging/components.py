@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Literal
 
 from patchkit.building.inventory import InstalledPackage, Inventory, SharedLibrary
-from patchkit.building.toolchain import Component
+from patchkit.building.toolchain_table import Component
 from patchkit.packaging.manifest import Artifact, Source
 from patchkit.releases.libraries import libraries
 

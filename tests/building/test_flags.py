@@ -11,7 +11,7 @@ import pytest
 
 from patchkit.building.flags import check_configured, check_flags, check_machine, check_program, machine_flags
 from patchkit.building.settings import BuildSettings
-from patchkit.building.toolchain import known_target
+from patchkit.building.toolchain_table import known_target
 from patchkit.errors import BadUsageError, CompileError
 from patchkit.releases.version import Version
 from tests.conftest import Run

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from patchkit.building.toolchain import Series, all_series
+from patchkit.building.toolchain_table import Series, all_series
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs/old-peers.md").read_text("utf-8")

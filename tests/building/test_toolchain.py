@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from patchkit.building.engine.image import dockerfile
-from patchkit.building.toolchain import (
-    SYSTEM,
-    Toolchain,
-    all_series,
-    bases,
-    features,
-    newest,
-    targets,
-    toolchain,
-)
+from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.building.toolchain_table import SYSTEM, all_series, bases, features, newest, targets
 from patchkit.errors import BadUsageError, ToolchainError, UnknownTargetError
 from patchkit.releases.catalog import catalog
 from patchkit.releases.libraries import crypto_libraries, libraries

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from patchkit import resources
 from patchkit.building.engine.protocol import Workspace
-from patchkit.building.toolchain import Target
+from patchkit.building.toolchain_table import Target
 from patchkit.errors import SmokeError
 
 WINE = "wine.sh"

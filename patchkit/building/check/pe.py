@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from patchkit.building.check.elf import Linkage
-from patchkit.building.toolchain import Target
+from patchkit.building.toolchain_table import Target
 from patchkit.errors import CompileError
 
 # IMAGE_FILE_HEADER.Machine, and IMAGE_OPTIONAL_HEADER.DllCharacteristics: the PE format's own names and values.

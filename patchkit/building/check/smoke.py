@@ -13,7 +13,8 @@ from patchkit import resources
 from patchkit.building.check.launch import needs, scripts, warm_up, wind_down
 from patchkit.building.engine.protocol import Workspace, files
 from patchkit.building.recipe.known_failures import recognised
-from patchkit.building.toolchain import Target, Toolchain
+from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain_table import Target
 from patchkit.errors import SmokeError
 from patchkit.pki.short_lived import short_lived_credentials
 from patchkit.signals import held_off

@@ -20,7 +20,8 @@ from patchkit import temporary
 from patchkit.building.engine import zig
 from patchkit.building.engine.protocol import Identity, Workspace, longest_command, too_long, versions
 from patchkit.building.engine.zig_musl import musl
-from patchkit.building.toolchain import Target, Toolchain, known_target
+from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain_table import Target, known_target
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import ToolchainError, UnknownTargetError

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from patchkit import resources
 from patchkit.building.engine.protocol import OWNER
-from patchkit.building.toolchain import Base, Toolchain
+from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain_table import Base
 from patchkit.context import Context
 from patchkit.errors import BaseImageError, DiskFullError, OfflineError, ToolchainError, UnknownTargetError
 from patchkit.signals import held_off

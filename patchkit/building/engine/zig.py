@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from patchkit import children, limits
-from patchkit.building.toolchain import Target, Zig, known_target, targets
+from patchkit.building.toolchain_table import Target, Zig, known_target, targets
 from patchkit.children import Limits
 from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError, ToolchainError, WrongHashError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from patchkit import children
 from patchkit.building.engine.zig import GLOBAL
-from patchkit.building.toolchain import Target
+from patchkit.building.toolchain_table import Target
 from patchkit.children import Limits
 from patchkit.context import Context
 from patchkit.errors import ToolchainError

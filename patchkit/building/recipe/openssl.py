@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from patchkit.building.recipe.static_library import flags
-from patchkit.building.toolchain import OpensslRecipe, Target, Toolchain
+from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain_table import OpensslRecipe, Target
 
 SCRIPT = "openssl.sh"
 """The script below ``docker/`` that compiles OpenSSL in its source folder."""

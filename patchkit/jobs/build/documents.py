@@ -9,7 +9,8 @@ from patchkit.building.check import pe
 from patchkit.building.check.elf import linkage
 from patchkit.building.engine.protocol import Workspace
 from patchkit.building.inventory import Inventory, SharedLibrary, inventory, shared_libraries
-from patchkit.building.toolchain import Target, Toolchain
+from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain_table import Target
 from patchkit.packaging.components import parts
 from patchkit.packaging.contents import members
 from patchkit.packaging.dist import described

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from patchkit.building.engine.choose import choose
 from patchkit.building.engine.host import HostEngine
-from patchkit.building.toolchain import newest, targets
+from patchkit.building.toolchain_table import newest, targets
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, PatchkitError, ToolchainError, UnknownTargetError
 from patchkit.jobs.build.outcome import ReleaseOutcome

@@ -9,7 +9,8 @@ from functools import partial
 from patchkit.building.check import pe
 from patchkit.building.check.elf import Linkage, check_static, linkage
 from patchkit.building.recipe.static_library import CompiledLibrary
-from patchkit.building.toolchain import Target, Toolchain
+from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain_table import Target
 from patchkit.context import Context
 from patchkit.errors import CompileError
 from patchkit.jobs.missing_files import MissingFiles

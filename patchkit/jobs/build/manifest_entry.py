@@ -12,7 +12,7 @@ from patchkit.building.check.elf import Linkage
 from patchkit.building.check.smoke import CheckResult
 from patchkit.building.inventory import Inventory
 from patchkit.building.recipe.openssl import configure_words
-from patchkit.building.toolchain import SYSTEM
+from patchkit.building.toolchain_table import SYSTEM
 from patchkit.jobs.build.plan import BuildInputs, Planned
 from patchkit.jobs.library_vulnerabilities import assess_source
 from patchkit.jobs.vulnerabilities import as_compiled, assess, platform_of

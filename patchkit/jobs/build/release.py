@@ -10,7 +10,8 @@ from patchkit.building.engine.choose import choose
 from patchkit.building.engine.protocol import Engine
 from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import build_log
-from patchkit.building.toolchain import Toolchain, known_target
+from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain_table import known_target
 from patchkit.cache import keep_newest
 from patchkit.context import Context
 from patchkit.errors import PatchkitError

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from patchkit.building.settings import BuildSettings
-from patchkit.building.toolchain import Toolchain, known_target, targets
+from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain_table import known_target, targets
 from patchkit.errors import BadUsageError, KnownBadError
 from patchkit.packaging.authenticode import Signer
 from patchkit.packaging.kinds import check_packages, tools_of

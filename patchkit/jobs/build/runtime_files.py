@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from patchkit.building.check.elf import interpreter, linkage
 from patchkit.building.engine.protocol import Workspace
-from patchkit.building.toolchain import Target
+from patchkit.building.toolchain_table import Target
 from patchkit.errors import CompileError
 from patchkit.packaging.contents import Member, regular_file
 

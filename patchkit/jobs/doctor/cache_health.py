@@ -18,7 +18,7 @@ from patchkit import children
 from patchkit.building.engine.zig import is_whole
 from patchkit.building.recipe.configure_cache import SUFFIX
 from patchkit.building.recipe.stock_program import SUFFIX as PROGRAM
-from patchkit.building.toolchain import zig
+from patchkit.building.toolchain_table import zig
 from patchkit.cache import Cache
 from patchkit.children import Limits
 from patchkit.errors import PatchkitError

@@ -10,7 +10,8 @@ from pathlib import Path
 from patchkit.building.check.launch import needs, scripts, warm_up, wind_down
 from patchkit.building.engine.host import HostEngine
 from patchkit.building.engine.protocol import Identity, Workspace
-from patchkit.building.toolchain import SYSTEM, Target, known_target, newest, toolchain
+from patchkit.building.toolchain import toolchain
+from patchkit.building.toolchain_table import SYSTEM, Target, known_target, newest
 from patchkit.jobs.doctor.distribution import Distribution
 from patchkit.jobs.doctor.model import FaultError
 from patchkit.releases.version import Version

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from patchkit.building.engine.host import installed
-from patchkit.building.toolchain import known_target
+from patchkit.building.toolchain_table import known_target
 
 TABLE = Path(__file__).with_name("packages.toml")
 # What os-release(5) has in ID and ID_LIKE, and the package manager that goes with it.

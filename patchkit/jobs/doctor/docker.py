@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from patchkit.building.check.elf import linkage
 from patchkit.building.engine import image
 from patchkit.building.engine.docker import CONFINED, connect, daemon_errors
-from patchkit.building.toolchain import newest, toolchain
+from patchkit.building.toolchain import toolchain
+from patchkit.building.toolchain_table import newest
 from patchkit.errors import BaseImageError, DockerMissingError
 from patchkit.jobs.doctor.distribution import Step
 from patchkit.jobs.doctor.model import FaultError

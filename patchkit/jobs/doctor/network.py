@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from patchkit.building.toolchain import bases
+from patchkit.building.toolchain_table import bases
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError
 from patchkit.releases.catalog import catalog
 from patchkit.source.fetch import debian

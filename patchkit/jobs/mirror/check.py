@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from patchkit.building.toolchain import zig
+from patchkit.building.toolchain_table import zig
 from patchkit.context import Context
 from patchkit.errors import MirrorError, PatchkitError
 from patchkit.lab.guest.kernel.pins import pinned as kernel_sources

@@ -14,7 +14,8 @@ from patchkit.building.engine.docker import DockerEngine
 from patchkit.building.engine.protocol import Engine
 from patchkit.building.engine.zig import wheel as zig_wheel
 from patchkit.building.settings import BuildSettings
-from patchkit.building.toolchain import Toolchain, Zig
+from patchkit.building.toolchain import Toolchain
+from patchkit.building.toolchain_table import Zig
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, GitError, MirrorError, UnknownVersionError
 from patchkit.jobs.missing_files import MissingFiles

@@ -12,7 +12,7 @@ from patchkit.building.recipe.configure_cache import ConfigureAnswers
 from patchkit.building.recipe.library_builder import LibraryBuilder
 from patchkit.building.recipe.log import build_log
 from patchkit.building.settings import BuildSettings
-from patchkit.building.toolchain import known_target
+from patchkit.building.toolchain_table import known_target
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, CompileError, ToolchainError, UnknownTargetError
 from patchkit.jobs.build.libraries import library_source

@@ -22,7 +22,7 @@ from patchkit import signals
 from patchkit.building.check import smoke
 from patchkit.building.engine.protocol import Identity
 from patchkit.building.engine.host import HostEngine
-from patchkit.building.toolchain import known_target
+from patchkit.building.toolchain_table import known_target
 from patchkit.ui import Ui
 signals.install()
 try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.building.check.pe import check, executable
-from patchkit.building.toolchain import known_target
+from patchkit.building.toolchain_table import known_target
 from patchkit.errors import CompileError
 
 EPOCH = 1_600_000_000

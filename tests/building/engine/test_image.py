@@ -18,7 +18,7 @@ import pytest
 
 from patchkit.building.engine import image
 from patchkit.building.engine.docker import connect
-from patchkit.building.toolchain import Base
+from patchkit.building.toolchain_table import Base
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import PatchkitError, UnknownTargetError

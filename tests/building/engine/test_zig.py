@@ -15,7 +15,8 @@ from patchkit.building.engine.docker import DockerEngine
 from patchkit.building.engine.host import HostEngine
 from patchkit.building.engine.protocol import Identity
 from patchkit.building.engine.zig_musl import musl
-from patchkit.building.toolchain import Zig, known_target, toolchain
+from patchkit.building.toolchain import toolchain
+from patchkit.building.toolchain_table import Zig, known_target
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import OfflineError, PlacesExhaustedError, ToolchainError, WrongHashError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.building.toolchain import Base, bases
+from patchkit.building.toolchain_table import Base, bases
 from patchkit.errors import BadUsageError
 from patchkit.pki.short_lived import short_lived_credentials
 from tests.conftest import PINNED, ROOT, Run

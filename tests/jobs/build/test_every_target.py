@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from patchkit.building.toolchain import targets
+from patchkit.building.toolchain_table import targets
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, OfflineError

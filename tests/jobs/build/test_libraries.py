@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from patchkit.building.check.elf import linkage
-from patchkit.building.toolchain import known_target
+from patchkit.building.toolchain_table import known_target
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import BadUsageError, CompileError, NetworkUnavailableError, PlacesExhaustedError

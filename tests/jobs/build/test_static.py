@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from patchkit.building.check.elf import check_static
-from patchkit.building.toolchain import known_target, zig
+from patchkit.building.toolchain_table import known_target, zig
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import NetworkUnavailableError, PlacesExhaustedError, ToolchainError

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.building.engine.docker import connect
-from patchkit.building.toolchain import known_target
+from patchkit.building.toolchain_table import known_target
 from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import DiskFullError, NetworkUnavailableError, PatchkitError, PlacesExhaustedError

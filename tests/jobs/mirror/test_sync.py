@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from patchkit.building import toolchain as toolchains
+from patchkit.building import toolchain_table as toolchains
 from patchkit.building.engine import image
 from patchkit.building.engine.docker import DockerEngine, connect
 from patchkit.building.settings import BuildSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from patchkit.building.toolchain import Series, all_series
+from patchkit.building.toolchain_table import Series, all_series
 
 OLD = "2.5.1"
 """The oldest release that the Debian pool serves; upstream wrote it for OpenSSL 1.1.1."""

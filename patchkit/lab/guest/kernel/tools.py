@@ -12,7 +12,8 @@ from pathlib import Path
 from patchkit.building.engine.choose import choose
 from patchkit.building.engine.host import HostEngine, install_line
 from patchkit.building.engine.protocol import Identity, Workspace
-from patchkit.building.toolchain import Toolchain, known_target, newest, toolchain
+from patchkit.building.toolchain import Toolchain, toolchain
+from patchkit.building.toolchain_table import known_target, newest
 from patchkit.context import Context
 from patchkit.errors import DockerMissingError, DockerSilentError, GuestError
 from patchkit.releases.version import Version
