@@ -58,7 +58,7 @@ def run(
         typer.Option(
             "--variant",
             metavar="NAME",
-            help="An arm each; the first is what the others are compared with.",
+            help="An arm each; the first is what the others are compared with. Default: stock and recommended.",
             autocompletion=completion.variants,
         ),
     ] = None,

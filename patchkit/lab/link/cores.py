@@ -1,6 +1,6 @@
 """On which of the host's cores a guest runs: its kernel and its processes hand over to each other all the time.
 
-Spread over two cores a guest was half as fast again.
+Spread over two cores, a guest took half as long again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make detached signatures with the user's own keys, by the programs that keep these: gpg, ssh-keygen, minisign."""
+"""Make detached signatures with the user's own keys, by gpg, ssh-keygen or minisign, and for sigstore here."""
 
 from __future__ import annotations
 
