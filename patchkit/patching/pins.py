@@ -84,12 +84,12 @@ def _known(patches: Path) -> Mapping[str, frozenset[str]]:
     return known
 
 
-def is_upstreams(file: str, data: bytes) -> bool:
-    """Return whether ``data`` is a file called ``file`` of a release of upstream's, as far as pins know.
+def is_upstreams(path: str, data: bytes) -> bool:
+    """Return whether ``data`` is the file ``path`` of a release of upstream's, in any folder, as far as pins know.
 
     Raises BadVariantError when the pins are not valid.
     """
-    return not _ignored and blob_id(data) in _known(resources.folder("patches")).get(file, ())
+    return not _ignored and blob_id(data) in _known(resources.folder("patches")).get(path.rpartition("/")[2], ())
 
 
 def check(part: Variant, path: str, before: bytes, after: bytes, *, guard: bool) -> None:

@@ -106,7 +106,7 @@ def render_series(
     changes = changes_of(combined, tree, guard=guard, check_names=check_names)
     rendered = []
     for number, part in enumerate(combined.parts):
-        steps = [step for step in (change.step(number) for change in changes) if step[2]]
+        steps = [(change, *change.step(number)) for change in changes if change.by_part[number]]
         body = b"".join(file_diff(change.path, lines, edits, change.mode) for change, lines, edits in steps)
         diff = dep3.header(Combination((part,)), label, series, guard=guard) + body
         expected = {change.path: b"".join(spliced(lines, edits)) for change, lines, edits in steps}

@@ -1,1 +1,1 @@
-"""What the parts of a combination change in the files of a tree: found, checked, and not yet a diff."""
+"""Find and check what the parts of a combination change in a tree, before it becomes a diff."""

@@ -1,4 +1,4 @@
-"""What is checked of a file's change before it becomes a diff: the guard hides it all, and the result is C."""
+"""Check a file's change before it becomes a diff: it stays inside, the guard hides all of it, the result is C."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from patchkit.patching.changes.edited_file import EditedFile
 from patchkit.patching.combination import Combination
 from patchkit.patching.csource.file import CSource, split_lines
 from patchkit.patching.edits import Edit, directive_rows, resolved, seams
+from patchkit.patching.variants import Variant
 
 
 def check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) -> None:
@@ -21,12 +22,12 @@ def check_seams(combined: Combination, source: CSource, edits: Sequence[Edit]) -
             )
 
 
-def check_guard(combined: Combination, change: EditedFile, unguarded: EditedFile) -> None:
+def check_guard(combined: Combination, change: EditedFile) -> None:
     """Raise BadVariantError where the guard does not hide all of the change, or does not show all of it."""
     after = split_lines(change.after)
     rows = directive_rows(after)
     off, on = (resolved(after, on=on, rows=rows) for on in (False, True))
-    if off != change.source.lines or b"".join(on) != unguarded.after:
+    if off != change.source.lines or b"".join(on) != change.unguarded.after:
         raise BadVariantError(
             f"{combined.name} can't be guarded in {change.path}",
             why="with the guard off, the preprocessor would not see the original source",
@@ -44,3 +45,23 @@ def check_after(combined: Combination, unguarded: EditedFile) -> None:
     stray = sorted(new.difference(combined.added))
     if stray or not before.defined <= after.defined:
         raise BadVariantError(f"{combined.name} would leave other functions in {unguarded.path}", why=", ".join(stray))
+
+
+def check_inside(part: Variant, edits: Sequence[Edit], source: CSource) -> None:
+    """Raise AnchorError for a change outside of what ``part`` names; new functions stand behind a named one."""
+    functions = [node for name in part.functions for node in source.declarations(name)]
+    structs = [node for name in part.structs for node in source.structs(name)]
+    spans = [(node.start_point.row, node.end_point.row + 1) for node in (*functions, *structs)]
+    for edit in edits:
+        # What only puts lines in must stand between two lines of the function, or be functions behind it.
+        last = 1 if part.added else 0
+        inside = (
+            (start <= edit.start and edit.end <= end) if edit.old else (start < edit.start < end + last)
+            for start, end in spans
+        )
+        if not any(inside):
+            named = [*part.functions, *(f"struct {name}" for name in part.structs)]
+            raise AnchorError(
+                f"{part.name} would change {source.name} outside of {', '.join(named)}",
+                why=f"line {edit.start + 1}: {source.text(min(edit.start + 1, len(source.lines)))}",
+            )

@@ -1,4 +1,4 @@
-"""What all parts of a combination do to one file."""
+"""Hold the edits that all parts of a combination make in one file."""
 
 from __future__ import annotations
 
@@ -36,18 +36,23 @@ class EditedFile:
         """The file's part of a unified diff."""
         return file_diff(self.path, self.source.lines, self.edits, self.mode)
 
+    @cached_property
+    def unguarded(self) -> EditedFile:
+        """The same file without a guard."""
+        if self.plain is self.by_part:
+            return self
+        return EditedFile(self.path, self.source, self.mode, self.plain, self.plain)
+
     @property
     def changed(self) -> names.Changed:
         """What the change is without a guard, for the check of its names."""
-        edits = in_order([edit for part in self.plain for edit in part])
-        after = self.source.like(b"".join(spliced(self.source.lines, edits)))
-        return names.Changed(self.source, after, edits)
+        return names.Changed(self.source, self.source.like(self.unguarded.after), self.unguarded.edits)
 
-    def step(self, number: int) -> tuple[EditedFile, list[bytes], list[Edit]]:
+    def step(self, number: int) -> tuple[list[bytes], list[Edit]]:
         """Return the lines that the parts before part ``number`` leave, and its own edits in them."""
         before = in_order([edit for edits in self.by_part[:number] for edit in edits])
         moved = [
             edit.moved(sum(other.new - other.old for other in before if in_order([other, edit])[0] is other))
             for edit in self.by_part[number]
         ]
-        return self, spliced(self.source.lines, before), moved
+        return spliced(self.source.lines, before), moved

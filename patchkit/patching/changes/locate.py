@@ -1,4 +1,4 @@
-"""The file of a tree that a variant means by a name."""
+"""Find the file of a tree that a variant names."""
 
 from __future__ import annotations
 

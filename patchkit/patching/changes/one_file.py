@@ -1,4 +1,4 @@
-"""The change of one file, the same whichever branches of its ``#if`` groups the compiler sees."""
+"""Find the change of one file; refuse one that depends on which ``#if`` branch is compiled."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import lru_cache
 from patchkit.errors import AnchorError, ConflictError, PinMismatchError
 from patchkit.patching import pins
 from patchkit.patching.changes.checks import check_after, check_guard, check_seams
+from patchkit.patching.changes.computation import Computation
 from patchkit.patching.changes.edited_file import EditedFile
 from patchkit.patching.changes.locate import path_to_change
-from patchkit.patching.changes.once import Once, found_once
 from patchkit.patching.changes.part_edits import edits_of
 from patchkit.patching.combination import Combination
 from patchkit.patching.csource import conditionals
@@ -27,8 +27,8 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 def change_of(combined: Combination, tree: SourceTree, file: str, *, guard: bool) -> EditedFile:
     """Find what ``combined`` changes in ``file`` of ``tree``.
 
-    Raises AnchorError where that depends on a branch or can't be told, ConflictError, BadVariantError, BadSourceError
-    and PinMismatchError.
+    Raises AnchorError where that depends on an ``#if`` or can't be told, AlreadyPatchedError, ConflictError,
+    BadVariantError, BadSourceError and PinMismatchError.
     """
     path = path_to_change(combined, tree, file)
     mode = tree.entries[path].mode
@@ -39,8 +39,8 @@ def change_of(combined: Combination, tree: SourceTree, file: str, *, guard: bool
     if pins.is_upstreams(file, data):
         stated = [pins.pinned(part, path, data, guard=guard) for part in combined.parts]
         form = f"{file}\0{mode:o}\0{'guarded' if guard else 'plain'}\0{stated}"
-        return _once_a_file(
-            Once(combined, source, form, lambda: _change_of_pinned(combined, source, file, mode, guard=guard))
+        return _change_once(
+            Computation(combined, source, form, lambda: _change_of_pinned(combined, source, file, mode, guard=guard))
         )
     if data.startswith(_UTF_16):
         raise AnchorError(
@@ -75,7 +75,7 @@ _in_a_view: set[str] = set()
 
 
 def _change_of_pinned(combined: Combination, source: CSource, file: str, mode: int, *, guard: bool) -> EditedFile:
-    """The change of a file of upstream's: one view is enough, for that all give the same was seen for the pin."""
+    """Find the change of a file of upstream's in one view: that all give the same was checked for its pin."""
 
     def seen() -> EditedFile:
         return _change_in(combined, parse(source.name, source.data, 0), file, mode, guard=guard)
@@ -149,12 +149,17 @@ def _change_in(combined: Combination, source: CSource, file: str, mode: int, *, 
             f"the parts of {combined.name} can't be combined in {path}",
             why=f"two of them change line {clash[1].start + 1}: {source.text(clash[1].start + 1)}",
         )
-    unguarded = EditedFile(path, source, mode, plain, plain) if guard else change
     if guard:
-        check_guard(combined, change, unguarded)
+        check_guard(combined, change)
+    unguarded = change.unguarded
     if unguarded.edits and not _is_pinned(combined, unguarded):
-        found_once(Once(combined, source, unguarded.after, lambda: check_after(combined, unguarded)))
+        _checked_once(Computation(combined, source, unguarded.after, lambda: check_after(combined, unguarded)))
     return change
+
+
+@lru_cache(maxsize=256)
+def _checked_once(check: Computation[None]) -> None:
+    check.run()
 
 
 def _is_pinned(combined: Combination, unguarded: EditedFile) -> bool:
@@ -166,5 +171,5 @@ def _is_pinned(combined: Combination, unguarded: EditedFile) -> bool:
 
 
 @lru_cache(maxsize=160)  # two releases, with all of the catalogue's variants in both forms
-def _once_a_file(asked: Once[EditedFile]) -> EditedFile:
-    return asked.run()
+def _change_once(change: Computation[EditedFile]) -> EditedFile:
+    return change.run()

@@ -1,12 +1,13 @@
-"""One part's edits of one file, as its template yields them, and what they are refused for."""
+"""Read the edits that a part's template yields for a file; refuse files that they can't go into."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import lru_cache
 
-from patchkit.errors import AlreadyPatchedError, AnchorError
+from patchkit.errors import AlreadyPatchedError
 from patchkit.patching import pins
-from patchkit.patching.changes.once import Once, found_once
+from patchkit.patching.changes.checks import check_inside
+from patchkit.patching.changes.computation import Computation
 from patchkit.patching.csource.file import CSource
 from patchkit.patching.edits import Edit, read_edits
 from patchkit.patching.templates import yielded_by
@@ -21,7 +22,12 @@ def edits_of(part: Variant, file: str, source: CSource) -> tuple[Edit, ...]:
     if file not in part.files:
         return ()
     known_by = f"{file}\0{part.template(file)}"
-    return found_once(Once(part, source, known_by, lambda: tuple(_edits(part, file, source)))) or ()
+    return _edits_once(Computation(part, source, known_by, lambda: tuple(_edits(part, file, source))))
+
+
+@lru_cache(maxsize=256)
+def _edits_once(edits: Computation[tuple[Edit, ...]]) -> tuple[Edit, ...]:
+    return edits.run()
 
 
 def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
@@ -29,7 +35,7 @@ def _edits(part: Variant, file: str, source: CSource) -> list[Edit]:
     _refuse_broken(part, source)
     _refuse_doubled(part, file, source)
     edits = read_edits(yielded_by(part, file, source), source.lines, part, file)
-    hold_inside(part, edits, source)
+    check_inside(part, edits, source)
     return edits
 
 
@@ -65,23 +71,3 @@ def _refuse_doubled(part: Variant, file: str, source: CSource) -> None:
         if len(defined) > 1:
             rows = [node.start_point.row + 1 for node in defined]
             raise source.refusal(f"the function {name}", name, rows)
-
-
-def hold_inside(part: Variant, edits: Sequence[Edit], source: CSource) -> None:
-    """Raise AnchorError for a change outside of what ``part`` names; new functions stand behind a named one."""
-    functions = [node for name in part.functions for node in source.declarations(name)]
-    structs = [node for name in part.structs for node in source.structs(name)]
-    spans = [(node.start_point.row, node.end_point.row + 1) for node in (*functions, *structs)]
-    for edit in edits:
-        # What only puts lines in must stand between two lines of the function, or be functions behind it.
-        last = 1 if part.added else 0
-        inside = (
-            (start <= edit.start and edit.end <= end) if edit.old else (start < edit.start < end + last)
-            for start, end in spans
-        )
-        if not any(inside):
-            named = [*part.functions, *(f"struct {name}" for name in part.structs)]
-            raise AnchorError(
-                f"{part.name} would change {source.name} outside of {', '.join(named)}",
-                why=f"line {edit.start + 1}: {source.text(min(edit.start + 1, len(source.lines)))}",
-            )

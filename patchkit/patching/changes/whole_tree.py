@@ -1,4 +1,4 @@
-"""The changes of all files of a tree, and what is said where there are none."""
+"""Find the changes of all files of a tree, and add to an error what is known of the tree."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def changes_of(combined: Combination, tree: SourceTree, *, guard: bool, check_na
     if not changes:
         raise BadVariantError(f"{combined.name} changes nothing in this release")
     # A pinned tree is upstream's to the byte, and what becomes of it is pinned too: it was compiled.
-    pinned = tree.origin.verified and all(pins.is_upstreams(_name(each.path), each.source.data) for each in changes)
+    pinned = tree.origin.verified and all(pins.is_upstreams(each.path, each.source.data) for each in changes)
     if check_names and not pinned:
         try:
             names.check(combined.name, tree, [change.changed for change in changes], guard=guard)
@@ -77,7 +77,3 @@ def _defining(combined: Combination, tree: SourceTree, missing: str) -> Iterator
             source = parse(path, data, 0)
             if source.structs(struct) if is_struct else missing in source.defined:
                 yield path
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import AnchorError, BadVariantError
-from patchkit.patching.changes.part_edits import hold_inside
+from patchkit.patching.changes.checks import check_inside
 from patchkit.patching.csource.anchors import Anchors
 from patchkit.patching.csource.file import parse
 from patchkit.patching.edits import Edit
@@ -123,9 +123,9 @@ def test_functions_and_declarations_that_a_file_may_have() -> None:
 def test_code_behind_a_function_is_only_for_variants_that_add_some() -> None:
     source = parse("reliable.c", b"void\nreliable_empty (void)\n{\n}\n\nint x;\n")
     behind = Edit(4, ((b"+", b"int y;\n"),))
-    hold_inside(variant("early"), [behind], source)
+    check_inside(variant("early"), [behind], source)
     with pytest.raises(AnchorError, match="outside of"):
-        hold_inside(variant("early").model_copy(update={"added": []}), [behind], source)
+        check_inside(variant("early").model_copy(update={"added": []}), [behind], source)
 
 
 def test_a_file_may_be_as_the_variant_wants_it_but_not_all_of_them(
