@@ -14,20 +14,23 @@ _LIMIT = 20  # seconds for apt-get, which takes a tenth of one
 
 
 @cache
+def _uris_by(apt: str) -> tuple[str, ...]:
+    """Return the URIs that the program ``apt`` lists. Raises OSError and SubprocessError: what failed is not kept."""
+    listing = subprocess.run(
+        [apt, "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=True, timeout=_LIMIT,
+    )  # fmt: skip
+    rows = [line.split(" ", 1) for line in listing.stdout.splitlines() if " " in line]
+    return tuple(dict.fromkeys(uri.rstrip("/") for origin, uri in rows if origin == "Debian" and "://" in uri))
+
+
 def _uris() -> tuple[str, ...]:
     """Return the URIs of the archives in apt's settings, without trailing slashes; none where there is no apt."""
     apt = shutil.which("apt-get")
-    if apt is None:
-        return ()
     try:
-        listing = subprocess.run(
-            [apt, "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, timeout=_LIMIT,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        return _uris_by(apt) if apt is not None else ()
+    except (OSError, subprocess.SubprocessError):
         return ()  # as on a system without apt: mmdebstrap's own default, and upstream's hosts
-    rows = [line.split(" ", 1) for line in listing.stdout.splitlines() if " " in line]
-    return tuple(dict.fromkeys(uri.rstrip("/") for origin, uri in rows if origin == "Debian" and "://" in uri))
 
 
 def mirrors() -> tuple[str, ...]:
