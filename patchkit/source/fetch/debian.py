@@ -15,7 +15,7 @@ _LIMIT = 20  # seconds for apt-get, which takes a tenth of one
 
 @cache
 def _uris_by(apt: str) -> tuple[str, ...]:
-    """Return the URIs that the program ``apt`` lists. Raises OSError and SubprocessError: what failed is not kept."""
+    """Return the URIs that the program ``apt`` lists. Raises OSError and what subprocess raises: no failure is kept."""
     listing = subprocess.run(
         [apt, "indextargets", "--format", "$(ORIGIN) $(REPO_URI)", "Created-By: Packages"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=True, timeout=_LIMIT,
