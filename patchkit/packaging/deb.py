@@ -1,4 +1,4 @@
-"""Lay an artifact out as a Debian package: the files, the control data and the scripts of ``openvpn-patched``.
+"""Lay an artifact out as a Debian package: the files, the control data and the scripts.
 
 ``dpkg-shlibdeps`` and ``dpkg-deb`` do the rest, in the workspace of the build, as the manifest names them.
 """
@@ -17,7 +17,7 @@ from patchkit.packaging import system_package
 from patchkit.packaging.archive import package_tree, zipped
 from patchkit.packaging.contents import Member, regular_file
 from patchkit.packaging.manifest import Artifact
-from patchkit.packaging.system_package import DOCUMENTS, MAINTAINER, NAME
+from patchkit.packaging.system_package import MAINTAINER
 from patchkit.packaging.units import units
 from patchkit.printable import header_value
 
@@ -52,13 +52,14 @@ class DebLayout:
     """The files of a package, by path, and what its control file needs."""
 
     files: Mapping[str, Member]
+    name: str
     version: str
     architecture: str
 
     @property
     def file_name(self) -> str:
-        """``openvpn-patched_VERSION_ARCH.deb``."""
-        return f"{NAME}_{self.version}_{self.architecture}.deb"
+        """``NAME_VERSION_ARCH.deb``."""
+        return f"{self.name}_{self.version}_{self.architecture}.deb"
 
 
 def layout(
@@ -70,21 +71,22 @@ def layout(
     architecture: str,
 ) -> DebLayout:
     """Lay out the archive's ``contents`` as Debian has them; ``licences`` are texts by name."""
-    plugins = f"usr/lib/{triplet}/openvpn/plugins"
+    name, plugins = system_package.name_of(artifact), f"usr/lib/{triplet}/openvpn/plugins"
+    documents = system_package.documents_of(name)
     files: dict[str, Member] = {}
     for path, member in contents.items():
-        place = system_package.place_of(path, plugins)
+        place = system_package.place_of(path, plugins, documents)
         if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
             files[f"{place}.gz"] = regular_file(zipped(member.data))
         else:
             files[place] = regular_file(member.data, 0o755 if place.startswith("usr/sbin/") else 0o644)
-    files |= {f"usr/lib/systemd/system/{name}": regular_file(data) for name, data in units().items()}
-    files[f"{DOCUMENTS}/README.Debian"] = regular_file(system_package.readme(artifact, plugins))
-    files[f"{DOCUMENTS}/copyright"] = regular_file(_copyright(licences))
-    files[f"{DOCUMENTS}/changelog.Debian.gz"] = regular_file(zipped(_changelog(artifact)))
-    return DebLayout(files, _version(artifact), architecture)
+    files |= {f"usr/lib/systemd/system/{unit}": regular_file(data) for unit, data in units().items()}
+    files[f"{documents}/README.Debian"] = regular_file(system_package.readme(artifact, plugins))
+    files[f"{documents}/copyright"] = regular_file(_copyright(licences))
+    files[f"{documents}/changelog.Debian.gz"] = regular_file(zipped(_changelog(artifact)))
+    return DebLayout(files, name, _version(artifact), architecture)
 
 
 def _version(artifact: Artifact) -> str:
@@ -95,7 +97,7 @@ def control(layout_of: DebLayout, artifact: Artifact, depends: str) -> bytes:
     """Return the control file; ``depends`` is what dpkg-shlibdeps found."""
     kilobytes = sum(-(-len(member.data) // 1024) for member in layout_of.files.values())
     fields = {
-        "Package": NAME,
+        "Package": layout_of.name,
         "Version": layout_of.version,
         "Architecture": layout_of.architecture,
         "Maintainer": MAINTAINER,
@@ -144,7 +146,7 @@ def tree(layout_of: DebLayout, control_file: bytes, epoch: int, owner: int) -> b
 def _changelog(artifact: Artifact) -> bytes:
     date = email.utils.format_datetime(datetime.datetime.fromtimestamp(artifact.source.epoch, datetime.UTC))
     return (
-        f"{NAME} ({_version(artifact)}) unstable; urgency=medium\n\n"
+        f"{system_package.name_of(artifact)} ({_version(artifact)}) unstable; urgency=medium\n\n"
         f"  * OpenVPN {artifact.release}, variant {artifact.patch.variant}, built by patchkit {artifact.patchkit}.\n\n"
         f" -- {MAINTAINER}  {date}\n"
     ).encode()

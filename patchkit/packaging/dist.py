@@ -49,8 +49,8 @@ class Dist:
     def add(self, artifact: Artifact, files: Mapping[str, bytes]) -> None:
         """Write the ``files`` of ``artifact`` with the manifest and the checksums. A second run in the folder waits.
 
-        Raises StorageError when the manifest is not one of this patchkit, StorageError or DiskFullError when the folder
-        can't be written.
+        Raises StorageError when the manifest is not one of this patchkit, or a package has the name of another
+        artifact's, and StorageError or DiskFullError when the folder can't be written.
         """
         with locked(self.folder):
             self._finish()
@@ -58,6 +58,7 @@ class Dist:
             before = self._read()
             replaced = (artifact.name, artifact.files[0].name)
             others = [other for other in before.artifacts if {other.name, other.files[0].name}.isdisjoint(replaced)]
+            self._refuse_taken(artifact, others)
             images, joined = self._joined(before.images, [*others, artifact], artifact, files)
             manifest = Manifest(artifacts=_by_name([*others, artifact]), images=images)
             named = {**files, **joined, **_summary(manifest)}
@@ -66,6 +67,17 @@ class Dist:
                 for stale in self.folder.glob(f".{glob.escape(name)}.????????"):
                     stale.unlink(missing_ok=True)
             replace_all({self.folder / name: data for name, data in named.items()}, journal=self._journal)
+
+    def _refuse_taken(self, artifact: Artifact, others: Sequence[Artifact]) -> None:
+        """Raise StorageError where a package of ``artifact`` would take the place of another artifact's."""
+        names = {file.name for file in artifact.packages}
+        for other in others:
+            if taken := sorted(names & {file.name for file in other.packages}):
+                raise StorageError(
+                    f"{self.folder / taken[0]} is a package of {other.name}",
+                    why=f"the one of {artifact.name} has the same name",
+                    advice="give another --out",
+                )
 
     def gather(self, artifacts: Sequence[tuple[Path, Artifact]]) -> None:
         """Copy ``artifacts``, each from its folder, into this new one: the same bytes as if each had been added.

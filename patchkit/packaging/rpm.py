@@ -15,7 +15,7 @@ from patchkit.packaging import system_package
 from patchkit.packaging.archive import package_tree, zipped
 from patchkit.packaging.contents import Member, regular_file
 from patchkit.packaging.manifest import Artifact
-from patchkit.packaging.system_package import DOCUMENTS, MAINTAINER, NAME
+from patchkit.packaging.system_package import MAINTAINER
 from patchkit.packaging.units import units
 from patchkit.printable import header_value
 
@@ -25,8 +25,7 @@ FOLDER = "rpm"
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64", "armhf": "armv7hl", "i386": "i686"}
 _LIBRARIES = {"amd64": "lib64", "arm64": "lib64", "armhf": "lib", "i386": "lib"}
 """By Debian's names of processors, RPM's own and its folder of libraries."""
-_LICENCES = f"usr/share/licenses/{NAME}"
-_FOLDERS = ("etc/openvpn", "etc/openvpn/client", "etc/openvpn/server", DOCUMENTS, _LICENCES, "usr/include/openvpn")
+_FOLDERS = ("etc/openvpn", "etc/openvpn/client", "etc/openvpn/server", "usr/include/openvpn")
 _SERVICES = "'openvpn-client@*' 'openvpn-server@*' 'openvpn@*'"
 _SPEC = """\
 # What rpmbuild would add by itself: its own time, this machine's name, links to debug information.
@@ -92,6 +91,7 @@ class RpmLayout:
     """The files of a package, by path, and what its spec file states."""
 
     files: Mapping[str, Member]
+    name: str
     version: str
     architecture: str
     """RPM's name of the processor."""
@@ -99,8 +99,23 @@ class RpmLayout:
 
     @property
     def file_name(self) -> str:
-        """``openvpn-patched-VERSION-1.ARCH.rpm``."""
-        return f"{NAME}-{self.version}-1.{self.architecture}.rpm"
+        """``NAME-VERSION-1.ARCH.rpm``."""
+        return f"{self.name}-{self.version}-1.{self.architecture}.rpm"
+
+    @property
+    def documents(self) -> str:
+        """The folder of documents."""
+        return system_package.documents_of(self.name)
+
+    @property
+    def licences(self) -> str:
+        """The folder of licences."""
+        return f"usr/share/licenses/{self.name}"
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders that are the package's own."""
+        return [*_FOLDERS, self.documents, self.licences]
 
 
 def layout(
@@ -112,8 +127,10 @@ def layout(
     """
     plugins = f"usr/{_LIBRARIES[architecture]}/openvpn/plugins"
     files: dict[str, Member] = {}
+    name, version = system_package.name_of(artifact), system_package.version_of(artifact)
+    made = RpmLayout(files, name, version, _ARCHITECTURES[architecture], plugins)
     for path, member in contents.items():
-        place = system_package.place_of(path, plugins)
+        place = system_package.place_of(path, plugins, made.documents)
         if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
@@ -121,10 +138,10 @@ def layout(
             continue
         # What rpmbuild reads the needs of has to be executable: the plugins, too.
         files[place] = regular_file(member.data, 0o755 if member.is_program else 0o644)
-    files |= {f"usr/lib/systemd/system/{name}": regular_file(data) for name, data in units().items()}
-    files |= {f"{_LICENCES}/{name.replace('/', '-')}": regular_file(text) for name, text in licences.items()}
-    files[f"{DOCUMENTS}/README.patchkit"] = regular_file(system_package.readme(artifact, plugins))
-    return RpmLayout(files, system_package.version_of(artifact), _ARCHITECTURES[architecture], plugins)
+    files |= {f"usr/lib/systemd/system/{unit}": regular_file(data) for unit, data in units().items()}
+    files |= {f"{made.licences}/{licence.replace('/', '-')}": regular_file(text) for licence, text in licences.items()}
+    files[f"{made.documents}/README.patchkit"] = regular_file(system_package.readme(artifact, plugins))
+    return made
 
 
 def command(layout_of: RpmLayout, top: str) -> list[str]:
@@ -145,7 +162,7 @@ def tree(layout_of: RpmLayout, artifact: Artifact, owner: int) -> bytes:
     spec = _spec(layout_of, artifact)
     members = {SPEC: regular_file(spec.encode())}
     members |= {f"{FOLDER}/tree/{path}": member for path, member in layout_of.files.items()}
-    folders = [f"{FOLDER}/tree/{folder}" for folder in ("etc", *_FOLDERS)]
+    folders = [f"{FOLDER}/tree/{folder}" for folder in ("etc", *layout_of.folders)]
     return package_tree(members, folders, epoch=epoch, owner=owner)
 
 
@@ -154,7 +171,7 @@ def _spec(layout_of: RpmLayout, artifact: Artifact) -> str:
         datetime.datetime.fromtimestamp(artifact.source.epoch, datetime.UTC)
     ).split()
     texts = {
-        "name": NAME,
+        "name": layout_of.name,
         "version": layout_of.version,
         "release": artifact.release,
         "variant": artifact.patch.variant,
@@ -176,10 +193,13 @@ def _capital(text: str) -> str:
 
 def _listed(layout_of: RpmLayout) -> list[str]:
     """Return the lines of %files: rights and owners are stated, so that no umask decides them."""
-    folders = [*_FOLDERS, layout_of.plugins, layout_of.plugins.rpartition("/")[0]]
+    folders = [*layout_of.folders]
+    if any(path.startswith(f"{layout_of.plugins}/") for path in layout_of.files):  # a static program has none
+        folders += [layout_of.plugins, layout_of.plugins.rpartition("/")[0]]
     lines = [f"%dir %attr(0755,root,root) /{folder}" for folder in sorted(folders)]
     for path, member in sorted(layout_of.files.items()):
-        kind = "%license " if path.startswith(_LICENCES) else "%doc " if path.startswith(DOCUMENTS) else ""
+        kinds = {layout_of.licences: "%license ", layout_of.documents: "%doc "}
+        kind = next((word for folder, word in kinds.items() if path.startswith(f"{folder}/")), "")
         # rpmbuild takes a blank or a sign of the shell's in a name for several names.
         lines.append(f'{kind}%attr({member.mode & 0o777:04o},root,root) "/{path}"')
     return lines

@@ -1,16 +1,16 @@
-"""What ``openvpn-patched`` is on every system: its name, its version, where its files lie, and what its README says."""
+"""What a package is on every system: its name, its version, where its files lie, and what its README says."""
 
 from __future__ import annotations
 
 import textwrap
 
+from patchkit.building.toolchain_table import known_target
 from patchkit.packaging.manifest import Artifact
 from patchkit.patching.variants import STOCK, variant
 from patchkit.printable import header_value
 
-NAME = "openvpn-patched"
+_NAME = "openvpn-patched"
 MAINTAINER = "patchkit <patchkit@patchkit.invalid>"
-DOCUMENTS = f"usr/share/doc/{NAME}"
 _README = """\
 {description}
 
@@ -26,20 +26,30 @@ Where the source is, and how the package can be checked: the files that were pub
 """
 
 
+def name_of(artifact: Artifact) -> str:
+    """Return the package's name: a static program's is another one, since both can be of one version and processor."""
+    return f"{_NAME}-static" if known_target(artifact.build.target).kind == "static" else _NAME
+
+
+def documents_of(name: str) -> str:
+    """Return the folder with the documents of the package ``name``."""
+    return f"usr/share/doc/{name}"
+
+
 def version_of(artifact: Artifact) -> str:
     """Return the package's version: sorts like upstream's, pre-releases first."""
     version = artifact.version.replace("_", "~")
     return version if version[:1].isdigit() else f"0~{version}"
 
 
-def place_of(path: str, plugins: str) -> str | None:
-    """Return where a system has the file ``path`` of an archive, with plugins in the folder ``plugins``.
+def place_of(path: str, plugins: str, documents: str) -> str | None:
+    """Return where a system has the file ``path`` of an archive, with plugins and documents in the folders given.
 
     None for one that a package does not have, and for licences, which have a place of their own there.
     """
     folders = {
         "sbin/": "usr/sbin/", "lib/openvpn/plugins/": f"{plugins}/", "include/": "usr/include/openvpn/",
-        "share/man/": "usr/share/man/", "share/doc/openvpn/": f"{DOCUMENTS}/",
+        "share/man/": "usr/share/man/", "share/doc/openvpn/": f"{documents}/",
         "lib/tmpfiles.d/": "usr/lib/tmpfiles.d/",
     }  # fmt: skip
     if path.rpartition("/")[2] in ("COPYING", "COPYRIGHT.GPL") or "/licences/" in path:

@@ -82,6 +82,23 @@ def test_images_for_several_processors_are_joined_and_stay_true(tmp_path: Path) 
     assert dist.find(stems[0], inputs) is None  # so that it is made again
 
 
+def test_a_package_never_takes_the_place_of_another_artifacts(tmp_path: Path) -> None:
+    dist, package = Dist(tmp_path), "openvpn_1_amd64.deb"
+
+    def add(name: str, data: bytes) -> None:
+        entry = described_artifact(name=name, files={f"{name}.tar.gz": b"1"})
+        entry = entry.model_copy(update={"packages": [described(package, data)]})
+        dist.add(entry, {f"{name}.tar.gz": b"1", package: data})
+
+    add("linux-amd64", b"one")
+    with pytest.raises(StorageError, match="is a package of linux-amd64"):
+        add("linux-static-amd64", b"two")
+    check(tmp_path)
+    assert (tmp_path / package).read_bytes() == b"one"
+    add("linux-amd64", b"three")
+    assert (tmp_path / package).read_bytes() == b"three"
+
+
 def test_what_is_gathered_has_the_bytes_of_what_was_added(tmp_path: Path) -> None:
     one, whole = Dist(tmp_path / "whole"), Dist(tmp_path / "gathered")
     gathered = []

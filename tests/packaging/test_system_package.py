@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from patchkit.packaging.manifest import Artifact, OwnVariant
-from patchkit.packaging.system_package import description, readme, summary
+from patchkit.packaging.system_package import description, name_of, readme, summary
 from patchkit.patching.variants import variant
 from tests.support.packaging.artifacts import artifact
 
@@ -19,6 +19,12 @@ def of(name: str, own: Sequence[OwnVariant] = ()) -> Artifact:
 
 def own(name: str, title: str) -> OwnVariant:
     return OwnVariant(name=name, kind="patch", given="mine.diff", sha256="0" * 64, title=title)
+
+
+def test_a_static_program_has_a_package_of_its_own() -> None:
+    """Both can be of one version for one processor, in one folder or one archive of packages."""
+    names = {target: name_of(artifact(target=target)) for target in ("linux-amd64", "linux-static-amd64")}
+    assert names == {"linux-amd64": "openvpn-patched", "linux-static-amd64": "openvpn-patched-static"}
 
 
 def test_of_upstreams_source() -> None:

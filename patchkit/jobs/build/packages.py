@@ -13,11 +13,11 @@ from patchkit.jobs.build.runtime_files import runtime
 from patchkit.packaging import deb, oci, rpm
 from patchkit.packaging.contents import Member, members
 from patchkit.packaging.manifest import Artifact
-from patchkit.packaging.system_package import NAME
 
 # One thread: xz splits what it compresses where there are more.
 _BUILD = ("dpkg-deb", "--root-owner-group", "-Zxz", "-z9", "--threads-max=1", "--build", "deb", "package.deb")
 _SHLIBS = "shlibs:Depends="
+_SHLIBS_CONTROL = b"Source: openvpn\n\nPackage: openvpn\nArchitecture: any\n"
 
 
 def packages(
@@ -103,7 +103,7 @@ def _depends(layout: deb.DebLayout, workspace: Workspace, architecture: str) -> 
     # It reads a source package's control file, which has to be there. The folder is made first: in a container, root
     # would own it otherwise.
     _run(workspace, ("mkdir", "-p", "shlibs/debian"), {})
-    workspace.put(tar_of({"shlibs/debian/control": f"Source: {NAME}\n\nPackage: {NAME}\nArchitecture: any\n".encode()}))
+    workspace.put(tar_of({"shlibs/debian/control": _SHLIBS_CONTROL}))
     programs = [f"-e../deb/{path}" for path, member in sorted(layout.files.items()) if member.is_program]
     lines = _run(workspace, ("dpkg-shlibdeps", "-O", *programs), {"DEB_HOST_ARCH": architecture}, cwd="shlibs")
     return next((line.removeprefix(_SHLIBS) for line in lines if line.startswith(_SHLIBS)), "")

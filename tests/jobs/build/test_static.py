@@ -173,7 +173,7 @@ def test_it_keeps_a_capability_and_asks_the_kernel_for_dco(built: Built, tmp_pat
 
 
 def test_its_packages_depend_on_nothing(built: Built) -> None:
-    deb = built.out / f"openvpn-patched_{PINNED}+recommended-1_amd64.deb"
+    deb = built.out / f"openvpn-patched-static_{PINNED}+recommended-1_amd64.deb"
     fields = subprocess.run(["dpkg-deb", "--field", deb], capture_output=True, text=True, check=True).stdout
     assert "Depends:" not in fields
     assert "Architecture: amd64" in fields
@@ -229,6 +229,8 @@ def test_the_openssl_of_the_series_and_one_table_for_two_targets(
     assert artifacts(out)[STATIC, "recommended"]["build"]["crypto"]["version"].startswith("3.5.")
     # What the second target has in common with the first is neither fetched nor told again.
     assert done.stderr.count("==> Source of ") == 1
+    assert subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=out, check=False).returncode == 0
+    run("artifact", "check", str(out))
     assert done.stderr.count("which is compiled in, has") == 1
     assert done.stderr.count("known vulnerabilities on Linux") == (version == PINNED)  # NEWEST has none there
     head, *rows = done.stdout.splitlines()
