@@ -75,9 +75,10 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 
 @pytest.fixture(autouse=True, scope="session")
 def _plain_environment() -> Iterator[None]:
-    """The developer's own settings must not decide what a test does; one that wants them reads them at import.
+    """Clear the developer's own settings, which must not decide what a test does.
 
-    Before the first fixture of a module: what that builds must not depend on them either.
+    A test that uses them reads them at import. They are cleared before the first fixture of a module: what that builds
+    must not depend on them either.
     """
     with pytest.MonkeyPatch.context() as environment:
         for name in (

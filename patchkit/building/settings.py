@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from patchkit.building.engine.protocol import EngineName
 from patchkit.building.flags import check_flags, machine_flags
 from patchkit.building.toolchain import Toolchain, toolchain
-from patchkit.building.toolchain_table import check_crypto, feature_of, known_target
+from patchkit.building.toolchain_table import check_crypto, known_feature, known_target
 from patchkit.errors import BadUsageError
 from patchkit.processors import cores
 from patchkit.releases.version import Version
@@ -38,7 +38,7 @@ class BuildSettings:
         if self.crypto is not None:
             check_crypto(self.crypto)
         for feature in self.features:
-            feature_of(feature)
+            known_feature(feature)
 
     def toolchain(self, version: Version, target: str, *, linking: bool = True) -> Toolchain:
         """Choose the toolchain of ``version`` for ``target``.

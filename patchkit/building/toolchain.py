@@ -12,12 +12,12 @@ from patchkit.building.toolchain_table import (
     Feature,
     OpensslRecipe,
     Series,
+    TableModel,
     Target,
-    ToolchainTable,
     Zig,
     check_crypto,
-    feature_of,
     features,
+    known_feature,
     known_target,
     newest,
     order_of,
@@ -30,7 +30,7 @@ from patchkit.releases.ranges import holds
 from patchkit.releases.version import Version
 
 
-class Toolchain(ToolchainTable):
+class Toolchain(TableModel):
     """Everything that determines how one release is compiled for one target."""
 
     base: Base
@@ -84,7 +84,7 @@ def toolchain(
         )
     series = series_named(name, of_target.kind)
     library = _crypto(series, version, crypto, linking=linking)
-    requested = [feature_of(feature) for feature in dict.fromkeys(features)]
+    requested = [known_feature(feature) for feature in dict.fromkeys(features)]
     pinned = library.pinned
     ported = [
         entry for entry in series.portability if of_target.system in entry.systems and holds(entry.releases, version)

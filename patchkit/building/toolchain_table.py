@@ -21,13 +21,13 @@ PINNED = "pinned"
 """A crypto library that is compiled from its pinned source."""
 
 
-class ToolchainTable(BaseModel):
+class TableModel(BaseModel):
     """What the models of the file have in common: no other field, no other type, no change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Base(ToolchainTable):
+class Base(TableModel):
     """A Debian base image."""
 
     image: str
@@ -39,7 +39,7 @@ Kind = Literal["linux", "windows", "static"]
 """Which table of a series counts: its own, or the one in it for Windows or for static programs."""
 
 
-class Component(ToolchainTable):
+class Component(TableModel):
     """A part of the compiler that every program of a target holds."""
 
     name: str
@@ -52,7 +52,7 @@ class Component(ToolchainTable):
     """Where its source is."""
 
 
-class Zig(ToolchainTable):
+class Zig(TableModel):
     """A compiler for many processors in one Python wheel, which is pinned."""
 
     version: str
@@ -65,7 +65,7 @@ class Zig(ToolchainTable):
     """What it links into each program."""
 
 
-class Target(ToolchainTable):
+class Target(TableModel):
     """A kind of machine that the binaries run on."""
 
     name: str
@@ -107,7 +107,7 @@ class Target(ToolchainTable):
         return f"{self.triplet}-{name}" if self.cross else {"gcc": "cc"}.get(name, name)
 
 
-class OpensslRecipe(ToolchainTable):
+class OpensslRecipe(TableModel):
     """The options that compile an OpenSSL of one branch."""
 
     configure: list[str]
@@ -117,7 +117,7 @@ class OpensslRecipe(ToolchainTable):
     """Whether its makefiles work with more than one job at a time."""
 
 
-class CryptoChoice(ToolchainTable):
+class CryptoChoice(TableModel):
     """A crypto library with which some releases of a series can be built."""
 
     library: str
@@ -137,7 +137,7 @@ class CryptoChoice(ToolchainTable):
         return choice in (None, self.library) or (choice == PINNED and self.library != SYSTEM)
 
 
-class FeatureOptions(ToolchainTable):
+class FeatureOptions(TableModel):
     """The arguments of configure for a feature in some series."""
 
     series: list[str]
@@ -145,7 +145,7 @@ class FeatureOptions(ToolchainTable):
     off: list[str] = []
 
 
-class Feature(ToolchainTable):
+class Feature(TableModel):
     """A part of OpenVPN that is built only on request."""
 
     name: str
@@ -162,7 +162,7 @@ class Feature(ToolchainTable):
         return next((entry for entry in self.options if series in entry.series), FeatureOptions(series=[series]))
 
 
-class Portability(ToolchainTable):
+class Portability(TableModel):
     """What today's compilers need to compile a source: flags, never a change of its text."""
 
     releases: Range = ""
@@ -173,7 +173,7 @@ class Portability(ToolchainTable):
     why: str
 
 
-class Series(ToolchainTable):
+class Series(TableModel):
     """The settings of one series on one kind of target."""
 
     name: str
@@ -217,7 +217,7 @@ def known_target(name: str) -> Target:
     entries = tables()["target"]
     if name not in entries:
         raise UnknownTargetError(
-            f"there is no target {shown(name)}", why=f"there are: {', '.join(targets())}", advice=ELSEWHERE
+            f"unknown target: {shown(name)}", why=f"known are: {', '.join(targets())}", advice=ELSEWHERE
         )
     return Target.model_validate({"name": name, **entries[name]})
 
@@ -284,18 +284,18 @@ def check_crypto(name: str) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
         raise BadUsageError(
-            f"there is no crypto library {shown(name)}",
-            why=f"there are: {', '.join(known)}",
+            f"unknown crypto library: {shown(name)}",
+            why=f"known are: {', '.join(known)}",
             advice=f"perhaps you meant --crypto {near[0]}" if near else ELSEWHERE,
         )
 
 
-def feature_of(name: str) -> Feature:
+def known_feature(name: str) -> Feature:
     """Return the feature ``name``. Raises BadUsageError where there is none."""
     known = {feature.name: feature for feature in features()}
     if name not in known:
         raise BadUsageError(
-            f"there is no feature {shown(name)}",
-            why=f"there are: {', '.join(f'{feature.name} ({feature.title})' for feature in known.values())}",
+            f"unknown feature: {shown(name)}",
+            why=f"known are: {', '.join(f'{feature.name} ({feature.title})' for feature in known.values())}",
         )
     return known[name]

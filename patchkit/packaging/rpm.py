@@ -103,19 +103,13 @@ class RpmLayout:
         return f"{self.name}-{self.version}-1.{self.architecture}.rpm"
 
     @property
-    def documents(self) -> str:
-        """The folder of documents."""
-        return system_package.documents_of(self.name)
-
-    @property
-    def licences(self) -> str:
-        """The folder of licences."""
-        return f"usr/share/licenses/{self.name}"
-
-    @property
     def folders(self) -> list[str]:
-        """The folders that are the package's own."""
-        return [*_FOLDERS, self.documents, self.licences]
+        """The folders that every such package has."""
+        return [*_FOLDERS, system_package.documents_of(self.name), _licences_of(self.name)]
+
+
+def _licences_of(name: str) -> str:
+    return f"usr/share/licenses/{name}"
 
 
 def layout(
@@ -127,10 +121,10 @@ def layout(
     """
     plugins = f"usr/{_LIBRARIES[architecture]}/openvpn/plugins"
     files: dict[str, Member] = {}
-    name, version = system_package.name_of(artifact), system_package.version_of(artifact)
-    made = RpmLayout(files, name, version, _ARCHITECTURES[architecture], plugins)
+    name = system_package.name_of(artifact)
+    documents, texts = system_package.documents_of(name), _licences_of(name)
     for path, member in contents.items():
-        place = system_package.place_of(path, plugins, made.documents)
+        place = system_package.place_of(path, plugins, documents)
         if place is None or not stat.S_ISREG(member.mode):
             continue
         if place.startswith("usr/share/man/"):
@@ -139,9 +133,10 @@ def layout(
         # What rpmbuild reads the needs of has to be executable: the plugins, too.
         files[place] = regular_file(member.data, 0o755 if member.is_program else 0o644)
     files |= {f"usr/lib/systemd/system/{unit}": regular_file(data) for unit, data in units().items()}
-    files |= {f"{made.licences}/{licence.replace('/', '-')}": regular_file(text) for licence, text in licences.items()}
-    files[f"{made.documents}/README.patchkit"] = regular_file(system_package.readme(artifact, plugins))
-    return made
+    files |= {f"{texts}/{licence.replace('/', '-')}": regular_file(text) for licence, text in licences.items()}
+    files[f"{documents}/README.patchkit"] = regular_file(system_package.readme(artifact, plugins))
+    version = system_package.version_of(artifact)
+    return RpmLayout(files, name, version, _ARCHITECTURES[architecture], plugins)
 
 
 def command(layout_of: RpmLayout, top: str) -> list[str]:
@@ -197,8 +192,8 @@ def _listed(layout_of: RpmLayout) -> list[str]:
     if any(path.startswith(f"{layout_of.plugins}/") for path in layout_of.files):  # a static program has none
         folders += [layout_of.plugins, layout_of.plugins.rpartition("/")[0]]
     lines = [f"%dir %attr(0755,root,root) /{folder}" for folder in sorted(folders)]
+    kinds = {_licences_of(layout_of.name): "%license ", system_package.documents_of(layout_of.name): "%doc "}
     for path, member in sorted(layout_of.files.items()):
-        kinds = {layout_of.licences: "%license ", layout_of.documents: "%doc "}
         kind = next((word for folder, word in kinds.items() if path.startswith(f"{folder}/")), "")
         # rpmbuild takes a blank or a sign of the shell's in a name for several names.
         lines.append(f'{kind}%attr({member.mode & 0o777:04o},root,root) "/{path}"')

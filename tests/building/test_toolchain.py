@@ -98,7 +98,7 @@ def test_features_are_off_by_word_and_on_by_word() -> None:
         ("2.2.3", "systemd", ToolchainError, "is not built with systemd"),
         ("2.6.14", "net-tools", ToolchainError, "is not built with net-tools"),
         ("2.3.2", "pkcs11", ToolchainError, "can't be built in with openssl-1.0.2"),
-        ("2.6.14", "pkcs12", BadUsageError, "there is no feature"),
+        ("2.6.14", "pkcs12", BadUsageError, "unknown feature"),
     ],
 )
 def test_a_feature_that_can_not_be_had_is_refused(
@@ -182,7 +182,7 @@ def test_windows_has_everything_statically_and_upstreams_own_build_system(target
         assert not any("iproute2" in word or "systemd" in word for word in tools.configure)
 
 
-def test_a_feature_of_linux_is_refused_for_windows() -> None:
+def test_a_known_feature_linux_is_refused_for_windows() -> None:
     with pytest.raises(ToolchainError, match="windows-amd64 is not built with systemd"):
         toolchain(Version("2.6.14"), "windows-amd64", features=["systemd"])
 

@@ -22,7 +22,6 @@ from patchkit.packaging.manifest import Artifact
 from patchkit.patching.variants import STOCK
 from patchkit.releases.catalog import catalog
 from patchkit.source.git.repository import default_repository, is_url
-from patchkit.source.obtain import SourceRequest
 from patchkit.storage import sha256_of
 
 _LOOK = 1.0  # seconds between two looks at whether waiting makes sense
@@ -52,11 +51,6 @@ def refuse_what_stays_here(request: ReleasesRequest) -> None:
         )
 
 
-def for_a_worker(source: SourceRequest) -> SourceRequest:
-    """Return the request that gives a worker what ``source`` gives here, whatever its own ``PATCHKIT_GIT`` names."""
-    return replace(source, git=source.git or default_repository(), pinned_tarball=True)
-
-
 @contextmanager
 def cluster_crew(address: str, context: Context) -> Iterator[ClusterCrew]:
     """Connect, within the context, to the scheduler at ``address``. Raises ClusterError."""
@@ -77,11 +71,11 @@ class ClusterCrew:
 
     def start(self, request: BuildRequest) -> None:
         version, target = request.source.version, request.target
-        there = {artifact.name: artifact.inputs for artifact in _intact(request)}
-        asked = replace(request, source=for_a_worker(request.source), there=there)
+        asked = replace(request, there={artifact.name: artifact.inputs for artifact in _intact(request)})
         inputs = self._downloads(version)
         unit = {
             "request": json.loads(request_document(asked)),
+            "repository": default_repository() or "",
             "downloads": [f"{given.name}@{given.sha256}" for given in inputs],
         }
         name = (f"{version} {' '.join(request.variants)} {target}",)

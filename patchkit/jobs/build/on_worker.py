@@ -45,7 +45,7 @@ def build_release(unit: bytes, *downloads: bytes) -> bytes:
         _keep(dict(zip(order["downloads"], downloads, strict=True)))
         with temporary("cluster-", Path(tempfile.gettempdir())) as scratch:
             request = replace(read_request(json.dumps(order["request"]).encode()), out=scratch / "dist")
-            document = _built(request_document(request), scratch, wanted)
+            document = _built(request_document(request), environment(order["repository"]), scratch, wanted)
             built = read_outcome(document, request.source.version, request.target)
             files = _files(built, Dist(request.out))
         return packed({}, {_OUTCOME: outcome_document(built), **files}), repeatable(built, files)
@@ -70,11 +70,19 @@ def _keep(downloads: Mapping[str, bytes]) -> None:
             replace_all({folder / name: data})
 
 
-def _built(request: bytes, scratch: Path, wanted: Callable[[], bool]) -> bytes:
+def environment(repository: str) -> dict[str, str]:
+    """Return the variables of a build whose client has ``repository`` in its ``PATCHKIT_GIT``; empty where none is set.
+
+    Where a source comes from must not depend on the worker: a tag's files are not the tarball's to the byte.
+    """
+    return {**os.environ, "PATCHKIT_GIT": repository}
+
+
+def _built(request: bytes, env: Mapping[str, str], scratch: Path, wanted: Callable[[], bool]) -> bytes:
     """Run the child; end it where nobody waits for it any more. Raises ToolError where it gives no outcome."""
     with (scratch / "out").open("w+b") as out, (scratch / "err").open("w+b") as err:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "patchkit.jobs.build.in_child"], cwd=scratch, stdin=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "patchkit.jobs.build.in_child"], cwd=scratch, env=env, stdin=subprocess.PIPE,
             stdout=out, stderr=err, start_new_session=True, preexec_fn=signals.let_in,  # noqa: PLW1509
         )  # fmt: skip
         until = time.monotonic() + _LIMIT

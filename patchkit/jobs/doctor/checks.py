@@ -82,7 +82,7 @@ def purposes(names: Sequence[str]) -> dict[str, Purpose]:
     """Return the purposes called ``names``, or all where it is empty. Raises BadUsageError for an unknown name."""
     for name in names:
         if name not in PURPOSES:
-            raise BadUsageError(f"doctor has no purpose {name!r}", why=f"there are: {', '.join(PURPOSES)}")
+            raise BadUsageError(f"unknown purpose: {name!r}", why=f"known are: {', '.join(PURPOSES)}")
     return {name: PURPOSES[name] for name in names or PURPOSES}
 
 

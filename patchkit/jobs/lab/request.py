@@ -138,7 +138,7 @@ def link_name(text: str) -> LinkName:
     """Return the link that ``text`` names; ``machine`` is the old name of ``qemu``. Raises BadUsageError for others."""
     names: dict[str, LinkName] = {"uml": "uml", "qemu": "qemu", "machine": "qemu", "netns": "netns"}
     if text not in names:
-        raise BadUsageError(f"unknown link: {text}", why="there are: uml, qemu, netns")
+        raise BadUsageError(f"unknown link: {text}", why="known are: uml, qemu, netns")
     return names[text]
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from patchkit.errors import BadUsageError, CompileError, OfflineError
-from patchkit.jobs.build.cluster_crew import for_a_worker, refuse_what_stays_here
+from patchkit.jobs.build.cluster_crew import refuse_what_stays_here
+from patchkit.jobs.build.on_worker import environment
 from patchkit.jobs.build.outcome import Outcome, ReleaseOutcome
 from patchkit.jobs.build.request import BuildRequest, ReleasesRequest
 from patchkit.jobs.build.unit import outcome_document, read_outcome, read_request, request_document
+from patchkit.source.git.repository import default_repository
 from patchkit.source.obtain import SourceRequest
 from tests.conftest import Run
 
@@ -48,19 +50,12 @@ def test_what_lies_on_this_machine_is_refused(changes: dict[str, object], option
     refuse_what_stays_here(ReleasesRequest(replace(REQUEST, source=SourceRequest("x", git="https://example.org/x"))))
 
 
-@pytest.mark.parametrize(
-    ("here", "given", "git"),
-    [(None, None, None), ("https://example.org/y", None, "https://example.org/y"),
-     ("/nowhere", "https://example.org/x", "https://example.org/x")],
-)  # fmt: skip
-def test_a_workers_own_repository_decides_nothing(
-    here: str | None, given: str | None, git: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if here is not None:
-        monkeypatch.setenv("PATCHKIT_GIT", here)
-    request = replace(REQUEST, source=SourceRequest("2.6.14", git=given))
-    refuse_what_stays_here(ReleasesRequest(request, on="tcp://x"))
-    assert for_a_worker(request.source) == SourceRequest("2.6.14", git=git, pinned_tarball=True)
+def test_a_workers_own_repository_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATCHKIT_GIT", "/of/the/worker")
+    for clients in ("", "https://example.org/x"):
+        for name, value in environment(clients).items():
+            monkeypatch.setenv(name, value)
+        assert default_repository() == (clients or None)
 
 
 def test_the_repository_of_the_environment_is_refused_where_it_is_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
