@@ -24,6 +24,12 @@ endpoint_start(struct endpoint *e, int side)
     reliable_init(e->send, BUFFER, HEADROOM, N_SEND, false);
     reliable_init(e->rec, BUFFER, HEADROOM, N_REC, false);
     reliable_set_timeout(e->send, TLS_TIMEOUT);
+#ifdef ANSWERS
+    e->send->answer = side;
+#endif
+#ifdef ANSWERS_ECHO
+    e->ack.answer = side;
+#endif
     interval_init(&e->tmp_int, HORIZON, REFRESH);
     e->ack_write_buf = alloc_buf(BUFFER);
     memset(e->local.id, 0x11 * (side + 1), SID_SIZE);
@@ -446,6 +452,12 @@ endpoint_read(struct endpoint *e, const uint8_t *data, int len)
         {
             reliable_repeated(e->send, id);
         }
+#endif
+#ifdef ANSWERS
+#ifdef ANSWERS_ECHO
+        e->ack.answer =
+#endif
+        reliable_asked(e->send, id);
 #endif
         reliable_ack_acknowledge_packet_id(&e->ack, id);
     }

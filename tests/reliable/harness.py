@@ -28,7 +28,7 @@ THEIRS = ["reliable.c", "buffer.c", "otime.c", "interval.c"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 WRAPPED = "-Wl,--wrap=time,--wrap=gettimeofday,--wrap=clock_gettime"
 
-DRIVEN = {"reliable_send_timeout_tv", "reliable_repeated", "reliable_follow"}
+DRIVEN = {"reliable_send_timeout_tv", "reliable_repeated", "reliable_asked", "reliable_follow"}
 """What variants add to reliable.h for ssl.c or forward.c, and endpoint.c calls in their place."""
 
 Change = Callable[[str], str]
@@ -149,6 +149,8 @@ def dialect(texts: Mapping[str, str], version: Version, window: Mapping[str, str
         "FREE_FREES": bool(re.search(r"\bfree\s*\(rel\)", source)),
         "SEND_TIMEOUT_TV": bool(declared("reliable_send_timeout_tv")),
         "REPEATED": bool(declared("reliable_repeated")),
+        "ANSWERS": bool(declared("reliable_asked")),
+        "ANSWERS_ECHO": "->rec_ack->answer" in ssl,
         "HOLDS_BACK": holds_back(ssl),
         "MODERN": version >= Version.parse("2.6.0"),
     }

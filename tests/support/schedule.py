@@ -57,6 +57,10 @@ NIGHTLY = {
     r"/build/test_static\.py": "zig's musl and an OpenSSL of its own are compiled, for minutes; by day test_zig.py"
     " shows how its wheel is fetched and its tools are called, test_elf.py what a static program is, and"
     " test_every_target.py how targets are planned",
+    r"/test_release\.py::test_alone_from_cold.*\[host\]": "compiles from cold; by day test_rebuild.py does, with all"
+    " else changed at once",
+    r"/test_cflags\.py::test_sanitizers": "OpenVPN with two sanitizers takes minutes; by day test_flags.py looks at"
+    " small programs with and without them",
     r"/test_libraries\.py.*\[docker\]": "its OpenSSL takes two minutes; the host engine shows it with a real OpenSSL,"
     " and test_docker.py compiles a made-up one in a container",
     r"/test_release\.py::test_the_newest_series_builds\[(docker|host)-default": "its OpenSSL 3.5 takes minutes; both"
@@ -82,7 +86,7 @@ NIGHTLY = {
     " processor time each; by day recommended, which has all the parts of the others in it, is proven on 2.6.14",
     r"/test_prove\.py::test_a_source_by_hand_brings_no_answers": "the whole of OpenVPN is compiled once more; by day"
     " test_job.py and test_choose.py show it on made-up trees that need seconds",
-    r"/test_killed\.py::test_killed_and_then_again\[all\]": "ten builds that begin anew; by day four moments of these",
+    r"/test_killed\.py::test_killed_and_then_again\[all\]": "ten builds that begin anew; by day three moments of these",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",
 }
