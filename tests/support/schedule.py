@@ -35,7 +35,7 @@ GROUPS = {
     # Each starts a scheduler and workers of Dask, and looks for processes of theirs.
     "cluster": r"/cluster/",
     "guests": r"/lab/",
-    "peers": r"/build/test_(known_bad|interop|misbehaving_peers)|/test_smoke",
+    "peers": r"/build/test_(known_bad|interop|misbehaving_peers|forged_reset)|/test_smoke",
     "reliable-2.6": r"/reliable/.*2\.6\.14|/reliable/test_mutations",
     "reliable": r"/reliable/",
     "prove": r"/test_prove|/prove/",
