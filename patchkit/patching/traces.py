@@ -89,7 +89,8 @@ def _refusal(combined: Combination, presence: Found, tree: SourceTree) -> Alread
         # patch -R would take out a part of a part.
         advice=(
             (
-                f"take it out: patchkit render --version V --variant {form} | patch -R -p1; or "
+                f"take it out, with the patchkit that put it in: patchkit render --version V --variant {form}"
+                " | patch -R -p1; or "
                 if presence.is_whole
                 else ""
             )
