@@ -20,7 +20,7 @@ from patchkit.pki.short_lived import short_lived_credentials
 from patchkit.signals import held_off
 
 FOLDER = "smoke"
-_TEST_CRYPTO = re.compile(r"^.*?(OpenVPN crypto)")
+_TEST_CRYPTO = re.compile(r"OpenVPN crypto.*")
 _PORT_TAKEN = 75  # handshake.sh's exit code for it (sysexits' EX_TEMPFAIL)
 _SIGNALLED = 124  # from here on: timeout's exit code of a command that it ended, and a shell's of one that crashed
 _PORTS = range(20000, 60000)
@@ -122,13 +122,15 @@ def _reported(handshake: Future[CheckResult]) -> CheckResult:
 
 
 def _version(workspace: Workspace, subject: Subject) -> CheckResult:
-    # Exits with 1 up to 2.4 and with 0 since 2.5: only the output counts.
-    _, output = _run(workspace, [_path(workspace, subject), "--version"])
-    first = output[0] if output else ""
-    if not first.startswith(f"OpenVPN {subject.version} "):
+    # Exits with 1 up to 2.4 and with 0 since 2.5.
+    code, output = _run(workspace, [_path(workspace, subject), "--version"])
+    # Not the first line of all: a process that wine keeps beside a program may crash on a busy machine, and wine tells
+    # it in the program's output. OpenVPN's own crash shows in the exit code.
+    first = next((line for line in output if line.startswith("OpenVPN ")), "")
+    if code not in (0, 1) or not first.startswith(f"OpenVPN {subject.version} "):
         raise SmokeError(
             f"{subject.name} does not report the version {subject.version}",
-            why="\n".join(output[:5]) or "it printed nothing",
+            why="\n".join((f"exit code {code}", *output[:5])),
             advice=known.helps if (known := recognised(output)) else "",
         )
     return CheckResult("version", first)
@@ -145,7 +147,8 @@ def _crypto(workspace: Workspace, toolchain: Toolchain, subject: Subject) -> Che
                 f"{subject.name} {' '.join(options)} failed with exit code {code}", why="\n".join(output[-15:])
             )
     # Without the time of day, which would make another manifest of the same build.
-    return CheckResult("test-crypto", _TEST_CRYPTO.sub(r"\1", output[-1]) if output else "")
+    said = [match[0] for line in output if (match := _TEST_CRYPTO.search(line))]
+    return CheckResult("test-crypto", said[-1] if said else "")
 
 
 def _refusal(workspace: Workspace, subject: Subject) -> CheckResult:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from patchkit.building.engine.image import PROCESS
 from patchkit.packaging.oci import PROGRAM, USER
 from patchkit.pki.short_lived import short_lived_credentials
 from tests.conftest import PINNED, ROOT
@@ -21,9 +22,11 @@ pytestmark = pytest.mark.slow
 _IN_ROOT = """#!/bin/sh
 exec chroot --userspec={user}:{user} {root} /{program} --cd /etc/openvpn "$@"
 """
-# The kernel's own loopback is where both ends meet; all else is the image's.
+# The kernel's own loopback is where both ends meet; all else is the image's. The label tells test_docker.py, which
+# looks at all containers that a command makes, that this one is a test's.
 _IN_CONTAINER = """#!/bin/sh
-exec docker run --rm --network host --read-only --tmpfs /tmp --cap-drop ALL --volume {keys}:/etc/openvpn:ro {image} "$@"
+exec docker run --rm --label {label} --network host --read-only --tmpfs /tmp --cap-drop ALL \\
+  --volume {keys}:/etc/openvpn:ro {image} "$@"
 """
 
 
@@ -77,7 +80,7 @@ def test_docker_loads_it_and_its_containers_complete_a_handshake(image: Path, tm
                 (folder / file).write_bytes(data)
                 (folder / file).chmod(0o644)
         openvpn = tmp_path / "openvpn"
-        openvpn.write_text(_IN_CONTAINER.format(keys=keys, image=name))
+        openvpn.write_text(_IN_CONTAINER.format(label=f"{PROCESS}={os.getpid()}", keys=keys, image=name))
         openvpn.chmod(0o755)
         command = ["sh", str(ROOT / "docker/handshake.sh"), "docker", str(openvpn), str(openvpn), "21195"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
