@@ -106,7 +106,8 @@ class _Reader:
 
     @cached_property
     def _symbols(self) -> list[Any]:
-        table: Any = self._elf.get_section_by_name(".symtab")
+        # Not get_section_by_name, which reads all sections once more.
+        table = next((section for section in self._sections if section.name == ".symtab"), None)
         return list(table.iter_symbols()) if table is not None else []
 
     @cached_property

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tree_sitter import Node
     from unidiff.patch import PatchedFile
 
+_WORD = re.compile(rb"\w+")
+
 
 @dataclass(frozen=True)
 class Grown:
@@ -188,7 +190,10 @@ def _closing(text: bytes, at: int) -> int:
 
 def _without_prototypes(text: bytes, names: Iterable[str]) -> bytes:
     end = re.compile(rb"[;{}#]")
+    words = set(_WORD.findall(text))  # there are many names, and few of them in a text
     for name in names:
+        if name.encode() not in words:
+            continue
         call = re.compile(rb"\b%b\s*\(" % name.encode())
         at = 0
         while head := call.search(text, at):

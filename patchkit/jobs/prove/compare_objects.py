@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from patchkit.building.engine.protocol import Identity
 from patchkit.building.recipe.autotools import AutotoolsTree
@@ -201,6 +202,12 @@ def _places(of: Sequence[Difference]) -> set[tuple[str, str]]:
 
 def _read(source: str, objects: Objects) -> Object:
     try:
-        return read(objects[source])
+        return _parsed(objects[source])
     except ValueError as error:
         raise CompileError(f"the object made from {source} can't be read", why=str(error)) from error
+
+
+@lru_cache(maxsize=64)
+def _parsed(data: bytes) -> Object:
+    # Forms of one source are mostly the same bytes, and each is looked at several times.
+    return read(data)

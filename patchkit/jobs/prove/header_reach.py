@@ -22,6 +22,7 @@ TEXT = ("-E", "-P")
 MARK = b"extern int patchkit_reads_this_header;"
 """A declaration put behind a header: it shows in the text of each source that includes the header, and makes no
 code."""
+_WORD = re.compile(rb"\w+")
 Texts = Mapping[str, bytes]
 """Preprocessed text, by the path of its source."""
 
@@ -96,18 +97,21 @@ class HeaderReach:
         ]
 
     def _known_names(self, sources: Sequence[str], stock: Texts) -> list[str]:
+        # Most lines are of headers that many sources include, and there are many names: each line is read once.
+        words = set(_WORD.findall(b"\n".join({line for source in sources for line in stock[source].split(b"\n")})))
         return [
             f"{name} is not a new name: {source} knows it"
             for name in self.combined.added
+            if name.encode() in words
             for source in sources
-            if re.search(rb"\b%b\b" % name.encode(), stock[source])
+            if name.encode() in _WORD.findall(stock[source])
         ]
 
     def _texts(self, sources: Sequence[str], changes: Mapping[str, bytes], defines: Sequence[str] = ()) -> Texts:
         """What the compiler sees; how many blank lines the preprocessor leaves depends on line numbers."""
         texts = self.tree.objects(sources, changes, defines=defines, flags=TEXT)
         return {
-            source: b"\n".join(line for line in text.split(b"\n") if line.strip()) for source, text in texts.items()
+            source: b"\n".join([line for line in text.split(b"\n") if line.strip()]) for source, text in texts.items()
         }
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -45,7 +46,8 @@ class Token(NamedTuple):
         return self.start + len(self.text)
 
 
-def lexed(text: str) -> list[Token]:
+@lru_cache(maxsize=8)  # a check looks at each of a few texts several times
+def lexed(text: str) -> Sequence[Token]:
     """Every token with white space and comments: joined, they are the text."""
     return [Token(str(match.lastgroup), match[0], match.start()) for match in _LEXER.finditer(text)]
 
