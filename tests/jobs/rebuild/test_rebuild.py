@@ -131,7 +131,7 @@ def test_what_differs_is_named_by_member_and_section(copy: Path) -> None:
     assert (document["equal"], archive["name"], diff["lines"]) == (False, f"{NAME}.tar.gz", [])
     assert f"{NAME}.tar.gz was not reproduced" in done.stderr
     if shutil.which("diffoscope") is None:
-        assert [line for line in archive["lines"] if line.startswith("sbin/openvpn: section .text: from byte ")]
+        assert [line for line in archive["lines"] if ": section .text: from byte " in line]
     assert sorted(path.name for path in copy.iterdir()) == before
 
 
