@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import PINNED
+from patchkit.building.engine.image import PROCESS
+from patchkit.cache import Cache
+from tests.conftest import PINNED, ROOT, upstream
 from tests.support.jobs.builds import engine_or_skip, run
 from tests.support.jobs.packaged import NAME
 
@@ -19,15 +26,42 @@ def entry(folder: Path) -> Any:
     return json.loads((folder / "manifest.json").read_text())["artifacts"][0]
 
 
-def test_a_container_with_the_same_toolchain_gives_the_hosts_archive(packaged: Path, tmp_path: Path) -> None:
+def test_a_host_with_the_images_toolchain_gives_the_containers_archive(shared_cache: Cache, tmp_path: Path) -> None:
+    """The host is a container of the image that the Docker engine compiles in: the same packages, and Debian's Python.
+
+    patchkit and what it imports are this checkout's, and the source is in a cache of its own; there is no network.
+    """
     engine_or_skip("docker")
-    run("build", "--version", PINNED, "--engine", "docker", "--out", str(tmp_path))
-    here, there = (entry(folder)["build"] for folder in (packaged, tmp_path))
-    differing = {name for name in there["installed"] if here["installed"].get(name) != there["installed"][name]}
-    if differing:
-        pytest.skip(f"this host has another build of {', '.join(sorted(differing))}")
+    run("build", "--version", PINNED, "--engine", "docker", "--out", str(tmp_path / "docker"))
+    there = entry(tmp_path / "docker")["build"]
+    upstream(PINNED, shared_cache)
+    (tmp_path / "cache/downloads").mkdir(parents=True)
+    shutil.copy(shared_cache.downloads / f"openvpn-{PINNED}.tar.gz", tmp_path / "cache/downloads")
+    (tmp_path / "host").mkdir()
+    subprocess.run(["chmod", "-R", "a+rwX", tmp_path], check=True)  # for the image's user
+    mounts = {ROOT: "/patchkit:ro", sysconfig.get_path("purelib"): "/packages:ro", tmp_path: "/work"}
+    variables = {"PYTHONPATH": "/patchkit:/packages", "PATCHKIT_CACHE": "/work/cache", "HOME": "/work"}
+    host = [
+        "docker", "run", "--rm", "--network", "none", "--label", f"{PROCESS}={os.getpid()}",
+        *(word for folder, inside in mounts.items() for word in ("--volume", f"{folder}:{inside}")),
+        *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),
+        there["image"],
+    ]  # fmt: skip
+    python = subprocess.run([*host, "python3", "--version"], capture_output=True, text=True, check=True).stdout.split()[
+        1
+    ]
+    if python.split(".")[:2] != [str(number) for number in sys.version_info[:2]]:
+        pytest.skip(f"the image has Python {python}, and the packages here are for {sys.version.split()[0]}")
+    build = ["build", "--version", PINNED, "--engine", "host", "--offline", "--out", "/work/host"]
+    done = subprocess.run(
+        [*host, "python3", "-P", "-m", "patchkit", *build], capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    here = entry(tmp_path / "host")["build"]
     assert (here["engine"], there["engine"]) == ("host", "docker")
-    assert (packaged / f"{NAME}.tar.gz").read_bytes() == (tmp_path / f"{NAME}.tar.gz").read_bytes()
+    assert here["installed"] == there["installed"] != {}
+    archive = f"{NAME}.tar.gz"
+    assert (tmp_path / "host" / archive).read_bytes() == (tmp_path / "docker" / archive).read_bytes()
 
 
 def test_programs_for_another_processor_are_reproduced_too(tmp_path: Path) -> None:
