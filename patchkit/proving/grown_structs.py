@@ -16,13 +16,12 @@ from patchkit.patching.csource.file import CSource, parse
 from patchkit.patching.edits import Edit, file_diff, spliced
 from patchkit.patching.render import Rendered
 from patchkit.proving.line_directives import neutral, patch_set
+from patchkit.proving.words import words
 from patchkit.source.tree.tree import SourceTree
 
 if TYPE_CHECKING:
     from tree_sitter import Node
     from unidiff.patch import PatchedFile
-
-_WORD = re.compile(rb"\w+")
 
 
 @dataclass(frozen=True)
@@ -190,9 +189,9 @@ def _closing(text: bytes, at: int) -> int:
 
 def _without_prototypes(text: bytes, names: Iterable[str]) -> bytes:
     end = re.compile(rb"[;{}#]")
-    words = set(_WORD.findall(text))  # there are many names, and few of them in a text
+    known = words(text)
     for name in names:
-        if name.encode() not in words:
+        if name.encode() not in known:
             continue
         call = re.compile(rb"\b%b\s*\(" % name.encode())
         at = 0

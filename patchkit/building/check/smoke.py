@@ -20,7 +20,8 @@ from patchkit.pki.short_lived import short_lived_credentials
 from patchkit.signals import held_off
 
 FOLDER = "smoke"
-_TEST_CRYPTO = re.compile(r"OpenVPN crypto.*")
+_TEST_CRYPTO = re.compile(r"^.*?(OpenVPN crypto)")
+_WINE = "wine: "
 _PORT_TAKEN = 75  # handshake.sh's exit code for it (sysexits' EX_TEMPFAIL)
 _SIGNALLED = 124  # from here on: timeout's exit code of a command that it ended, and a shell's of one that crashed
 _PORTS = range(20000, 60000)
@@ -124,9 +125,7 @@ def _reported(handshake: Future[CheckResult]) -> CheckResult:
 def _version(workspace: Workspace, subject: Subject) -> CheckResult:
     # Exits with 1 up to 2.4 and with 0 since 2.5.
     code, output = _run(workspace, [_path(workspace, subject), "--version"])
-    # Not the first line of all: a process that wine keeps beside a program may crash on a busy machine, and wine tells
-    # it in the program's output. OpenVPN's own crash shows in the exit code.
-    first = next((line for line in output if line.startswith("OpenVPN ")), "")
+    first = next(iter(_without_wine(output)), "")
     if code not in (0, 1) or not first.startswith(f"OpenVPN {subject.version} "):
         raise SmokeError(
             f"{subject.name} does not report the version {subject.version}",
@@ -147,8 +146,8 @@ def _crypto(workspace: Workspace, toolchain: Toolchain, subject: Subject) -> Che
                 f"{subject.name} {' '.join(options)} failed with exit code {code}", why="\n".join(output[-15:])
             )
     # Without the time of day, which would make another manifest of the same build.
-    said = [match[0] for line in output if (match := _TEST_CRYPTO.search(line))]
-    return CheckResult("test-crypto", said[-1] if said else "")
+    printed = _without_wine(output)
+    return CheckResult("test-crypto", _TEST_CRYPTO.sub(r"\1", printed[-1]) if printed else "")
 
 
 def _refusal(workspace: Workspace, subject: Subject) -> CheckResult:
@@ -186,6 +185,15 @@ def _handshake(
             why="\n".join(output[-34:]),
         )
     return CheckResult("handshake", f"{server.name} as server, {client.name} as client")
+
+
+def _without_wine(output: Sequence[str]) -> list[str]:
+    """The lines of the program itself.
+
+    A process that wine keeps beside it may crash on a busy machine, of which wine writes into the program's output. The
+    program's own crash shows in its exit code.
+    """
+    return [line for line in output if not line.startswith(_WINE)]
 
 
 def _starter(subject: Subject) -> str:

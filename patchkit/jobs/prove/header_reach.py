@@ -5,7 +5,6 @@ The same text is compiled to the same code, so a source whose text does not chan
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from patchkit.patching.render import Rendered
 from patchkit.patching.variants import GUARD_MACRO
 from patchkit.proving.grown_structs import Grown, is_only_grown
 from patchkit.proving.line_directives import neutral
+from patchkit.proving.words import words
 from patchkit.source.tree.tree import SourceTree
 
 TEXT = ("-E", "-P")
@@ -22,7 +22,6 @@ TEXT = ("-E", "-P")
 MARK = b"extern int patchkit_reads_this_header;"
 """A declaration put behind a header: it shows in the text of each source that includes the header, and makes no
 code."""
-_WORD = re.compile(rb"\w+")
 Texts = Mapping[str, bytes]
 """Preprocessed text, by the path of its source."""
 
@@ -97,14 +96,12 @@ class HeaderReach:
         ]
 
     def _known_names(self, sources: Sequence[str], stock: Texts) -> list[str]:
-        # Most lines are of headers that many sources include, and there are many names: each line is read once.
-        words = set(_WORD.findall(b"\n".join({line for source in sources for line in stock[source].split(b"\n")})))
+        known = {source: words(stock[source]) for source in sources}
         return [
             f"{name} is not a new name: {source} knows it"
             for name in self.combined.added
-            if name.encode() in words
             for source in sources
-            if name.encode() in _WORD.findall(stock[source])
+            if name.encode() in known[source]
         ]
 
     def _texts(self, sources: Sequence[str], changes: Mapping[str, bytes], defines: Sequence[str] = ()) -> Texts:

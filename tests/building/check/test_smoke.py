@@ -76,7 +76,7 @@ def test_a_binary_that_does_all_it_should_passes(ui: Ui) -> None:
 
 
 def test_what_wine_tells_of_its_own_processes_is_not_the_programs(ui: Ui) -> None:
-    """Before what the program prints, and behind it: seen with two workers more than cores."""
+    """In front of what the program prints, and behind it."""
     crash = 'echo "wine: Unhandled page fault on read access to 0000000000000008 (thread 0090), starting debugger..."\n'
     crypto = 'case "$*" in *--test-crypto*) echo "1 OpenVPN crypto self-test mode SUCCEEDED.";; esac\n'
     checks = try_out(f"{crash}{VERSION}{crypto}{crash}{REFUSES}{TALKS}", ui)

@@ -140,7 +140,7 @@ def check_confined(attrs: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("what", "codes"),
     [
-        ("build --version 2.6.14 --variant stock --engine docker --cflag=-O0 --out {dist}", {0}),  # soon compiled
+        ("build --version 2.6.14 --variant stock --engine docker --cflag=-O0 --out {dist}", {0}),  # -O0: sooner
         ("doctor build", {0, NotReadyError.exit_code}),  # where something that is not Docker is missing
     ],
     ids=["build", "doctor"],

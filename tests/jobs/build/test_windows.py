@@ -44,7 +44,7 @@ pytestmark = [
 ]
 VARIANTS = ("--variant", "stock", "--variant", "retransmit")
 SERIES = {"2.5.1": "1.1.1", PINNED: "3.5."}
-"""The OpenSSL of each release that is built here. By night: 3.5, which takes twice as long to compile."""
+"""The OpenSSL of each release that is built here. By night: 3.5, which takes longer to compile."""
 NEWEST = "2.7.7"
 HISTORY, OPENSSL = os.environ.get("PATCHKIT_GIT"), os.environ.get("PATCHKIT_OPENSSL_102")
 SIGNED = 4  # IMAGE_DIRECTORY_ENTRY_SECURITY: where a PE file's signature is

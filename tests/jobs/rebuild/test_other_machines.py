@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from patchkit.building.engine.docker import connect
 from patchkit.building.engine.image import PROCESS
 from patchkit.cache import Cache
 from tests.conftest import PINNED, ROOT, upstream
@@ -29,7 +31,7 @@ def entry(folder: Path) -> Any:
 def test_a_host_with_the_images_toolchain_gives_the_containers_archive(shared_cache: Cache, tmp_path: Path) -> None:
     """The host is a container of the image that the Docker engine compiles in: the same packages, and Debian's Python.
 
-    patchkit and what it imports are this checkout's, and the source is in a cache of its own; there is no network.
+    It runs this checkout with the packages of its environment, and has no network: the source is in its cache.
     """
     engine_or_skip("docker")
     run("build", "--version", PINNED, "--engine", "docker", "--out", str(tmp_path / "docker"))
@@ -39,24 +41,26 @@ def test_a_host_with_the_images_toolchain_gives_the_containers_archive(shared_ca
     shutil.copy(shared_cache.downloads / f"openvpn-{PINNED}.tar.gz", tmp_path / "cache/downloads")
     (tmp_path / "host").mkdir()
     subprocess.run(["chmod", "-R", "a+rwX", tmp_path], check=True)  # for the image's user
-    mounts = {ROOT: "/patchkit:ro", sysconfig.get_path("purelib"): "/packages:ro", tmp_path: "/work"}
-    variables = {"PYTHONPATH": "/patchkit:/packages", "PATCHKIT_CACHE": "/work/cache", "HOME": "/work"}
-    host = [
-        "docker", "run", "--rm", "--network", "none", "--label", f"{PROCESS}={os.getpid()}",
-        *(word for folder, inside in mounts.items() for word in ("--volume", f"{folder}:{inside}")),
-        *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),
-        there["image"],
-    ]  # fmt: skip
-    python = subprocess.run([*host, "python3", "--version"], capture_output=True, text=True, check=True).stdout.split()[
-        1
-    ]
-    if python.split(".")[:2] != [str(number) for number in sys.version_info[:2]]:
-        pytest.skip(f"the image has Python {python}, and the packages here are for {sys.version.split()[0]}")
-    build = ["build", "--version", PINNED, "--engine", "host", "--offline", "--out", "/work/host"]
-    done = subprocess.run(
-        [*host, "python3", "-P", "-m", "patchkit", *build], capture_output=True, text=True, timeout=900, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    options: dict[str, Any] = {
+        "volumes": [f"{ROOT}:/patchkit:ro", f"{sysconfig.get_path('purelib')}:/packages:ro", f"{tmp_path}:/work"],
+        "environment": {"PYTHONPATH": "/patchkit:/packages", "PATCHKIT_CACHE": "/work/cache", "HOME": "/work"},
+        "network_mode": "none",
+        "labels": {PROCESS: str(os.getpid())},
+    }
+    with closing(connect()) as client:
+        prints = "import sys; print(*sys.version_info[:2], sep='.')"
+        python = (
+            client.containers.run(there["image"], ["python3", "-c", prints], remove=True, **options).decode().strip()
+        )
+        if python != "{}.{}".format(*sys.version_info):
+            pytest.skip(f"the image has Python {python}, and compiled packages here are for another one")
+        build = ["python3", "-P", "-m", "patchkit", "build", "--version", PINNED, "--engine", "host", "--offline"]
+        container = client.containers.run(there["image"], [*build, "--out", "/work/host"], detach=True, **options)
+        try:
+            status = container.wait(timeout=900)["StatusCode"]
+            assert status == 0, container.logs().decode()
+        finally:
+            container.remove(force=True)
     here = entry(tmp_path / "host")["build"]
     assert (here["engine"], there["engine"]) == ("host", "docker")
     assert here["installed"] == there["installed"] != {}
