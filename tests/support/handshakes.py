@@ -7,7 +7,6 @@ modern one need different ones, and a handshake that completes may still be foll
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchkit.pki.short_lived import short_lived_credentials
+from tests.support.loopback import PORT, Address, own_address
 from tests.support.lossy_relay import Fate, relay
 
 _BOUND = "link local (bound)"
@@ -95,27 +95,24 @@ def handshake(
     for name, content in short_lived_credentials().items():
         (folder / name).write_bytes(content)
         (folder / name).chmod(0o600)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    as_server = ["--local", "127.0.0.1", "--port", port, "--tls-server", "--dh", "dh.pem", "--cert", "server.crt",
-                 "--key", "server.key"]  # fmt: skip
+    address = (own_address(), PORT)
     if fate is None:
-        return _meet(folder, server, as_server, client, port, window, enough)
-    with relay(int(port), fate) as between:
-        return _meet(folder, server, as_server, client, str(between), window, enough)
+        return _meet(folder, server, client, address, address, window, enough)
+    with relay(address, fate) as entrance:
+        return _meet(folder, server, client, address, entrance, window, enough)
 
 
 def _meet(
     folder: Path,
     server: Peer,
-    as_server: list[str],
     client: Peer,
-    port: str,
+    address: Address,
+    remote: Address,
     window: int,
     enough: Callable[[Outcome, Processes], bool],
 ) -> Outcome:
-    as_client = ["--remote", "127.0.0.1", port, "--nobind", "--tls-client", "--remote-cert-tls", "server",
+    as_server = [*listening(address), "--cert", "server.crt", "--key", "server.key"]
+    as_client = ["--remote", *map(str, remote), "--nobind", "--tls-client", "--remote-cert-tls", "server",
                  "--cert", "client.crt", "--key", "client.key"]  # fmt: skip
     logs = server_log, client_log = folder / "server.log", folder / "client.log"
     deadline = time.monotonic() + window + _GRACE
@@ -130,6 +127,11 @@ def _meet(
                     break
                 time.sleep(0.05)
     return Outcome(*map(said, logs))
+
+
+def listening(address: Address) -> list[str]:
+    """Return the options of a server of TLS at ``address``; its certificate is not among them."""
+    return ["--local", address[0], "--port", str(address[1]), "--tls-server", "--dh", "dh.pem"]
 
 
 def said(log: Path) -> str:

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from tests.support.loopback import Address
+
 Fate = Callable[[bytes, bool], Sequence[bytes]]
 """What arrives in a datagram's place; the second argument tells whether the client sent it."""
 _P_ACK_V1 = 5  # the opcode is in the first byte's upper five bits, as long as no tls-crypt hides it
@@ -22,19 +24,19 @@ def is_pure_ack(datagram: bytes) -> bool:
 
 
 @contextmanager
-def relay(server_port: int, fate: Fate) -> Iterator[int]:
-    """Relay between one client and the server; yields the port that the client talks to."""
+def relay(server: Address, fate: Fate) -> Iterator[Address]:
+    """Relay between one client and the server; yields where the client finds it."""
     towards_client, towards_server = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
     stop = threading.Event()
     with towards_client, towards_server:
         towards_client.bind(("127.0.0.1", 0))
-        towards_server.connect(("127.0.0.1", server_port))
+        towards_server.connect(server)
         for end in (towards_client, towards_server):
             end.setblocking(False)  # what select saw may be an error that sending has met in the meantime
         thread = threading.Thread(target=_relay, args=(towards_client, towards_server, fate, stop))
         thread.start()
         try:
-            yield towards_client.getsockname()[1]
+            yield towards_client.getsockname()
         finally:
             stop.set()
             thread.join()

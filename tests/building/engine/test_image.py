@@ -23,6 +23,7 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import PatchkitError, UnknownTargetError
 from patchkit.ui import Ui
+from tests.support.loopback import own_address
 
 ARCH = "amd64"
 
@@ -97,25 +98,23 @@ def test_an_image_of_another_architecture_is_not_recorded(client: Any, base: Bas
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
-    """A registry on this machine; Docker takes those at 127.0.0.1 without TLS."""
+    """A registry on this machine; Docker takes those at 127.0.0.0/8 without TLS."""
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("docker-registry is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    address = (own_address(), 5000)
     config = tmp_path / "config.yml"
     config.write_text(
         f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/data}}}}\n"
-        f"http: {{addr: 127.0.0.1:{port}}}\n"
+        f"http: {{addr: {address[0]}:{address[1]}}}\n"
     )
     with subprocess.Popen([program, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as own:
         try:
             until = time.monotonic() + 20
-            while socket.socket().connect_ex(("127.0.0.1", port)):
+            while socket.socket().connect_ex(address):
                 assert time.monotonic() < until
                 time.sleep(0.05)
-            yield f"127.0.0.1:{port}"
+            yield f"{address[0]}:{address[1]}"
         finally:
             own.terminate()
 

@@ -15,8 +15,9 @@ from patchkit.lab.link.openvpn_options import for_old_releases
 from patchkit.lab.model.scenario import Scenario
 from patchkit.pki.short_lived import short_lived_credentials
 from patchkit.releases.version import Version
-from tests.support.handshakes import Peer, said, started
+from tests.support.handshakes import Peer, listening, said, started
 from tests.support.jobs.series import RELEASES, ProgramOf
+from tests.support.loopback import PORT, own_address
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]  # the first test of a series may compile its OpenSSL
 
@@ -62,18 +63,15 @@ def answers(folder: Path, program: Path, version: Version, attack: Sequence[tupl
     for name, content in short_lived_credentials().items():
         (folder / name).write_bytes(content)
         (folder / name).chmod(0o600)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    role = ["--local", "127.0.0.1", "--port", str(port), "--tls-server", "--dh", "dh.pem", "--cert", "server.crt",
-            "--key", "server.key"]  # fmt: skip
+    address = (own_address(), PORT)
+    role = [*listening(address), "--cert", "server.crt", "--key", "server.key"]
     options = for_old_releases(version, version, Scenario(summary="a test", topology="p2p"))
     log, came = folder / "server.log", Answers()
     with (
         started(Peer(program, options), role, log, window=60) as server,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
     ):
-        sender.connect(("127.0.0.1", port))
+        sender.connect(address)
         deadline = time.monotonic() + 10
         while "link local (bound)" not in said(log):
             assert server.poll() is None, said(log)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import socket
 import subprocess
 import sys
 import tarfile
@@ -20,6 +19,7 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.pki.short_lived import short_lived_credentials
 from tests.conftest import PINNED, Run, upstream
+from tests.support.loopback import PORT, own_address
 from tests.support.lossy_relay import Fate, is_pure_ack, relay
 
 # Eight certificates: some 11 packets each way, more than any window.
@@ -130,22 +130,11 @@ def handshake(
 def peers(folder: Path, name: str, logs: list[Path], fate: Fate) -> Iterator[list[subprocess.Popen[bytes]]]:
     common = [str(folder / name), "--dev", "null", "--proto", "udp", "--ca", "ca.crt", "--dh", "none", "--verb", "4",
               "--cipher", "AES-256-GCM", "--hand-window", "60"]  # fmt: skip
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = [
-        "--local",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--tls-server",
-        "--cert",
-        "server.crt",
-        "--key",
-        "server.key",
-    ]
-    with relay(port, fate) as entrance:
-        client = ["--remote", "127.0.0.1", str(entrance), "--nobind", "--tls-client", "--remote-cert-tls", "server",
+    address = (own_address(), PORT)
+    server = ["--local", address[0], "--port", str(address[1]), "--tls-server", "--cert", "server.crt",
+              "--key", "server.key"]  # fmt: skip
+    with relay(address, fate) as entrance:
+        client = ["--remote", *map(str, entrance), "--nobind", "--tls-client", "--remote-cert-tls", "server",
                   "--cert", "client.crt", "--key", "client.key"]  # fmt: skip
         processes = []
         for arguments, log in zip((server, client), logs, strict=True):
