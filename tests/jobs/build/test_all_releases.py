@@ -23,13 +23,14 @@ from patchkit.errors import (
 from patchkit.jobs.build.all_releases import final_releases
 from tests.conftest import PINNED, Run
 from tests.support.jobs.builds import GIT, left_overs, run
+from tests.support.settings import SOONER
 
 NEWEST = "2.7.7"
 """From here on, the pins know releases that today's Debian pool has, and perhaps one that it has not."""
 
 
 def build_all(out: Path, *more: str) -> list[str]:
-    return ["build", "--all-releases", "--since", NEWEST, "--crypto", "system", "--engine", "host",
+    return ["build", "--all-releases", "--since", NEWEST, "--crypto", "system", "--engine", "host", SOONER,
             "--out", str(out), *more]  # fmt: skip
 
 

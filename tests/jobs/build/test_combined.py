@@ -20,7 +20,7 @@ from patchkit.patching.variants import variant
 from patchkit.source.obtain import SourceRequest
 from patchkit.ui import Ui
 from tests.conftest import PINNED
-from tests.support.settings import ON_HOST
+from tests.support.settings import SOONER_ON_HOST
 
 TOML = """\
 title = "Say more when a packet is sent"
@@ -69,7 +69,7 @@ def talkative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 @pytest.mark.usefixtures("talkative")
 def test_both_changes_are_in_one_program(tmp_path: Path, shared_cache: Cache) -> None:
     out = tmp_path / "dist"
-    request = BuildRequest(SourceRequest(PINNED), ["retransmit+talkative"], ON_HOST, out=out)
+    request = BuildRequest(SourceRequest(PINNED), ["retransmit+talkative"], SOONER_ON_HOST, out=out)
     (outcome,) = build(request, Context(shared_cache, Ui(quiet=True)))
     artifact = outcome.artifact
     assert artifact is not None

@@ -17,6 +17,7 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.packaging.manifest import Manifest
 from tests.conftest import PINNED, upstream
+from tests.support.settings import SOONER
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a dozen builds, most of them cut short
 
@@ -87,20 +88,20 @@ def test_killed_and_then_again(moments: Sequence[str], tmp_path: Path, shared_ca
     old = state(out)
     try:
         for moment in moments:
-            killed([*COMMAND, "--out", str(out), "--cflag=-DNEW"], env, MOMENTS[moment](), moment)
+            killed([*COMMAND, "--out", str(out), SOONER], env, MOMENTS[moment](), moment)
             assert state(out) == old, moment
             end_all_below(temporary)
-        build("--cflag=-DNEW")
+        build(SOONER)
     finally:
         end_all_below(temporary)
     new = state(out)
     assert new.keys() == old.keys()
     assert new["manifest.json"] != old["manifest.json"]
     (artifact,) = Manifest.model_validate_json(new["manifest.json"]).artifacts
-    assert "-DNEW" in artifact.build.cflags
+    assert "-O0" in artifact.build.cflags
     out = again = tmp_path / "again"
     env["PATCHKIT_CACHE"] = str(shared_cache.root)
-    build("--cflag=-DNEW")
+    build(SOONER)
     assert state(again)[f"{NAME}.tar.gz"] == new[f"{NAME}.tar.gz"]  # nothing half-made in the cache had a part in it
 
 

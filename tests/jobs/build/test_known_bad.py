@@ -21,6 +21,7 @@ from patchkit.pki.short_lived import short_lived_credentials
 from tests.conftest import PINNED, Run, upstream
 from tests.support.loopback import PORT, own_address
 from tests.support.lossy_relay import Fate, is_pure_ack, relay
+from tests.support.settings import SOONER
 
 # Eight certificates: some 11 packets each way, more than any window.
 CHAIN = "chain-8"
@@ -55,7 +56,7 @@ def binaries(shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> C
         out = tmp_path_factory.mktemp("known-bad")
         subprocess.run(
             [sys.executable, "-P", "-m", "patchkit", "build", "--version", version, "--variant", "stock",
-             "--variant", "retransmit-flag", "--allow-known-bad", "--engine", "host", "--out", str(out)],
+             "--variant", "retransmit-flag", "--allow-known-bad", SOONER, "--engine", "host", "--out", str(out)],
             check=True, capture_output=True, timeout=600,
         )  # fmt: skip
         for archive in out.glob("*.tar.gz"):

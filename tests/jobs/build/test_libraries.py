@@ -20,6 +20,7 @@ from patchkit.ui import Ui
 from tests.conftest import upstream
 from tests.support.jobs.builds import engine_or_skip, run, unpack, version_of
 from tests.support.jobs.old_releases import OLD
+from tests.support.settings import SOONER
 
 LIBRARY = libraries()["openssl-1.1.1"]
 TARGET = known_target("linux-amd64")
@@ -38,7 +39,7 @@ def built(
         pytest.skip(f"no place in reach has {LIBRARY.tarball.name} today: {error.why}")
     out = tmp_path_factory.mktemp(engine)
     done = run("build", "--version", OLD, "--variant", "stock", "--variant", "retransmit", "--engine", engine,
-               "--out", str(out))  # fmt: skip
+               SOONER, "--out", str(out))  # fmt: skip
     return out, json.loads((out / "manifest.json").read_text()), done.stderr
 
 

@@ -24,6 +24,7 @@ from tests.support.compilers import cold
 from tests.support.interruption import interrupted
 from tests.support.jobs.builds import GIT, NEWEST, engine_or_skip, left_overs, run, unpack, version_of
 from tests.support.packaging.cyclonedx import invalid
+from tests.support.settings import SOONER
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     engine = engine_or_skip(request.param)
     out = tmp_path_factory.mktemp(engine)
     done = run("build", "--version", PINNED, "--variant", "stock", "--variant", "retransmit", "--json",
-               "--engine", engine, "--out", str(out))  # fmt: skip
+               SOONER, "--engine", engine, "--out", str(out))  # fmt: skip
     return engine, out, json.loads(done.stdout)
 
 
@@ -117,7 +118,7 @@ def cheapest(*command: str) -> float:
 def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any]) -> None:
     engine, out, _ = built
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
-    again = ["build", "--version", PINNED, "--variant", "retransmit", "--engine", engine, "--out", str(out)]
+    again = ["build", "--version", PINNED, "--variant", "retransmit", SOONER, "--engine", engine, "--out", str(out)]
     assert "Nothing has changed" in run(*again).stderr
     # A second, or what that is on a slow machine: where this took 0.6 s, importing two libraries alone took 0.17.
     machine = cheapest(sys.executable, "-P", "-c", "import typer, docker")
@@ -141,7 +142,7 @@ def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same
         shutil.copytree(shared_cache.root / "images", empty / "images")
     (tmp_path / "elsewhere").mkdir()
     run("build", "--version", PINNED, "--variant", "retransmit", "--engine", engine, "--out", str(tmp_path / "out"),
-        "--jobs", "1", PATCHKIT_CACHE=str(empty), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati",
+        "--jobs", "1", SOONER, PATCHKIT_CACHE=str(empty), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati",
         LC_ALL="C", PATH=cold()["PATH"])  # fmt: skip
     for name in (f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz", f"openvpn-{PINNED}+retransmit.diff"):
         assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
@@ -150,7 +151,19 @@ def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same
 
 def test_the_guarded_build_is_named_and_compiled_as_such(tmp_path: Path) -> None:
     out = tmp_path / "dist"
-    run("build", "--version", PINNED, "--variant", "retransmit", "--guard", "--engine", "host", "--out", str(out))
+    run(
+        "build",
+        "--version",
+        PINNED,
+        "--variant",
+        "retransmit",
+        "--guard",
+        SOONER,
+        "--engine",
+        "host",
+        "--out",
+        str(out),
+    )
     patched = unpack(out / f"openvpn-{PINNED}+retransmit.guard-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
     assert version_of(patched) == f"{PINNED}+retransmit.guard"
     assert b"retransmit immediately" in patched.read_bytes()
@@ -162,7 +175,7 @@ def test_the_guarded_build_is_named_and_compiled_as_such(tmp_path: Path) -> None
 def test_two_runs_at_once_share_a_cache_and_a_folder(built: tuple[str, Path, Any], tmp_path: Path) -> None:
     engine, before, _ = built
     out = tmp_path / "dist"
-    command = [sys.executable, "-P", "-m", "patchkit", "build", "--version", PINNED, "--engine", engine]
+    command = [sys.executable, "-P", "-m", "patchkit", "build", "--version", PINNED, SOONER, "--engine", engine]
     runs = [
         subprocess.Popen([*command, "--out", str(out), "--variant", name], stderr=subprocess.PIPE, text=True)
         for name in ("stock", "retransmit")
@@ -183,7 +196,8 @@ def test_the_newest_series_builds(engine: str, crypto: str, version: str, tmp_pa
     engine_or_skip(engine)
     upstream(version, shared_cache)
     words = [] if crypto == "default" else ["--crypto", crypto]
-    run("build", "--version", version, "--variant", "retransmit", "--engine", engine, *words, "--out", str(tmp_path))
+    run("build", "--version", version, "--variant", "retransmit", "--engine", engine, *words, SOONER,
+        "--out", str(tmp_path))  # fmt: skip
     patched = unpack(tmp_path / f"openvpn-{version}+retransmit-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
     assert b"retransmit immediately" in patched.read_bytes()
 
@@ -195,7 +209,7 @@ def test_a_source_by_hand_is_called_unverified_and_one_bad_variant_does_not_stop
     place(upstream(PINNED, shared_cache), mine)
     run("apply", str(mine), "--variant", "retransmit")
     order = ["build", "--version", PINNED, "--source", str(mine), "--variant", "retransmit", "--variant", "stock"]
-    done = run(*order, "--keep-going", "--json", "--engine", "host", "--out", str(tmp_path / "dist"), code=31)
+    done = run(*order, "--keep-going", "--json", SOONER, "--engine", "host", "--out", str(tmp_path / "dist"), code=31)
     patched, stock = json.loads(done.stdout)["outcomes"]
     assert patched["error"]["error"] == "AlreadyPatchedError"
     assert stock["artifact"]["source"]["verified"] is False
@@ -214,7 +228,7 @@ def broken(tmp_path: Path, shared_cache: Cache) -> Path:
 @pytest.mark.parametrize("engine", ["host", "docker"])
 def test_a_failing_compiler_is_quoted_and_its_log_kept(engine: str, broken: Path, tmp_path: Path) -> None:
     engine_or_skip(engine)
-    done = run("build", "--version", PINNED, "--source", str(broken), "--engine", engine,
+    done = run("build", "--version", PINNED, "--source", str(broken), SOONER, "--engine", engine,
                "--out", str(tmp_path / "dist"), code=44)  # fmt: skip
     assert "this was broken by a test" in done.stderr
     (log,) = (line.split(": ")[1] for line in done.stderr.splitlines() if "whole log: " in line)
@@ -262,7 +276,7 @@ def test_a_full_disk_for_the_results(small_disk: Path) -> None:
     filler = small_disk / "filler"
     with filler.open("wb") as file:
         file.write(b"x" * (16 * 2**20 - 300_000))
-    run("build", "--version", PINNED, "--engine", "host", "--out", str(small_disk / "dist"), code=50)
+    run("build", "--version", PINNED, "--engine", "host", "--out", str(small_disk / "dist"), SOONER, code=50)
     assert [path.name for path in (small_disk / "dist").iterdir() if path.name != ".lock"] == []
 
 
@@ -278,6 +292,7 @@ def test_git_gives_the_same_code_as_the_tarball(built: tuple[str, Path, Any], tm
         "retransmit",
         "--git",
         GIT,
+        SOONER,
         "--engine",
         engine,
         "--out",

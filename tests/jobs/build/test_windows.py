@@ -35,6 +35,7 @@ from tests.support.handshakes import Outcome, Peer, handshake
 from tests.support.isolation import network_of
 from tests.support.jobs.windows_builds import AMD64, I686, LINUX, build, members
 from tests.support.lossy_relay import Fate
+from tests.support.settings import SOONER
 
 pytestmark = [
     pytest.mark.slow,
@@ -83,7 +84,9 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     upstream(version, shared_cache)  # or skip
     out = tmp_path_factory.mktemp("windows") / "dist"
     return Built(
-        version, out, by_target(build(out, "--version", version, "--target", AMD64, "--target", LINUX, *VARIANTS))
+        version,
+        out,
+        by_target(build(out, "--version", version, "--target", AMD64, "--target", LINUX, *VARIANTS, SOONER)),
     )
 
 
@@ -154,7 +157,7 @@ def _environment(pid: str) -> dict[str, str]:
 
 def test_two_builds_are_the_same_to_the_byte(built: Built, tmp_path: Path) -> None:
     """In another folder, one variant alone, and not from what is kept of the first."""
-    words = ("--version", built.version, "--target", AMD64, "--variant", "retransmit", "-j", "1")
+    words = ("--version", built.version, "--target", AMD64, "--variant", "retransmit", "-j", "1", SOONER)
     (again,) = build(tmp_path / "again", *words, env=cold())
     assert again["files"] == built.artifacts[AMD64, "retransmit"]["files"]
 
@@ -282,7 +285,7 @@ def test_signed_with_ones_own_key_it_is_the_same_but_for_the_signature(
     built: Built, identity: tuple[Path, Path], tmp_path: Path
 ) -> None:
     key, certificate = identity
-    words = ("--version", built.version, "--target", AMD64, "--variant", "retransmit")
+    words = ("--version", built.version, "--target", AMD64, "--variant", "retransmit", SOONER)
     (artifact,) = build(tmp_path / "signed", *words, "--sign-key", str(key), "--sign-cert", str(certificate))
     assert artifact["signature"]["subject"] == "CN=patchkit test"
     signed, plain = members(artifact, tmp_path / "signed"), members(built.artifacts[AMD64, "retransmit"], built.out)

@@ -41,14 +41,14 @@ from tests.conftest import upstream as real_source
 from tests.support.jobs.made_up_release import VERSION, Upstream, made_up
 from tests.support.lab.synthetic import campaign, lossy, trial
 from tests.support.patching.samples import GNU
-from tests.support.settings import ON_HOST
+from tests.support.settings import SOONER_ON_HOST
 from tests.support.source.samples import folder_of
 from tests.support.source.signers import Signer
 
 
 def order(upstream: Upstream, tmp_path: Path, *steps: StepName, **options: object) -> VerifyRequest:
     evidence = EvidenceRequest(SourceRequest(VERSION, git=upstream.git), keys=(upstream.public,))
-    request = VerifyRequest(evidence, steps=steps or STEPS, settings=ON_HOST, out=tmp_path / "out")
+    request = VerifyRequest(evidence, steps=steps or STEPS, settings=SOONER_ON_HOST, out=tmp_path / "out")
     return replace(request, **options)  # type: ignore[arg-type]
 
 
@@ -249,7 +249,7 @@ def test_all_steps_of_a_release_that_nobody_has_pinned(
     fresh.tag("v2.6.99")
     evidence = EvidenceRequest(SourceRequest("2.6.99", git=fresh.git), keys=(fresh.public,))
     # Upstream has cured the fault in 2.6: that so few trials show no benefit is no finding.
-    request = VerifyRequest(evidence, variants=["retransmit"], settings=ON_HOST, trials=10, out=tmp_path / "out")
+    request = VerifyRequest(evidence, variants=["retransmit"], settings=SOONER_ON_HOST, trials=10, out=tmp_path / "out")
     verification = verify(request, Context(shared_cache, Ui(quiet=True)))
     assert verification.findings == []
     assert set(states(verification).values()) == {"passed"}
@@ -295,7 +295,9 @@ def test_what_each_step_finds_has_its_exit_code(
     fresh.tag("v2.6.99")
     steps: tuple[StepName, ...] = ("prove",) if step == "prove" else ("build", "smoke", "lab")
     evidence = EvidenceRequest(SourceRequest("2.6.99", git=fresh.git), keys=(fresh.public,))
-    request = VerifyRequest(evidence, variants=["retransmit"], settings=ON_HOST, steps=steps, out=tmp_path / "out")
+    request = VerifyRequest(
+        evidence, variants=["retransmit"], settings=SOONER_ON_HOST, steps=steps, out=tmp_path / "out"
+    )
     verification = verify(request, Context(cache, Ui(quiet=True), offline=True))
     assert states(verification)[step] == "finding"
     assert verification.exit_code == error.exit_code
@@ -343,7 +345,7 @@ def test_keep_going_runs_even_what_was_tampered_with(upstream: Upstream, tmp_pat
     upstream.repository.commit({"src/openvpn/reliable.c": GNU.encode()})  # the variant applies to it
     upstream.tag(altered=True)
     variants = ["retransmit"]
-    settings = replace(ON_HOST, crypto="system")
+    settings = replace(SOONER_ON_HOST, crypto="system")
     bold: dict[str, object] = {"variants": variants, "keep_going": True, "settings": settings}
     careful = verify(
         order(upstream, tmp_path, "source", "build", variants=variants), Context(cache, Ui(quiet=True), offline=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.conftest import PINNED
 from tests.support.jobs.builds import run
+from tests.support.settings import SOONER
 
 NAME = f"openvpn-{PINNED}+recommended-linux-amd64"
 DEB = f"openvpn-patched_{PINNED}+recommended-1_amd64.deb"
@@ -22,7 +23,7 @@ def kinds() -> list[str]:
 
 
 def built(out: Path) -> Path:
-    """Build ``recommended`` with its packages and its source into ``out``."""
-    options = ["--package", ",".join(kinds()), "--with-source", "--out", str(out)]
+    """Build ``recommended`` with its packages and its source into ``out``, without optimisation."""
+    options = ["--package", ",".join(kinds()), "--with-source", SOONER, "--out", str(out)]
     run("build", "--version", PINNED, "--engine", "host", *options)
     return out
