@@ -24,7 +24,7 @@ from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
 from tests.support.compilers import share_objects
 from tests.support.durations import Durations
-from tests.support.schedule import ByGroup, arrange, mark_nightly
+from tests.support.schedule import ByGroup, arrange, mark_nightly, refuse_unsaid
 from tests.support.starts import client as starts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +56,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Quick tests first: what is broken shows in seconds. Those for the night only where they are asked for."""
+    refuse_unsaid(items)
     mark_nightly(items)
     if not (config.getoption("--nightly") or "PATCHKIT_LONG_TESTS" in os.environ):
         late = [item for item in items if item.get_closest_marker("nightly") is not None]

@@ -23,7 +23,7 @@ from tests.support.ci.tracker import Tracker
 from tests.support.ci.walking import LAST, MARKS, TITLE, asked, check_all_built, check_built, check_report
 from tests.support.source.samples import Repository
 
-pytestmark = MARKS
+pytestmark = [pytest.mark.slow, *MARKS]
 
 
 @pytest.fixture

@@ -104,15 +104,12 @@ def test_the_sbom_names_what_every_program_in_the_archive_loads(built: tuple[str
     assert "pkg:deb/debian/libssl3@" in loaded["libssl.so.3"]["purl"]
 
 
-def cheapest(*command: str) -> float:
-    """Seconds of processor time, the best of three: this is about what we do, not about what else the machine does."""
-    took = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True, capture_output=True, timeout=10)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(took)
+def processor_time(*command: str) -> float:
+    """Return the seconds of processor time that ``command`` takes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True, timeout=10)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any]) -> None:
@@ -120,9 +117,16 @@ def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any])
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
     again = ["build", "--version", PINNED, "--variant", "retransmit", SOONER, "--engine", engine, "--out", str(out)]
     assert "Nothing has changed" in run(*again).stderr
-    # A second, or what that is on a slow machine: where this took 0.6 s, importing two libraries alone took 0.17.
-    machine = cheapest(sys.executable, "-P", "-c", "import typer, docker")
-    assert cheapest(sys.executable, "-P", "-m", "patchkit", *again) < max(1.0, 5 * machine)
+    # A second, or what that is on a slow machine: where this took 0.6 s, importing two libraries alone took 0.17. Both
+    # one after the other, and the best of three: what else the machine does slows down one of them, or both.
+    took = [
+        (
+            processor_time(sys.executable, "-P", "-m", "patchkit", *again),
+            processor_time(sys.executable, "-P", "-c", "import typer, docker"),
+        )
+        for _ in range(3)
+    ]
+    assert any(ours < max(1.0, 5 * machine) for ours, machine in took), took
     assert {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"} == before
 
 

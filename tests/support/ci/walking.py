@@ -18,7 +18,6 @@ from tests.conftest import PINNED
 from tests.support.ci.machine import Ran
 
 MARKS = [
-    pytest.mark.slow,
     pytest.mark.timeout(1800),  # each job sets up an environment of its own, from nothing
     pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("apt-get"), reason="jobs install packages, as root"),
 ]

@@ -13,6 +13,8 @@ from patchkit.lab.guest import initramfs
 from patchkit.lab.guest.kernel import changes, given
 from patchkit.lab.guest.kernel.obtain import UmlKernel
 
+pytestmark = pytest.mark.slow
+
 # The first process of a guest, linked statically: what it finds, in lines.
 INIT = r"""
 #define _GNU_SOURCE
