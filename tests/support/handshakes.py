@@ -87,15 +87,17 @@ def handshake(
     window: int = 25,
     fate: Fate | None = None,
     enough: Callable[[Outcome, Processes], bool] = data_passed_or_cannot,
+    address: Address | None = None,
 ) -> Outcome:
     """Let two programs meet, until it is enough, one of them ends, or ``window`` seconds are over.
 
-    ``fate`` decides what a relay between them does with each datagram; None: there is no relay.
+    ``fate`` decides what a relay between them does with each datagram; None: there is no relay. The server listens at
+    ``address``; None: at one of its own.
     """
     for name, content in short_lived_credentials().items():
         (folder / name).write_bytes(content)
         (folder / name).chmod(0o600)
-    address = (own_address(), PORT)
+    address = address or (own_address(), PORT)
     if fate is None:
         return _meet(folder, server, client, address, address, window, enough)
     with relay(address, fate) as entrance:

@@ -34,6 +34,7 @@ from tests.support.compilers import cold
 from tests.support.handshakes import Outcome, Peer, handshake
 from tests.support.isolation import network_of
 from tests.support.jobs.windows_builds import AMD64, I686, LINUX, build, members
+from tests.support.loopback import PORT
 from tests.support.lossy_relay import Fate
 from tests.support.settings import SOONER
 
@@ -207,7 +208,8 @@ def meet(
     here = Peer(windows, options, wine.words)
     server, client = (here, linux) if role == "server" else (linux, here)
     with network_of(wine.alone):
-        return handshake(folder, server, client, window=60, fate=fate)
+        # wine binds a socket of UDP to all addresses, and so sends from 127.0.0.1, whichever it was told.
+        return handshake(folder, server, client, window=60, fate=fate, address=("127.0.0.1", PORT))
 
 
 @pytest.mark.parametrize("loss", [0, 10])
