@@ -24,7 +24,7 @@ from patchkit.source.tree.tree import SourceTree
 from patchkit.ui import Ui
 from tests.support.compilers import share_objects
 from tests.support.durations import Durations
-from tests.support.schedule import ByGroup, arrange, mark_nightly, refuse_unsaid
+from tests.support.schedule import NIGHT, ByGroup, arrange, mark_nightly, refuse_unsaid
 from tests.support.starts import client as starts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """A shell that runs tests in the background (``ci/test &``) ignores SIGINT for them, and patchkit would too."""
     config.pluginmanager.register(Durations())
+    if config.getoption("--nightly"):
+        os.environ[NIGHT] = "1"  # before a test module reads it
     share_objects()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -58,7 +60,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Quick tests first: what is broken shows in seconds. Those for the night only where they are asked for."""
     refuse_unsaid(items)
     mark_nightly(items)
-    if not (config.getoption("--nightly") or "PATCHKIT_LONG_TESTS" in os.environ):
+    if NIGHT not in os.environ:
         late = [item for item in items if item.get_closest_marker("nightly") is not None]
         config.hook.pytest_deselected(items=late)
         items[:] = [item for item in items if item not in late]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tests.conftest import ROOT
-from tests.support.schedule import GROUPS, NIGHTLY, group_of
+from tests.support.schedule import GROUPS, NIGHTLY, group_of, says_slow
 
 
 def test_every_name_in_the_tables_is_a_tests() -> None:
@@ -17,6 +17,18 @@ def test_every_name_in_the_tables_is_a_tests() -> None:
     names = {name for pattern in (*GROUPS.values(), *NIGHTLY) for name in re.findall(r"[a-z_0-9]{5,}", pattern)}
     assert len(names) > 20
     assert {name for name in names if not any(name in text for text in texts)} == set()
+
+
+def test_slow_tests_are_collected_from_files_that_say_so(tmp_path: Path) -> None:
+    for name, text, collected in (
+        ("test_a.py", "pytestmark = pytest.mark.slow\n", True),
+        ("test_b.py", "pytestmark = MARKS\n", False),
+        ("a_test.py", "pytestmark = pytest.mark.slow\n", False),
+    ):
+        (tmp_path / name).write_text(text)
+        assert says_slow(tmp_path / name) is collected
+    script = (ROOT / "ci/test").read_text()
+    assert 'grep -rlF mark.slow --include="test_*.py" tests' in script
 
 
 def test_a_group_is_known_by_the_id() -> None:

@@ -8,14 +8,17 @@ take longest come first, and what belongs to no group fills the gaps at the end.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+NIGHT = "PATCHKIT_LONG_TESTS"
+"""The variable with which the nightly tests are run too; ``--nightly`` sets it."""
 GROUPS = {
     # All that makes images, or containers that are no workspaces: these are looked for.
-    "docker": r"/engine/test_(docker|image)|/test_cross_docker|the_image|images_come|another_one_the_mirrors"
-    r"|compiles_in_a_container|damaged_image|while_an_image|(test_examples|/docs/).*(image|doctor)|doctor/test_checks\.py.*docker",
+    "docker": r"/engine/test_(docker|image)|/test_cross_docker|/test_other_machines|the_image|images_come"
+    r"|another_one_the_mirrors|compiles_in_a_container|damaged_image|while_an_image|(test_examples|/docs/).*(image|doctor)|doctor/test_checks\.py.*docker",
     # There is one wine at a time, and its processes are looked for.
     "wine": r"/test_windows|/docs/.*windows|/test_launch\.py|the_compilers_of_this_host",
     "campaigns": r"/jobs/lab/",
@@ -54,8 +57,8 @@ NIGHTLY = {
     r"/test_windows\.py::test_two_builds_are_the_same_to_the_byte": "compiles from cold with one job, four minutes of"
     " processor time on a slow machine; by day the host's programs from cold, a rebuild with all else changed, and a"
     " signed program for Windows that is the same but for the signature",
-    r"/test_release\.py::test_alone_from_cold.*\[docker\]": "containers have no ccache: minutes; by day the host engine"
-    " shows it, and test_sync.py that two containers of one image give the same bytes",
+    r"/test_release\.py::test_alone_from_cold.*\[docker\]": "containers have no ccache: minutes; by day test_rebuild.py"
+    " compiles from cold on the host, and test_sync.py that two containers of one image give the same bytes",
     r"/build/test_static\.py": "zig's musl and an OpenSSL of its own are compiled, for minutes; by day test_zig.py"
     " shows how its wheel is fetched and its tools are called, test_elf.py what a static program is, and"
     " test_every_target.py how targets are planned",
@@ -76,8 +79,8 @@ NIGHTLY = {
     " merges them take minutes each; test_merge.py and test_parts.py merge parts, and test_lint.py reads the pipelines",
     r"/test_deb\.py::test_in_a_running_system": "a system with systemd and Debian's openvpn is installed for it, half a"
     " minute; by day dpkg puts the same package into a root of its own, and systemd-analyze reads the units",
-    r"/rebuild/test_other_machines": "compiles three times in containers, without ccache; by day an artifact is rebuilt"
-    " on the host, from cold, with all else changed at once",
+    r"/rebuild/test_other_machines": "compiles six times in containers, without ccache, and bootstraps a Debian for"
+    " arm64; by day an artifact is rebuilt on the host, from cold, with all but engine and processor changed at once",
     r"/kernel/test_obtain\.py.*compiles_in_a_container": "its image takes a minute; by day test_docker.py writes beside"
     " files that were put into a container's folders, and the other tests of test_obtain.py compile on the host",
     r"/test_release\.py::test_the_newest_series_builds\[docker-system": "the host engine shows the series, and"
@@ -92,7 +95,7 @@ NIGHTLY = {
     r"/link/test_qemu\.py::test_(a_program_that_does_not_start\[another|memory_that_runs_out_later)": "a machine is"
     " booted for each; by day one whose program lacks a library, whose disk fills up, or which has too little memory",
     r"/kernel/test_changes\.py::test_they_fit_every_pinned_source": "each source is 165 MB to fetch and to unpack; by"
-    " day the kernel that the lab's tests run on is compiled of one of them, with the same changes",
+    " day the changes fit the one of which the kernel is compiled that the lab's tests run on",
     r"/test_killed\.py::test_killed_and_then_again\[all\]": "ten builds that begin anew; by day three moments of these",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",
@@ -116,8 +119,13 @@ def refuse_unsaid(items: list[pytest.Item]) -> None:
     ci/test collects the slow tests from those files only: to collect all takes each worker ten seconds more.
     """
     paths = {item.path for item in items if item.get_closest_marker("slow") is not None}
-    if unsaid := sorted(str(path) for path in paths if "mark.slow" not in path.read_text("utf-8")):
-        raise pytest.UsageError(f"slow tests, and no mark.slow, in {', '.join(unsaid)}")
+    if unsaid := sorted(str(path) for path in paths if not says_slow(path)):
+        raise pytest.UsageError(f"slow tests, and no mark.slow or no name like test_*.py: {', '.join(unsaid)}")
+
+
+def says_slow(path: Path) -> bool:
+    """Return whether ci/test collects slow tests from the file ``path``."""
+    return path.match("test_*.py") and "mark.slow" in path.read_text("utf-8")
 
 
 def mark_nightly(items: list[pytest.Item]) -> None:

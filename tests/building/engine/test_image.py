@@ -23,7 +23,7 @@ from patchkit.cache import Cache
 from patchkit.context import Context
 from patchkit.errors import PatchkitError, UnknownTargetError
 from patchkit.ui import Ui
-from tests.support.loopback import own_address
+from tests.support.loopback import PORT, own_address
 
 ARCH = "amd64"
 
@@ -102,7 +102,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("docker-registry is not installed")
-    address = (own_address(), 5000)
+    address = (own_address(), PORT)
     config = tmp_path / "config.yml"
     config.write_text(
         f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/data}}}}\n"
@@ -112,6 +112,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
         try:
             until = time.monotonic() + 20
             while socket.socket().connect_ex(address):
+                assert own.poll() is None
                 assert time.monotonic() < until
                 time.sleep(0.05)
             yield f"{address[0]}:{address[1]}"

@@ -30,7 +30,7 @@ NEWEST = "2.7.7"
 
 
 def build_all(out: Path, *more: str) -> list[str]:
-    return ["build", "--all-releases", "--since", NEWEST, "--crypto", "system", "--engine", "host", SOONER,
+    return ["build", "--all-releases", "--since", NEWEST, "--crypto", "system", "--engine", "host", *SOONER,
             "--out", str(out), *more]  # fmt: skip
 
 

@@ -17,7 +17,6 @@ import pytest
 from patchkit.cache import Cache
 from patchkit.packaging.manifest import Manifest
 from tests.conftest import PINNED, upstream
-from tests.support.settings import SOONER
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # a dozen builds, most of them cut short
 
@@ -35,6 +34,8 @@ COMMAND = [
     "host",
     "--verbose",
 ]
+NEW = "--cflag=-O0"
+"""What makes the next build another one, and a quick one."""
 NAME = f"openvpn-{PINNED}+retransmit-linux-amd64"
 
 
@@ -88,10 +89,10 @@ def test_killed_and_then_again(moments: Sequence[str], tmp_path: Path, shared_ca
     old = state(out)
     try:
         for moment in moments:
-            killed([*COMMAND, "--out", str(out), SOONER], env, MOMENTS[moment](), moment)
+            killed([*COMMAND, "--out", str(out), NEW], env, MOMENTS[moment](), moment)
             assert state(out) == old, moment
             end_all_below(temporary)
-        build(SOONER)
+        build(NEW)
     finally:
         end_all_below(temporary)
     new = state(out)
@@ -101,7 +102,7 @@ def test_killed_and_then_again(moments: Sequence[str], tmp_path: Path, shared_ca
     assert "-O0" in artifact.build.cflags
     out = again = tmp_path / "again"
     env["PATCHKIT_CACHE"] = str(shared_cache.root)
-    build(SOONER)
+    build(NEW)
     assert state(again)[f"{NAME}.tar.gz"] == new[f"{NAME}.tar.gz"]  # nothing half-made in the cache had a part in it
 
 

@@ -56,7 +56,7 @@ def binaries(shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> C
         out = tmp_path_factory.mktemp("known-bad")
         subprocess.run(
             [sys.executable, "-P", "-m", "patchkit", "build", "--version", version, "--variant", "stock",
-             "--variant", "retransmit-flag", "--allow-known-bad", SOONER, "--engine", "host", "--out", str(out)],
+             "--variant", "retransmit-flag", "--allow-known-bad", *SOONER, "--engine", "host", "--out", str(out)],
             check=True, capture_output=True, timeout=600,
         )  # fmt: skip
         for archive in out.glob("*.tar.gz"):

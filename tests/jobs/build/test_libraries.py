@@ -39,7 +39,7 @@ def built(
         pytest.skip(f"no place in reach has {LIBRARY.tarball.name} today: {error.why}")
     out = tmp_path_factory.mktemp(engine)
     done = run("build", "--version", OLD, "--variant", "stock", "--variant", "retransmit", "--engine", engine,
-               SOONER, "--out", str(out))  # fmt: skip
+               *SOONER, "--out", str(out))  # fmt: skip
     return out, json.loads((out / "manifest.json").read_text()), done.stderr
 
 

@@ -34,7 +34,7 @@ from tests.support.compilers import cold
 from tests.support.handshakes import Outcome, Peer, handshake
 from tests.support.isolation import network_of
 from tests.support.jobs.windows_builds import AMD64, I686, LINUX, build, members
-from tests.support.loopback import PORT
+from tests.support.loopback import PORT_OF_WINE
 from tests.support.lossy_relay import Fate
 from tests.support.settings import SOONER
 
@@ -87,7 +87,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Built(
         version,
         out,
-        by_target(build(out, "--version", version, "--target", AMD64, "--target", LINUX, *VARIANTS, SOONER)),
+        by_target(build(out, "--version", version, "--target", AMD64, "--target", LINUX, *VARIANTS, *SOONER)),
     )
 
 
@@ -158,7 +158,7 @@ def _environment(pid: str) -> dict[str, str]:
 
 def test_two_builds_are_the_same_to_the_byte(built: Built, tmp_path: Path) -> None:
     """In another folder, one variant alone, and not from what is kept of the first."""
-    words = ("--version", built.version, "--target", AMD64, "--variant", "retransmit", "-j", "1", SOONER)
+    words = ("--version", built.version, "--target", AMD64, "--variant", "retransmit", "-j", "1", *SOONER)
     (again,) = build(tmp_path / "again", *words, env=cold())
     assert again["files"] == built.artifacts[AMD64, "retransmit"]["files"]
 
@@ -208,8 +208,7 @@ def meet(
     here = Peer(windows, options, wine.words)
     server, client = (here, linux) if role == "server" else (linux, here)
     with network_of(wine.alone):
-        # wine binds a socket of UDP to all addresses, and so sends from 127.0.0.1, whichever it was told.
-        return handshake(folder, server, client, window=60, fate=fate, address=("127.0.0.1", PORT))
+        return handshake(folder, server, client, window=60, fate=fate, address=("127.0.0.1", PORT_OF_WINE))
 
 
 @pytest.mark.parametrize("loss", [0, 10])
@@ -287,7 +286,7 @@ def test_signed_with_ones_own_key_it_is_the_same_but_for_the_signature(
     built: Built, identity: tuple[Path, Path], tmp_path: Path
 ) -> None:
     key, certificate = identity
-    words = ("--version", built.version, "--target", AMD64, "--variant", "retransmit", SOONER)
+    words = ("--version", built.version, "--target", AMD64, "--variant", "retransmit", *SOONER)
     (artifact,) = build(tmp_path / "signed", *words, "--sign-key", str(key), "--sign-cert", str(certificate))
     assert artifact["signature"]["subject"] == "CN=patchkit test"
     signed, plain = members(artifact, tmp_path / "signed"), members(built.artifacts[AMD64, "retransmit"], built.out)

@@ -437,7 +437,7 @@ def halve(path: Path) -> None:
 
 @pytest.mark.slow
 def test_without_a_network_the_host_builds_the_same_bytes(real: Path, apart: Sequence[str], tmp_path: Path) -> None:
-    order = ["build", "--version", PINNED, "--engine", "host", SOONER]
+    order = ["build", "--version", PINNED, "--engine", "host", *SOONER]
     run(*order, "--out", str(tmp_path / "online"))
     run(*order, "--offline", "--out", str(tmp_path / "offline"), before=apart,
         env={"PATCHKIT_MIRROR": real, "PATCHKIT_CACHE": tmp_path / "empty"})  # fmt: skip
@@ -496,7 +496,7 @@ def test_without_a_network_a_pinned_openssl_is_linked_in(
 ) -> None:
     """What was compiled of OpenSSL before is no file of the network: it is taken along, for the sake of time."""
     upstream(version, shared_cache)  # skips where no place in reach has it
-    order = ["build", "--version", version, "--crypto", "openssl-1.1.1", "--engine", "host", SOONER]
+    order = ["build", "--version", version, "--crypto", "openssl-1.1.1", "--engine", "host", *SOONER]
     try:
         run("mirror", "sync", "--versions", version, "--engine", "host", "--to", str(tmp_path / "mirror"))
     except AssertionError as error:
@@ -659,7 +659,7 @@ def filled(own: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_without_a_network_the_images_come_from_the_mirror(
     own: dict[str, str], filled: Path, apart: Sequence[str], tmp_path: Path
 ) -> None:
-    order = ["build", "--version", PINNED, "--variant", "stock", "--engine", "docker", "--with", "systemd", SOONER]
+    order = ["build", "--version", PINNED, "--variant", "stock", "--engine", "docker", "--with", "systemd", *SOONER]
     run(*order, "--out", str(tmp_path / "online"), env=own)
     with closing(connect()) as client:
         forget(client, own["TEST_BASE"])

@@ -23,7 +23,7 @@ def kinds() -> list[str]:
 
 
 def built(out: Path) -> Path:
-    """Build ``recommended`` with its packages and its source into ``out``, without optimisation."""
-    options = ["--package", ",".join(kinds()), "--with-source", SOONER, "--out", str(out)]
+    """Build ``recommended`` with its packages and its source into ``out``, by day without optimisation."""
+    options = ["--package", ",".join(kinds()), "--with-source", *SOONER, "--out", str(out)]
     run("build", "--version", PINNED, "--engine", "host", *options)
     return out

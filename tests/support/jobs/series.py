@@ -43,10 +43,9 @@ def program_of_series(cache: Cache, folder: Path) -> ProgramOf:
                 pytest.skip("PATCHKIT_OPENSSL_102 is not set to a source of OpenSSL 1.0.2")
             sources = [OPENSSL_102] if series in OPENSSL_10 and OPENSSL_102 else []
             source = SourceRequest(git=None if series in POOL else GIT)
-            # What peers say to each other is the same with the system's OpenSSL, and without optimisation: 2.7's own
-            # OpenSSL takes minutes.
+            # 2.7's own OpenSSL takes minutes; what peers say to each other is the same with the system's.
             crypto = "system" if series == "2.7" else None
-            settings = BuildSettings(engine="host", openssl_sources=sources, crypto=crypto, cflags=["-O0"])
+            settings = BuildSettings(engine="host", openssl_sources=sources, crypto=crypto)
             release = (RELEASES | OLDER)[series]
             names = ("stock", "recommended") if variant in ("stock", "recommended") else (variant,)
             requests = {name: BinaryRequest(release, name) for name in names}
