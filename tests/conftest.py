@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
@@ -36,13 +37,14 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--nightly", action="store_true", help="also run the tests that are marked nightly")
+    # Here, since the conftest.py of a folder that is named reads it before pytest_configure; xdist hands it on.
+    if "--nightly" in [*sys.argv, *os.environ.get("PYTEST_ADDOPTS", "").split()]:
+        os.environ[NIGHT] = "1"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """A shell that runs tests in the background (``ci/test &``) ignores SIGINT for them, and patchkit would too."""
     config.pluginmanager.register(Durations())
-    if config.getoption("--nightly"):
-        os.environ[NIGHT] = "1"  # before a test module reads it
     share_objects()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
