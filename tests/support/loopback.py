@@ -1,8 +1,7 @@
 """Give a server that a test starts an address of its own.
 
 A port that the kernel names as free belongs to nobody until the server binds it: of two tests that ask at the same
-moment, both may be given the same one. All addresses in 127.0.0.0/8 are this
-machine's.
+moment, both may be given the same one. All addresses in 127.0.0.0/8 are this machine's.
 """
 
 from __future__ import annotations

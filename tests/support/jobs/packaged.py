@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tests.conftest import PINNED
 from tests.support.jobs.builds import run
-from tests.support.settings import SOONER
 
 NAME = f"openvpn-{PINNED}+recommended-linux-amd64"
 DEB = f"openvpn-patched_{PINNED}+recommended-1_amd64.deb"
@@ -23,7 +22,7 @@ def kinds() -> list[str]:
 
 
 def built(out: Path) -> Path:
-    """Build ``recommended`` with its packages and its source into ``out``, by day without optimisation."""
-    options = ["--package", ",".join(kinds()), "--with-source", *SOONER, "--out", str(out)]
+    """Build ``recommended`` with its packages and its source into ``out``."""
+    options = ["--package", ",".join(kinds()), "--with-source", "--out", str(out)]
     run("build", "--version", PINNED, "--engine", "host", *options)
     return out
