@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Quick tests first: what is broken shows in seconds. Those for the night only where they are asked for."""
     refuse_unsaid(items)
     mark_nightly(items)
-    if NIGHT not in os.environ:
+    if not (config.getoption("--nightly") or NIGHT in os.environ):
         late = [item for item in items if item.get_closest_marker("nightly") is not None]
         config.hook.pytest_deselected(items=late)
         items[:] = [item for item in items if item not in late]

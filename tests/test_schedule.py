@@ -27,8 +27,6 @@ def test_slow_tests_are_collected_from_files_that_say_so(tmp_path: Path) -> None
     ):
         (tmp_path / name).write_text(text)
         assert says_slow(tmp_path / name) is collected
-    script = (ROOT / "ci/test").read_text()
-    assert 'grep -rlF mark.slow --include="test_*.py" tests' in script
 
 
 def test_a_group_is_known_by_the_id() -> None:

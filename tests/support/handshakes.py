@@ -91,8 +91,8 @@ def handshake(
 ) -> Outcome:
     """Let two programs meet, until it is enough, one of them ends, or ``window`` seconds are over.
 
-    ``fate`` decides what a relay between them does with each datagram; None: there is no relay. The server listens at
-    ``address``; None: at one of its own.
+    ``fate`` decides what a relay between them does with each datagram; without it there is no relay. The server listens
+    at ``address``, by default one of its own.
     """
     for name, content in short_lived_credentials().items():
         (folder / name).write_bytes(content)

@@ -95,7 +95,7 @@ NIGHTLY = {
     r"/link/test_qemu\.py::test_(a_program_that_does_not_start\[another|memory_that_runs_out_later)": "a machine is"
     " booted for each; by day one whose program lacks a library, whose disk fills up, or which has too little memory",
     r"/kernel/test_changes\.py::test_they_fit_every_pinned_source": "each source is 165 MB to fetch and to unpack; by"
-    " day the changes fit the one of which the kernel is compiled that the lab's tests run on",
+    " day they fit the source that the lab's kernel is compiled from",
     r"/test_killed\.py::test_killed_and_then_again\[all\]": "ten builds that begin anew; by day three moments of these",
     r"/test_release\.py::test_two_runs_at_once.*\[docker\]": "two runs share a cache and a folder on the host engine;"
     " that containers do not disturb each other, the tests that run side by side show",

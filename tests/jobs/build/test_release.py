@@ -27,6 +27,7 @@ from tests.support.packaging.cyclonedx import invalid
 from tests.support.settings import SOONER
 
 pytestmark = pytest.mark.slow
+PATCHED = ["build", "--version", PINNED, "--variant", "retransmit", *SOONER]
 
 
 @pytest.fixture(scope="module", params=["host", "docker"])
@@ -115,7 +116,7 @@ def processor_time(*command: str) -> float:
 def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any]) -> None:
     engine, out, _ = built
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
-    again = ["build", "--version", PINNED, "--variant", "retransmit", *SOONER, "--engine", engine, "--out", str(out)]
+    again = [*PATCHED, "--engine", engine, "--out", str(out)]
     assert "Nothing has changed" in run(*again).stderr
     # A second, or what that is on a slow machine: four fifths of it are imports. The two are measured in turns, since
     # what else runs here changes from one second to the next.
@@ -123,7 +124,7 @@ def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any])
     commands = (["-m", "patchkit", *again], ["-c", imports])
     rounds = [[processor_time(sys.executable, "-P", *words) for words in commands] for _ in range(5)]
     ours, imported = (min(took) for took in zip(*rounds, strict=True))
-    assert ours < max(1.0, 2 * imported)
+    assert ours < max(1.0, 1.4 * imported)
     assert {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"} == before
 
 
@@ -142,9 +143,8 @@ def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same
     if engine == "docker":
         shutil.copytree(shared_cache.root / "images", empty / "images")
     (tmp_path / "elsewhere").mkdir()
-    run("build", "--version", PINNED, "--variant", "retransmit", "--engine", engine, "--out", str(tmp_path / "out"),
-        "--jobs", "1", *SOONER, PATCHKIT_CACHE=str(empty), TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati",
-        LC_ALL="C", PATH=cold()["PATH"])  # fmt: skip
+    run(*PATCHED, "--engine", engine, "--out", str(tmp_path / "out"), "--jobs", "1", PATCHKIT_CACHE=str(empty),
+        TMPDIR=str(tmp_path / "elsewhere"), TZ="Pacific/Kiritimati", LC_ALL="C", PATH=cold()["PATH"])  # fmt: skip
     for name in (f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz", f"openvpn-{PINNED}+retransmit.diff"):
         assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -152,19 +152,7 @@ def test_alone_from_cold_in_another_folder_on_another_day_the_bytes_are_the_same
 
 def test_the_guarded_build_is_named_and_compiled_as_such(tmp_path: Path) -> None:
     out = tmp_path / "dist"
-    run(
-        "build",
-        "--version",
-        PINNED,
-        "--variant",
-        "retransmit",
-        "--guard",
-        *SOONER,
-        "--engine",
-        "host",
-        "--out",
-        str(out),
-    )
+    run(*PATCHED, "--guard", "--engine", "host", "--out", str(out))
     patched = unpack(out / f"openvpn-{PINNED}+retransmit.guard-linux-amd64.tar.gz", tmp_path) / "sbin/openvpn"
     assert version_of(patched) == f"{PINNED}+retransmit.guard"
     assert b"retransmit immediately" in patched.read_bytes()
@@ -285,20 +273,7 @@ def test_git_gives_the_same_code_as_the_tarball(built: tuple[str, Path, Any], tm
     if not GIT:
         pytest.skip("PATCHKIT_GIT is not set to a full clone of upstream")
     engine, out, _ = built
-    run(
-        "build",
-        "--version",
-        PINNED,
-        "--variant",
-        "retransmit",
-        "--git",
-        GIT,
-        *SOONER,
-        "--engine",
-        engine,
-        "--out",
-        str(tmp_path / "dist"),
-    )
+    run(*PATCHED, "--git", GIT, "--engine", engine, "--out", str(tmp_path / "dist"))
     name = f"openvpn-{PINNED}+retransmit-linux-amd64.tar.gz"
     artifact = json.loads((tmp_path / "dist/manifest.json").read_text())["artifacts"][0]
     assert artifact["source"]["verified"]
