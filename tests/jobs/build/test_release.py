@@ -118,8 +118,8 @@ def test_nothing_changed_is_said_in_under_a_second(built: tuple[str, Path, Any])
     before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name != ".lock"}
     again = [*PATCHED, "--engine", engine, "--out", str(out)]
     assert "Nothing has changed" in run(*again).stderr
-    # A second, or what that is on a slow machine: imports are 70 to 80 % of it. The two are measured in turns, since what
-    # else runs here changes from one second to the next.
+    # A second, or what that is on a slow machine: imports are 70 to 80 % of it. The two are measured in turns, since
+    # what else runs here changes from one second to the next.
     imports = "import docker, jinja2, patchkit.cli.app, patchkit.jobs.build.all_releases"
     commands = (["-m", "patchkit", *again], ["-c", imports])
     rounds = [[processor_time(sys.executable, "-P", *words) for words in commands] for _ in range(5)]
