@@ -16,7 +16,6 @@ from patchkit.patching.csource.file import CSource, parse
 from patchkit.patching.edits import Edit, file_diff, spliced
 from patchkit.patching.render import Rendered
 from patchkit.proving.line_directives import neutral, patch_set
-from patchkit.proving.words import words
 from patchkit.source.tree.tree import SourceTree
 
 if TYPE_CHECKING:
@@ -166,7 +165,8 @@ class _Text:
     def of(cls, text: bytes, structs: Collection[str], added: Collection[str]) -> _Text:
         outside, bodies, at = b"", [], 0
         if structs:
-            heads = re.compile(rb"\bstruct\s+(?:%b)\s*\{" % b"|".join(map(re.escape, map(str.encode, structs))))
+            names = b"|".join(map(re.escape, map(str.encode, structs)))
+            heads = re.compile(rb"%b\s+(?:%b)\s*\{" % (_word(b"struct"), names))
             while head := heads.search(text, at):
                 end = _closing(text, head.end())
                 body = text[head.end() : end]
@@ -175,6 +175,14 @@ class _Text:
                 at = end
         outside += text[at:]
         return cls(_without_prototypes(outside, added), bodies)
+
+
+def _word(name: bytes) -> bytes:
+    """A regular expression for ``name``, and not for the end of a longer one.
+
+    It begins with the name, which re then looks for as fast as for any bytes; by ``\\b`` it tries every byte.
+    """
+    return rb"%b(?<!\w%b)" % (name, name)
 
 
 def _closing(text: bytes, at: int) -> int:
@@ -189,11 +197,10 @@ def _closing(text: bytes, at: int) -> int:
 
 def _without_prototypes(text: bytes, names: Iterable[str]) -> bytes:
     end = re.compile(rb"[;{}#]")
-    known = words(text)
     for name in names:
-        if name.encode() not in known:
+        if name.encode() not in text:
             continue
-        call = re.compile(rb"\b%b\s*\(" % name.encode())
+        call = re.compile(rb"%b\s*\(" % _word(name.encode()))
         at = 0
         while head := call.search(text, at):
             behind = end.search(text, head.end())

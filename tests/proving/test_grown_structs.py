@@ -49,6 +49,7 @@ def test_the_preprocessed_text_tells_what_is_only_layout(change: str) -> None:
 
 
 def test_names_that_begin_alike_are_not_taken_for_each_other() -> None:
+    assert not is_only_grown(b"mystruct one { int x; };", b"mystruct one { int x; int y; };", ["one"], [])
     assert not is_only_grown(b"struct ones { int x; };", b"struct ones { int x; int y; };", ["one"], [])
     assert not is_only_grown(b"", b"int f22(void);", [], ["f2"])
     assert not is_only_grown(b"", b"int xf2(void);", [], ["f2"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 
 from patchkit.building.recipe.autotools import AutotoolsTree
 from patchkit.patching.combination import Combination
@@ -88,7 +89,7 @@ class HeaderReach:
         return self._texts(sources, files), self._texts(sources, files, defines=(GUARD_MACRO,))
 
     def _otherwise_declared(self, sources: Sequence[str], stock: Texts, base: Texts) -> list[str]:
-        structs, added = self.declared.structs, self.combined.added
+        structs, added = self.declared.structs, _there(self.combined.added, stock, base)
         return [
             f"{source}, where more than members of structs and prototypes of new functions is declared otherwise"
             for source in sources
@@ -96,24 +97,27 @@ class HeaderReach:
         ]
 
     def _known_names(self, sources: Sequence[str], stock: Texts) -> list[str]:
-        known = {source: words(stock[source]) for source in sources}
         return [
             f"{name} is not a new name: {source} knows it"
-            for name in self.combined.added
+            for name in _there(self.combined.added, stock)
             for source in sources
-            if name.encode() in known[source]
+            if name.encode() in words([stock[source]])
         ]
 
     def _texts(self, sources: Sequence[str], changes: Mapping[str, bytes], defines: Sequence[str] = ()) -> Texts:
         """What the compiler sees; how many blank lines the preprocessor leaves depends on line numbers."""
         texts = self.tree.objects(sources, changes, defines=defines, flags=TEXT)
-        return {
-            source: b"\n".join([line for line in text.split(b"\n") if line.strip()]) for source, text in texts.items()
-        }
+        return {source: b"\n".join(filter(methodcaller("strip"), text.split(b"\n"))) for source, text in texts.items()}
 
 
 def _unmarked(text: bytes) -> bytes:
     return b"\n".join(line for line in text.split(b"\n") if line != MARK)
+
+
+def _there(names: Sequence[str], *texts: Texts) -> list[str]:
+    """Those of ``names`` that are words of a text at all."""
+    known = words(text for form in texts for text in form.values())
+    return [name for name in names if name.encode() in known]
 
 
 def _differing(sources: Sequence[str], first: Texts, second: Texts) -> list[str]:
