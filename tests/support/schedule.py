@@ -25,23 +25,23 @@ GROUPS = {
     "containers": r"/build/.*docker|/test_prove\.py.*docker",
     # They install packages.
     "walks": r"tests/ci/test_walk_|/test_launcher|/cli/test_doctor",
-    "examples": r"/test_examples",
+    "verify": r"/jobs/verify/",
     "documents": r"/docs/|/test_architecture",
     "builds": r"/build/test_(release|killed|combined|all_releases)",
+    "prove": r"/test_prove|/prove/",
+    "examples": r"/test_examples",
+    "mirrors": r"/mirror/",
     # One build for all of them.
     "packages": r"/build/test_(deb|rpm|oci|corresponding_source)|/jobs/rebuild/",
-    # They share what zig has compiled of musl, and an OpenSSL.
-    "static": r"/build/test_static",
-    "openssl": r"/test_library_builder|/build/test_(libraries|old_releases)",
-    "verify": r"/jobs/verify/",
-    "mirrors": r"/mirror/",
-    # Each starts a scheduler and workers of Dask, and looks for processes of theirs.
-    "cluster": r"/cluster/",
     "guests": r"/lab/",
     "peers": r"/build/test_(known_bad|interop|misbehaving_peers|forged_reset)|/test_smoke",
+    # Each starts a scheduler and workers of Dask, and looks for processes of theirs.
+    "cluster": r"/cluster/",
     "reliable-2.6": r"/reliable/.*2\.6\.14|/reliable/test_mutations",
     "reliable": r"/reliable/",
-    "prove": r"/test_prove|/prove/",
+    "openssl": r"/test_library_builder|/build/test_(libraries|old_releases)",
+    # They share what zig has compiled of musl, and an OpenSSL.
+    "static": r"/build/test_static",
 }
 """Regular expressions on test ids, by group: the first that is found decides."""
 

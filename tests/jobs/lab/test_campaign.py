@@ -18,6 +18,7 @@ from patchkit.lab.runner.task import PORT
 from patchkit.patching.combination import combination
 from tests.conftest import PINNED
 from tests.support.processes import marked
+from tests.support.starts import client as starts
 
 pytestmark = pytest.mark.slow
 ARMS = ("--version", PINNED, "--variant", "stock", "--variant", "retransmit")
@@ -64,10 +65,7 @@ ENGINE = ("--engine", "host")
 
 def lab(where: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Run ``patchkit lab`` in the folder ``where``; it has to end with the exit code ``code``."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "patchkit", "lab", *arguments, *ENGINE],
-        cwd=where, capture_output=True, text=True, timeout=800, check=False,
-    )  # fmt: skip
+    done = starts.run(["lab", *arguments, *ENGINE], where, os.environ, timeout=800)
     assert done.returncode == code, done.stderr
     return done
 
