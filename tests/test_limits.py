@@ -53,8 +53,11 @@ def listening(*, drips: bytes = b"") -> Iterator[str]:
                 taken.append(connection)
                 threading.Thread(target=talk, args=(connection,), daemon=True).start()
 
-        threading.Thread(target=serve, daemon=True).start()
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
         yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)  # accept() ends; what came last is taken too
+        serving.join()
         for connection in taken:
             connection.close()
 
