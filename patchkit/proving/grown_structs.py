@@ -207,8 +207,12 @@ def _without_prototypes(text: bytes, names: Iterable[str]) -> bytes:
             if behind is None or behind[0] != b";":
                 at = head.end()
                 continue
-            at = max(text.rfind(mark, 0, head.start()) for mark in (b";", b"{", b"}", b"#")) + 1
-            if text[at - 1 : at] == b"#":
-                at = text.find(b"\n", at)
-            text = text[:at] + text[behind.end() :]
+            begin = max(text.rfind(mark, 0, head.start()) for mark in (b";", b"{", b"}", b"#")) + 1
+            if text[begin - 1 : begin] == b"#":
+                begin = text.find(b"\n", begin, head.start())
+            if begin == -1:  # it is in the directive itself
+                at = head.end()
+                continue
+            text = text[:begin] + text[behind.end() :]
+            at = begin
     return text

@@ -53,3 +53,12 @@ def test_names_that_begin_alike_are_not_taken_for_each_other() -> None:
     assert not is_only_grown(b"struct ones { int x; };", b"struct ones { int x; int y; };", ["one"], [])
     assert not is_only_grown(b"", b"int f22(void);", [], ["f2"])
     assert not is_only_grown(b"", b"int xf2(void);", [], ["f2"])
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("end", [b"", b"\n", b" int x"])
+def test_what_a_directive_names_is_no_prototype(end: bytes) -> None:
+    """Also in the last line, which ends without a line feed: there it was once looked for without end."""
+    directive = b"#pragma weak f2(void);" + end
+    assert is_only_grown(directive, directive, [], ["f2"])
+    assert not is_only_grown(end, directive, [], ["f2"])
