@@ -83,11 +83,13 @@ class HostEngine:
         """
         machine = os.uname()
         target = toolchain.target
-        if (machine.sysname, machine.machine) != ("Linux", _MACHINES[target.debian_arch]):
+        needed_machine = _MACHINES[target.debian_arch]
+        if (machine.sysname, machine.machine) != ("Linux", needed_machine):
             raise UnknownTargetError(
                 f"this host can't build {target.name}",
                 why=f"it is {machine.sysname} on {machine.machine}",
-                advice="--engine docker",
+                # zig's wheel is for one processor, and the engine docker refuses it.
+                advice=f"build it on Linux on {needed_machine}" if toolchain.zig else "--engine docker",
             )
         there = installed(toolchain.packages, target.debian_arch)
         missing = [name for name in toolchain.packages if there is not None and name not in there]

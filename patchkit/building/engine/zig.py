@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import re
 import shlex
 import shutil
@@ -19,9 +18,6 @@ import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from packaging.tags import sys_tags
-from packaging.utils import parse_wheel_filename
 
 from patchkit import children, limits
 from patchkit.building.toolchain_table import Target, Zig, known_target, targets
@@ -77,10 +73,8 @@ def wheel(pin: Zig, context: Context) -> Path:
 def tools(pin: Zig, context: Context) -> Path:
     """Return the folder with the scripts that call zig by the names of gcc's tools, for all targets.
 
-    Raises the download's errors, ToolchainError for a wheel that is not for this machine or does not hold zig,
-    DiskFullError or StorageError.
+    Raises the download's errors, ToolchainError for a wheel that does not hold zig, DiskFullError or StorageError.
     """
-    _refuse_other_machine(pin)
     home = context.cache.zig / f"{pin.version}-{pin.sha256[:16]}"
     scripts = _scripts(home)
     with context.cache.lock("zig"):
@@ -179,16 +173,6 @@ def _advice(pin: Zig) -> str:
     return (
         f"elsewhere: pip download --no-deps --dest FOLDER {_PACKAGE}=={pin.version}; then PATCHKIT_MIRROR=FOLDER here"
     )
-
-
-def _refuse_other_machine(pin: Zig) -> None:
-    # pip would say that its index has no such file, or that another file's hash differs.
-    if parse_wheel_filename(pin.name)[3].isdisjoint(sys_tags()):
-        raise ToolchainError(
-            f"zig {pin.version} does not run on this machine",
-            why=f"{pin.name} is pinned, and this is {platform.system()} on {platform.machine()}",
-            advice="build static programs on an x86-64 Linux; the other targets do not need zig",
-        )
 
 
 def _unpack(archive: Path, place: Path) -> None:

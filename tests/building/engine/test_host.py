@@ -149,3 +149,27 @@ def test_a_command_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("PATCHKIT_BUILD_TIMEOUT", "a while")
         with pytest.raises(BadUsageError):
             space.run(["true"], cwd=".", env={}, line=print)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="setarch i686 is for x86-64")
+@pytest.mark.parametrize(
+    ("target", "advice"),
+    [("linux-amd64", "--engine docker"), ("linux-static-amd64", "build it on Linux on x86_64")],
+)
+def test_on_another_processor_the_advice_is_one_that_helps(target: str, advice: str) -> None:
+    """Docker builds no static programs."""
+    ask = f"""
+from patchkit.building.engine.host import HostEngine
+from patchkit.building.toolchain import toolchain
+from patchkit.errors import UnknownTargetError
+from patchkit.releases.version import Version
+from patchkit.ui import Ui
+
+try:
+    HostEngine(Ui(quiet=True)).check(toolchain(Version("2.6.14"), "{target}"))
+except UnknownTargetError as error:
+    print(error, error.why, error.advice, sep="; ")
+"""
+    command = ["setarch", "i686", sys.executable, "-P", "-c", ask]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == f"this host can't build {target}; it is Linux on i686; {advice}\n"
