@@ -91,8 +91,8 @@ def handshake(
 ) -> Outcome:
     """Let two programs meet, until it is enough, one of them ends, or ``window`` seconds are over.
 
-    ``fate`` decides what a relay between them does with each datagram; without it there is no relay. The server listens
-    at ``address``, by default one of its own.
+    With ``fate``, a relay stands between them, and ``fate`` decides what it does with each datagram; with None they are
+    connected directly. The server listens at ``address``; with None, at an address of its own.
     """
     for name, content in short_lived_credentials().items():
         (folder / name).write_bytes(content)

@@ -97,11 +97,13 @@ class HeaderReach:
         ]
 
     def _known_names(self, sources: Sequence[str], stock: Texts) -> list[str]:
+        names = _there(self.combined.added, stock)
+        known = {source: words([stock[source]]) for source in sources} if names else {}
         return [
             f"{name} is not a new name: {source} knows it"
-            for name in _there(self.combined.added, stock)
+            for name in names
             for source in sources
-            if name.encode() in words([stock[source]])
+            if name.encode() in known[source]
         ]
 
     def _texts(self, sources: Sequence[str], changes: Mapping[str, bytes], defines: Sequence[str] = ()) -> Texts:
@@ -115,7 +117,7 @@ def _unmarked(text: bytes) -> bytes:
 
 
 def _there(names: Sequence[str], *texts: Texts) -> list[str]:
-    """Those of ``names`` that are words of a text at all."""
+    """Return those of ``names`` that are words of any of the texts."""
     known = words(text for form in texts for text in form.values())
     return [name for name in names if name.encode() in known]
 
